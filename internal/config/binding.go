@@ -1,0 +1,234 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+)
+
+// fileFlag names the TOML file; its variable is TFPILOT_CONFIG.
+const fileFlag = "config"
+
+// Binding ties a struct to the command line, the environment and a file.
+type Binding struct {
+	target any
+	opts   []*Option
+}
+
+// Bind declares the options of the struct that target points to, with their defaults set. It panics when the struct has a
+// field of an unsupported type or a default that does not parse.
+func Bind(target any) *Binding {
+	opts, err := options(target)
+	if err != nil {
+		panic(err)
+	}
+	Defaults(target)
+	return &Binding{target: target, opts: opts}
+}
+
+// Flags are the flags of all options that are not secret, and --config.
+func (b *Binding) Flags() []cli.Flag {
+	flags := []cli.Flag{&cli.StringFlag{Name: fileFlag, Usage: "read options from this TOML `FILE` [$TFPILOT_CONFIG]"}}
+	for _, o := range b.opts {
+		if o.Secret {
+			continue
+		}
+		usage := o.Help + " [$" + o.Env + "]"
+		switch {
+		case o.field.Kind() == reflect.Bool:
+			flags = append(flags, &cli.BoolFlag{Name: o.Flag, Usage: usage, Value: o.field.Bool()})
+		default:
+			// All others are text here and parsed by set, so that file, variable and flag say the same about a mistake.
+			flags = append(flags, &cli.StringFlag{Name: o.Flag, Usage: usage, DefaultText: o.defaultText()})
+		}
+	}
+	return flags
+}
+
+func (o *Option) defaultText() string {
+	if o.Default == "" {
+		return "none"
+	}
+	return o.Default
+}
+
+// Load fills the struct: file, then environment, then flags. All mistakes are reported together, as [exitcode.Usage].
+func (b *Binding) Load(c *cli.Context) error {
+	file := c.String(fileFlag)
+	if file == "" {
+		file = os.Getenv("TFPILOT_CONFIG")
+	}
+	var errs []error
+	if file != "" {
+		errs = append(errs, b.loadFile(file))
+	}
+	for _, o := range b.opts {
+		if text, ok := os.LookupEnv(o.Env); ok {
+			errs = append(errs, o.from(FromEnv, o.Env, text))
+		}
+		if !o.Secret && c.IsSet(o.Flag) {
+			errs = append(errs, o.from(FromFlag, "--"+o.Flag, fmt.Sprint(c.Value(o.Flag))))
+		}
+	}
+	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
+}
+
+func (o *Option) from(origin Origin, where, text string) error {
+	if err := o.set(text); err != nil {
+		if o.Secret {
+			return fmt.Errorf("%s: value does not parse", where)
+		}
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	o.Origin, o.Where = origin, where
+	return nil
+}
+
+// loadFile reads the whole file strictly. Durations are texts in TOML, so the file is decoded into a map of options first
+// and each value goes through set.
+func (b *Binding) loadFile(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading configuration: %w", err)
+	}
+	return b.LoadTOML(file, text)
+}
+
+// LoadTOML fills the struct from the text of a file; name is for messages.
+func (b *Binding) LoadTOML(name string, text []byte) error {
+	strict := reflect.New(shape(reflect.TypeOf(b.target).Elem()))
+	if err := DecodeTOML(name, text, strict.Interface()); err != nil {
+		return err
+	}
+	var tree map[string]any
+	if err := toml.Unmarshal(text, &tree); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	var errs []error
+	for _, o := range b.opts {
+		if v, ok := lookup(tree, o.Key); ok {
+			errs = append(errs, o.from(FromFile, name, tomlText(v)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DecodeTOML decodes strictly: an unknown key or a wrong type is an error that names the file, line and key.
+func DecodeTOML(name string, text []byte, into any) error {
+	dec := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
+	err := dec.Decode(into)
+	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var errs []error
+		for _, e := range missing.Errors {
+			row, _ := e.Position()
+			errs = append(errs, fmt.Errorf("%s:%d: unknown key %q", name, row, strings.Join(e.Key(), ".")))
+		}
+		return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
+	}
+	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, col := bad.Position()
+		return exitcode.New(exitcode.Usage, "%s:%d:%d: %s", name, row, col, strings.TrimPrefix(bad.Error(), "toml: "))
+	}
+	if err != nil {
+		return exitcode.New(exitcode.Usage, "%s: %w", name, err)
+	}
+	return nil
+}
+
+// shape is the struct type with every duration replaced by text, as it stands in TOML.
+func shape(t reflect.Type) reflect.Type {
+	var fields []reflect.StructField
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		switch {
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			fields = slices.AppendSeq(fields, shape(f.Type).Fields())
+			continue
+		case name == "" || name == "-" || !f.IsExported():
+			continue
+		case f.Type == durationType:
+			f.Type = reflect.TypeFor[string]()
+		case f.Type.Kind() == reflect.Struct:
+			f.Type = shape(f.Type)
+		}
+		f.Offset, f.Index, f.Anonymous = 0, nil, false
+		fields = append(fields, f)
+	}
+	return reflect.StructOf(fields)
+}
+
+func lookup(tree map[string]any, key string) (any, bool) {
+	head, rest, nested := strings.Cut(key, ".")
+	v, ok := tree[head]
+	if !ok || !nested {
+		return v, ok
+	}
+	inner, isTable := v.(map[string]any)
+	if !isTable {
+		return nil, false
+	}
+	return lookup(inner, rest)
+}
+
+func tomlText(v any) string {
+	if list, ok := v.([]any); ok {
+		parts := make([]string, len(list))
+		for i, e := range list {
+			parts[i] = fmt.Sprint(e)
+		}
+		return strings.Join(parts, ",")
+	}
+	if d, ok := v.(time.Duration); ok {
+		return d.String()
+	}
+	return fmt.Sprint(v)
+}
+
+// Options are all options with their present values and origins, in the order of the struct.
+func (b *Binding) Options() []*Option { return b.opts }
+
+// Show prints every option with its value and origin: a table, or JSON when format is "json".
+func (b *Binding) Show(w io.Writer, format string) error {
+	if format == "json" {
+		type row struct {
+			Key    string `json:"key"`
+			Value  string `json:"value"`
+			Origin Origin `json:"origin"`
+			Where  string `json:"where,omitempty"`
+			Env    string `json:"env"`
+		}
+		rows := make([]row, len(b.opts))
+		for i, o := range b.opts {
+			rows[i] = row{o.Key, o.Value(), o.Origin, o.Where, o.Env}
+		}
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(rows)
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	if _, err := fmt.Fprintln(tw, "OPTION\tVALUE\tORIGIN\tMEANING"); err != nil {
+		return err
+	}
+	for _, o := range b.opts {
+		origin := string(o.Origin)
+		if o.Where != "" {
+			origin += " " + o.Where
+		}
+		if _, err := fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", o.Key, o.Value(), origin, o.Help); err != nil {
+			return err
+		}
+	}
+	return tw.Flush()
+}

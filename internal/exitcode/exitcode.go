@@ -1,0 +1,141 @@
+// Package exitcode is the one table of failures: what a program's exit status means, whose fault it was, and whether
+// another attempt makes sense. Results, logs, worker reports and docs/exit-codes.md all speak from it.
+//
+// An error is given its place in the table where it arises ([New], [Wrap]) and asked for it where it matters ([From]).
+package exitcode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Class says whose fault a failure is.
+type Class string
+
+// The classes. Payload and data failures are of the slice and its program; the others are ours to mend and never count
+// against a slice.
+const (
+	ClassNone           Class = "none"
+	ClassPayload        Class = "payload"
+	ClassData           Class = "data"
+	ClassSite           Class = "site"
+	ClassInfrastructure Class = "infrastructure"
+	ClassCredential     Class = "credential"
+	ClassConfiguration  Class = "configuration"
+	ClassPreempted      Class = "preempted"
+	ClassWalltime       Class = "walltime"
+)
+
+// Failure is one line of the table.
+type Failure struct {
+	// Code is the exit status of a program that ends for this reason.
+	Code int
+	// Name is the stable word in results and logs.
+	Name  string
+	Class Class
+	// Retryable says that the same slice, or the same command, may succeed later or elsewhere.
+	Retryable bool
+	// Text says what happened; Next says what to do about it.
+	Text, Next string
+}
+
+// The table. Codes 0-2 are the custom of Unix; 10-59 are ours; a payload's own exit status never becomes a pilot's.
+var (
+	OK          = Failure{0, "ok", ClassNone, false, "all is well", ""}
+	Internal    = Failure{1, "internal", ClassInfrastructure, true, "an error that has no place of its own in this table", "read the message; if it names no cause, report it with the log"}
+	Usage       = Failure{2, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
+	SliceFailed = Failure{3, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
+	CheckFailed = Failure{4, "check_failed", ClassInfrastructure, false, "the accounting does not add up", "the report says which slice is where"}
+
+	PayloadFailed    = Failure{10, "payload_failed", ClassPayload, true, "the payload ended with an error that it did not call permanent", "its last lines are in the result; run it under `wrapper run`"}
+	PayloadPermanent = Failure{11, "payload_permanent", ClassPayload, false, "the payload said that this slice will never succeed", "its last lines are in the result; run it under `wrapper run`"}
+	PayloadCrashed   = Failure{12, "payload_crashed", ClassPayload, true, "the payload was ended by a signal that it did not get from us", "run it under `wrapper run` and look at its core"}
+	PayloadTimeout   = Failure{13, "payload_timeout", ClassPayload, true, "the payload ran past its time limit", "raise timeout in its TOML or make the slices smaller"}
+	PayloadNoResult  = Failure{14, "payload_no_result", ClassPayload, true, "the payload ended well but left no result", "write JSON to the file named by TFPILOT_RESULT"}
+	PayloadBadResult = Failure{15, "payload_bad_result", ClassPayload, true, "the payload's result is not what docs/payloads.md says", "`wrapper run` names the key at fault"}
+	PayloadLimit     = Failure{16, "payload_limit", ClassPayload, true, "the payload went past its memory, output or disk limit", "raise the limit in its TOML or mend the payload"}
+
+	DataMissing = Failure{20, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
+	DataCorrupt = Failure{21, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
+	DataRange   = Failure{22, "data_range", ClassData, false, "the frames asked for are not in the file", "compare start and end in the slice with `daq inspect`"}
+	DataInvalid = Failure{23, "data_invalid", ClassData, false, "the slice message cannot be worked on", "the producer is named in the log"}
+
+	SiteNoSpace   = Failure{30, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
+	SiteNoProgram = Failure{31, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
+	SiteResources = Failure{32, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
+	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right: `idds doctor`"}
+	NoService     = Failure{41, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
+	BrokerRefused = Failure{42, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
+	StoreFailed   = Failure{43, "store_failed", ClassInfrastructure, true, "the state on disk could not be read or written", "check the state directory and its disk"}
+	AddressTaken  = Failure{44, "address_taken", ClassConfiguration, false, "the address to listen on is taken or not ours", "choose another with --listen, or end who holds it"}
+	StateLocked   = Failure{45, "state_locked", ClassConfiguration, false, "another process works on this state directory", "end it, or choose another --state"}
+	ResultsHeld   = Failure{46, "results_held", ClassInfrastructure, true, "results could not be published; they are kept in the journal", "the next pilot on this node publishes them"}
+	NoCredential  = Failure{50, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
+	BadConfig     = Failure{51, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
+	IdleTimeout   = Failure{55, "idle_timeout", ClassNone, true, "no slice came for the idle time", "nothing: the slot is given back"}
+	NoFirstSlice  = Failure{56, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
+	Walltime      = Failure{57, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
+	Preempted     = Failure{58, "preempted", ClassPreempted, true, "the batch system took the slot back", "nothing: what was not finished went back to the queue"}
+	Interrupted   = Failure{59, "interrupted", ClassPreempted, true, "ended by a signal", "nothing: what was not finished went back to the queue"}
+)
+
+// Table is every failure in the order of its code.
+func Table() []Failure {
+	t := []Failure{
+		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
+		PayloadNoResult, PayloadBadResult, PayloadLimit, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
+		SiteNoProgram, SiteResources, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
+		NoCredential, BadConfig, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted,
+	}
+	slices.SortStableFunc(t, func(a, b Failure) int { return a.Code - b.Code })
+	return t
+}
+
+// ByCode finds the line of an exit status; ok is false for a status that is not ours.
+func ByCode(code int) (f Failure, ok bool) {
+	for _, f := range Table() {
+		if f.Code == code {
+			return f, true
+		}
+	}
+	return Failure{}, false
+}
+
+// failed is an error with its line of the table.
+type failed struct {
+	failure Failure
+	err     error
+}
+
+func (e *failed) Error() string { return e.err.Error() }
+func (e *failed) Unwrap() error { return e.err }
+
+// New makes an error of this failure. The text says what and where; %w wraps.
+func New(f Failure, format string, args ...any) error {
+	return &failed{f, fmt.Errorf(format, args...)}
+}
+
+// Wrap gives err its place in the table. It overrides a place given further down; nil stays nil.
+func Wrap(f Failure, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failed{f, err}
+}
+
+// From is the failure of an error: the outermost place it was given, Interrupted for a cancelled context, Internal
+// otherwise, OK for nil.
+func From(err error) Failure {
+	if err == nil {
+		return OK
+	}
+	if e, ok := errors.AsType[*failed](err); ok {
+		return e.failure
+	}
+	if errors.Is(err, context.Canceled) {
+		return Interrupted
+	}
+	return Internal
+}

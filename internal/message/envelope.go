@@ -1,0 +1,76 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// The values of msg_type.
+const (
+	TypeSlice             = "slice"
+	TypeSliceResult       = "slice_result"
+	TypeRunImminent       = "run_imminent"
+	TypeStartRun          = "start_run"
+	TypePauseRun          = "pause_run"
+	TypeResumeRun         = "resume_run"
+	TypeEndRun            = "end_run"
+	TypeSTFGen            = "stf_gen"
+	TypeSTFReady          = "stf_ready"
+	TypeTFFileRegistered  = "tf_file_registered"
+	TypeRunImminentWorker = "run_imminent_worker"
+	TypeStopTransformer   = "stop_transformer"
+	TypeHeartbeat         = "heartbeat"
+)
+
+// The destinations of the production system. They are opaque: the broker gives the slashes no meaning.
+const (
+	TopicEpic             = "/topic/epictopic"
+	TopicSlices           = "/topic/panda.slices"
+	TopicResults          = "/topic/panda.results"
+	TopicWorkers          = "/topic/panda.workers"
+	TopicTransformer      = "/topic/panda.transformer"
+	QueueSlicesWorkers    = "/queue/panda.slices.transformer"
+	QueueSlicesIDDS       = "/queue/panda.slices.idds"
+	QueueResultsFast      = "/queue/panda.results.fastprocessing"
+	QueueResultsWorker    = "/queue/panda.results.worker"
+	QueueResultsIDDS      = "/queue/panda.results.idds"
+	HeaderDuplicateID     = "_AMQ_DUPL_ID"
+	HeaderOriginalQueue   = "_AMQ_ORIG_QUEUE"
+	HeaderOriginalAddress = "_AMQ_ORIG_ADDRESS"
+	// VO is the value of the vo header of every panda message.
+	VO = "eic"
+)
+
+// ErrNotMessage marks a body that is no JSON object with a msg_type: junk by shape.
+var ErrNotMessage = errors.New("not a message")
+
+// Envelope is what every message has, read before it is known what the message is.
+type Envelope struct {
+	MsgType   string    `json:"msg_type"`
+	RunID     RunID     `json:"run_id"`
+	Namespace string    `json:"namespace"`
+	Sender    string    `json:"sender"`
+	CreatedAt Timestamp `json:"created_at"`
+}
+
+// Peek reads the envelope. Its error is always [ErrNotMessage].
+func Peek(body []byte) (Envelope, error) {
+	var e Envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return Envelope{}, fmt.Errorf("%w: %w", ErrNotMessage, err)
+	}
+	if e.MsgType == "" {
+		return e, fmt.Errorf("%w: no msg_type", ErrNotMessage)
+	}
+	return e, nil
+}
+
+// Decode reads a message that can be validated.
+func Decode[T interface{ Validate() error }](body []byte) (T, error) {
+	var m T
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, fmt.Errorf("decoding %T: %w", m, err)
+	}
+	return m, m.Validate()
+}

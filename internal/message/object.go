@@ -1,0 +1,174 @@
+package message
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Member is one key of an [Object] with its value as it stands on the wire.
+type Member struct {
+	Key   string
+	Value json.RawMessage
+}
+
+// Object is a JSON object that keeps the order of its keys and every value's bytes, so that what we do not know of a
+// peer's message is passed on unchanged. Of a repeated key the last counts, as in Python.
+type Object []Member
+
+// Value is the raw value of a key, nil when absent.
+func (o Object) Value(key string) json.RawMessage {
+	if i := o.index(key); i >= 0 {
+		return o[i].Value
+	}
+	return nil
+}
+
+// Set writes a key: in its place when it is there, at the end otherwise.
+func (o *Object) Set(key string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding %q: %w", key, err)
+	}
+	o.set(key, raw)
+	return nil
+}
+
+// Clone is an independent copy; the values are shared, since they are never written to.
+func (o Object) Clone() Object { return slices.Clone(o) }
+
+// MarshalJSON writes the members in order; a nil Object is null.
+func (o Object) MarshalJSON() ([]byte, error) {
+	if o == nil {
+		return []byte("null"), nil
+	}
+	size := 2
+	for _, m := range o {
+		size += len(m.Key) + len(m.Value) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		key, err := json.Marshal(m.Key)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, key...), ':'), m.Value...)
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads an object or null.
+func (o *Object) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	tok, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	if tok == nil {
+		*o = nil
+		return nil
+	}
+	if tok != json.Delim('{') {
+		return errors.New("not a JSON object")
+	}
+	out := make(Object, 0, 16)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		out.set(key.(string), raw)
+	}
+	*o = out
+	return nil
+}
+
+func (o Object) index(key string) int {
+	return slices.IndexFunc(o, func(m Member) bool { return m.Key == key })
+}
+
+func (o *Object) set(key string, raw json.RawMessage) {
+	if i := o.index(key); i >= 0 {
+		(*o)[i].Value = raw
+		return
+	}
+	*o = append(*o, Member{Key: key, Value: raw})
+}
+
+// Int is a whole number that some peers quote. The zero value is "absent".
+type Int struct {
+	n   int64
+	set bool
+}
+
+// NewInt makes an Int that is present.
+func NewInt(n int64) Int { return Int{n: n, set: true} }
+
+// Int64 is the number, 0 when absent.
+func (i Int) Int64() int64 { return i.n }
+
+// IsZero reports that the key was absent or null, so that omitzero leaves it out. A present 0 is not zero.
+func (i Int) IsZero() bool { return !i.set }
+
+// MarshalJSON writes a number, or null when absent.
+func (i Int) MarshalJSON() ([]byte, error) {
+	if !i.set {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, i.n, 10), nil
+}
+
+// UnmarshalJSON accepts a whole number, the same in quotes, and null.
+func (i *Int) UnmarshalJSON(b []byte) error {
+	s := string(bytes.Trim(bytes.TrimSpace(b), `"`))
+	if s == "null" {
+		*i = Int{}
+		return nil
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		*i = NewInt(n)
+		return nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != float64(int64(f)) {
+		return fmt.Errorf("not a whole number: %.40s", b)
+	}
+	*i = NewInt(int64(f))
+	return nil
+}
+
+// Text is a string that some peers send as a number (req_id of the old DAQ simulator is the integer 1).
+type Text string
+
+// UnmarshalJSON accepts text, a number and null.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		*t = ""
+		return nil
+	case len(b) > 0 && b[0] == '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = Text(s)
+		return nil
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return fmt.Errorf("neither text nor a number: %.40s", b)
+	}
+	*t = Text(n)
+	return nil
+}

@@ -1,0 +1,202 @@
+package message
+
+import "time"
+
+// RunState is how far a run is in the eyes of idds.
+type RunState string
+
+// The states of a run: slices may come; the end is announced; nothing more will happen.
+const (
+	RunOpen   RunState = "open"
+	RunEnding RunState = "ending"
+	RunClosed RunState = "closed"
+)
+
+// RunDocument is GET /v1/runs/{run}.
+type RunDocument struct {
+	RunID     string    `json:"run_id"`
+	Namespace string    `json:"namespace"`
+	State     RunState  `json:"state"`
+	OpenedAt  time.Time `json:"opened_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	ClosedAt  time.Time `json:"closed_at,omitzero"`
+	// TotalSlices is what end_run announced, absent until then or when the producer does not say.
+	TotalSlices *int `json:"total_slices,omitempty"`
+	// Workers is how many the run asked for.
+	Workers int         `json:"workers"`
+	Slices  SliceCounts `json:"slices"`
+	// Counts are the payload's own, summed over the winning results: events, tracks, hits, frames.
+	Counts  map[string]int64 `json:"counts"`
+	Latency RunLatency       `json:"latency"`
+}
+
+// SliceCounts is the accounting of a run: published = done + failed + outstanding, always.
+type SliceCounts struct {
+	Published   int `json:"published"`
+	Done        int `json:"done"`
+	Failed      int `json:"failed"`
+	Outstanding int `json:"outstanding"`
+	// Retried counts attempts beyond the first; Absorbed results that changed nothing; Corrected a done after a final
+	// failed; Unmatched results that fit no slice; Unexplained absorbed results without any observed fault (goal 0).
+	Retried     int `json:"retried"`
+	Absorbed    int `json:"absorbed"`
+	Corrected   int `json:"corrected"`
+	Unmatched   int `json:"unmatched"`
+	Unexplained int `json:"unexplained"`
+}
+
+// RunLatency is the time to results in seconds.
+type RunLatency struct {
+	// SliceResult is slice created -> winning result counted; STFComplete is STF file written -> all its results.
+	SliceResult Quantiles `json:"slice_result"`
+	STFComplete Quantiles `json:"stf_complete"`
+}
+
+// Quantiles of a sample in seconds; all 0 when N is 0.
+type Quantiles struct {
+	N   int     `json:"n"`
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	Max float64 `json:"max"`
+}
+
+// RunCheck is GET /v1/runs/{run}/check: whether the accounting adds up and where every outstanding slice is.
+type RunCheck struct {
+	RunDocument
+	OK          bool          `json:"ok"`
+	Problems    []string      `json:"problems"`
+	Outstanding []SliceRecord `json:"outstanding"`
+}
+
+// SliceRecord is one slice in the ledger.
+type SliceRecord struct {
+	Identity   string    `json:"identity"`
+	Namespace  string    `json:"namespace"`
+	RunID      string    `json:"run_id"`
+	Filename   string    `json:"filename"`
+	TFFilename string    `json:"tf_filename"`
+	SliceID    int64     `json:"slice_id"`
+	Start      int64     `json:"start"`
+	End        int64     `json:"end"`
+	State      string    `json:"state"`
+	Attempt    int       `json:"attempt"`
+	CreatedAt  time.Time `json:"created_at,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	// Where says in words where an outstanding slice is: queued, held by a pilot, waiting for its next attempt.
+	Where    string            `json:"where,omitempty"`
+	Failure  *Failure          `json:"failure,omitempty"`
+	Attempts []AttemptDocument `json:"attempts,omitempty"`
+}
+
+// AttemptDocument is one publication of a slice and what came of it.
+type AttemptDocument struct {
+	Attempt        int       `json:"attempt"`
+	State          string    `json:"state"`
+	CreatedAt      time.Time `json:"created_at,omitzero"`
+	Reason         string    `json:"reason,omitempty"`
+	PilotID        string    `json:"pilot_id,omitempty"`
+	Hostname       string    `json:"hostname,omitempty"`
+	StartedAt      time.Time `json:"started_at,omitzero"`
+	FinishedAt     time.Time `json:"finished_at,omitzero"`
+	ProcessingTime float64   `json:"processing_time,omitempty"`
+	Failure        *Failure  `json:"failure,omitempty"`
+}
+
+// WorkerPhase is where a pilot is in its life.
+type WorkerPhase string
+
+// The phases of a pilot, in order.
+const (
+	WorkerStarting WorkerPhase = "starting"
+	WorkerRunning  WorkerPhase = "running"
+	WorkerDraining WorkerPhase = "draining"
+	WorkerEnded    WorkerPhase = "ended"
+)
+
+// WorkerReport is POST /v1/workers: a pilot's start report, heart-beat and last words.
+type WorkerReport struct {
+	PilotID   string      `json:"pilot_id"`
+	Namespace string      `json:"namespace"`
+	RunID     string      `json:"run_id"`
+	Phase     WorkerPhase `json:"phase"`
+	At        time.Time   `json:"at"`
+	StartedAt time.Time   `json:"started_at"`
+	Hostname  string      `json:"hostname"`
+	PID       int         `json:"pid"`
+	Version   string      `json:"version"`
+	Slots     int         `json:"slots"`
+	// BatchSystem and BatchID are the harvester's names for this worker, empty when started by hand.
+	BatchSystem string `json:"batch_system,omitempty"`
+	BatchID     string `json:"batch_id,omitempty"`
+	// LinkProven says that the broker answered (a receipt or a heart-beat) within the last interval; IdleSince when the
+	// last slot became idle, absent while one is busy.
+	LinkProven bool            `json:"link_proven"`
+	IdleSince  time.Time       `json:"idle_since,omitzero"`
+	InHand     []SliceInHand   `json:"in_hand"`
+	Totals     WorkerTotals    `json:"totals"`
+	Exit       *WorkerLastWord `json:"exit,omitempty"`
+}
+
+// SliceInHand is a slice that a pilot holds: received and not yet acknowledged.
+type SliceInHand struct {
+	Identity string    `json:"identity"`
+	RunID    string    `json:"run_id"`
+	Attempt  int       `json:"attempt"`
+	Since    time.Time `json:"since"`
+}
+
+// WorkerTotals counts since the pilot's start. Seconds are of payloads.
+type WorkerTotals struct {
+	Done        int     `json:"done"`
+	Failed      int     `json:"failed"`
+	Released    int     `json:"released"`
+	Held        int     `json:"held"`
+	Junk        int     `json:"junk"`
+	WallSeconds float64 `json:"wall_seconds"`
+	CPUSeconds  float64 `json:"cpu_seconds"`
+}
+
+// WorkerLastWord says why a pilot ended.
+type WorkerLastWord struct {
+	Code  int    `json:"code"`
+	Name  string `json:"name"`
+	Class string `json:"class"`
+	Cause string `json:"cause"`
+}
+
+// WorkerReply answers a report: what the pilot should know about its run.
+type WorkerReply struct {
+	// RunState is absent while idds does not know the run.
+	RunState RunState `json:"run_state,omitempty"`
+	// Drain asks the pilot to finish what it holds and leave.
+	Drain bool `json:"drain"`
+}
+
+// WorkerDocument is one entry of GET /v1/workers.
+type WorkerDocument struct {
+	WorkerReport
+	LastSeen time.Time `json:"last_seen"`
+	// Alive is false when the last report is older than three heart-beats, or was the last word.
+	Alive bool `json:"alive"`
+}
+
+// DemandDocument is GET /v1/demand: how many workers each run wants now.
+type DemandDocument struct {
+	At      time.Time   `json:"at"`
+	Demands []RunDemand `json:"demands"`
+}
+
+// RunDemand is the wanted number of pilots of one run, with the reason in words.
+type RunDemand struct {
+	RunID     string   `json:"run_id"`
+	Namespace string   `json:"namespace"`
+	State     RunState `json:"state"`
+	Wanted    int      `json:"wanted"`
+	Reason    string   `json:"reason"`
+}
+
+// Page is a list answer of /v1: Next is the cursor of the following page, empty at the end.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}

@@ -1,0 +1,117 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// The two states of a result.
+const (
+	StateDone   = "done"
+	StateFailed = "failed"
+)
+
+// SliceResult is one message of /topic/panda.results.
+type SliceResult struct {
+	MsgType   string        `json:"msg_type"`
+	RunID     RunID         `json:"run_id"`
+	CreatedAt Timestamp     `json:"created_at"`
+	Sender    string        `json:"sender,omitempty"`
+	Namespace string        `json:"namespace,omitempty"`
+	Content   ResultContent `json:"content"`
+}
+
+// ResultContent is what became of one attempt. Times of work are seconds.
+type ResultContent struct {
+	// RequestedAt is the slice's created_at, verbatim.
+	RequestedAt       Timestamp `json:"requested_at"`
+	ProcessingStartAt Timestamp `json:"processing_start_at"`
+	ProcessedAt       Timestamp `json:"processed_at"`
+	State             string    `json:"state"`
+	Hostname          string    `json:"hostname"`
+	PandaServerURL    *string   `json:"panda_server_url"`
+	PandaTaskID       *string   `json:"panda_task_id"`
+	PandaID           *string   `json:"panda_id"`
+	HarvesterID       *string   `json:"harvester_id"`
+
+	// Ours (design.md 5).
+	ProcessingTime *float64         `json:"processing_time,omitempty"`
+	Attempt        Int              `json:"attempt,omitzero"`
+	ReqID          Text             `json:"req_id,omitempty"`
+	PilotID        string           `json:"pilot_id,omitempty"`
+	Payload        *PayloadIdentity `json:"payload,omitempty"`
+	// Counts of the payload, such as events, tracks, hits, frames.
+	Counts     map[string]int64 `json:"counts,omitempty"`
+	Histograms json.RawMessage  `json:"histograms,omitempty"`
+	Failure    *Failure         `json:"failure,omitempty"`
+
+	Result Outcome `json:"result"`
+}
+
+// PayloadIdentity says which program made a result.
+type PayloadIdentity struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
+// Failure answers whose fault it was and whether another attempt makes sense. The names stand in internal/exitcode.
+type Failure struct {
+	Code      int    `json:"code"`
+	Name      string `json:"name"`
+	Class     string `json:"class"`
+	Retryable bool   `json:"retryable"`
+	Message   string `json:"message"`
+}
+
+// Outcome is the inner result that the production consumers read. Result is the slice's content with what was made of it;
+// a peer's failure has null there, ours never.
+type Outcome struct {
+	State  bool    `json:"state"`
+	Result Object  `json:"result"`
+	Error  *string `json:"error"`
+}
+
+// Validate answers whether the result can be counted.
+func (r SliceResult) Validate() error {
+	if r.Content.State != StateDone && r.Content.State != StateFailed {
+		return fmt.Errorf("result state %q is neither done nor failed", r.Content.State)
+	}
+	if r.RunID.IsZero() {
+		return errors.New("run_id missing")
+	}
+	return nil
+}
+
+// SliceContent is the copy of the slice's content that the result carries. ok is false when there is none, as in a peer's
+// failure, or when it is not a slice's.
+func (r SliceResult) SliceContent() (c SliceContent, ok bool) {
+	if r.Content.Result.Result == nil {
+		return SliceContent{}, false
+	}
+	b, err := r.Content.Result.Result.MarshalJSON()
+	if err != nil || json.Unmarshal(b, &c) != nil {
+		return SliceContent{}, false
+	}
+	return c, true
+}
+
+// Identity names the slice of the result as [SliceContent.Identity] does; empty for a peer's failure.
+func (r SliceResult) Identity() string {
+	if r.Content.ReqID != "" {
+		return string(r.Content.ReqID)
+	}
+	c, ok := r.SliceContent()
+	if !ok {
+		return ""
+	}
+	return c.Identity()
+}
+
+// ResultDuplicateID is the _AMQ_DUPL_ID of a result: one for done whatever the attempt, one for each failed attempt.
+func ResultDuplicateID(namespace, run, identity string, attempt int, state string) string {
+	if state == StateDone {
+		return fmt.Sprintf("result/%s/%s/%s/done", namespace, run, identity)
+	}
+	return fmt.Sprintf("result/%s/%s/%s/%d/failed", namespace, run, identity, attempt)
+}

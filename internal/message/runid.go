@@ -1,0 +1,58 @@
+package message
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// RunID is a run number. Producers send it as JSON text or as a JSON number; consumers compare with the equality of
+// their language, so the type in which it came in must be echoed. Compare RunIDs by String. The zero value is "no run".
+type RunID struct {
+	text   string
+	number bool
+}
+
+// Run makes a RunID that is written as JSON text, the form of the current production system.
+func Run(text string) RunID { return RunID{text: text} }
+
+// RunNumber makes a RunID that is written as a JSON number, the form of older producers.
+func RunNumber(n int64) RunID { return RunID{text: fmt.Sprint(n), number: true} }
+
+// String is the run number as text, empty when there is none.
+func (r RunID) String() string { return r.text }
+
+// IsZero reports whether there is no run number.
+func (r RunID) IsZero() bool { return r.text == "" }
+
+// Same reports whether both name the same run, whatever JSON type they came in.
+func (r RunID) Same(o RunID) bool { return r.text == o.text }
+
+// MarshalJSON writes the run number in the type it came in.
+func (r RunID) MarshalJSON() ([]byte, error) {
+	if r.number {
+		return []byte(r.text), nil
+	}
+	return json.Marshal(r.text)
+}
+
+// UnmarshalJSON accepts text, a number and null.
+func (r *RunID) UnmarshalJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		*r = RunID{}
+	case len(b) > 0 && b[0] == '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*r = RunID{text: s}
+	case len(b) > 0 && (b[0] == '-' || (b[0] >= '0' && b[0] <= '9')):
+		*r = RunID{text: strings.TrimSuffix(string(b), ".0"), number: true}
+	default:
+		return fmt.Errorf("run_id is neither text nor a number: %.40s", b)
+	}
+	return nil
+}

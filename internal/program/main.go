@@ -1,0 +1,154 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/version"
+)
+
+// Main runs a command line until it ends, a signal comes or the lifeline breaks, and returns the exit status.
+// The first SIGINT or SIGTERM cancels the context; further ones change nothing, because under PanDA the second comes
+// within a second and must not mean "die at once".
+func Main(app *cli.App) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := withLifeline(ctx)
+	defer cancel(nil)
+	return Run(ctx, app, os.Args)
+}
+
+// Run is Main without signals and with the arguments given: what tests call.
+func Run(ctx context.Context, app *cli.App, args []string) int {
+	prepare(app)
+	err := app.RunContext(ctx, args)
+	f := exitcode.From(err)
+	if err != nil && !isQuiet(err) {
+		fmt.Fprintln(app.ErrWriter, Line(app.Name, err))
+	}
+	return f.Code
+}
+
+// Line is an error as a person should see it: one line with program, what and where, and the next step.
+func Line(name string, err error) string {
+	text := strings.Join(strings.FieldsFunc(logging.Redact(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	f := exitcode.From(err)
+	if f.Next == "" {
+		return fmt.Sprintf("%s: %s", name, text)
+	}
+	return fmt.Sprintf("%s: %s (%s: %s)", name, text, f.Name, f.Next)
+}
+
+// quiet is an error that sets the exit status after everything has been said.
+type quiet struct{ error }
+
+func (q quiet) Unwrap() error { return q.error }
+
+// Quiet makes an error whose text is not printed: the command has shown its report already.
+func Quiet(err error) error {
+	if err == nil {
+		return nil
+	}
+	return quiet{err}
+}
+
+func isQuiet(err error) bool {
+	_, ok := errors.AsType[quiet](err)
+	return ok
+}
+
+// prepare gives an app the habits of all tfpilot programs.
+func prepare(app *cli.App) {
+	if app.Writer == nil {
+		app.Writer = os.Stdout
+	}
+	if app.ErrWriter == nil {
+		app.ErrWriter = os.Stderr
+	}
+	app.HideHelpCommand = true
+	app.HideVersion = true
+	app.ExitErrHandler = func(*cli.Context, error) {}
+	app.OnUsageError = usageError
+	app.CommandNotFound = nil
+	if app.Action == nil {
+		app.Action = unknownCommand
+	}
+	app.Commands = append(app.Commands, versionCommand())
+	for _, c := range app.Commands {
+		prepareCommand(c)
+	}
+	app.CustomAppHelpTemplate = cli.AppHelpTemplate + exitStatusHelp
+}
+
+func prepareCommand(c *cli.Command) {
+	c.OnUsageError = usageError
+	c.HideHelpCommand = true
+	if len(c.Subcommands) > 0 && c.Action == nil {
+		c.Action = unknownCommand
+	}
+	for _, sub := range c.Subcommands {
+		prepareCommand(sub)
+	}
+}
+
+const exitStatusHelp = `
+EXIT STATUS:
+   0 on success, 2 for a wrong flag, argument or configuration; the others are in docs/exit-codes.md
+`
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	return exitcode.New(exitcode.Usage, "%s: %w", c.Command.FullName(), err)
+}
+
+// unknownCommand answers a missing or misspelt command: the help for none, an error otherwise.
+func unknownCommand(c *cli.Context) error {
+	if !c.Args().Present() {
+		return cli.ShowSubcommandHelp(c)
+	}
+	return exitcode.New(exitcode.Usage, "no command %q", c.Args().First())
+}
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the version of this build",
+		Action: func(c *cli.Context) error {
+			_, err := fmt.Fprintln(c.App.Writer, version.String())
+			return err
+		},
+	}
+}
+
+// LogFlags are --log-level and --log-format, for commands that log.
+func LogFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"TFPILOT_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+		&cli.StringFlag{Name: "log-format", Value: "auto", EnvVars: []string{"TFPILOT_LOG_FORMAT"}, Usage: "text, json, or auto: text on a terminal"},
+	}
+}
+
+// Logger makes the logger of a command that has LogFlags.
+func Logger(c *cli.Context, component string) (*slog.Logger, error) {
+	l, err := logging.New(errWriter(c), component, c.String("log-level"), c.String("log-format"))
+	return l, exitcode.Wrap(exitcode.Usage, err)
+}
+
+func errWriter(c *cli.Context) io.Writer { return c.App.ErrWriter }
+
+// NoArgs refuses arguments of a command that takes none: they are mostly a forgotten flag.
+func NoArgs(c *cli.Context) error {
+	if c.Args().Present() {
+		return exitcode.New(exitcode.Usage, "%s takes no argument %q", c.Command.FullName(), c.Args().First())
+	}
+	return nil
+}

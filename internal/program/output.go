@@ -1,0 +1,98 @@
+package program
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/google/renameio/v2"
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+)
+
+// OutputFlag is --output, for every command that prints a table.
+func OutputFlag() cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "table, json, or quiet: the first column alone"}
+}
+
+// Table is rows under headings, for people.
+type Table struct {
+	Header []string
+	Rows   [][]string
+}
+
+// Print writes the document in the format of --output: the table for people, the document itself as JSON.
+func Print(c *cli.Context, document any, table Table) error {
+	switch format := c.String("output"); format {
+	case "json":
+		enc := json.NewEncoder(c.App.Writer)
+		enc.SetIndent("", "  ")
+		return enc.Encode(document)
+	case "quiet":
+		for _, row := range table.Rows {
+			if _, err := fmt.Fprintln(c.App.Writer, row[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "", "table":
+		return table.Write(c.App.Writer)
+	default:
+		return exitcode.New(exitcode.Usage, "--output %q is none of table, json, quiet", format)
+	}
+}
+
+// Write aligns the columns.
+func (t Table) Write(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	if len(t.Header) > 0 {
+		fmt.Fprintln(tw, strings.Join(t.Header, "\t"))
+	}
+	for _, row := range t.Rows {
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	return tw.Flush()
+}
+
+// Listen opens a TCP listener and, when file is not empty, writes its host:port there once it listens, so that whoever
+// started us with port 0 finds it. A taken port is one clear error.
+func Listen(addr, file string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr) //nolint:noctx // binding a local port does not wait
+	if err != nil {
+		return nil, exitcode.New(exitcode.AddressTaken, "listening on %s: %w", addr, err)
+	}
+	if file == "" {
+		return ln, nil
+	}
+	if err := renameio.WriteFile(file, []byte(ln.Addr().String()+"\n"), 0o644); err != nil {
+		ln.Close()
+		return nil, exitcode.New(exitcode.StoreFailed, "writing the address file: %w", err)
+	}
+	return ln, nil
+}
+
+// ReadSecret reads a token or password from a file: its first line, without white space around it. An empty file and one
+// that others can read are errors that do not show the content.
+func ReadSecret(file string) (string, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", exitcode.New(exitcode.NoCredential, "reading secret: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", exitcode.New(exitcode.NoCredential, "secret file %s is readable by others (mode %04o); chmod 600 it", file, info.Mode().Perm())
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", exitcode.New(exitcode.NoCredential, "reading secret: %w", err)
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	if line = strings.TrimSpace(line); line == "" {
+		return "", exitcode.New(exitcode.NoCredential, "secret file %s is empty", file)
+	}
+	return line, nil
+}
