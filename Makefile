@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+LINT_VERSION := v2.15.0
+LINT := bin/golangci-lint-$(LINT_VERSION)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X tfpilot/internal/version.text=$(VERSION)
+
+help: ## Print this message
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## The whole chain on this machine: time frames in, physics out, every slice accounted for (about a minute)
+	bin/testbed demo --out demo-out
+
+test: ## All tests, no services needed (CGO_ENABLED=0)
+	CGO_ENABLED=0 go test -shuffle=on ./...
+
+test/race: ## All tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+bench: build ## The numbers of docs/benchmarks.md, as ratios where something stands beside them
+	scripts/bench.sh
+
+fuzz: ## Fuzz what parses, a minute each (FUZZTIME=1m)
+	scripts/fuzz.sh
+
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt ./...
+
+lint: $(LINT) ## Layer law and lint set of .golangci.yml
+	$(LINT) run ./...
+
+tidy: ## go.mod and go.sum hold what is imported, nothing else
+	go mod tidy
+
+generate: ## Documents made from the code
+	go test ./internal/exitcode -run TestDocument -update
+
+verify: ## What CI runs: tidy, format, generate, lint, tests, race detector, static links, demo
+	scripts/verify.sh
+
+clean: ## Remove what the other targets made
+	rm -rf bin demo-out
+
+$(LINT):
+	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv bin/golangci-lint $@
+
+.PHONY: help build demo test test/race bench fuzz fmt lint tidy generate verify clean
