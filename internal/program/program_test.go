@@ -1,0 +1,131 @@
+package program_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/program"
+)
+
+// run starts a small app with one command that ends with err.
+func run(t *testing.T, err error, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	app := &cli.App{
+		Name: "tool", Writer: &out, ErrWriter: &errs,
+		Commands: []*cli.Command{{
+			Name: "work", Flags: append(program.LogFlags(), program.OutputFlag()),
+			Action: func(c *cli.Context) error {
+				if err := program.NoArgs(c); err != nil {
+					return err
+				}
+				if err != nil {
+					return err
+				}
+				return program.Print(c, map[string]int{"n": 1}, program.Table{Header: []string{"N", "X"}, Rows: [][]string{{"1", "y"}}})
+			},
+		}},
+	}
+	code = program.Run(context.Background(), app, append([]string{"tool"}, args...))
+	return code, out.String(), errs.String()
+}
+
+func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
+	t.Parallel()
+	code, _, stderr := run(t, exitcode.New(exitcode.NoBroker, "connecting to a:1: refused\nand b:2: refused, token=abc"), "work")
+	if code != exitcode.NoBroker.Code {
+		t.Errorf("code %d", code)
+	}
+	want := "tool: connecting to a:1: refused; and b:2: refused, token=*** (no_broker: check that it runs and that its address is right: `idds doctor`)\n"
+	if stderr != want {
+		t.Errorf("got  %q\nwant %q", stderr, want)
+	}
+}
+
+func TestWrongUseIsCodeTwoAndSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"-nope":         {"work", "--nope"},
+		`"nonsense"`:        {"nonsense"},
+		`"surplus"`:     {"work", "surplus"},
+		`--output "ps"`: {"work", "--output", "ps"},
+	} {
+		code, _, stderr := run(t, nil, args...)
+		if code != 2 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: code %d, %q", args, code, stderr)
+		}
+	}
+}
+
+func TestOutputFormats(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"table": "N  X\n1  y\n", "json": "{\n  \"n\": 1\n}\n", "quiet": "1\n"} {
+		code, stdout, stderr := run(t, nil, "work", "--output", format)
+		if code != 0 || stdout != want {
+			t.Errorf("%s: code %d, %q %s", format, code, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpAndVersionAreEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"work", "--help"}, {"version"}, {}} {
+		if code, stdout, stderr := run(t, nil, args...); code != 0 || stdout == "" || stderr != "" {
+			t.Errorf("%v: code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestListenSaysWhereAndThatATakenPortIsTaken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "address")
+	ln, err := program.Listen("127.0.0.1:0", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got, err := os.ReadFile(file)
+	if err != nil || strings.TrimSpace(string(got)) != ln.Addr().String() {
+		t.Errorf("%q, %v", got, err)
+	}
+	_, err = program.Listen(ln.Addr().String(), "")
+	if exitcode.From(err) != exitcode.AddressTaken {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestASecretFileMustBePrivateAndFilled(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text string
+		mode       os.FileMode
+		want       string
+	}{
+		{"good", " abc \nrest\n", 0o600, ""},
+		{"empty", "\n", 0o600, "is empty"},
+		{"readable by others", "abc\n", 0o644, "readable by others"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "token")
+			if err := os.WriteFile(file, []byte(c.text), c.mode); err != nil {
+				t.Fatal(err)
+			}
+			got, err := program.ReadSecret(file)
+			if c.want == "" {
+				if got != "abc" || err != nil {
+					t.Errorf("%q, %v", got, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "abc") {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
