@@ -41,12 +41,13 @@ type Failure struct {
 	Text, Next string
 }
 
-// The table. Codes 0-2 are the custom of Unix; 10-59 are ours; a payload's own exit status never becomes a pilot's.
+// The table. 64 is the EX_USAGE of sysexits(3); 2 is what the demo promises for a failed slice; the rest is ours. A payload's
+// own exit status never becomes a pilot's.
 var (
 	OK          = Failure{0, "ok", ClassNone, false, "all is well", ""}
 	Internal    = Failure{1, "internal", ClassInfrastructure, true, "an error that has no place of its own in this table", "read the message; if it names no cause, report it with the log"}
-	Usage       = Failure{2, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
-	SliceFailed = Failure{3, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
+	Usage       = Failure{64, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
+	SliceFailed = Failure{2, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
 	CheckFailed = Failure{4, "check_failed", ClassInfrastructure, false, "the accounting does not add up", "the report says which slice is where"}
 
 	PayloadFailed    = Failure{10, "payload_failed", ClassPayload, true, "the payload ended with an error that it did not call permanent", "its last lines are in the result; run it under `wrapper run`"}

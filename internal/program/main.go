@@ -33,11 +33,29 @@ func Main(app *cli.App) int {
 func Run(ctx context.Context, app *cli.App, args []string) int {
 	prepare(app)
 	err := app.RunContext(ctx, args)
-	f := exitcode.From(err)
 	if err != nil && !isQuiet(err) {
 		fmt.Fprintln(app.ErrWriter, Line(app.Name, err))
 	}
-	return f.Code
+	if s, ok := errors.AsType[status](err); ok {
+		return s.code
+	}
+	return exitcode.From(err).Code
+}
+
+// status is an error of a command that promises an exit status of its own.
+type status struct {
+	error
+	code int
+}
+
+func (s status) Unwrap() error { return s.error }
+
+// WithStatus gives err another exit status than its place in the table has, for a command that documents it; nil stays nil.
+func WithStatus(err error, code int) error {
+	if err == nil {
+		return nil
+	}
+	return status{err, code}
 }
 
 // Line is an error as a person should see it: one line with program, what and where, and the next step.
@@ -104,7 +122,7 @@ func prepareCommand(c *cli.Command) {
 
 const exitStatusHelp = `
 EXIT STATUS:
-   0 on success, 2 for a wrong flag, argument or configuration; the others are in docs/exit-codes.md
+   0 on success, 64 for a wrong flag, argument or configuration; the others are in docs/exit-codes.md
 `
 
 func usageError(c *cli.Context, err error, _ bool) error {

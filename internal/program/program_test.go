@@ -49,7 +49,7 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
 	}
 }
 
-func TestWrongUseIsCodeTwoAndSaysWhatIsWrong(t *testing.T) {
+func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"-nope":         {"work", "--nope"},
@@ -58,7 +58,7 @@ func TestWrongUseIsCodeTwoAndSaysWhatIsWrong(t *testing.T) {
 		`--output "ps"`: {"work", "--output", "ps"},
 	} {
 		code, _, stderr := run(t, nil, args...)
-		if code != 2 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		if code != 64 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%v: code %d, %q", args, code, stderr)
 		}
 	}
