@@ -53,7 +53,7 @@ func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"-nope":         {"work", "--nope"},
-		`"nonsense"`:        {"nonsense"},
+		`"nonsense"`:    {"nonsense"},
 		`"surplus"`:     {"work", "surplus"},
 		`--output "ps"`: {"work", "--output", "ps"},
 	} {
