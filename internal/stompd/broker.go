@@ -1,0 +1,180 @@
+package stompd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stompframe"
+)
+
+// Config is how a broker behaves. The zero value accepts everybody and has the production addresses.
+type Config struct {
+	// Users are login -> passcode; empty accepts everybody.
+	Users map[string]string `toml:"-"`
+	// FanOut binds queues to addresses; nil is DefaultFanOut.
+	FanOut map[string][]string `toml:"-"`
+	// Queues are further queues, each on an address of its own name.
+	Queues []string `toml:"queues" help:"further queues"`
+	// MaxDeliveries of a message before it goes to the dead letters.
+	MaxDeliveries int `toml:"max_deliveries" default:"10" help:"failed deliveries before a message goes to the dead letters"`
+	// IDCacheSize is how many _AMQ_DUPL_IDs an address remembers.
+	IDCacheSize int `toml:"id_cache_size" default:"20000" help:"duplicate ids that an address remembers"`
+	// QueueLimit is how many messages a queue holds before a SEND to it is refused.
+	QueueLimit int `toml:"queue_limit" default:"1000000" help:"messages in a queue before a SEND is refused"`
+	// HeartBeat is what the broker offers and asks for.
+	HeartBeat time.Duration `toml:"heart_beat" default:"10s" help:"heart-beat interval in both directions"`
+	// ExpiryScan is how often queues are searched for expired messages.
+	ExpiryScan time.Duration     `toml:"expiry_scan" default:"30s" help:"time between two searches for expired messages"`
+	Limits     stompframe.Limits `toml:"-"`
+	Logger     *slog.Logger      `toml:"-"`
+}
+
+// The queues that every broker has.
+const (
+	DeadLetters = "DLQ"
+	Expired     = "ExpiryQueue"
+)
+
+// DefaultFanOut is the production system's, without the queue of a component that is not ours to run.
+func DefaultFanOut() map[string][]string {
+	return map[string][]string{
+		message.TopicSlices:  {message.QueueSlicesWorkers, message.QueueSlicesIDDS},
+		message.TopicResults: {message.QueueResultsFast, message.QueueResultsIDDS},
+	}
+}
+
+// Broker is the embedded broker. Make one with New and run it with Serve.
+type Broker struct {
+	cfg Config
+	log *slog.Logger
+
+	mu        sync.Mutex
+	queues    map[string]*queue   // by name
+	bound     map[string][]*queue // by address
+	anycast   map[string]bool     // names of fan-out queues: literal addresses without a queue of their own
+	seen      map[string]*idCache
+	nextID    uint64
+	unrouted  uint64
+	duplicate uint64
+	conns     map[*conn]struct{}
+	closing   bool
+}
+
+// New makes a broker with its queues.
+func New(cfg Config) (*Broker, error) {
+	config.Defaults(&cfg)
+	if cfg.FanOut == nil {
+		cfg.FanOut = DefaultFanOut()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{
+		cfg: cfg, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{}, anycast: map[string]bool{},
+		seen: map[string]*idCache{}, conns: map[*conn]struct{}{},
+	}
+	for _, name := range append([]string{DeadLetters, Expired}, cfg.Queues...) {
+		b.bind(name, name)
+	}
+	for address, names := range cfg.FanOut {
+		for _, name := range names {
+			if b.queues[name] != nil {
+				return nil, fmt.Errorf("queue %s is bound to %s and to another address", name, address)
+			}
+			b.bind(address, name)
+			b.anycast[name] = true
+		}
+	}
+	return b, nil
+}
+
+func (b *Broker) bind(address, name string) *queue {
+	q := newQueue(name, address)
+	b.queues[name] = q
+	b.bound[address] = append(b.bound[address], q)
+	return q
+}
+
+// Serve accepts connections until ctx ends, then closes them all and returns nil. It closes ln.
+func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() {
+		ln.Close()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.closing = true
+		for c := range b.conns {
+			c.close()
+		}
+	})
+	defer stop()
+	wg.Go(func() { b.expire(ctx) })
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accepting connections: %w", err)
+			}
+			// Out of descriptors or the like: others must go on, and this passes.
+			b.log.Error("accepting a connection", slog.Any("err", err))
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		wg.Go(func() { b.handle(nc) })
+	}
+}
+
+// QueueStat is the state of one queue.
+type QueueStat struct {
+	Name      string `json:"name"`
+	Address   string `json:"address"`
+	Depth     int    `json:"depth"`
+	InFlight  int    `json:"in_flight"`
+	Consumers int    `json:"consumers"`
+	Added     uint64 `json:"added"`
+	Acked     uint64 `json:"acked"`
+	Dead      uint64 `json:"dead"`
+	Expired   uint64 `json:"expired"`
+}
+
+// Stats are the named queues in the order of their names.
+func (b *Broker) Stats() []QueueStat {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []QueueStat
+	for _, q := range b.queues {
+		s := q.stat
+		s.Name, s.Address, s.Depth, s.Consumers = q.name, q.address, q.pending.Len(), len(q.subs)
+		for _, sub := range q.subs {
+			s.InFlight += len(sub.unacked)
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b QueueStat) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Unrouted counts messages sent to addresses without a queue, Duplicates those dropped for their _AMQ_DUPL_ID.
+func (b *Broker) Unrouted() (unrouted, duplicates uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unrouted, b.duplicate
+}

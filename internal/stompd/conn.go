@@ -1,0 +1,339 @@
+package stompd
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"tfpilot/internal/stompframe"
+)
+
+const (
+	// connectLimit is how long a new connection may stay mute.
+	connectLimit = 10 * time.Second
+	// silentLimit ends a client that promised no heart-beats and says nothing, as Artemis does.
+	silentLimit = 60 * time.Second
+	// minBeat is the shortest interval that the broker agrees to.
+	minBeat = 500 * time.Millisecond
+	// goodbye bounds the writing of last frames to a client that may be gone.
+	goodbye = 2 * time.Second
+)
+
+// conn is one client.
+type conn struct {
+	b       *Broker
+	nc      net.Conn
+	version string
+	out     *outbox
+	subs    map[string]*subscription // guarded by the broker's lock
+	once    sync.Once
+}
+
+// close ends the connection; its reader then gives everything back.
+func (c *conn) close() { c.once.Do(func() { c.nc.Close() }) }
+
+// handle serves one client until it leaves.
+func (b *Broker) handle(nc net.Conn) {
+	c := &conn{b: b, nc: nc, out: newOutbox(), subs: map[string]*subscription{}}
+	b.mu.Lock()
+	if b.closing {
+		b.mu.Unlock()
+		nc.Close()
+		return
+	}
+	b.conns[c] = struct{}{}
+	b.mu.Unlock()
+
+	r := stompframe.NewReader(nc, b.cfg.Limits)
+	w := stompframe.NewWriter(nc)
+	every, patience, err := c.connect(r, w)
+	if err == nil {
+		var wg sync.WaitGroup
+		wg.Go(func() { c.write(w, every) })
+		err = c.read(r, patience)
+		if refused, ok := errors.AsType[*refusal](err); ok {
+			c.out.put(errorFrame(refused.text, ""))
+		}
+		c.out.close()
+		wg.Wait()
+	} else if refused, ok := errors.AsType[*refusal](err); ok {
+		_ = nc.SetWriteDeadline(time.Now().Add(goodbye))
+		_ = w.Write(errorFrame(refused.text, ""))
+		_ = w.Flush()
+	}
+	c.close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.conns, c)
+	for id, s := range c.subs {
+		delete(c.subs, id)
+		s.queue.remove(s)
+		b.giveBack(s, true)
+		b.unbind(s.queue)
+	}
+	if err != nil && !b.closing {
+		b.log.Debug("connection ended", slog.Any("err", err))
+	}
+}
+
+// connect does the CONNECT. every is how often we beat, patience how long the client may be silent.
+func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patience time.Duration, err error) {
+	_ = c.nc.SetDeadline(time.Now().Add(connectLimit))
+	f, err := r.Read()
+	for err == nil && f == nil {
+		f, err = r.Read()
+	}
+	if err != nil {
+		return 0, 0, refuse("%v", err)
+	}
+	if f.Command != frame.CONNECT && f.Command != frame.STOMP {
+		return 0, 0, refuse("not connected: %s before CONNECT", f.Command)
+	}
+	for _, v := range []string{"1.2", "1.1"} {
+		if strings.Contains(","+f.Header.Get(frame.AcceptVersion)+",", ","+v+",") {
+			c.version = v
+			break
+		}
+	}
+	if c.version == "" {
+		return 0, 0, refuse("supported versions are 1.1 and 1.2")
+	}
+	if users := c.b.cfg.Users; len(users) > 0 {
+		want, known := users[f.Header.Get(frame.Login)]
+		if subtle.ConstantTimeCompare([]byte(want), []byte(f.Header.Get(frame.Passcode))) != 1 || !known {
+			return 0, 0, refuse("security error: unknown login or wrong passcode")
+		}
+	}
+	theySend, theyWant := time.Duration(0), time.Duration(0)
+	if text, ok := f.Header.Contains(frame.HeartBeat); ok {
+		if theySend, theyWant, err = frame.ParseHeartBeat(text); err != nil {
+			return 0, 0, refuse("heart-beat %.40q: %v", text, err)
+		}
+	}
+	ours := max(c.b.cfg.HeartBeat, minBeat)
+	patience = silentLimit
+	if theySend > 0 {
+		patience = 2 * max(theySend, minBeat, ours)
+	}
+	if theyWant > 0 {
+		every = max(theyWant, ours)
+	}
+	ms := strconv.FormatInt(ours.Milliseconds(), 10)
+	answer := frame.New(frame.CONNECTED, frame.Version, c.version, frame.HeartBeat, ms+","+ms,
+		frame.Session, fmt.Sprintf("%p", c), frame.Server, "tfpilot")
+	if err := w.Write(answer); err != nil {
+		return 0, 0, err
+	}
+	if err := w.Flush(); err != nil {
+		return 0, 0, err
+	}
+	_ = c.nc.SetDeadline(time.Time{})
+	return every, patience, nil
+}
+
+// write is the only writer after CONNECTED: it gathers what waits and beats when there is nothing.
+func (c *conn) write(w *stompframe.Writer, every time.Duration) {
+	var beat <-chan time.Time
+	if every > 0 {
+		t := time.NewTicker(every * 4 / 5)
+		defer t.Stop()
+		beat = t.C
+	}
+	var spare []*frame.Frame
+	for {
+		var frames []*frame.Frame
+		var wasFull, closed bool
+		select {
+		case <-c.out.wake:
+			frames, wasFull, closed = c.out.take(spare)
+			if closed {
+				_ = c.nc.SetWriteDeadline(time.Now().Add(goodbye))
+			}
+		case <-beat:
+			frames = []*frame.Frame{nil}
+		}
+		for i, f := range frames {
+			if err := w.Write(f); err != nil {
+				c.close()
+				return
+			}
+			frames[i] = nil
+		}
+		if err := w.Flush(); err != nil || closed {
+			c.close()
+			return
+		}
+		spare = frames
+		if wasFull {
+			c.b.mu.Lock()
+			for _, s := range c.subs {
+				s.queue.serve(s)
+			}
+			c.b.mu.Unlock()
+		}
+	}
+}
+
+// read handles frames until the client leaves, falls silent, or is refused.
+func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
+	for {
+		_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+		f, err := r.Read()
+		switch {
+		case errors.Is(err, stompframe.ErrTooLarge), errors.Is(err, frame.ErrInvalidCommand), errors.Is(err, frame.ErrInvalidFrameFormat):
+			return refuse("%v", err)
+		case err != nil:
+			if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+				return refuse("nothing heard for %s", patience)
+			}
+			return err
+		case f == nil:
+			continue
+		}
+		id, wantsReceipt := f.Header.Contains(frame.Receipt)
+		bye, err := c.command(f)
+		if err != nil {
+			c.out.put(errorFrame(err.Error(), id))
+			return fmt.Errorf("%s refused: %s", f.Command, err.Error()) // no refusal any more: it is said
+		}
+		if wantsReceipt {
+			c.out.put(frame.New(frame.RECEIPT, frame.ReceiptId, id))
+		}
+		if bye {
+			return nil
+		}
+	}
+}
+
+func (c *conn) command(f *frame.Frame) (bye bool, err error) {
+	switch f.Command {
+	case frame.SEND:
+		return false, c.b.route(f)
+	case frame.SUBSCRIBE:
+		return false, c.subscribe(f)
+	case frame.UNSUBSCRIBE:
+		return false, c.unsubscribe(f)
+	case frame.ACK, frame.NACK:
+		// NACK discards, as in Artemis: the message is not delivered again.
+		return false, c.acknowledge(f)
+	case frame.DISCONNECT:
+		return true, nil
+	default:
+		return false, refuse("%s is not supported", f.Command)
+	}
+}
+
+func (c *conn) subscribe(f *frame.Frame) error {
+	destination, id := f.Header.Get(frame.Destination), f.Header.Get(frame.Id)
+	if destination == "" || id == "" {
+		return refuse("SUBSCRIBE needs destination and id")
+	}
+	sel, err := parseSelector(f.Header.Get("selector"))
+	if err != nil {
+		return refuse("selector: %v", err)
+	}
+	s := &subscription{id: id, conn: c, selector: sel, window: 10240}
+	switch mode := f.Header.Get(frame.Ack); mode {
+	case "", frame.AckAuto:
+		s.auto = true
+	case frame.AckClientIndividual:
+	default:
+		return refuse("ack mode %q is not supported", mode)
+	}
+	for _, key := range []string{"activemq.prefetchSize", "consumer-window-size"} {
+		if text, ok := f.Header.Contains(key); ok {
+			if s.window, err = strconv.Atoi(text); err != nil {
+				return refuse("%s %q is no number", key, text)
+			}
+			if s.window < 0 {
+				s.window = 1 << 40 // unlimited
+			}
+		}
+	}
+	b := c.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.subs[id] != nil {
+		return refuse("subscription id %s is in use", id)
+	}
+	c.subs[id] = s
+	q := b.queues[destination]
+	if q == nil {
+		q = newQueue("", destination)
+		b.bound[destination] = append(b.bound[destination], q)
+	}
+	q.add(s)
+	return nil
+}
+
+func (c *conn) unsubscribe(f *frame.Frame) error {
+	id := f.Header.Get(frame.Id)
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	s := c.subs[id]
+	if s == nil {
+		return refuse("no subscription %q", id)
+	}
+	delete(c.subs, id)
+	s.queue.remove(s)
+	c.b.giveBack(s, false)
+	c.b.unbind(s.queue)
+	return nil
+}
+
+// unbind removes a topic subscription's private queue.
+func (b *Broker) unbind(q *queue) {
+	if q.name != "" {
+		return
+	}
+	queues := b.bound[q.address]
+	for i := range queues {
+		if queues[i] == q {
+			queues = append(queues[:i:i], queues[i+1:]...)
+			break
+		}
+	}
+	if b.bound[q.address] = queues; len(queues) == 0 {
+		delete(b.bound, q.address)
+	}
+}
+
+func (c *conn) acknowledge(f *frame.Frame) error {
+	id := f.Header.Get(frame.Id)
+	if c.version == "1.1" {
+		id = f.Header.Get(frame.MessageId)
+	}
+	// A message id begins with its subscription's.
+	sub, _, _ := cutLast(id, ",")
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	s := c.subs[sub]
+	if s == nil || !s.acknowledge(id) {
+		return refuse("AMQ339018: no message %q to acknowledge", id)
+	}
+	return nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+func errorFrame(text, receipt string) *frame.Frame {
+	f := frame.New(frame.ERROR, frame.Message, text)
+	if receipt != "" {
+		f.Header.Add(frame.ReceiptId, receipt)
+	}
+	f.Body = []byte(text)
+	return f
+}

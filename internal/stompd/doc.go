@@ -1,0 +1,15 @@
+// Package stompd is the embedded broker: STOMP 1.1 and 1.2, in memory, imitating ActiveMQ Artemis as it was measured, so
+// that what works here works there.
+//
+// A SEND goes to an address. An address has queues bound to it (fan-out), and every subscription to an address that is no
+// queue has a private queue of its own, which ends with it: that is a topic. A queue gives each message to one
+// subscription whose selector matches and whose window has room.
+//
+// As in Artemis: all headers are strings to a selector; NACK discards; an ACK that fits nothing is an ERROR, and every ERROR
+// closes the connection; a message not acknowledged when its connection ends has failed a delivery and goes to the dead
+// letters after MaxDeliveries, while UNSUBSCRIBE gives it back uncounted; a SEND to an address without queues has a
+// RECEIPT and is gone; a repeated _AMQ_DUPL_ID has a RECEIPT and is dropped.
+//
+// Goroutines: per connection a reader and a writer, and one that looks for expired messages. One lock guards addresses and
+// queues; nobody holds it while waiting for a socket.
+package stompd

@@ -1,0 +1,67 @@
+package stompd
+
+import (
+	"sync"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+// outboxLimit is how many frames may wait for a slow receiver before automatic subscriptions get no more. Others are bounded
+// by their window, receipts by what the client sends.
+const outboxLimit = 4096
+
+// outbox is what waits to be written to one connection. Putting never waits.
+type outbox struct {
+	mu     sync.Mutex
+	frames []*frame.Frame
+	full   bool
+	closed bool
+	wake   chan struct{}
+}
+
+func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+
+func (o *outbox) put(f *frame.Frame) {
+	o.mu.Lock()
+	if !o.closed {
+		o.frames = append(o.frames, f)
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// room reports whether an automatic subscription may add; wasFull is kept for take, so that the subscriptions are served
+// again when there is room.
+func (o *outbox) room() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.frames) >= outboxLimit {
+		o.full = true
+		return false
+	}
+	return true
+}
+
+// take returns everything that waits; wasFull says that somebody was refused meanwhile.
+func (o *outbox) take(spare []*frame.Frame) (frames []*frame.Frame, wasFull, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	frames, o.frames = o.frames, spare[:0]
+	wasFull, o.full = o.full, false
+	return frames, wasFull, o.closed
+}
+
+// close lets the writer send what is there and end.
+func (o *outbox) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.signal()
+}

@@ -1,0 +1,207 @@
+package stompd
+
+import (
+	"container/list"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+// queue holds messages for the subscriptions that compete for them. The broker's lock guards it.
+type queue struct {
+	name    string
+	address string
+	pending *list.List // of *stored, oldest first
+	subs    []*subscription
+	turn    int // whose turn the next message is
+	stat    QueueStat
+}
+
+func newQueue(name, address string) *queue {
+	return &queue{name: name, address: address, pending: list.New()}
+}
+
+// subscription takes messages from one queue to one connection.
+type subscription struct {
+	id       string
+	conn     *conn
+	queue    *queue
+	selector *selector
+	auto     bool
+	window   int // bytes that may be unacknowledged; 0: one message
+	held     int // bytes that are
+	unacked  []*stored
+	// cursor is the first pending message that was not yet rejected by the selector: since headers never change, what is
+	// before it need not be looked at again. nil: all were.
+	cursor *list.Element
+}
+
+// room reports whether another message may be delivered.
+func (s *subscription) room() bool {
+	switch {
+	case s.auto:
+		return s.conn.out.room()
+	case s.window <= 1:
+		return len(s.unacked) == 0
+	default:
+		return s.held < s.window
+	}
+}
+
+// append adds a message at the end and gives it to the first subscription in turn that wants it.
+func (q *queue) append(m *stored) {
+	q.stat.Added++
+	e := q.pending.PushBack(m)
+	for _, s := range q.subs {
+		if s.cursor == nil {
+			s.cursor = e
+		}
+	}
+	for i := range q.subs {
+		s := q.subs[(q.turn+i)%len(q.subs)]
+		if s.cursor == e && s.room() {
+			if s.selector.matches(m.header) {
+				q.turn = (q.turn + i + 1) % len(q.subs)
+				q.take(e)
+				s.deliver(m)
+				return
+			}
+			s.cursor = e.Next()
+		}
+	}
+}
+
+// take removes a pending message and moves the cursors that stood on it.
+func (q *queue) take(e *list.Element) {
+	next := e.Next()
+	for _, s := range q.subs {
+		if s.cursor == e {
+			s.cursor = next
+		}
+	}
+	q.pending.Remove(e)
+}
+
+// serve delivers to a subscription as long as it has room.
+func (q *queue) serve(s *subscription) {
+	for s.cursor != nil && s.room() {
+		e := s.cursor
+		m, _ := e.Value.(*stored)
+		if !s.selector.matches(m.header) {
+			s.cursor = e.Next()
+			continue
+		}
+		q.take(e)
+		s.deliver(m)
+	}
+}
+
+// serveAll delivers to everybody who has room, in turn, one message each at a time.
+func (q *queue) serveAll() {
+	for range q.subs {
+		if len(q.subs) == 0 {
+			return
+		}
+		q.turn = (q.turn + 1) % len(q.subs)
+		q.serve(q.subs[q.turn])
+	}
+}
+
+// pushFront puts messages back before all others, in their order.
+func (q *queue) pushFront(back []*stored) {
+	for _, m := range slices.Backward(back) {
+		q.pending.PushFront(m)
+	}
+	for _, s := range q.subs {
+		s.cursor = q.pending.Front()
+	}
+	q.serveAll()
+}
+
+// takeExpired removes what has expired.
+func (q *queue) takeExpired(now time.Time) []*stored {
+	var out []*stored
+	for e := q.pending.Front(); e != nil; {
+		next := e.Next()
+		if m, _ := e.Value.(*stored); !m.expires.IsZero() && now.After(m.expires) {
+			q.take(e)
+			q.stat.Expired++
+			out = append(out, m)
+		}
+		e = next
+	}
+	return out
+}
+
+func (q *queue) add(s *subscription) {
+	s.queue, s.cursor = q, q.pending.Front()
+	q.subs = append(q.subs, s)
+	q.serve(s)
+}
+
+func (q *queue) remove(s *subscription) {
+	if i := slices.Index(q.subs, s); i >= 0 {
+		q.subs = slices.Delete(q.subs, i, i+1)
+	}
+}
+
+// deliver sends a message to the subscription's connection. The receiver sees it as redelivered once a delivery has failed.
+func (s *subscription) deliver(m *stored) {
+	f := frame.New(frame.MESSAGE,
+		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, m.address,
+		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.deliveries > 0), "priority", "4",
+		"persistent", strconv.FormatBool(m.persistent), "timestamp", strconv.FormatInt(m.at.UnixMilli(), 10))
+	if s.conn.version == "1.2" && !s.auto {
+		f.Header.Add(frame.Ack, s.messageID(m))
+	}
+	for i := range m.header.Len() {
+		key, value := m.header.GetAt(i)
+		switch key {
+		case frame.Destination, frame.Subscription, frame.MessageId, "expires", "redelivered", "priority", "persistent",
+			"timestamp", frame.ContentLength:
+		case frame.Ack:
+			// A stray ack header comes back to 1.1 receivers, as from Artemis; in 1.2 ours stands first and wins.
+			f.Header.Add(key, value)
+		default:
+			f.Header.Add(key, value)
+		}
+	}
+	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.body)))
+	f.Body = m.body
+	if s.auto {
+		s.queue.stat.Acked++
+	} else {
+		s.unacked = append(s.unacked, m)
+		s.held += size(m)
+	}
+	s.conn.out.put(f)
+}
+
+// size is what a message takes of a window: about its frame.
+func size(m *stored) int { return len(m.body) + 32*m.header.Len() + 200 }
+
+func (s *subscription) messageID(m *stored) string {
+	return s.id + "," + strconv.FormatUint(m.id, 10)
+}
+
+func expiresText(m *stored) string {
+	if m.expires.IsZero() {
+		return "0"
+	}
+	return strconv.FormatInt(m.expires.UnixMilli(), 10)
+}
+
+// acknowledge settles the message of an id, and all before it when cumulative. ok is false when it is not held here.
+func (s *subscription) acknowledge(id string) bool {
+	i := slices.IndexFunc(s.unacked, func(m *stored) bool { return s.messageID(m) == id })
+	if i < 0 {
+		return false
+	}
+	s.held -= size(s.unacked[i])
+	s.unacked = slices.Delete(s.unacked, i, i+1)
+	s.queue.stat.Acked++
+	s.queue.serve(s)
+	return true
+}
