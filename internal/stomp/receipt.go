@@ -1,6 +1,7 @@
 package stomp
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 
@@ -78,11 +79,8 @@ func (c *Conn) Send(ctx context.Context, destination string, body []byte, header
 	for i := 0; i+1 < len(headers); i += 2 {
 		f.Header.Add(headers[i], headers[i+1])
 	}
-	for _, b := range body {
-		if b == 0 {
-			f.Header.Add(frame.ContentLength, strconv.Itoa(len(body)))
-			break
-		}
+	if bytes.IndexByte(body, 0) >= 0 {
+		f.Header.Add(frame.ContentLength, strconv.Itoa(len(body)))
 	}
 	f.Body = body
 	return c.request(ctx, f)

@@ -97,11 +97,10 @@ func New(cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-func (b *Broker) bind(address, name string) *queue {
+func (b *Broker) bind(address, name string) {
 	q := newQueue(name, address)
 	b.queues[name] = q
 	b.bound[address] = append(b.bound[address], q)
-	return q
 }
 
 // Serve accepts connections until ctx ends, then closes them all and returns nil. It closes ln.
@@ -131,7 +130,7 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
 				return fmt.Errorf("accepting connections: %w", err)
 			}
 			// Out of descriptors or the like: others must go on, and this passes.
-			b.log.Error("accepting a connection", slog.Any("err", err))
+			b.log.ErrorContext(ctx, "accepting a connection", slog.Any("err", err))
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():

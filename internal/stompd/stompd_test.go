@@ -19,13 +19,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start runs a broker until the test ends.
-func start(t testing.TB, cfg stompd.Config) (b *stompd.Broker, addr string) {
+func start(t *testing.T, cfg stompd.Config) (b *stompd.Broker, addr string) {
 	t.Helper()
 	b, err := stompd.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func start(t testing.TB, cfg stompd.Config) (b *stompd.Broker, addr string) {
 	return b, ln.Addr().String()
 }
 
-func dial(t testing.TB, addr string) *stomp.Conn {
+func dial(t *testing.T, addr string) *stomp.Conn {
 	t.Helper()
 	c, err := stomp.Dial(t.Context(), addr, stomp.Config{})
 	if err != nil {
@@ -51,7 +51,7 @@ func dial(t testing.TB, addr string) *stomp.Conn {
 	return c
 }
 
-func subscribe(t testing.TB, c *stomp.Conn, o stomp.SubscribeOptions) *stomp.Subscription {
+func subscribe(t *testing.T, c *stomp.Conn, o stomp.SubscribeOptions) *stomp.Subscription {
 	t.Helper()
 	s, err := c.Subscribe(t.Context(), o)
 	if err != nil {
@@ -60,7 +60,7 @@ func subscribe(t testing.TB, c *stomp.Conn, o stomp.SubscribeOptions) *stomp.Sub
 	return s
 }
 
-func send(t testing.TB, c *stomp.Conn, dest, body string, headers ...string) {
+func send(t *testing.T, c *stomp.Conn, dest, body string, headers ...string) {
 	t.Helper()
 	r, err := c.Send(t.Context(), dest, []byte(body), headers...)
 	if err == nil {
@@ -71,7 +71,7 @@ func send(t testing.TB, c *stomp.Conn, dest, body string, headers ...string) {
 	}
 }
 
-func next(t testing.TB, s *stomp.Subscription) *stomp.Message {
+func next(t *testing.T, s *stomp.Subscription) *stomp.Message {
 	t.Helper()
 	select {
 	case m, ok := <-s.Messages():
@@ -85,7 +85,7 @@ func next(t testing.TB, s *stomp.Subscription) *stomp.Message {
 	}
 }
 
-func ack(t testing.TB, c *stomp.Conn, m *stomp.Message) {
+func ack(t *testing.T, c *stomp.Conn, m *stomp.Message) {
 	t.Helper()
 	r, err := c.Ack(t.Context(), m)
 	if err == nil {
@@ -96,10 +96,10 @@ func ack(t testing.TB, c *stomp.Conn, m *stomp.Message) {
 	}
 }
 
-// stat is the state of a queue.
-func stat(b *stompd.Broker, name string) stompd.QueueStat {
+// stat is the state of the workers' queue.
+func stat(b *stompd.Broker) stompd.QueueStat {
 	for _, s := range b.Stats() {
-		if s.Name == name {
+		if s.Name == message.QueueSlicesWorkers {
 			return s
 		}
 	}
@@ -130,7 +130,7 @@ func TestAWindowOfOneHoldsExactlyOneMessage(t *testing.T) {
 	for _, body := range []string{"a", "b", "c"} {
 		send(t, c, message.TopicSlices, body)
 	}
-	if got := stat(b, message.QueueSlicesWorkers); got.InFlight != 1 || got.Depth != 2 {
+	if got := stat(b); got.InFlight != 1 || got.Depth != 2 {
 		t.Errorf("in flight %d, waiting %d", got.InFlight, got.Depth)
 	}
 	for _, want := range []string{"a", "b", "c"} {
@@ -175,7 +175,7 @@ func TestUnsubscribeGivesBackUncountedAndDisconnectCounts(t *testing.T) {
 	if m.Header.Get(message.HeaderOriginalQueue) != message.QueueSlicesWorkers || string(m.Body) != "x" {
 		t.Errorf("dead letter %q of %s", m.Body, m.Header.Get(message.HeaderOriginalQueue))
 	}
-	if got := stat(b, message.QueueSlicesWorkers).Dead; got != 1 {
+	if got := stat(b).Dead; got != 1 {
 		t.Errorf("%d dead", got)
 	}
 }
@@ -229,7 +229,7 @@ func TestDuplicateIDsAreDroppedWithAReceipt(t *testing.T) {
 	for _, id := range []string{"a", "a", "b", "c", "a"} { // the ring holds two: the last a is new again
 		send(t, c, message.TopicSlices, id, message.HeaderDuplicateID, id)
 	}
-	if got := stat(b, message.QueueSlicesWorkers).Depth; got != 4 {
+	if got := stat(b).Depth; got != 4 {
 		t.Errorf("%d messages, want 4", got)
 	}
 	if _, dup := b.Unrouted(); dup != 1 {
@@ -242,7 +242,7 @@ func TestALiteralQueueAddressDropsWithAReceipt(t *testing.T) {
 	b, addr := start(t, stompd.Config{})
 	c := dial(t, addr)
 	send(t, c, message.QueueSlicesWorkers, "lost")
-	if lost, _ := b.Unrouted(); lost != 1 || stat(b, message.QueueSlicesWorkers).Depth != 0 {
+	if lost, _ := b.Unrouted(); lost != 1 || stat(b).Depth != 0 {
 		t.Errorf("unrouted %d", lost)
 	}
 }
@@ -327,7 +327,7 @@ func TestAnIndependentClientWorksWithIt(t *testing.T) {
 	if err := c.Disconnect(); err != nil {
 		t.Fatal(err)
 	}
-	if got := stat(b, message.QueueSlicesWorkers); got.Acked != 2 || got.Depth != 0 {
+	if got := stat(b); got.Acked != 2 || got.Depth != 0 {
 		t.Errorf("%+v", got)
 	}
 }
