@@ -1,0 +1,87 @@
+package stf
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+const (
+	blockSize = 256 << 10
+	maxBlocks = 64
+)
+
+// blockCache reads whole blocks below the ROOT library, which reads every basket twice and in small pieces, with a goroutine
+// for every branch. It turns a short read into an error, because the library takes missing bytes for zeros.
+type blockCache struct {
+	src  io.ReaderAt
+	size int64
+
+	mu     sync.Mutex
+	blocks map[int64][]byte
+	order  []int64
+	bytes  int64 // read from src
+	offset int64 // of Read
+}
+
+func newBlockCache(src io.ReaderAt, size int64) *blockCache {
+	return &blockCache{src: src, size: size, blocks: map[int64][]byte{}}
+}
+
+func (c *blockCache) block(n int64) ([]byte, error) {
+	if b, ok := c.blocks[n]; ok {
+		return b, nil
+	}
+	b := make([]byte, min(blockSize, c.size-n*blockSize))
+	got, err := c.src.ReadAt(b, n*blockSize)
+	if got < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	c.bytes += int64(got)
+	if len(c.order) >= maxBlocks {
+		delete(c.blocks, c.order[0])
+		c.order = c.order[1:]
+	}
+	c.blocks[n] = b
+	c.order = append(c.order, n)
+	return b, nil
+}
+
+// ReadAt reads fully or fails.
+func (c *blockCache) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= c.size {
+		return 0, io.EOF
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	done := 0
+	for done < len(p) && off < c.size {
+		b, err := c.block(off / blockSize)
+		if err != nil {
+			return done, err
+		}
+		n := copy(p[done:], b[off%blockSize:])
+		done, off = done+n, off+int64(n)
+	}
+	if done < len(p) {
+		return done, io.EOF
+	}
+	return done, nil
+}
+
+// Read reads on from where it was.
+func (c *blockCache) Read(p []byte) (int, error) {
+	n := int64(len(p))
+	if c.offset >= c.size {
+		return 0, io.EOF
+	}
+	got, err := c.ReadAt(p[:min(n, c.size-c.offset)], c.offset)
+	c.offset += int64(got)
+	return got, err
+}
+
+// Close leaves the source to its owner.
+func (c *blockCache) Close() error { return nil }

@@ -1,0 +1,51 @@
+package stf
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what a layer measures well.
+type Kind string
+
+// The kinds of layers.
+const (
+	KindPixel  Kind = "pixel"
+	KindTiming Kind = "timing"
+)
+
+// Geometry is the detector that made a file: cylindrical layers around the beam (z axis) in a solenoid field along z.
+type Geometry struct {
+	Name string `json:"name"`
+	// Source says where the numbers come from.
+	Source     string  `json:"source"`
+	FieldTesla float64 `json:"field_tesla"`
+	// FrameNS is the length of a time frame.
+	FrameNS float64 `json:"frame_ns"`
+	Layers  []Layer `json:"layers"`
+}
+
+// Layer is one cylinder. Sigma* are resolutions of one hit; the time of a pixel is uniform within sqrt(12)*SigmaTimeNS, its
+// integration time.
+type Layer struct {
+	Kind         Kind    `json:"kind"`
+	RadiusMM     float64 `json:"radius_mm"`
+	HalfLengthMM float64 `json:"half_length_mm"`
+	SigmaRPhiMM  float64 `json:"sigma_rphi_mm"`
+	SigmaZMM     float64 `json:"sigma_z_mm"`
+	SigmaTimeNS  float64 `json:"sigma_time_ns"`
+	Efficiency   float64 `json:"efficiency"`
+}
+
+// Validate refuses a detector without layers, length or order.
+func (g Geometry) Validate() error {
+	if g.FrameNS <= 0 || len(g.Layers) == 0 {
+		return errors.New("geometry without layers or frame length")
+	}
+	for i, l := range g.Layers {
+		if l.RadiusMM <= 0 || l.HalfLengthMM <= 0 {
+			return fmt.Errorf("geometry: layer %d has no size", i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package stf
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"go-hep.org/x/hep/groot"
+	"go-hep.org/x/hep/groot/root"
+	"go-hep.org/x/hep/groot/rtree"
+
+	"tfpilot/internal/exitcode"
+)
+
+// Reader reads one file. One goroutine uses it at a time.
+type Reader struct {
+	path     string
+	src      *os.File
+	cache    *blockCache
+	file     *groot.File
+	hits     rtree.Tree
+	geometry Geometry
+	extra    []column
+
+	scratch []byte
+}
+
+// column is a counted numeric branch that is not of the schema.
+type column struct {
+	name, typeName string
+}
+
+// schema are the branches that every file has, with the types of their leaves.
+var schema = map[string]string{
+	"tf": "int32", "nhit": "int32", "time": "float64", "x": "float32", "y": "float32", "z": "float32", "layer": "int32", "crc": "uint32",
+}
+
+// Open opens a file and checks its schema. A file that is not there, and one that is no time-frame file, are errors of class
+// data.
+func Open(path string) (r *Reader, err error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = src.Close()
+			r = nil
+		}
+	}()
+	defer recoverInto(&err, path)
+	info, err := src.Stat()
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, exitcode.New(exitcode.DataMissing, "opening %s: not a file", path)
+	}
+	r = &Reader{path: path, src: src, cache: newBlockCache(src, info.Size())}
+	if r.file, err = groot.NewReader(r.cache); err != nil {
+		return nil, r.corrupt(err)
+	}
+	return r, r.open()
+}
+
+func (r *Reader) open() error {
+	object, err := r.file.Get(geometryKey)
+	if err != nil {
+		return r.corrupt(fmt.Errorf("no geometry in it: %w", err))
+	}
+	text, ok := object.(root.ObjString)
+	if !ok {
+		return r.corrupt(fmt.Errorf("the geometry is a %s", object.Class()))
+	}
+	if err := json.Unmarshal([]byte(text.String()), &r.geometry); err != nil {
+		return r.corrupt(fmt.Errorf("decoding the geometry: %w", err))
+	}
+	if err := r.geometry.Validate(); err != nil {
+		return r.corrupt(err)
+	}
+	if r.hits, err = r.tree(hitsTree); err != nil {
+		return err
+	}
+	found := map[string]string{}
+	for _, b := range r.hits.Branches() {
+		if leaves := b.Leaves(); len(leaves) == 1 {
+			found[b.Name()] = leaves[0].TypeName()
+			if _, known := schema[b.Name()]; !known && leaves[0].LeafCount() != nil && leaves[0].LeafCount().Name() == "nhit" {
+				r.extra = append(r.extra, column{b.Name(), leaves[0].TypeName()})
+			}
+		}
+	}
+	for name, want := range schema {
+		if got, ok := found[name]; !ok {
+			return r.corrupt(fmt.Errorf("tree %s has no branch %s", hitsTree, name))
+		} else if strings.TrimPrefix(got, "[]") != want {
+			return r.corrupt(fmt.Errorf("branch %s holds %s, not %s", name, got, want))
+		}
+	}
+	slices.SortFunc(r.extra, func(a, b column) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+func (r *Reader) tree(name string) (rtree.Tree, error) {
+	object, err := r.file.Get(name)
+	if err != nil {
+		return nil, r.corrupt(fmt.Errorf("no tree %s in it: %w", name, err))
+	}
+	t, ok := object.(rtree.Tree)
+	if !ok {
+		return nil, r.corrupt(fmt.Errorf("%s is a %s", name, object.Class()))
+	}
+	return t, nil
+}
+
+// corrupt is an error of class data that names the file; an error with a place of its own keeps it.
+func (r *Reader) corrupt(err error) error {
+	if f := exitcode.From(err); f != exitcode.Internal {
+		return err
+	}
+	return exitcode.New(exitcode.DataCorrupt, "%s is damaged or no time-frame file: %w", r.path, err)
+}
+
+// Close closes the file.
+func (r *Reader) Close() (err error) {
+	defer recoverInto(&err, r.path)
+	return errors.Join(r.file.Close(), r.src.Close())
+}
+
+// Geometry is the detector that made the file.
+func (r *Reader) Geometry() Geometry { return r.geometry }
+
+// Frames is the number of frames in the file.
+func (r *Reader) Frames() int { return int(r.hits.Entries()) }
+
+// BytesRead is how many bytes were read from the file.
+func (r *Reader) BytesRead() int64 {
+	r.cache.mu.Lock()
+	defer r.cache.mu.Unlock()
+	return r.cache.bytes
+}
+
+// checkRange refuses frames that are not in the file.
+func (r *Reader) checkRange(first, last int) error {
+	if first < 0 || last < first || last >= r.Frames() {
+		return exitcode.New(exitcode.DataRange, "frames %d to %d of %s: it holds 0 to %d", first, last, r.path, r.Frames()-1)
+	}
+	return nil
+}
+
+// Read calls fn for the frames first..last (inclusive) in order. The frame is valid during the call. Every frame's crc is
+// checked before fn sees it; a wrong one ends the reading with an error of class data. fn's error is returned as it is.
+func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
+	if err := r.checkRange(first, last); err != nil {
+		return err
+	}
+	defer recoverInto(&err, r.path)
+	if err := r.checkCounts(first, last); err != nil {
+		return err
+	}
+	var (
+		f        Frame
+		tf, nhit int32
+		crc      uint32
+	)
+	vars := []rtree.ReadVar{
+		{Name: "tf", Value: &tf},
+		{Name: "nhit", Value: &nhit},
+		{Name: "time", Value: &f.Time},
+		{Name: "x", Value: &f.X},
+		{Name: "y", Value: &f.Y},
+		{Name: "z", Value: &f.Z},
+		{Name: "layer", Value: &f.Layer},
+		{Name: "crc", Value: &crc},
+	}
+	extra := map[string]any{}
+	for _, c := range r.extra {
+		if p := columnFor(c.typeName); p != nil {
+			extra[c.name] = p
+			vars = append(vars, rtree.ReadVar{Name: c.name, Value: p})
+		}
+	}
+	due := first
+	return r.scan(r.hits, vars, first, last, func() error {
+		f.TF = int(tf)
+		if len(extra) > 0 {
+			f.Extra = make(map[string]any, len(extra))
+			for name, p := range extra {
+				f.Extra[name] = columnValue(p)
+			}
+		}
+		if f.TF != due || int(nhit) != len(f.Time) {
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d says that it is %d with %d hits", r.path, due, tf, nhit)
+		}
+		if err := f.check(); err != nil {
+			return r.corrupt(err)
+		}
+		sum, scratch, err := f.crc(r.scratch)
+		r.scratch = scratch
+		if err != nil {
+			return r.corrupt(err)
+		}
+		if sum != crc {
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d has the checksum %08x, stored is %08x", r.path, due, sum, crc)
+		}
+		due++
+		return fn(&f)
+	})
+}
+
+// checkCounts reads the counts alone and bounds them: the library allocates what they say.
+func (r *Reader) checkCounts(first, last int) error {
+	var nhit int32
+	due := first
+	return r.scan(r.hits, []rtree.ReadVar{{Name: "nhit", Value: &nhit}}, first, last, func() error {
+		if nhit < 0 || nhit > MaxHits {
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d claims %d hits", r.path, due, nhit)
+		}
+		due++
+		return nil
+	})
+}
+
+// ReadTruth calls fn for the truth of the frames first..last (inclusive).
+func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (err error) {
+	if err := r.checkRange(first, last); err != nil {
+		return err
+	}
+	defer recoverInto(&err, r.path)
+	tree, err := r.tree(truthTree)
+	if err != nil {
+		return err
+	}
+	if int64(last) >= tree.Entries() {
+		return exitcode.New(exitcode.DataMissing, "%s has no truth for frame %d", r.path, last)
+	}
+	var t Truth
+	var tf int32
+	return r.scan(tree, []rtree.ReadVar{
+		{Name: "tf", Value: &tf},
+		{Name: "evt_time", Value: &t.EventTime},
+		{Name: "evt_x", Value: &t.EventX},
+		{Name: "evt_y", Value: &t.EventY},
+		{Name: "evt_z", Value: &t.EventZ},
+		{Name: "trk_evt", Value: &t.TrackEvent},
+		{Name: "trk_pt", Value: &t.TrackPT},
+		{Name: "trk_eta", Value: &t.TrackEta},
+		{Name: "trk_phi", Value: &t.TrackPhi},
+		{Name: "trk_charge", Value: &t.TrackCharge},
+		{Name: "trk_nhit", Value: &t.TrackHits},
+		{Name: "hit_trk", Value: &t.HitTrack},
+	}, first, last, func() error { return fn(int(tf), &t) })
+}
+
+// scan reads a range of a tree and tells the library's errors from the callback's.
+func (r *Reader) scan(tree rtree.Tree, vars []rtree.ReadVar, first, last int, fn func() error) error {
+	reader, err := rtree.NewReader(tree, vars, rtree.WithRange(int64(first), int64(last)+1))
+	if err != nil {
+		return r.corrupt(err)
+	}
+	defer func() { _ = reader.Close() }()
+	var own error
+	err = reader.Read(func(rtree.RCtx) error {
+		own = fn()
+		return own
+	})
+	switch {
+	case own != nil:
+		return own
+	case err != nil:
+		return r.corrupt(err)
+	}
+	return nil
+}
+
+// columnFor makes a pointer to a slice of a leaf's type, nil for one that is not passed on.
+func columnFor(typeName string) any {
+	switch strings.TrimPrefix(typeName, "[]") {
+	case "float32":
+		return new([]float32)
+	case "float64":
+		return new([]float64)
+	case "int32":
+		return new([]int32)
+	case "int64":
+		return new([]int64)
+	default:
+		return nil
+	}
+}
+
+func columnValue(p any) any {
+	switch p := p.(type) {
+	case *[]float32:
+		return *p
+	case *[]float64:
+		return *p
+	case *[]int32:
+		return *p
+	case *[]int64:
+		return *p
+	default:
+		return nil
+	}
+}

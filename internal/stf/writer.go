@@ -1,0 +1,259 @@
+package stf
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/adler32"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"go-hep.org/x/hep/groot"
+	"go-hep.org/x/hep/groot/rbase"
+	"go-hep.org/x/hep/groot/rtree"
+
+	"tfpilot/internal/exitcode"
+)
+
+// The names in the file.
+const (
+	hitsTree    = "hits"
+	truthTree   = "truth"
+	geometryKey = "geometry"
+)
+
+// basketSize keeps 3 to 30 frames of a column together: the optimum between requests and bytes of a slice's read.
+const basketSize = 128 << 10
+
+// Summary describes a finished file.
+type Summary struct {
+	Path      string
+	SizeBytes int64
+	// Adler32 is eight hexadecimal digits, as in the messages.
+	Adler32 string
+	Frames  int
+	Hits    int64
+}
+
+// Writer writes one file. Write frames in order, then Close; nothing is at path before that.
+type Writer struct {
+	path, temp string
+	file       *groot.File
+	hits       rtree.Writer
+	truth      rtree.Writer
+
+	// What the trees write from.
+	tf, nhit, nevt, ntrk, nref int32
+	crc                        uint32
+	frame                      Frame
+	extra                      map[string]any // name -> pointer to slice
+	truthRow                   Truth
+
+	scratch []byte
+	frames  int
+	total   int64
+}
+
+// Create starts a file at path with the extra columns of the sample frame (nil: none).
+func Create(path string, g Geometry, sample *Frame) (w *Writer, err error) {
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	defer recoverInto(&err, path)
+	temp := path + ".tmp"
+	file, err := groot.Create(temp)
+	if err != nil {
+		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, err)
+	}
+	w = &Writer{path: path, temp: temp, file: file, extra: map[string]any{}}
+	if err := w.open(g, sample); err != nil {
+		w.Abort()
+		return nil, fmt.Errorf("creating %s: %w", path, err)
+	}
+	return w, nil
+}
+
+func (w *Writer) open(g Geometry, sample *Frame) error {
+	text, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	if err := w.file.Put(geometryKey, rbase.NewObjString(string(text))); err != nil {
+		return err
+	}
+	vars := []rtree.WriteVar{
+		{Name: "tf", Value: &w.tf},
+		{Name: "nhit", Value: &w.nhit},
+		{Name: "time", Value: &w.frame.Time, Count: "nhit"},
+		{Name: "x", Value: &w.frame.X, Count: "nhit"},
+		{Name: "y", Value: &w.frame.Y, Count: "nhit"},
+		{Name: "z", Value: &w.frame.Z, Count: "nhit"},
+		{Name: "layer", Value: &w.frame.Layer, Count: "nhit"},
+	}
+	if sample != nil {
+		for _, name := range slices.Sorted(maps.Keys(sample.Extra)) {
+			p := newColumn(sample.Extra[name])
+			if p == nil {
+				return fmt.Errorf("column %s has the type %T", name, sample.Extra[name])
+			}
+			w.extra[name] = p
+			vars = append(vars, rtree.WriteVar{Name: name, Value: p, Count: "nhit"})
+		}
+	}
+	vars = append(vars, rtree.WriteVar{Name: "crc", Value: &w.crc})
+	opts := []rtree.WriteOption{rtree.WithLZ4(1), rtree.WithBasketSize(basketSize)}
+	if w.hits, err = rtree.NewWriter(w.file, hitsTree, vars, append(opts, rtree.WithTitle("time frames"))...); err != nil {
+		return err
+	}
+	t := &w.truthRow
+	w.truth, err = rtree.NewWriter(w.file, truthTree, []rtree.WriteVar{
+		{Name: "tf", Value: &w.tf},
+		{Name: "nevt", Value: &w.nevt},
+		{Name: "evt_time", Value: &t.EventTime, Count: "nevt"},
+		{Name: "evt_x", Value: &t.EventX, Count: "nevt"},
+		{Name: "evt_y", Value: &t.EventY, Count: "nevt"},
+		{Name: "evt_z", Value: &t.EventZ, Count: "nevt"},
+		{Name: "ntrk", Value: &w.ntrk},
+		{Name: "trk_evt", Value: &t.TrackEvent, Count: "ntrk"},
+		{Name: "trk_pt", Value: &t.TrackPT, Count: "ntrk"},
+		{Name: "trk_eta", Value: &t.TrackEta, Count: "ntrk"},
+		{Name: "trk_phi", Value: &t.TrackPhi, Count: "ntrk"},
+		{Name: "trk_charge", Value: &t.TrackCharge, Count: "ntrk"},
+		{Name: "trk_nhit", Value: &t.TrackHits, Count: "ntrk"},
+		{Name: "nref", Value: &w.nref},
+		{Name: "hit_trk", Value: &t.HitTrack, Count: "nref"},
+	}, append(opts, rtree.WithTitle("what was simulated"))...)
+	return err
+}
+
+// newColumn makes a pointer to an empty slice of the same type, nil for an unknown one.
+func newColumn(sample any) any {
+	switch sample.(type) {
+	case []float32:
+		return new([]float32)
+	case []float64:
+		return new([]float64)
+	case []int32:
+		return new([]int32)
+	case []int64:
+		return new([]int64)
+	default:
+		return nil
+	}
+}
+
+// Write adds a frame. Its number must be that of the frames before it.
+func (w *Writer) Write(f *Frame) (err error) {
+	defer recoverInto(&err, w.path)
+	if f.TF != w.frames {
+		return fmt.Errorf("writing %s: frame %d where %d is due", w.path, f.TF, w.frames)
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	if len(f.Extra) != len(w.extra) {
+		return fmt.Errorf("writing %s: frame %d has other columns than the first", w.path, f.TF)
+	}
+	for name, p := range w.extra {
+		if !setColumn(p, f.Extra[name]) {
+			return fmt.Errorf("writing %s: frame %d: column %s has changed its type", w.path, f.TF, name)
+		}
+	}
+	if w.crc, w.scratch, err = f.crc(w.scratch); err != nil {
+		return err
+	}
+	w.tf, w.nhit, w.frame = int32(f.TF), int32(len(f.Time)), *f
+	if _, err := w.hits.Write(); err != nil {
+		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, err)
+	}
+	if f.Truth != nil {
+		w.truthRow = *f.Truth
+		w.nevt, w.ntrk, w.nref = int32(len(f.Truth.EventTime)), int32(len(f.Truth.TrackPT)), int32(len(f.Truth.HitTrack))
+		if _, err := w.truth.Write(); err != nil {
+			return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, err)
+		}
+	}
+	w.frames++
+	w.total += int64(len(f.Time))
+	return nil
+}
+
+// setColumn points the tree's variable at the frame's values.
+func setColumn(p, values any) bool {
+	switch p := p.(type) {
+	case *[]float32:
+		v, ok := values.([]float32)
+		*p = v
+		return ok
+	case *[]float64:
+		v, ok := values.([]float64)
+		*p = v
+		return ok
+	case *[]int32:
+		v, ok := values.([]int32)
+		*p = v
+		return ok
+	case *[]int64:
+		v, ok := values.([]int64)
+		*p = v
+		return ok
+	default:
+		return false
+	}
+}
+
+// Close finishes the file, puts it at its path and describes it.
+func (w *Writer) Close() (s Summary, err error) {
+	defer recoverInto(&err, w.path)
+	for _, c := range []io.Closer{w.hits, w.truth, w.file} {
+		err = errors.Join(err, c.Close())
+	}
+	if err != nil {
+		return Summary{}, errors.Join(exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", w.path, err), os.Remove(w.temp))
+	}
+	size, sum, err := Checksum(w.temp)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := os.Rename(w.temp, w.path); err != nil {
+		return Summary{}, exitcode.New(exitcode.SiteNoSpace, "finishing %s: %w", w.path, err)
+	}
+	return Summary{Path: w.path, SizeBytes: size, Adler32: sum, Frames: w.frames, Hits: w.total}, nil
+}
+
+// Abort gives the file up and leaves nothing of it.
+func (w *Writer) Abort() {
+	_ = w.file.Close()
+	_ = os.Remove(w.temp)
+}
+
+// Checksum is the size and the adler32 (eight hexadecimal digits) of a file.
+func Checksum(path string) (size int64, sum string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, "", openError(path, err)
+	}
+	defer func() { _ = f.Close() }()
+	h := adler32.New()
+	if size, err = io.Copy(h, f); err != nil {
+		return 0, "", exitcode.New(exitcode.DataCorrupt, "reading %s: %w", path, err)
+	}
+	return size, fmt.Sprintf("%08x", h.Sum32()), nil
+}
+
+// openError tells a file that is not there from one that cannot be read.
+func openError(path string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return exitcode.New(exitcode.DataMissing, "opening %s: no such file", path)
+	}
+	return exitcode.New(exitcode.DataMissing, "opening %s: %w", path, err)
+}
+
+// recoverInto turns a panic of the ROOT library into an error of class data.
+func recoverInto(err *error, path string) {
+	if p := recover(); p != nil {
+		*err = exitcode.New(exitcode.DataCorrupt, "%s is damaged: %v", path, p)
+	}
+}
