@@ -1,0 +1,12 @@
+// Package proc runs other programs so that nothing of them is left behind.
+//
+// A [Process] is a program with everything that it starts: its tree. Ending it means SIGTERM to the whole tree, a grace, then
+// SIGKILL until nothing is left, also of what has changed its group or session or lost its parent. When the program ends by
+// itself, what it left behind is killed too.
+//
+// How the tree is found: the program gets a session of its own and a mark in its environment; this process becomes the
+// subreaper of its descendants, so that whatever loses its parent becomes our child and is recognised by its mark. Processes
+// of others are never looked at, let alone touched.
+//
+// Goroutines: one that waits for the program, and one for each stream that is captured or fed; all end with Wait.
+package proc
