@@ -1,0 +1,144 @@
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+)
+
+// Kind is how a payload is run.
+type Kind string
+
+// The kinds.
+const (
+	KindCommand   Kind = "command"   // a process per slice
+	KindTFReco    Kind = "tfreco"    // the built-in reconstruction: a command of the static binary tfpilot-payload
+	KindSynthetic Kind = "synthetic" // a scriptable fake
+)
+
+// Spec is a payload's TOML file.
+type Spec struct {
+	Name    string `toml:"name"`
+	Version string `toml:"version"`
+	Kind    Kind   `toml:"kind"`
+	// Command is program and arguments of kind command. A program with a slash is taken relative to the TOML file.
+	Command []string `toml:"command"`
+	// Env is added to the scrubbed environment.
+	Env map[string]string `toml:"env"`
+	// Timeout is the wall time of one slice (default 10m).
+	Timeout Duration `toml:"timeout"`
+	// Grace is the time between SIGTERM and SIGKILL (default 5s).
+	Grace Duration `toml:"grace"`
+	// Synthetic says what the fake does.
+	Synthetic Synthetic `toml:"synthetic"`
+
+	// Dir is where the file was; empty for a built-in.
+	Dir string `toml:"-"`
+}
+
+// Synthetic is the script of the fake.
+type Synthetic struct {
+	// Mode is noop, sleep, burn, grow, print, crash, hang or fail.
+	Mode string `toml:"mode"`
+	// Duration of sleep and burn.
+	Duration Duration `toml:"duration"`
+	// SizeMB of what grow takes and print prints.
+	SizeMB int `toml:"size_mb"`
+	// Permanent makes fail a permanent failure.
+	Permanent bool `toml:"permanent"`
+}
+
+// Duration is a time.Duration that is text in TOML: "90s".
+type Duration time.Duration
+
+// UnmarshalText parses "90s", "2m".
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration such as 90s or 2m", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Defaults of a Spec.
+const (
+	defaultTimeout = Duration(10 * time.Minute)
+	defaultGrace   = Duration(5 * time.Second)
+)
+
+// LoadSpec reads a payload by the path of its TOML file, or by the name of a built-in: tfreco, synthetic (noop). An unknown
+// key names its line.
+func LoadSpec(name string) (Spec, error) {
+	var s Spec
+	switch name {
+	case "", string(KindTFReco):
+		s = Spec{Name: "tfreco", Version: "1", Kind: KindTFReco}
+	case string(KindSynthetic), "noop":
+		s = Spec{Name: "synthetic", Version: "1", Kind: KindSynthetic, Synthetic: Synthetic{Mode: "noop"}}
+	default:
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return Spec{}, exitcode.New(exitcode.Usage, "reading payload: %w; or name a built-in: tfreco, synthetic", err)
+		}
+		if err := config.DecodeTOML(name, text, &s); err != nil {
+			return Spec{}, err
+		}
+		dir, err := filepath.Abs(filepath.Dir(name))
+		if err != nil {
+			return Spec{}, exitcode.Wrap(exitcode.Usage, err)
+		}
+		s.Dir = dir
+	}
+	if s.Timeout == 0 {
+		s.Timeout = defaultTimeout
+	}
+	if s.Grace == 0 {
+		s.Grace = defaultGrace
+	}
+	if err := s.Validate(); err != nil {
+		return Spec{}, exitcode.New(exitcode.Usage, "payload %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// Validate names every contradiction.
+func (s Spec) Validate() error {
+	var errs []error
+	if s.Name == "" || strings.ContainsAny(s.Name, "/\n") {
+		errs = append(errs, errors.New("name missing, or with a slash or a line end in it"))
+	}
+	switch s.Kind {
+	case KindCommand:
+		if len(s.Command) == 0 {
+			errs = append(errs, errors.New("kind command needs command = [\"program\", ...]"))
+		}
+	case KindTFReco:
+		if len(s.Command) > 0 {
+			errs = append(errs, errors.New("kind tfreco has its own command"))
+		}
+	case KindSynthetic:
+		modes := []string{"noop", "sleep", "burn", "grow", "print", "crash", "hang", "fail"}
+		if !slices.Contains(modes, s.Synthetic.Mode) {
+			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic", s.Kind))
+	}
+	for key := range s.Env {
+		if key == "" || strings.ContainsAny(key, "=\x00") || strings.HasPrefix(key, "TFPILOT_") {
+			errs = append(errs, fmt.Errorf("env.%s: not a name that can be set (TFPILOT_ is ours)", key))
+		}
+	}
+	if s.Timeout < 0 || s.Grace < 0 {
+		errs = append(errs, errors.New("timeout and grace cannot be negative"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+package synthetic
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
+)
+
+// Script is what the process does: the flags of `tfpilot-payload synthetic`.
+type Script struct {
+	Mode      string
+	Duration  time.Duration
+	SizeMB    int
+	Permanent bool
+}
+
+// Do misbehaves as told, in a process of its own. hang ignores SIGTERM.
+func Do(s Script, stdout io.Writer) error {
+	switch s.Mode {
+	case "noop":
+	case "sleep":
+		<-time.After(s.Duration)
+	case "burn":
+		x := uint64(1)
+		for end := time.Now().Add(s.Duration); time.Now().Before(end); {
+			for range 100_000 {
+				x = x*6364136223846793005 + 1442695040888963407
+			}
+		}
+		if x == 0 {
+			fmt.Fprintln(stdout, x) // keeps the loop
+		}
+	case "grow":
+		held := make([][]byte, 0, s.SizeMB)
+		for range s.SizeMB {
+			b := make([]byte, 1<<20)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			held = append(held, b)
+		}
+		fmt.Fprintf(stdout, "holding %d MB\n", len(held))
+	case "print":
+		line := make([]byte, 1<<10)
+		for i := range line {
+			line[i] = 'x'
+		}
+		line[len(line)-1] = '\n'
+		for range s.SizeMB << 10 {
+			if _, err := stdout.Write(line); err != nil {
+				return err
+			}
+		}
+	case "crash":
+		if err := syscall.Kill(os.Getpid(), syscall.SIGSEGV); err != nil {
+			return err
+		}
+		select {}
+	case "hang":
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
+		select {}
+	case "fail":
+		f := exitcode.PayloadFailed
+		if s.Permanent {
+			f = exitcode.PayloadPermanent
+		}
+		return exitcode.New(f, "failed as told")
+	default:
+		return exitcode.New(exitcode.Usage, "mode %q is unknown", s.Mode)
+	}
+	b, err := json.Marshal(payload.Result{Counts: map[string]int64{"synthetic": 1}})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(os.Getenv("TFPILOT_RESULT"), b, 0o644)
+}

@@ -1,0 +1,70 @@
+// Package synthetic is the scriptable fake payload: it does nothing, sleeps, burns CPU, grows, prints, crashes, hangs or fails,
+// as its spec says. noop and sleep are timers in this process; the rest are processes of their own, made of the same binary
+// as the other built-in payloads.
+package synthetic
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
+)
+
+// Payload is the fake.
+type Payload struct {
+	script payload.Synthetic
+	child  *payload.Command
+}
+
+var _ payload.Payload = (*Payload)(nil)
+
+// New makes a fake of a spec of kind synthetic. builtin is the path of tfpilot-payload.
+func New(spec payload.Spec, builtin string) (*Payload, error) {
+	p := &Payload{script: spec.Synthetic}
+	if p.inProcess() {
+		return p, nil
+	}
+	s := spec.Synthetic
+	spec.Kind = payload.KindCommand
+	spec.Command = []string{
+		builtin, "synthetic", "--mode", s.Mode, "--duration", time.Duration(s.Duration).String(),
+		"--size-mb", strconv.Itoa(s.SizeMB), "--permanent=" + strconv.FormatBool(s.Permanent),
+	}
+	child, err := payload.NewCommand(spec, builtin)
+	p.child = child
+	return p, err
+}
+
+func (p *Payload) inProcess() bool { return p.script.Mode == "noop" || p.script.Mode == "sleep" }
+
+// Close has nothing to end.
+func (p *Payload) Close(context.Context) error { return nil }
+
+// Run does what the script says. A slice of file_type fake or mock sleeps for its own slice_processing_time.
+func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, error) {
+	if !p.inProcess() {
+		return p.child.Run(ctx, r)
+	}
+	d := time.Duration(0)
+	if p.script.Mode == "sleep" {
+		d = time.Duration(p.script.Duration)
+	}
+	if Simulated(r.Slice.Content.FileType) {
+		d = r.Slice.Content.ProcessingTime()
+	}
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return payload.Result{}, exitcode.New(exitcode.Interrupted, "synthetic was ended: %w", context.Cause(ctx))
+		}
+	}
+	return payload.Result{Counts: map[string]int64{"frames": int64(max(0, r.Slice.Content.Frames()))}}, nil
+}
+
+// Simulated reports whether a slice's file_type asks for simulated processing.
+func Simulated(fileType string) bool { return fileType == "fake" || fileType == "mock" }
