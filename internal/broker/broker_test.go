@@ -60,7 +60,7 @@ func TestPublishAndConsumerOutliveTheConnection(t *testing.T) {
 	l := run(t, addr)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c := l.Subscribe(ctx, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	c := l.Subscribe(stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte("a")}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestPublishAndConsumerOutliveTheConnection(t *testing.T) {
 	if err := second.Ack(ctx); err != nil {
 		t.Errorf("an acknowledgement of the new connection: %v", err)
 	}
-	if err := c.Close(); err != nil {
+	if err := c.Close(ctx); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.Next(ctx); !errors.Is(err, broker.ErrConsumerClosed) {
@@ -131,17 +131,17 @@ func TestClosingAConsumerGivesBackWhatItHolds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	o := stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1}
-	a := l.Subscribe(ctx, o)
+	a := l.Subscribe(o)
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Next(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Close(); err != nil {
+	if err := a.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	m, err := l.Subscribe(ctx, o).Next(ctx)
+	m, err := l.Subscribe(o).Next(ctx)
 	if err != nil || m.Header.Get("redelivered") != "false" {
 		t.Errorf("%v, %v", m, err)
 	}

@@ -4,96 +4,137 @@ import (
 	"bytes"
 	"context"
 	"strconv"
-
-	"github.com/go-stomp/stomp/v3/frame"
+	"time"
 )
 
 // Receipt is the broker's answer to one frame, to be waited for.
 type Receipt struct {
-	conn *Conn
-	id   string
 	done chan struct{}
 	err  error
+	sent time.Time
+	sub  *Subscription // of an UNSUBSCRIBE
+	last bool          // of the DISCONNECT
 }
 
-// Done is closed when the receipt, or an ERROR for it, has come. It is not closed by the end of the connection: use Wait.
+// Done is closed when the answer has come or the connection has ended; Wait then returns at once.
 func (r *Receipt) Done() <-chan struct{} { return r.done }
 
-// Wait returns nil when the RECEIPT has come, a [*ServerError] when the broker refused, the connection's error when it ended
-// first (then nobody knows whether the frame arrived), or the context's cause.
+// Wait returns nil when the RECEIPT has come, a [*ServerError] when the broker refused this frame, and [ErrClosed] with the
+// reason when the connection ended first: then nobody knows whether the frame arrived, and errors.Is(err, ErrClosed) is to
+// be asked before the reason, which may be the refusal of somebody else's frame. It gives up with the context's cause.
 func (r *Receipt) Wait(ctx context.Context) error {
 	select {
 	case <-r.done:
 		return r.err
-	case <-r.conn.done:
-		select {
-		case <-r.done: // it came with the last bytes
-			return r.err
-		default:
-			return r.conn.err
-		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// request queues a frame with a receipt header.
-func (c *Conn) request(ctx context.Context, f *frame.Frame) (*Receipt, error) {
-	r := &Receipt{conn: c, done: make(chan struct{})}
-	c.mu.Lock()
-	c.nextID++
-	r.id = "r" + strconv.FormatUint(c.nextID, 10)
-	c.receipts[r.id] = r
-	c.mu.Unlock()
-	f.Header.Add(frame.Receipt, r.id)
-	select {
-	case c.out <- f:
-		return r, nil
-	case <-c.done:
-		return nil, c.err
-	case <-ctx.Done():
-		c.forget(r.id)
+func (r *Receipt) settle(err error) {
+	r.err = err
+	close(r.done)
+}
+
+// highWater is how many bytes may wait for the writer before SENDs wait too. Other frames are small and as few as there are
+// messages held.
+const highWater = 1 << 20
+
+// awaitRoom waits until the writer has caught up.
+func (c *Conn) awaitRoom(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if len(c.out) <= highWater {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-c.done:
+			return nil // request says why
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// request queues a frame with a receipt header. head appends its command and headers, holding the lock: what it records
+// about the session is as ordered as the frames are. An error of head leaves everything as it was.
+func (c *Conn) request(
+	ctx context.Context, body []byte, head func(b []byte, r *Receipt) ([]byte, error),
+) (*Receipt, error) {
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-}
-
-func (c *Conn) settle(id string, err error) {
-	if r := c.forget(id); r != nil {
-		r.err = err
-		close(r.done)
-	}
-}
-
-func (c *Conn) forget(id string) *Receipt {
+	r := &Receipt{done: make(chan struct{}), sent: time.Now()}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.receipts[id]
-	delete(c.receipts, id)
-	return r
+	switch {
+	case c.err != nil:
+		c.mu.Unlock()
+		return nil, c.lost()
+	case c.leaving:
+		c.mu.Unlock()
+		return nil, ErrClosed
+	}
+	b, err := head(c.out, r)
+	if err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	c.nextID++
+	b = append(b, "receipt:"...)
+	b = strconv.AppendUint(b, c.nextID, 10)
+	b = append(b, '\n', '\n')
+	b = append(b, body...)
+	b = append(b, 0)
+	c.out = b
+	c.receipts[c.nextID] = r
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return r, nil
 }
 
-// Send queues a message and returns at once; its receipt comes in time. headers are pairs of key and value. No
-// content-length is sent, so that Artemis stores text as for its other clients, unless the body has a NUL.
+// Send queues a message and returns; its receipt comes in time. headers are pairs of key and value. No content-length is
+// sent, so that Artemis stores text as for its other clients, unless the body has a NUL. body is copied.
 func (c *Conn) Send(ctx context.Context, destination string, body []byte, headers ...string) (*Receipt, error) {
-	f := frame.New(frame.SEND, frame.Destination, destination)
-	for i := 0; i+1 < len(headers); i += 2 {
-		f.Header.Add(headers[i], headers[i+1])
+	if err := c.awaitRoom(ctx); err != nil {
+		return nil, err
 	}
-	if bytes.IndexByte(body, 0) >= 0 {
-		f.Header.Add(frame.ContentLength, strconv.Itoa(len(body)))
-	}
-	f.Body = body
-	return c.request(ctx, f)
+	return c.request(ctx, body, func(b []byte, _ *Receipt) ([]byte, error) {
+		b = append(b, "SEND\n"...)
+		b = c.version.header(b, "destination", destination)
+		b, err := c.version.headers(b, headers)
+		if bytes.IndexByte(body, 0) >= 0 {
+			b = append(b, "content-length:"...)
+			b = strconv.AppendInt(b, int64(len(body)), 10)
+			b = append(b, '\n')
+		}
+		return b, err
+	})
 }
 
-// Ack acknowledges a message and returns at once; its receipt comes in time.
+// Ack acknowledges a message and returns; its receipt comes in time. A message is acknowledged once, on the connection that
+// delivered it, while its subscription lives: otherwise ErrNotHeld, and nothing is sent. About a Message that the caller has
+// put together nothing is known, and the broker is asked.
 func (c *Conn) Ack(ctx context.Context, m *Message) (*Receipt, error) {
-	f := frame.New(frame.ACK)
-	if c.version == "1.2" {
-		f.Header.Add(frame.Id, m.AckID)
-	} else {
-		f.Header.Add(frame.MessageId, m.ID)
-		f.Header.Add(frame.Subscription, m.Subscription)
-	}
-	return c.request(ctx, f)
+	return c.request(ctx, nil, func(b []byte, _ *Receipt) ([]byte, error) {
+		if s := m.sub; m.settled || s != nil && (s.conn != c || s.left != nil || s.auto) {
+			return b, ErrNotHeld
+		}
+		m.settled = true
+		b = append(b, "ACK\n"...)
+		if c.version == v12 {
+			return c.version.header(b, "id", m.AckID), nil
+		}
+		b = c.version.header(b, "message-id", m.ID)
+		return c.version.header(b, "subscription", m.Subscription), nil
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -17,6 +16,9 @@ type Message struct {
 	AckID  string
 	Header *frame.Header
 	Body   []byte
+
+	sub     *Subscription
+	settled bool // an ACK was sent; guarded by the connection's lock
 }
 
 // SubscribeOptions say what to receive.
@@ -24,7 +26,8 @@ type SubscribeOptions struct {
 	// ID must be unique on the connection; one is made when empty.
 	ID          string
 	Destination string
-	Selector    string
+	// Selector is a condition on the headers of a message; all when empty.
+	Selector string
 	// Ack is auto, client or client-individual (the default).
 	Ack string
 	// Window 1 keeps exactly one unacknowledged message here; 0 leaves it to the broker; more is bytes on Artemis.
@@ -37,129 +40,101 @@ type SubscribeOptions struct {
 type Subscription struct {
 	conn  *Conn
 	id    string
+	auto  bool
 	inbox *inbox
+	left  *Receipt // of the UNSUBSCRIBE, once it is queued; guarded by the connection's lock
 }
 
-// Subscribe returns when the broker has confirmed.
+// Subscribe returns when the broker has confirmed. A [*ServerError] is its refusal.
 func (c *Conn) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscription, error) {
-	c.mu.Lock()
-	if o.ID == "" {
-		c.nextID++
-		o.ID = "s" + strconv.FormatUint(c.nextID, 10)
+	s := &Subscription{conn: c, id: o.ID, auto: o.Ack == frame.AckAuto}
+	s.inbox = newInbox(&c.wg, c.maxQueued)
+	r, err := c.request(ctx, nil, func(b []byte, _ *Receipt) ([]byte, error) {
+		if s.id == "" {
+			s.id = "s" + strconv.FormatUint(c.nextID+1, 10)
+		}
+		if c.subs[s.id] != nil {
+			return b, fmt.Errorf("subscription id %q is in use", s.id)
+		}
+		b, err := c.version.subscribe(b, s.id, o)
+		if err == nil {
+			c.subs[s.id] = s
+		}
+		return b, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to %s: %w", o.Destination, err)
 	}
-	if c.subs[o.ID] != nil {
-		c.mu.Unlock()
-		return nil, fmt.Errorf("subscribing to %s: id %s is in use", o.Destination, o.ID)
+	if err := r.Wait(ctx); err != nil {
+		// When only the context has ended, the broker may have subscribed us, and a slice may be on its way to nobody.
+		_, _ = s.leave(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("subscribing to %s: %w", o.Destination, err)
 	}
-	s := &Subscription{conn: c, id: o.ID, inbox: newInbox()}
-	c.wg.Go(s.inbox.pump)
-	c.subs[o.ID] = s
-	c.mu.Unlock()
+	return s, nil
+}
 
-	f := frame.New(frame.SUBSCRIBE, frame.Id, o.ID, frame.Destination, o.Destination,
-		frame.Ack, cmp.Or(o.Ack, frame.AckClientIndividual))
+func (v version) subscribe(b []byte, id string, o SubscribeOptions) ([]byte, error) {
+	b = append(b, "SUBSCRIBE\n"...)
+	b = v.header(b, frame.Id, id)
+	b = v.header(b, frame.Destination, o.Destination)
+	b = v.header(b, frame.Ack, cmp.Or(o.Ack, frame.AckClientIndividual))
 	if o.Selector != "" {
-		f.Header.Add("selector", o.Selector)
+		b = v.header(b, "selector", o.Selector)
 	}
 	switch {
 	case o.Window == 1:
 		// Artemis reads both as bytes, and any message is larger than 1; Classic reads the first as messages.
-		f.Header.Add("activemq.prefetchSize", "1")
-		f.Header.Add("consumer-window-size", "0")
+		b = v.header(b, "activemq.prefetchSize", "1")
+		b = v.header(b, "consumer-window-size", "0")
 	case o.Window > 1:
-		f.Header.Add("consumer-window-size", strconv.Itoa(o.Window))
+		b = v.header(b, "consumer-window-size", strconv.Itoa(o.Window))
 	}
-	for i := 0; i+1 < len(o.Headers); i += 2 {
-		f.Header.Add(o.Headers[i], o.Headers[i+1])
-	}
-	r, err := c.request(ctx, f)
-	if err == nil {
-		err = r.Wait(ctx)
-	}
-	if err != nil {
-		s.drop()
-		return nil, fmt.Errorf("subscribing to %s: %w", o.Destination, err)
-	}
-	// The connection may have ended before the subscription was known to it.
-	select {
-	case <-c.done:
-		s.drop()
-		return nil, fmt.Errorf("subscribing to %s: %w", o.Destination, c.err)
-	default:
-		return s, nil
-	}
+	return v.headers(b, o.Headers)
 }
 
-// Messages delivers in order and is closed when the subscription or the connection ends.
+// ID is the subscription's id on its connection.
+func (s *Subscription) ID() string { return s.id }
+
+// Messages delivers in order. It is closed, and what it still held is dropped, when the subscription or the connection ends:
+// a message that can no longer be acknowledged is not worth starting on.
 func (s *Subscription) Messages() <-chan *Message { return s.inbox.out }
 
 // Unsubscribe returns when the broker has confirmed: from then on what was delivered and not acknowledged is back in the
-// queue, uncounted.
+// queue, uncounted. From the call on such messages are refused by Ack.
 func (s *Subscription) Unsubscribe(ctx context.Context) error {
-	r, err := s.conn.request(ctx, frame.New(frame.UNSUBSCRIBE, frame.Id, s.id))
+	r, err := s.leave(ctx)
 	if err == nil {
 		err = r.Wait(ctx)
 	}
-	s.drop()
 	if err != nil {
 		return fmt.Errorf("unsubscribing: %w", err)
 	}
 	return nil
 }
 
-func (s *Subscription) drop() {
-	s.conn.mu.Lock()
-	delete(s.conn.subs, s.id)
-	s.conn.mu.Unlock()
-	s.inbox.close()
-}
-
-// inbox passes messages on without ever making its writer wait: the reader of the connection must go on to see receipts and
-// heart-beats. What it can hold is bounded by the broker's window.
-type inbox struct {
-	out    chan *Message
-	mu     sync.Mutex
-	queue  []*Message
-	wake   chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newInbox() *inbox {
-	return &inbox{out: make(chan *Message), wake: make(chan struct{}, 1), closed: make(chan struct{})}
-}
-
-func (b *inbox) put(m *Message) {
-	b.mu.Lock()
-	b.queue = append(b.queue, m)
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
+// leave queues the UNSUBSCRIBE, once.
+func (s *Subscription) leave(ctx context.Context) (*Receipt, error) {
+	c := s.conn
+	c.mu.Lock()
+	left := s.left
+	c.mu.Unlock()
+	if left != nil {
+		return left, nil
 	}
-}
-
-func (b *inbox) close() { b.once.Do(func() { close(b.closed) }) }
-
-// pump ends when the inbox is closed; what is still queued then was never seen by the consumer and is the broker's again.
-func (b *inbox) pump() {
-	defer close(b.out)
-	for {
-		b.mu.Lock()
-		batch := b.queue
-		b.queue = nil
-		b.mu.Unlock()
-		for _, m := range batch {
-			select {
-			case b.out <- m:
-			case <-b.closed:
-				return
-			}
+	r, err := c.request(ctx, nil, func(b []byte, r *Receipt) ([]byte, error) {
+		if s.left != nil {
+			left = s.left
+			return b, errLeft
 		}
-		select {
-		case <-b.wake:
-		case <-b.closed:
-			return
-		}
+		s.left, r.sub = r, s
+		b = append(b, "UNSUBSCRIBE\n"...)
+		return c.version.header(b, frame.Id, s.id), nil
+	})
+	if left != nil {
+		return left, nil
 	}
+	if err == nil {
+		s.inbox.close()
+	}
+	return r, err
 }
