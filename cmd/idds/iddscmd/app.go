@@ -1,0 +1,207 @@
+// Package iddscmd is the command line of idds.
+package iddscmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+)
+
+// App is the whole command line.
+func App() *cli.App {
+	return &cli.App{
+		Name:  "idds",
+		Usage: "follow every slice to its final state, and say how many workers are wanted",
+		Description: "Examples:\n" +
+			"  idds serve --state idds-state --broker-addr 127.0.0.1:61613\n" +
+			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n" +
+			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
+		Commands: []*cli.Command{
+			serveCommand(), runsCommand(), slicesCommand(), workersCommand(),
+			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
+		},
+	}
+}
+
+// askConfig is how the asking commands reach the service.
+type askConfig struct {
+	IDDS      string `toml:"idds" default:"http://127.0.0.1:8443" help:"address of the service"`
+	TokenFile string `toml:"token_file" help:"file with a token of role viewer or operator"`
+	Token     string `toml:"token" secret:"true" help:"the token itself"`
+}
+
+// ask makes a command that asks the service and prints.
+func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
+	var cfg askConfig
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: args, Flags: append(append(bind.Flags(), program.OutputFlag()), flags...),
+		Action: func(c *cli.Context) error {
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			token := cfg.Token
+			if cfg.TokenFile != "" {
+				var err error
+				if token, err = program.ReadSecret(cfg.TokenFile); err != nil {
+					return err
+				}
+			}
+			return action(c, func(path string, into any) error { return get(c.Context, cfg.IDDS, token, path, into) })
+		},
+	}
+}
+
+type getter func(path string, into any) error
+
+func get(ctx context.Context, base, token, path string, into any) error {
+	client := retryablehttp.NewClient()
+	client.Logger, client.RetryMax, client.RetryWaitMin, client.RetryWaitMax = nil, 2, 200*time.Millisecond, time.Second
+	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	client.HTTPClient.Timeout = 30 * time.Second
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+path, nil)
+	if err != nil {
+		return exitcode.New(exitcode.Usage, "--idds %s: %w", base, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := client.Do(req)
+	if err != nil {
+		return exitcode.New(exitcode.NoService, "asking idds at %s: %w", base, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return exitcode.New(exitcode.NoService, "reading idds' answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var problem struct {
+			Detail string `json:"detail"`
+		}
+		_ = json.Unmarshal(b, &problem)
+		f := exitcode.NoService
+		switch resp.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			f = exitcode.NoCredential
+		case http.StatusNotFound, http.StatusUnprocessableEntity:
+			f = exitcode.Usage
+		}
+		return exitcode.New(f, "idds at %s: %s: %s", base, http.StatusText(resp.StatusCode), problem.Detail)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return exitcode.New(exitcode.NoService, "decoding idds' answer: %w", err)
+	}
+	return nil
+}
+
+func runsCommand() *cli.Command {
+	return ask("runs", "list the runs with their accounting", " ", nil, func(c *cli.Context, get getter) error {
+		var page message.Page[message.RunDocument]
+		if err := get("/v1/runs", &page); err != nil {
+			return err
+		}
+		t := program.Table{Header: []string{"RUN", "STATE", "PUBLISHED", "DONE", "FAILED", "OUTSTANDING", "RETRIED", "ABSORBED", "LATENCY p95"}}
+		for _, r := range page.Items {
+			s := r.Slices
+			t.Rows = append(t.Rows, []string{
+				r.RunID, string(r.State), strconv.Itoa(s.Published), strconv.Itoa(s.Done), strconv.Itoa(s.Failed), strconv.Itoa(s.Outstanding),
+				strconv.Itoa(s.Retried), strconv.Itoa(s.Absorbed), fmt.Sprintf("%.2f s", r.Latency.SliceResult.P95),
+			})
+		}
+		return program.Print(c, page, t)
+	})
+}
+
+func slicesCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "run", Usage: "only of this run"},
+		&cli.StringFlag{Name: "state", Usage: "outstanding, waiting, done or failed"},
+		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
+	}
+	return ask("slices", "list slices", " ", flags, func(c *cli.Context, get getter) error {
+		var page message.Page[message.SliceRecord]
+		q := url.Values{"run": {c.String("run")}, "state": {c.String("state")}, "limit": {strconv.Itoa(c.Int("limit"))}}
+		if err := get("/v1/slices?"+q.Encode(), &page); err != nil {
+			return err
+		}
+		return program.Print(c, page, sliceTable(page.Items))
+	})
+}
+
+func sliceTable(list []message.SliceRecord) program.Table {
+	t := program.Table{Header: []string{"SLICE", "RUN", "FRAMES", "STATE", "ATTEMPT", "WHERE OR WHY"}}
+	for _, s := range list {
+		why := s.Where
+		if s.Failure != nil {
+			why = s.Failure.Name + ": " + s.Failure.Message
+		}
+		t.Rows = append(t.Rows, []string{s.Identity, s.RunID, fmt.Sprintf("%d-%d", s.Start, s.End), s.State, strconv.Itoa(s.Attempt), why})
+	}
+	return t
+}
+
+func workersCommand() *cli.Command {
+	return ask("workers", "list the pilots", " ", nil, func(c *cli.Context, get getter) error {
+		var page message.Page[message.WorkerDocument]
+		if err := get("/v1/workers", &page); err != nil {
+			return err
+		}
+		t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "LAST SEEN", "END"}}
+		for _, w := range page.Items {
+			end := ""
+			if w.Exit != nil {
+				end = w.Exit.Name + ": " + w.Exit.Cause
+			}
+			t.Rows = append(t.Rows, []string{
+				w.PilotID, w.RunID, w.Hostname, string(w.Phase), strconv.FormatBool(w.Alive), strconv.Itoa(w.Slots), strconv.Itoa(len(w.InHand)),
+				strconv.Itoa(w.Totals.Done), strconv.Itoa(w.Totals.Failed), w.LastSeen.Format(time.TimeOnly), end,
+			})
+		}
+		return program.Print(c, page, t)
+	})
+}
+
+func checkCommand() *cli.Command {
+	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", nil,
+		func(c *cli.Context, get getter) error {
+			if c.NArg() != 1 {
+				return exitcode.New(exitcode.Usage, "run check needs one run number")
+			}
+			var check message.RunCheck
+			if err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check); err != nil {
+				return err
+			}
+			if c.String("output") == "table" {
+				s := check.Slices
+				fmt.Fprintf(c.App.Writer, "run %s is %s: published %d = done %d + failed %d + outstanding %d\n",
+					check.RunID, check.State, s.Published, s.Done, s.Failed, s.Outstanding)
+				for _, p := range check.Problems {
+					fmt.Fprintln(c.App.Writer, "problem: "+p)
+				}
+			}
+			t := sliceTable(check.Outstanding)
+			if len(check.Outstanding) == 0 {
+				t = program.Table{}
+			}
+			if err := program.Print(c, check, t); err != nil {
+				return err
+			}
+			if !check.OK {
+				return program.Quiet(exitcode.New(exitcode.CheckFailed, "the accounting does not add up"))
+			}
+			return nil
+		})
+}

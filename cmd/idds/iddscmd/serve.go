@@ -1,0 +1,133 @@
+package iddscmd
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"tfpilot/idds"
+	"tfpilot/idds/api"
+	"tfpilot/idds/sqlite"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+)
+
+// serveConfig is everything that `idds serve` can be told.
+type serveConfig struct {
+	Listen      string        `toml:"listen" default:"127.0.0.1:8443" help:"host:port of the REST interface"`
+	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens"`
+	State       string        `toml:"state" default:"idds-state" help:"folder of the store and the tokens"`
+	Broker      broker.Config `toml:"broker"`
+
+	idds.Config
+}
+
+func serveCommand() *cli.Command {
+	var cfg serveConfig
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "run the service",
+		Description: "Follows the broker's copies of slices and results, and answers REST requests. Tokens are read from\n" +
+			"STATE/tokens.toml (role = \"token\"), which is made with fresh ones when it is not there.\n\n" +
+			"Example: idds serve --state /var/lib/idds --broker-addr broker1:61613,broker2:61613 --listen 0.0.0.0:8443",
+		Flags: append(bind.Flags(), program.LogFlags()...),
+		Action: func(c *cli.Context) error {
+			if err := program.NoArgs(c); err != nil {
+				return err
+			}
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			return serve(c, cfg)
+		},
+	}
+}
+
+func serve(c *cli.Context, cfg serveConfig) error {
+	log, err := program.Logger(c, "idds")
+	if err != nil {
+		return err
+	}
+	unlock, err := lockState(cfg.State)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tokens, err := loadTokens(filepath.Join(cfg.State, "tokens.toml"))
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(c.Context, cfg.State)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	cfg.Broker.Logger = log
+	link, err := broker.New(cfg.Broker)
+	if err != nil {
+		return err
+	}
+	service, err := idds.New(store, link, log, cfg.Config)
+	if err != nil {
+		return err
+	}
+	ln, err := program.Listen(cfg.Listen, cfg.AddressFile)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler:           api.Handler(service, store, api.Config{Tokens: tokens, Broker: promptBroker(cfg)}),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
+	log.InfoContext(c.Context, "idds listens", "addr", ln.Addr().String())
+
+	// The link outlives its users: they give back what they hold before it says goodbye.
+	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
+	linkDone := make(chan struct{})
+	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
+	g, ctx := errgroup.WithContext(c.Context)
+	g.Go(func() error { return service.Run(ctx) })
+	g.Go(func() error { return api.Serve(ctx, srv, func() error { return srv.Serve(ln) }) })
+	err = g.Wait()
+	hangUp()
+	<-linkDone
+	return err
+}
+
+// promptBroker is the configuration that pilots are given.
+func promptBroker(cfg serveConfig) message.PromptBroker {
+	entry := func(destination string) *message.BrokerEntry {
+		return &message.BrokerEntry{Destination: destination, Brokers: cfg.Broker.Addrs, Username: cfg.Broker.Login, Password: cfg.Broker.Passcode}
+	}
+	return message.PromptBroker{
+		TransformerBroker:          entry(message.QueueSlicesWorkers),
+		TransformerBroadcastBroker: entry(message.TopicTransformer),
+		ResultBroker:               entry(message.TopicResults),
+	}
+}
+
+// lockState makes the state folder and keeps others out of it.
+func lockState(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "locking the state folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, exitcode.Wrap(exitcode.StateLocked, errors.Join(errors.New("another idds works on "+dir), f.Close()))
+	}
+	return func() { _ = f.Close() }, nil
+}

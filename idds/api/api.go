@@ -1,0 +1,263 @@
+// Package api is idds' REST interface: the production system's two calls, and /v1, described by OpenAPI 3.1 at /openapi.json.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tfpilot/idds"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+	"tfpilot/internal/version"
+)
+
+// Role is what a token may do.
+type Role string
+
+// The roles. An operator may do everything.
+const (
+	RolePilot     Role = "pilot"
+	RoleHarvester Role = "harvester"
+	RoleOperator  Role = "operator"
+	RoleViewer    Role = "viewer"
+)
+
+// Config is what the interface needs beside the service.
+type Config struct {
+	// Tokens are role by token. Only their hashes are kept.
+	Tokens map[string]Role
+	// Broker is the answer of /metainfo/prompt_broker.
+	Broker message.PromptBroker
+}
+
+// Handler makes the whole interface.
+func Handler(service *idds.Service, store idds.Store, cfg Config) http.Handler {
+	a := &api{service: service, store: store, broker: cfg.Broker, tokens: map[[32]byte]Role{}}
+	for token, role := range cfg.Tokens {
+		a.tokens[sha256.Sum256([]byte(token))] = role
+	}
+	mux := http.NewServeMux()
+	conf := huma.DefaultConfig("tfpilot idds", version.String())
+	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	conf.CreateHooks = nil // no $schema key in the documents
+	h := humago.New(mux, conf)
+	h.UseMiddleware(a.authorise(h))
+	a.register(h)
+	return http.MaxBytesHandler(mux, 4<<20)
+}
+
+type api struct {
+	service *idds.Service
+	store   idds.Store
+	broker  message.PromptBroker
+	tokens  map[[32]byte]Role
+}
+
+const rolesKey = "roles"
+
+// authorise lets a request through whose token has one of the operation's roles.
+func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		roles, _ := ctx.Operation().Metadata[rolesKey].([]Role)
+		if len(roles) == 0 {
+			next(ctx)
+			return
+		}
+		token, ok := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
+		role, known := a.tokens[sha256.Sum256([]byte(token))]
+		var err error
+		switch {
+		case !ok || !known:
+			err = huma.WriteErr(h, ctx, http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN")
+		case role != RoleOperator && !slices.Contains(roles, role):
+			err = huma.WriteErr(h, ctx, http.StatusForbidden, "the token's role is "+string(role)+", not one of those that may do this")
+		default:
+			next(ctx)
+		}
+		_ = err // the client is gone
+	}
+}
+
+var everybody = []Role{RolePilot, RoleHarvester, RoleViewer}
+
+func operation(method, path, summary string, roles ...Role) huma.Operation {
+	op := huma.Operation{
+		Method: method, Path: path, Summary: summary, OperationID: huma.GenerateOperationID(method, path, nil),
+		Metadata: map[string]any{rolesKey: roles},
+	}
+	if len(roles) > 0 {
+		op.Security = []map[string][]string{{"token": {}}}
+		op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden}
+	}
+	return op
+}
+
+type body[T any] struct{ Body T }
+
+type runPath struct {
+	Run       string `path:"run" maxLength:"200" doc:"run number"`
+	Namespace string `query:"namespace" doc:"namespace, when the run number is not unique"`
+}
+
+func (a *api) register(h huma.API) {
+	type ping struct {
+		Status string `json:"Status"`
+	}
+	huma.Register(h, operation(http.MethodGet, "/ping", "Whether the service is there"),
+		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
+	huma.Register(h, operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", RolePilot),
+		func(context.Context, *struct{}) (*body[message.PromptBroker], error) {
+			return &body[message.PromptBroker]{a.broker}, nil
+		})
+	huma.Register(h, operation(http.MethodGet, "/v1/runs", "All runs", everybody...), a.runs)
+	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}", "One run", everybody...), a.run)
+	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/check", "Whether a run's accounting adds up", everybody...), a.check)
+	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/histograms", "A run's merged histograms", everybody...), a.histograms)
+	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of their identities", everybody...), a.slices)
+	huma.Register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
+	huma.Register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
+	huma.Register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
+		func(ctx context.Context, _ *struct{}) (*body[message.DemandDocument], error) {
+			d, err := a.service.Demand(ctx)
+			return &body[message.DemandDocument]{d}, err
+		})
+}
+
+func (a *api) runs(ctx context.Context, in *struct {
+	Namespace string `query:"namespace"`
+},
+) (*body[message.Page[message.RunDocument]], error) {
+	list, err := a.store.Runs(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	out := &body[message.Page[message.RunDocument]]{}
+	out.Body.Items = []message.RunDocument{}
+	for _, r := range list {
+		doc, err := a.service.RunDocument(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Items = append(out.Body.Items, doc)
+	}
+	return out, nil
+}
+
+func (a *api) find(ctx context.Context, in *runPath) (idds.Run, error) {
+	list, err := a.store.Runs(ctx, in.Namespace)
+	if err != nil {
+		return idds.Run{}, err
+	}
+	i := slices.IndexFunc(list, func(r idds.Run) bool { return r.RunID.String() == in.Run })
+	if i < 0 {
+		return idds.Run{}, huma.Error404NotFound("run " + in.Run + " is not known")
+	}
+	return list[i], nil
+}
+
+func (a *api) run(ctx context.Context, in *runPath) (*body[message.RunDocument], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := a.service.RunDocument(ctx, r)
+	return &body[message.RunDocument]{doc}, err
+}
+
+func (a *api) check(ctx context.Context, in *runPath) (*body[message.RunCheck], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := a.service.Check(ctx, r)
+	return &body[message.RunCheck]{doc}, err
+}
+
+// Histograms is the answer of /v1/runs/{run}/histograms.
+type Histograms struct {
+	Histograms hist.Set `json:"histograms"`
+}
+
+func (a *api) histograms(ctx context.Context, in *runPath) (*body[Histograms], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.store.MergedHistograms(ctx, r.Namespace, r.RunID.String())
+	if set == nil {
+		set = hist.Set{}
+	}
+	return &body[Histograms]{Histograms{set}}, err
+}
+
+func (a *api) slices(ctx context.Context, in *struct {
+	Namespace string `query:"namespace"`
+	Run       string `query:"run"`
+	State     string `query:"state" enum:"outstanding,waiting,done,failed," doc:"only slices in this state"`
+	After     string `query:"after" doc:"cursor: next of the page before"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+},
+) (*body[message.Page[message.SliceRecord]], error) {
+	f := idds.Filter{Namespace: in.Namespace, Run: in.Run, After: in.After, Limit: in.Limit}
+	if in.State != "" {
+		f.States = []idds.SliceState{idds.SliceState(in.State)}
+	}
+	list, err := a.store.Slices(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := a.service.Workers(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	out := &body[message.Page[message.SliceRecord]]{}
+	out.Body.Items = []message.SliceRecord{}
+	for i := range list {
+		out.Body.Items = append(out.Body.Items, idds.Record(&list[i], workers))
+	}
+	if len(list) == in.Limit {
+		out.Body.Next = list[len(list)-1].Key.Identity
+	}
+	return out, nil
+}
+
+func (a *api) report(ctx context.Context, in *body[message.WorkerReport]) (*body[message.WorkerReply], error) {
+	if in.Body.PilotID == "" {
+		return nil, huma.Error422UnprocessableEntity("pilot_id is missing")
+	}
+	reply, err := a.service.Report(ctx, in.Body)
+	return &body[message.WorkerReply]{reply}, err
+}
+
+func (a *api) workers(ctx context.Context, in *struct {
+	Namespace string `query:"namespace"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
+},
+) (*body[message.Page[message.WorkerDocument]], error) {
+	list, err := a.service.Workers(ctx, in.Namespace)
+	out := &body[message.Page[message.WorkerDocument]]{}
+	out.Body.Items = append([]message.WorkerDocument{}, list[:min(len(list), in.Limit)]...)
+	return out, err
+}
+
+// Serve serves until ctx ends, then lets requests under way finish.
+func Serve(ctx context.Context, srv *http.Server, serve func() error) error {
+	stop := context.AfterFunc(ctx, func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		_ = srv.Shutdown(short)
+	})
+	defer stop()
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

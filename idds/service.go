@@ -1,0 +1,341 @@
+package idds
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/config"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+)
+
+// Config is how idds decides.
+type Config struct {
+	// Namespace is what this idds is for: messages of others are not its.
+	Namespace   string `toml:"namespace" default:"default" help:"namespace of the runs"`
+	MaxAttempts int    `toml:"max_attempts" default:"3" help:"publications of a slice before it ends as failed"`
+	// LostAfter is how long workers of a run must have been idle on a proven link before an attempt that none of them reports
+	// to hold is given up.
+	LostAfter time.Duration `toml:"lost_after" default:"60s" help:"idle time of a run's workers after which an attempt held by none is sent again"`
+	// QuietEnd closes a run whose producer announced no number of slices.
+	QuietEnd   time.Duration `toml:"quiet_end" default:"10s" help:"time without a new slice that ends a run whose slices were not counted"`
+	RunTimeout time.Duration `toml:"run_timeout" default:"30m" help:"time after end_run at which what is left ends as failed"`
+	// WorkerSilence is after how long without a report a worker counts as gone.
+	WorkerSilence time.Duration `toml:"worker_silence" default:"15s" help:"time without a report after which a worker counts as gone"`
+	SliceTTL      time.Duration `toml:"slice_ttl" default:"12h" help:"time after which the broker may drop a slice sent again"`
+	Tick          time.Duration `toml:"tick" default:"500ms" help:"time between two looks at what is due"`
+}
+
+// Service is idds without its REST interface.
+type Service struct {
+	cfg    Config
+	store  Store
+	ledger Ledger
+	link   *broker.Link
+	log    *slog.Logger
+	now    func() time.Time
+	junk   *junkCounter
+}
+
+// New makes a service on a store and a link.
+func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
+	config.Defaults(&cfg)
+	return &Service{
+		cfg: cfg, store: store, ledger: Ledger{MaxAttempts: cfg.MaxAttempts}, link: link, log: log, now: time.Now,
+		junk: &junkCounter{log: log},
+	}, nil
+}
+
+// Run follows the broker until ctx ends. It returns nil then, or the store's error: without a store nothing may be
+// acknowledged.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	// Queues keep what comes while we are away; topics do not, so that what they say is also asked for elsewhere: a run opens
+	// with its first slice, and its end has a time limit.
+	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
+	for _, o := range []stomp.SubscribeOptions{
+		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
+		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
+		{Destination: message.TopicWorkers, Selector: ns, Window: window},
+		{
+			Destination: "DLQ", Window: window,
+			Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
+		},
+	} {
+		g.Go(func() error { return s.consume(ctx, o) })
+	}
+	g.Go(func() error { return s.tick(ctx) })
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// window is how many bytes of messages may wait for the store: a batch of some hundreds.
+const window = 1 << 20
+
+// batch is how many messages share a transaction.
+const batch = 256
+
+func selectorText(s string) string {
+	out := ""
+	for _, r := range s {
+		if r == '\'' {
+			out += "''"
+			continue
+		}
+		out += string(r)
+	}
+	return out
+}
+
+// consume takes messages in batches: one transaction, then the acknowledgements.
+func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
+	c := s.link.Subscribe(o)
+	defer func() {
+		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = c.Close(short)
+	}()
+	incoming := make(chan *broker.Delivery)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for {
+			d, err := c.Next(ctx)
+			if err != nil {
+				return err
+			}
+			select {
+			case incoming <- d:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	g.Go(func() error {
+		for {
+			deliveries, err := gather(ctx, incoming)
+			if err != nil {
+				return err
+			}
+			if err := s.take(ctx, deliveries); err != nil {
+				return err
+			}
+			for _, d := range deliveries {
+				if err := d.Ack(ctx); err != nil && ctx.Err() == nil {
+					// It will be delivered again, and change nothing then.
+					s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
+				}
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
+const gatherTime = 2 * time.Millisecond
+
+// gather waits for a message and takes what comes with it.
+func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.Delivery, error) {
+	out := make([]*broker.Delivery, 0, batch)
+	select {
+	case d := <-incoming:
+		out = append(out, d)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	t := time.NewTimer(gatherTime)
+	defer t.Stop()
+	for len(out) < batch {
+		select {
+		case d := <-incoming:
+			out = append(out, d)
+		case <-t.C:
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+// take handles a batch in one transaction.
+func (s *Service) take(ctx context.Context, deliveries []*broker.Delivery) error {
+	return s.store.Update(ctx, func(tx Tx) error {
+		for _, d := range deliveries {
+			err := s.handle(ctx, tx, d)
+			switch {
+			case errors.Is(err, errJunk):
+				s.junk.count(ctx, d, err)
+			case errors.Is(err, ErrUnmatched):
+				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// errJunk marks what is no message of ours: acknowledged, counted, forgotten.
+var errJunk = errors.New("junk")
+
+func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
+	e, err := message.Peek(d.Body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errJunk, err)
+	}
+	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
+		return fmt.Errorf("%w: header and body disagree on the namespace (%.40q)", errJunk, e.Namespace)
+	}
+	now := s.now().UTC()
+	switch {
+	case d.Header.Get(message.HeaderOriginalQueue) != "":
+		m, err := decode[message.Slice](d.Body)
+		if err != nil {
+			return err
+		}
+		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
+		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
+		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up after failed deliveries", now)
+	case e.MsgType == message.TypeSlice:
+		var m message.Slice
+		if err := json.Unmarshal(d.Body, &m); err != nil {
+			return fmt.Errorf("%w: %w", errJunk, err)
+		}
+		// An invalid slice with identity is known all the same: its pilot will say that it failed.
+		if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
+			return fmt.Errorf("%w: %w", errJunk, err)
+		}
+		m.Namespace = s.cfg.Namespace
+		return s.ledger.Sent(tx, m, now)
+	case e.MsgType == message.TypeSliceResult:
+		m, err := decode[message.SliceResult](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		return s.ledger.Result(tx, m, now)
+	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
+		m, err := decode[message.RunImminentWorker](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
+		return s.ledger.Announce(tx, m, now)
+	case message.IsEndRun(e.MsgType):
+		m, err := decode[message.EndRun](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
+		return s.ledger.End(tx, m, now)
+	default:
+		return fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
+	}
+}
+
+func decode[T interface{ Validate() error }](body []byte) (T, error) {
+	m, err := message.Decode[T](body)
+	if err != nil {
+		return m, fmt.Errorf("%w: %w", errJunk, err)
+	}
+	return m, nil
+}
+
+// Report notes what a pilot says of itself and answers with what it should know.
+func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+	var reply message.WorkerReply
+	err := s.store.Update(ctx, func(tx Tx) error {
+		if err := tx.PutWorker(w, s.now().UTC()); err != nil {
+			return err
+		}
+		r, err := tx.Run(w.Namespace, w.RunID)
+		if r != nil {
+			reply.RunState = r.State
+			reply.Drain = r.State == message.RunClosed
+		}
+		return err
+	})
+	return reply, err
+}
+
+// tick does what time brings.
+func (s *Service) tick(ctx context.Context) error {
+	t := time.NewTicker(s.cfg.Tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		for _, step := range []func(context.Context) error{s.resend, s.findLost, s.closeRuns} {
+			if err := step(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// resend publishes what is due: the intent is committed first, so that a crash in between repeats it with the same duplicate
+// id.
+func (s *Service) resend(ctx context.Context) error {
+	now := s.now().UTC()
+	due, err := s.store.Due(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, sl := range due {
+		var m *message.Slice
+		if err := s.store.Update(ctx, func(tx Tx) (err error) {
+			m, err = s.ledger.Resend(tx, sl.Key, now)
+			return err
+		}); err != nil {
+			return err
+		}
+		if m == nil {
+			continue
+		}
+		if err := s.publishSlice(ctx, sl.Key, *m); err != nil {
+			return err
+		}
+		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Confirm(tx, sl.Key) }); err != nil {
+			return err
+		}
+		s.log.InfoContext(ctx, "slice sent again", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, m.Content.AttemptNumber()))
+	}
+	return nil
+}
+
+func (s *Service) publishSlice(ctx context.Context, k Key, m message.Slice) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding slice %s: %w", k.Identity, err)
+	}
+	return s.link.Publish(ctx, broker.Out{
+		// The topic: a SEND to the literal queue address is dropped by Artemis.
+		Destination: message.TopicSlices, Body: body,
+		DuplicateID: message.SliceDuplicateID(k.Namespace, k.Run, k.Identity, m.Content.AttemptNumber()),
+		Headers:     s.headers(message.TypeSlice, k.Run),
+	})
+}
+
+func (s *Service) headers(msgType, run string) []string {
+	ttl := s.cfg.SliceTTL.Milliseconds()
+	return []string{
+		"persistent", "true", "msg_type", msgType, "run_id", run, "namespace", s.cfg.Namespace, "vo", message.VO,
+		"ttl", strconv.FormatInt(ttl, 10), "expires", strconv.FormatInt(s.now().UnixMilli()+ttl, 10),
+	}
+}

@@ -1,0 +1,142 @@
+package idds
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+)
+
+// SliceState is where a slice is in its life.
+type SliceState string
+
+// The states. Done and failed are final; done wins over failed.
+const (
+	Outstanding SliceState = "outstanding" // an attempt was sent and has not ended
+	Waiting     SliceState = "waiting"     // failed, to be sent again at RetryAt
+	Done        SliceState = "done"
+	Failed      SliceState = "failed"
+)
+
+// Final reports that nothing more is due.
+func (s SliceState) Final() bool { return s == Done || s == Failed }
+
+// Key names a slice.
+type Key struct {
+	Namespace, Run, Identity string
+}
+
+// Slice is one slice with all its attempts.
+type Slice struct {
+	Key        Key                       `json:"-"`
+	State      SliceState                `json:"state"`
+	Filename   string                    `json:"filename"`
+	TFFilename string                    `json:"tf_filename"`
+	SliceID    int64                     `json:"slice_id"`
+	Start      int64                     `json:"start"`
+	End        int64                     `json:"end"`
+	CreatedAt  time.Time                 `json:"created_at"`
+	STFAt      time.Time                 `json:"stf_at"`
+	FinishedAt time.Time                 `json:"finished_at"`
+	RetryAt    time.Time                 `json:"retry_at"`
+	Failure    *message.Failure          `json:"failure,omitempty"`
+	Attempts   []message.AttemptDocument `json:"attempts"`
+	// Message is the slice as it was published last, to be sent again. Absent while only results are known.
+	Message json.RawMessage `json:"message,omitempty"`
+	// Unsent says that the latest attempt's message was not confirmed by the broker yet.
+	Unsent bool             `json:"unsent,omitempty"`
+	Counts map[string]int64 `json:"counts,omitempty"`
+	// Disturbed says that a fault was seen that explains a further result.
+	Disturbed bool `json:"disturbed,omitempty"`
+}
+
+// attempt finds an attempt by its number, making it when new.
+func (s *Slice) attempt(n int) *message.AttemptDocument {
+	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
+	if i < 0 {
+		s.Attempts = append(s.Attempts, message.AttemptDocument{Attempt: n})
+		slices.SortFunc(s.Attempts, func(a, b message.AttemptDocument) int { return a.Attempt - b.Attempt })
+		i = slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
+	}
+	return &s.Attempts[i]
+}
+
+// Latest is the number of the latest attempt.
+func (s *Slice) Latest() int {
+	if len(s.Attempts) == 0 {
+		return 1
+	}
+	return s.Attempts[len(s.Attempts)-1].Attempt
+}
+
+// outstanding reports whether an attempt was sent and has not ended.
+func (s *Slice) outstanding() bool {
+	return slices.ContainsFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.State == "sent" })
+}
+
+// Run is one run.
+type Run struct {
+	Namespace   string           `json:"-"`
+	RunID       message.RunID    `json:"run_id"`
+	State       message.RunState `json:"state"`
+	OpenedAt    time.Time        `json:"opened_at"`
+	EndedAt     time.Time        `json:"ended_at"`
+	ClosedAt    time.Time        `json:"closed_at"`
+	LastSliceAt time.Time        `json:"last_slice_at"`
+	// EndCreatedAt is the created_at of the message that ended the run.
+	EndCreatedAt message.Timestamp `json:"end_created_at"`
+	TotalSlices  *int              `json:"total_slices"`
+	Workers      int               `json:"workers"`
+
+	Published   int              `json:"published"`
+	Done        int              `json:"done"`
+	Failed      int              `json:"failed"`
+	Retried     int              `json:"retried"`
+	Absorbed    int              `json:"absorbed"`
+	Corrected   int              `json:"corrected"`
+	Unmatched   int              `json:"unmatched"`
+	Unexplained int              `json:"unexplained"`
+	Counts      map[string]int64 `json:"counts"`
+}
+
+// Tx is a store within one transaction. What it returns belongs to the caller until Put.
+type Tx interface {
+	// Slice returns nil for an unknown one.
+	Slice(k Key) (*Slice, error)
+	PutSlice(s *Slice) error
+	// SliceByRequest finds the slice with an attempt of this created_at, nil when there is none or more than one.
+	SliceByRequest(namespace, run, createdAt string) (*Slice, error)
+	Run(namespace, run string) (*Run, error)
+	PutRun(r *Run) error
+	Histograms(namespace, run string) (hist.Set, error)
+	PutHistograms(namespace, run string, set hist.Set) error
+	PutWorker(w message.WorkerReport, at time.Time) error
+}
+
+// Filter selects slices; empty fields select all.
+type Filter struct {
+	Namespace, Run string
+	States         []SliceState
+	// After is the identity after which to go on; Limit bounds the answer (0: 1000).
+	After string
+	Limit int
+}
+
+// Latencies are the samples behind a run's quantiles, in seconds.
+type Latencies struct{ Slice, STF []float64 }
+
+// Store keeps the ledger. Update is serialised; the readers see what was committed.
+type Store interface {
+	Update(ctx context.Context, fn func(tx Tx) error) error
+	Runs(ctx context.Context, namespace string) ([]Run, error)
+	Slices(ctx context.Context, f Filter) ([]Slice, error)
+	// Due are slices to be sent again at or before a time, and those whose sending was not confirmed.
+	Due(ctx context.Context, now time.Time) ([]Slice, error)
+	Latencies(ctx context.Context, namespace, run string) (Latencies, error)
+	MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error)
+	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
+	Close() error
+}

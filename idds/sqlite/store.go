@@ -1,0 +1,244 @@
+// Package sqlite keeps idds' ledger in one SQLite file (write-ahead log, one writer).
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"tfpilot/idds"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+)
+
+// schemaVersion is the present schema; a newer file is refused.
+const schemaVersion = 1
+
+const schema = `
+CREATE TABLE IF NOT EXISTS run (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS slice (
+  namespace TEXT, run TEXT, identity TEXT, state TEXT NOT NULL, filename TEXT NOT NULL,
+  created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL,
+  PRIMARY KEY (namespace, run, identity)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS slice_state ON slice (namespace, run, state);
+CREATE INDEX IF NOT EXISTS slice_due ON slice (due) WHERE due > 0;
+CREATE TABLE IF NOT EXISTS request (
+  namespace TEXT, run TEXT, created_at TEXT, identity TEXT, PRIMARY KEY (namespace, run, created_at, identity)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS histogram (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS worker (pilot TEXT PRIMARY KEY, namespace TEXT NOT NULL, seen INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
+`
+
+// Store is the ledger's file.
+type Store struct {
+	db *sql.DB
+	mu sync.Mutex // one writer
+
+}
+
+var _ idds.Store = (*Store)(nil)
+
+// Open opens or makes the file idds.db in a folder.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, "idds.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "opening the store %s: %w", path, err)
+	}
+	s := &Store{db: db}
+	if err := s.migrate(ctx); err != nil {
+		return nil, exitcode.Wrap(exitcode.StoreFailed, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close()))
+	}
+	return s, nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	var version int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > schemaVersion {
+		return fmt.Errorf("it has schema %d, this program knows up to %d", version, schemaVersion)
+	}
+	if _, err := s.db.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	_, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+	return err
+}
+
+// Close closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Update runs fn in one transaction. Nothing of it is seen before it has committed.
+func (s *Store) Update(ctx context.Context, fn func(idds.Tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sqlTx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return exitcode.New(exitcode.StoreFailed, "beginning a transaction: %w", err)
+	}
+	t := &tx{ctx: ctx, sql: sqlTx, histograms: map[[2]string]hist.Set{}, runs: map[[2]string]*idds.Run{}}
+	err = fn(t)
+	if err == nil {
+		err = t.flush()
+	}
+	if err != nil {
+		return errors.Join(err, sqlTx.Rollback())
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "committing: %w", err)
+	}
+	return nil
+}
+
+// Runs are the runs of a namespace, all when it is empty.
+func (s *Store) Runs(ctx context.Context, namespace string) ([]idds.Run, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT namespace, doc FROM run WHERE ? IN ('', namespace) ORDER BY namespace, run", namespace)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	var out []idds.Run
+	for rows.Next() {
+		var r idds.Run
+		var doc []byte
+		if err := rows.Scan(&r.Namespace, &doc); err != nil {
+			return nil, failed(err)
+		}
+		if err := json.Unmarshal(doc, &r); err != nil {
+			return nil, failed(err)
+		}
+		out = append(out, r)
+	}
+	return out, failed(rows.Err())
+}
+
+const sliceColumns = "SELECT namespace, run, identity, doc FROM slice "
+
+// Slices are the slices of a filter in the order of their identities.
+func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error) {
+	where, args := []string{"identity > ?"}, []any{f.After}
+	if f.Namespace != "" {
+		where, args = append(where, "namespace = ?"), append(args, f.Namespace)
+	}
+	if f.Run != "" {
+		where, args = append(where, "run = ?"), append(args, f.Run)
+	}
+	if len(f.States) > 0 {
+		where = append(where, "state IN (?"+strings.Repeat(",?", len(f.States)-1)+")")
+		for _, state := range f.States {
+			args = append(args, string(state))
+		}
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 1000
+	}
+	args = append(args, limit)
+	return s.slices(ctx, sliceColumns+"WHERE "+strings.Join(where, " AND ")+" ORDER BY identity LIMIT ?", args...)
+}
+
+// Due are slices whose next attempt is due, and those whose sending was not confirmed.
+func (s *Store) Due(ctx context.Context, now time.Time) ([]idds.Slice, error) {
+	return s.slices(ctx, sliceColumns+"WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1000", now.UnixMicro())
+}
+
+func (s *Store) slices(ctx context.Context, query string, args ...any) ([]idds.Slice, error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	var out []idds.Slice
+	for rows.Next() {
+		var sl idds.Slice
+		var doc []byte
+		if err := rows.Scan(&sl.Key.Namespace, &sl.Key.Run, &sl.Key.Identity, &doc); err != nil {
+			return nil, failed(err)
+		}
+		if err := json.Unmarshal(doc, &sl); err != nil {
+			return nil, failed(err)
+		}
+		out = append(out, sl)
+	}
+	return out, failed(rows.Err())
+}
+
+// Latencies are the samples of a run: slice created -> done, and STF written -> its last slice done, for whole STFs.
+func (s *Store) Latencies(ctx context.Context, namespace, run string) (idds.Latencies, error) {
+	var l idds.Latencies
+	collect := func(into *[]float64, query string) error {
+		rows, err := s.db.QueryContext(ctx, query, namespace, run)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var us int64
+			if err := rows.Scan(&us); err != nil {
+				return err
+			}
+			*into = append(*into, max(0, float64(us)/1e6))
+		}
+		return rows.Err()
+	}
+	err := errors.Join(
+		collect(&l.Slice, "SELECT finished - created FROM slice WHERE namespace = ? AND run = ? AND state = 'done' AND created > 0 ORDER BY 1"),
+		collect(&l.STF, `SELECT max(finished) - max(stf) AS took FROM slice WHERE namespace = ? AND run = ? AND stf > 0
+			GROUP BY filename HAVING min(state = 'done') ORDER BY took`))
+	return l, failed(err)
+}
+
+// MergedHistograms are a run's histograms.
+func (s *Store) MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error) {
+	var doc []byte
+	err := s.db.QueryRowContext(ctx, "SELECT doc FROM histogram WHERE namespace = ? AND run = ?", namespace, run).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	var set hist.Set
+	if err == nil {
+		err = json.Unmarshal(doc, &set)
+	}
+	return set, failed(err)
+}
+
+// Workers are all pilots that ever reported.
+func (s *Store) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT seen, doc FROM worker WHERE ? IN ('', namespace) ORDER BY pilot", namespace)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	var out []message.WorkerDocument
+	for rows.Next() {
+		var seen int64
+		var doc []byte
+		var w message.WorkerDocument
+		if err := rows.Scan(&seen, &doc); err != nil {
+			return nil, failed(err)
+		}
+		if err := json.Unmarshal(doc, &w.WorkerReport); err != nil {
+			return nil, failed(err)
+		}
+		w.LastSeen = time.UnixMicro(seen).UTC()
+		out = append(out, w)
+	}
+	return out, failed(rows.Err())
+}
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitcode.New(exitcode.StoreFailed, "reading the store: %w", err)
+}
