@@ -1,0 +1,44 @@
+// Package daqcmd is the command line of daq, and wires the detector and the broker into it.
+package daqcmd
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/daq"
+	"tfpilot/daq/detsim"
+	"tfpilot/internal/config"
+)
+
+// App is the whole command line.
+func App() *cli.App {
+	return &cli.App{
+		Name:  "daq",
+		Usage: "the detector side: takes runs, writes time-frame files, publishes slices",
+		Description: "Examples:\n" +
+			"  daq plan --stf-count 3                                    what would happen, and when\n" +
+			"  daq generate --stf-count 1 --frames 100 --data data       files only\n" +
+			"  daq inspect data/swf.100001.000001.stf                    what is in a file\n" +
+			"  daq run --broker-addr 127.0.0.1:61613 --config plan.toml  a run, in real time",
+		Commands: []*cli.Command{runCommand(), planCommand(), generateCommand(), inspectCommand()},
+	}
+}
+
+// detector is the table of the built-in detector, the same for all commands.
+type detector struct {
+	Detector detsim.Config `toml:"detector"`
+}
+
+// flags are those of a binding, with --plan as another name of --config: the plan is the file.
+func flags(bind *config.Binding, more ...cli.Flag) []cli.Flag {
+	all := bind.Flags()
+	for _, f := range all {
+		if s, ok := f.(*cli.StringFlag); ok && s.Name == "config" {
+			s.Aliases = []string{"plan"}
+			s.Usage = "read the plan and all other options from this TOML `FILE` [$TFPILOT_CONFIG]"
+		}
+	}
+	return append(all, more...)
+}
+
+// source is the detector of a plan.
+func source(d detector, p daq.Plan) (daq.Source, error) { return detsim.New(d.Detector, p.Seed) }

@@ -1,0 +1,121 @@
+package daqcmd
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/program"
+	"tfpilot/internal/stf"
+)
+
+// inspection is what is in a file.
+type inspection struct {
+	Path      string       `json:"path"`
+	SizeBytes int64        `json:"size_bytes"`
+	Adler32   string       `json:"adler32"`
+	Frames    int          `json:"frames"`
+	Hits      int64        `json:"hits"`
+	Geometry  stf.Geometry `json:"geometry"`
+	// HitsPerFrame are over all frames; HitsPerLayer is indexed as the geometry's layers.
+	HitsPerFrame spread  `json:"hits_per_frame"`
+	HitsPerLayer []int64 `json:"hits_per_layer"`
+	Extra        int     `json:"extra_columns"`
+	// Collisions, Tracks and NoiseHits are from the truth; zero in real data.
+	Collisions int64 `json:"collisions"`
+	Tracks     int64 `json:"tracks"`
+	NoiseHits  int64 `json:"noise_hits"`
+}
+
+type spread struct {
+	Min  int     `json:"min"`
+	Mean float64 `json:"mean"`
+	Max  int     `json:"max"`
+}
+
+func inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "inspect",
+		Usage:       "show what is in an STF file, reading and checking all of it",
+		ArgsUsage:   "FILE",
+		Description: "Exit status: 20 if the file is not there, 21 if it is damaged.",
+		Flags:       []cli.Flag{program.OutputFlag()},
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return exitcode.New(exitcode.Usage, "inspect takes one FILE")
+			}
+			i, err := inspect(c.Args().First())
+			if err != nil {
+				return err
+			}
+			return program.Print(c, i, i.table())
+		},
+	}
+}
+
+func inspect(path string) (inspection, error) {
+	r, err := stf.Open(path)
+	if err != nil {
+		return inspection{}, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	i := inspection{Path: path, Frames: r.Frames(), Geometry: r.Geometry(), HitsPerFrame: spread{Min: math.MaxInt}}
+	if i.SizeBytes, i.Adler32, err = stf.Checksum(path); err != nil {
+		return i, err
+	}
+	i.HitsPerLayer = make([]int64, len(i.Geometry.Layers))
+	err = r.Read(0, i.Frames-1, func(f *stf.Frame) error {
+		n := len(f.Time)
+		i.Hits += int64(n)
+		i.HitsPerFrame.Min, i.HitsPerFrame.Max = min(i.HitsPerFrame.Min, n), max(i.HitsPerFrame.Max, n)
+		i.Extra = len(f.Extra)
+		for _, layer := range f.Layer {
+			if int(layer) < 0 || int(layer) >= len(i.HitsPerLayer) {
+				return exitcode.New(exitcode.DataCorrupt, "%s: frame %d has a hit in layer %d of %d", path, f.TF, layer, len(i.HitsPerLayer))
+			}
+			i.HitsPerLayer[layer]++
+		}
+		return nil
+	})
+	if err != nil {
+		return i, err
+	}
+	i.HitsPerFrame.Mean = float64(i.Hits) / float64(i.Frames)
+	err = r.ReadTruth(0, i.Frames-1, func(_ int, t *stf.Truth) error {
+		i.Collisions += int64(len(t.EventTime))
+		i.Tracks += int64(len(t.TrackPT))
+		for _, track := range t.HitTrack {
+			if track < 0 {
+				i.NoiseHits++
+			}
+		}
+		return nil
+	})
+	return i, err
+}
+
+func (i inspection) table() program.Table {
+	row := func(name, format string, args ...any) []string { return []string{name, fmt.Sprintf(format, args...)} }
+	t := program.Table{Rows: [][]string{
+		row("file", "%s", i.Path),
+		row("size", "%d bytes", i.SizeBytes),
+		row("adler32", "%s", i.Adler32),
+		row("detector", "%s, %d layers, %g T", i.Geometry.Name, len(i.Geometry.Layers), i.Geometry.FieldTesla),
+		row("frames", "%d of %.3f ms", i.Frames, i.Geometry.FrameNS/1e6),
+		row("hits", "%d", i.Hits),
+		row("hits per frame", "%d to %d, mean %.1f", i.HitsPerFrame.Min, i.HitsPerFrame.Max, i.HitsPerFrame.Mean),
+	}}
+	for n, layer := range i.Geometry.Layers {
+		t.Rows = append(t.Rows, row("hits in layer "+strconv.Itoa(n), "%d (%s, radius %g mm)", i.HitsPerLayer[n], layer.Kind, layer.RadiusMM))
+	}
+	return program.Table{Rows: append(t.Rows,
+		row("extra columns", "%d", i.Extra),
+		row("true collisions", "%d", i.Collisions),
+		row("true tracks", "%d", i.Tracks),
+		row("noise hits", "%d", i.NoiseHits),
+		row("checksums", "all frames good"),
+	)}
+}

@@ -1,0 +1,195 @@
+package daq
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"tfpilot/internal/exitcode"
+)
+
+// firstRun is the number of the first run of an empty state folder.
+const firstRun = 100001
+
+// Record is one line of a journal: exactly one of its fields is set.
+type Record struct {
+	Plan *Plan `json:"plan,omitempty"`
+	// Step is a step that is over.
+	Step *int `json:"step,omitempty"`
+	// STF is a file that is complete, before anybody is told.
+	STF *STF `json:"stf,omitempty"`
+	// Announced is the sequence of an STF whose messages are out, all but the slices.
+	Announced int `json:"announced,omitempty"`
+	// Published is a slice that the broker has confirmed.
+	Published string `json:"published,omitempty"`
+	// Result is a verdict on a slice, before its message is acknowledged.
+	Result *Verdict `json:"result,omitempty"`
+	// Ended is the number of slices that end_run announced.
+	Ended *int `json:"ended,omitempty"`
+}
+
+// Journal is the memory of one run on disk: a line of JSON per event, written before anything follows from it. It survives
+// kill -9; power loss can cost its tail, which then happens again under the same identities. A torn last line is dropped.
+// Safe for use by several goroutines.
+type Journal struct {
+	path    string
+	lock    *os.File
+	mu      sync.Mutex
+	file    *os.File
+	records []Record // what was there when it was opened
+	run     string
+}
+
+// OpenJournal opens the journal of a run in the state folder and locks the folder. Without a run it is the unfinished run
+// of the folder or, when there is none, the next.
+func OpenJournal(dir, run string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{lock: lock, run: run}
+	if err := j.open(dir); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// Run is the run that the journal is of.
+func (j *Journal) Run() string { return j.run }
+
+// Records are what was there when the journal was opened.
+func (j *Journal) Records() []Record { return j.records }
+
+// Append writes a record. It returns when the operating system has it.
+func (j *Journal) Append(r Record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "writing the journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// Close lets go of the state folder.
+func (j *Journal) Close() error {
+	return errors.Join(j.file.Close(), j.lock.Close())
+}
+
+func (j *Journal) open(dir string) error {
+	if j.run == "" {
+		var err error
+		if j.run, err = chooseRun(dir); err != nil {
+			return err
+		}
+	}
+	j.path = journalPath(dir, j.run)
+	records, length, err := readJournal(j.path)
+	if err != nil {
+		return err
+	}
+	if j.file, err = os.OpenFile(j.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "opening the journal: %w", err)
+	}
+	if err := j.file.Truncate(length); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "dropping the torn tail of the journal: %w", err)
+	}
+	j.records = records
+	return nil
+}
+
+func journalPath(dir, run string) string { return filepath.Join(dir, "run-"+run+".journal") }
+
+// lockFolder keeps a second daq out for as long as the file is open.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "locking the state folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder := make([]byte, 20)
+		n, _ := f.Read(holder)
+		_ = f.Close()
+		return nil, exitcode.New(exitcode.StateLocked, "state folder %s is held by the daq with process id %s", dir, bytes.TrimSpace(holder[:n]))
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = fmt.Fprintln(f, os.Getpid())
+	}
+	return f, nil
+}
+
+// chooseRun is the unfinished run with the highest number, or the number after the highest.
+func chooseRun(dir string) (string, error) {
+	files, err := filepath.Glob(journalPath(dir, "*"))
+	if err != nil {
+		return "", exitcode.New(exitcode.StoreFailed, "reading the state folder: %w", err)
+	}
+	next := firstRun
+	sort.Sort(sort.Reverse(sort.StringSlice(files)))
+	for _, file := range files {
+		run := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "run-"), ".journal")
+		records, _, err := readJournal(file)
+		if err != nil {
+			return "", err
+		}
+		if !isOver(records) {
+			return run, nil
+		}
+		if n, err := strconv.Atoi(run); err == nil {
+			next = max(next, n+1)
+		}
+	}
+	return strconv.Itoa(next), nil
+}
+
+// isOver reports whether nothing is left to publish in a run.
+func isOver(records []Record) bool {
+	for _, r := range records {
+		if r.Ended != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// readJournal returns the whole lines and where they end. Only the last line can be torn; a bad one before it is damage that
+// nobody should guess about.
+func readJournal(path string) (records []Record, length int64, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, exitcode.New(exitcode.StoreFailed, "opening the journal: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	in := bufio.NewReader(f)
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err != nil { // the end, or a line without one
+			return records, length, nil
+		}
+		var r Record
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, 0, exitcode.New(exitcode.StoreFailed, "%s:%d is damaged; move the file away and choose another --run: %w", path, n, err)
+		}
+		records = append(records, r)
+		length += int64(len(line))
+	}
+}

@@ -1,0 +1,175 @@
+package daq
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+)
+
+// Mode says what is sliced.
+type Mode string
+
+// The modes: whole STFs in slices_per_sample ranges, or samples in ranges of num_tf_per_slice frames.
+const (
+	ModeSTF     Mode = "stf"
+	ModeSamples Mode = "samples"
+)
+
+// Plan is what happens in a run. Its keys and defaults are those of daq_state_machine and fast_processing in the production
+// system, as far as they exist there. Zero means zero: [DefaultPlan] has the defaults.
+type Plan struct {
+	// Run names the run; the state folder decides when empty (see [OpenJournal]).
+	Run         string `toml:"run" help:"run number; when empty, the unfinished one of the state folder or else the next"`
+	Namespace   string `toml:"namespace" default:"default" help:"namespace of all messages"`
+	ExecutionID string `toml:"execution_id" help:"execution id in the messages; made from the run when empty"`
+	Sender      string `toml:"sender" default:"daq" help:"name under which messages are sent"`
+	// Seed is the one source of chance: samples, and the detector's frames.
+	Seed uint64 `toml:"seed" default:"1" help:"seed of everything that is random"`
+
+	NoBeamNotReadyDelay   time.Duration `toml:"no_beam_not_ready_delay" default:"5s" help:"time in no_beam/not_ready"`
+	BeamNotReadyDelay     time.Duration `toml:"beam_not_ready_delay" default:"5s" help:"time in beam/not_ready before the run"`
+	BeamReadyDelay        time.Duration `toml:"beam_ready_delay" default:"2s" help:"time in beam/ready"`
+	BeamNotReadyEndDelay  time.Duration `toml:"beam_not_ready_end_delay" default:"5s" help:"time in beam/not_ready after the run"`
+	BroadcastDelay        time.Duration `toml:"broadcast_delay" default:"1s" help:"time that others get to react to a run message"`
+	STFInterval           time.Duration `toml:"stf_interval" default:"2s" help:"time between two STFs"`
+	STFGenerationTime     time.Duration `toml:"stf_generation_time" default:"100ms" help:"time from an STF's end to its file, when the file is ready before"`
+	PhysicsPeriodDuration time.Duration `toml:"physics_period_duration" default:"10s" help:"length of a physics period, unless stf_count and physics_period_count say how many STFs it has"`
+	PhysicsPeriodCount    int           `toml:"physics_period_count" default:"1" help:"physics periods, with a pause between two; 0 is endless"`
+	StandbyDuration       time.Duration `toml:"standby_duration" default:"2s" help:"length of a pause"`
+	// STFCount 0 takes as many as the periods have room for.
+	STFCount int `toml:"stf_count" default:"10" help:"STFs in the run, shared among the periods; 0 is as many as fit into them"`
+	Frames   int `toml:"frames" default:"1000" help:"time frames in an STF"`
+
+	TargetWorkerCount   int           `toml:"target_worker_count" default:"30" help:"workers that the run asks for"`
+	WorkerRampupTime    time.Duration `toml:"worker_rampup_time" default:"5m" help:"forwarded with the request for workers"`
+	WorkerRampdownTime  time.Duration `toml:"worker_rampdown_time" default:"1m" help:"forwarded with the request for workers"`
+	SliceProcessingTime time.Duration `toml:"slice_processing_time" default:"30s" help:"forwarded with the request for workers; with file_type fake the length of each slice's simulated processing"`
+
+	Mode             string        `toml:"mode" default:"stf" help:"what is sliced: stf, the whole STF, or samples"`
+	STFSamplingRate  float64       `toml:"stf_sampling_rate" default:"1" help:"share of the STFs that are sliced, 0 to 1"`
+	SlicesPerSample  int           `toml:"slices_per_sample" default:"15" help:"slices of an STF in mode stf"`
+	NumTFPerSlice    int           `toml:"num_tf_per_slice" default:"2" help:"frames of a slice in mode samples"`
+	TFFilesPerSTF    int           `toml:"tf_files_per_stf" default:"7" help:"time-frame samples registered per STF"`
+	TFSampleFraction float64       `toml:"tf_sample_fraction" default:"0.15" help:"mean share of its partition that a sample takes"`
+	TFSampleSpread   float64       `toml:"tf_sample_spread" default:"0.1" help:"relative spread of that share"`
+	Payload          string        `toml:"payload" help:"payload that the slices ask for; the worker's own when empty"`
+	FileType         string        `toml:"file_type" help:"fake or mock: workers only pretend to process"`
+	SliceLifetime    time.Duration `toml:"slice_lifetime" default:"12h" help:"time after which the broker may drop a slice"`
+}
+
+// DefaultPlan is the plan with all defaults.
+func DefaultPlan() Plan {
+	var p Plan
+	config.Defaults(&p)
+	return p
+}
+
+// Validate names everything that makes no sense.
+func (p Plan) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"no_beam_not_ready_delay", p.NoBeamNotReadyDelay},
+		{"beam_not_ready_delay", p.BeamNotReadyDelay},
+		{"beam_ready_delay", p.BeamReadyDelay},
+		{"beam_not_ready_end_delay", p.BeamNotReadyEndDelay},
+		{"broadcast_delay", p.BroadcastDelay},
+		{"stf_interval", p.STFInterval},
+		{"stf_generation_time", p.STFGenerationTime},
+		{"physics_period_duration", p.PhysicsPeriodDuration},
+		{"standby_duration", p.StandbyDuration},
+		{"worker_rampup_time", p.WorkerRampupTime},
+		{"worker_rampdown_time", p.WorkerRampdownTime},
+		{"slice_processing_time", p.SliceProcessingTime},
+		{"slice_lifetime", p.SliceLifetime},
+	} {
+		if d.value < 0 {
+			bad("%s = %s: must not be negative", d.key, d.value)
+		}
+	}
+	for _, n := range []struct {
+		key        string
+		value, low int
+	}{
+		{"physics_period_count", p.PhysicsPeriodCount, 0},
+		{"stf_count", p.STFCount, 0},
+		{"frames", p.Frames, 1},
+		{"target_worker_count", p.TargetWorkerCount, 1},
+		{"slices_per_sample", p.SlicesPerSample, 1},
+		{"num_tf_per_slice", p.NumTFPerSlice, 1},
+		{"tf_files_per_stf", p.TFFilesPerSTF, 0},
+	} {
+		if n.value < n.low {
+			bad("%s = %d: must be at least %d", n.key, n.value, n.low)
+		}
+	}
+	if p.SlicesPerSample > p.Frames {
+		bad("slices_per_sample = %d: more than the %d frames of an STF", p.SlicesPerSample, p.Frames)
+	}
+	if p.TFFilesPerSTF > p.Frames {
+		bad("tf_files_per_stf = %d: more than the %d frames of an STF", p.TFFilesPerSTF, p.Frames)
+	}
+	if needsRoom := p.STFCount == 0 || p.PhysicsPeriodCount == 0; needsRoom && p.periodRoom() == 0 {
+		bad("stf_interval = %s: no STF fits into a physics_period_duration of %s", p.STFInterval, p.PhysicsPeriodDuration)
+	}
+	for _, f := range []struct {
+		key            string
+		value, lo, top float64
+	}{
+		{"stf_sampling_rate", p.STFSamplingRate, 0, 1},
+		{"tf_sample_fraction", p.TFSampleFraction, 0, 1},
+		{"tf_sample_spread", p.TFSampleSpread, 0, 10},
+	} {
+		if !(f.value >= f.lo && f.value <= f.top) { // NaN too
+			bad("%s = %g: must be %g to %g", f.key, f.value, f.lo, f.top)
+		}
+	}
+	switch Mode(p.Mode) {
+	case ModeSTF:
+	case ModeSamples:
+		if p.TFFilesPerSTF == 0 {
+			bad("tf_files_per_stf = 0: mode samples has nothing to slice")
+		}
+	default:
+		bad("mode = %q: must be stf or samples", p.Mode)
+	}
+	if p.FileType != "" && p.FileType != "fake" && p.FileType != "mock" {
+		bad("file_type = %q: must be fake, mock or empty", p.FileType)
+	}
+	if p.Namespace == "" {
+		bad("namespace is empty")
+	}
+	if strings.ContainsFunc(p.Run, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+	}) {
+		bad("run = %q: letters, digits, - and _ only, because files are named after it", p.Run)
+	}
+	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
+}
+
+// periodRoom is how many STFs fit into a physics period.
+func (p Plan) periodRoom() int {
+	if p.STFInterval <= 0 {
+		return 0
+	}
+	return int(p.PhysicsPeriodDuration / p.STFInterval)
+}
+
+// periodSTFs is how many STFs period i (from 0) has when taken have been taken before it.
+func (p Plan) periodSTFs(i, taken int) int {
+	switch {
+	case p.STFCount == 0:
+		return p.periodRoom()
+	case p.PhysicsPeriodCount == 0:
+		return min(p.periodRoom(), p.STFCount-taken)
+	default:
+		return p.STFCount*(i+1)/p.PhysicsPeriodCount - taken
+	}
+}
