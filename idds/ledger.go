@@ -195,18 +195,15 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 	if len(m.Content.Histograms) == 0 {
 		return nil
 	}
-	var set hist.Set
-	if err := json.Unmarshal(m.Content.Histograms, &set); err != nil {
-		return nil // a result counts even when its pictures are broken
-	}
 	merged, err := tx.Histograms(m.Namespace, m.RunID.String())
 	if err != nil {
 		return err
 	}
-	if err := merged.Merge(set); err != nil {
-		return nil
+	var set hist.Set
+	if json.Unmarshal(m.Content.Histograms, &set) == nil && merged.Merge(set) == nil {
+		return tx.PutHistograms(m.Namespace, m.RunID.String(), merged)
 	}
-	return tx.PutHistograms(m.Namespace, m.RunID.String(), merged)
+	return nil // a result counts even when its pictures are broken
 }
 
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.

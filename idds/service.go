@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -88,15 +89,7 @@ const window = 1 << 20
 const batch = 256
 
 func selectorText(s string) string {
-	out := ""
-	for _, r := range s {
-		if r == '\'' {
-			out += "''"
-			continue
-		}
-		out += string(r)
-	}
-	return out
+	return strings.ReplaceAll(s, "'", "''")
 }
 
 // consume takes messages in batches: one transaction, then the acknowledgements.

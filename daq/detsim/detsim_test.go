@@ -12,9 +12,9 @@ import (
 	"tfpilot/internal/stf"
 )
 
-func generator(tb testing.TB, cfg detsim.Config) *detsim.Generator {
+func generator(tb testing.TB) *detsim.Generator {
 	tb.Helper()
-	g, err := detsim.New(cfg, 7)
+	g, err := detsim.New(detsim.Config{}, 7)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func generator(tb testing.TB, cfg detsim.Config) *detsim.Generator {
 
 func TestAFrameDependsOnItsNumberAlone(t *testing.T) {
 	t.Parallel()
-	a, b := generator(t, detsim.Config{}), generator(t, detsim.Config{})
+	a, b := generator(t), generator(t)
 	_ = a.Frame(1, 5)
 	if diff := cmp.Diff(a.Frame(2, 3), b.Frame(2, 3)); diff != "" {
 		t.Error(diff)
@@ -35,7 +35,7 @@ func TestAFrameDependsOnItsNumberAlone(t *testing.T) {
 
 func TestFramesAreWhatTheConfigurationSays(t *testing.T) {
 	t.Parallel()
-	g := generator(t, detsim.Config{})
+	g := generator(t)
 	collisions, tracks, hits, noise := 0, 0, 0, 0
 	const n = 50
 	for tf := range n {
@@ -66,7 +66,7 @@ func TestFramesAreWhatTheConfigurationSays(t *testing.T) {
 // timing hit is as late as its flight.
 func TestHitsLieOnLayersAndInTime(t *testing.T) {
 	t.Parallel()
-	g := generator(t, detsim.Config{})
+	g := generator(t)
 	layers := g.Geometry().Layers
 	f := g.Frame(1, 0)
 	for i := range f.Time {
@@ -97,7 +97,7 @@ func TestNonsenseIsRefusedTogether(t *testing.T) {
 }
 
 func BenchmarkFrame(b *testing.B) {
-	g := generator(b, detsim.Config{})
+	g := generator(b)
 	for i := range b.N {
 		_ = g.Frame(1, i)
 	}

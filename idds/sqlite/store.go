@@ -41,7 +41,6 @@ CREATE TABLE IF NOT EXISTS worker (pilot TEXT PRIMARY KEY, namespace TEXT NOT NU
 type Store struct {
 	db *sql.DB
 	mu sync.Mutex // one writer
-
 }
 
 var _ idds.Store = (*Store)(nil)

@@ -63,7 +63,7 @@ func (p *Process) members() []int {
 		if !ok {
 			continue
 		}
-		if !(s.session == self || s.group == self || hasMark(pid, p.mark)) {
+		if s.session != self && s.group != self && !hasMark(pid, p.mark) {
 			continue
 		}
 		if s.state == 'Z' {

@@ -29,16 +29,16 @@ type Frame struct {
 // Truth is what lies behind the hits of a frame.
 type Truth struct {
 	// One value per collision: time (ns in the frame), vertex (mm).
-	EventTime        []float64
-	EventX, EventY   []float32
-	EventZ           []float32
-	TrackEvent       []int32 // One value per charged particle: its collision,
-	TrackPT          []float32
-	TrackEta         []float32
-	TrackPhi         []float32 // at the vertex, in (-pi, pi],
-	TrackCharge      []int32
-	TrackHits        []int32 // and how many hits it left.
-	HitTrack         []int32 // One value per hit: its particle, or -1 for noise.
+	EventTime      []float64
+	EventX, EventY []float32
+	EventZ         []float32
+	TrackEvent     []int32 // One value per charged particle: its collision,
+	TrackPT        []float32
+	TrackEta       []float32
+	TrackPhi       []float32 // at the vertex, in (-pi, pi],
+	TrackCharge    []int32
+	TrackHits      []int32 // and how many hits it left.
+	HitTrack       []int32 // One value per hit: its particle, or -1 for noise.
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -24,7 +24,7 @@ type peer struct {
 
 // pipe connects a session to a script, which first accepts the CONNECT with the given headers. The script's end of the pipe
 // is closed when it returns; the session when the test ends.
-func pipe(tb testing.TB, cfg stomp.Config, connected []string, script func(p *peer)) *stomp.Conn {
+func pipe(tb testing.TB, connected []string, script func(p *peer)) *stomp.Conn {
 	tb.Helper()
 	ours, theirs := net.Pipe()
 	ended := make(chan struct{})
@@ -36,7 +36,7 @@ func pipe(tb testing.TB, cfg stomp.Config, connected []string, script func(p *pe
 		p.send(frame.CONNECTED, connected...)
 		script(p)
 	}()
-	c, err := stomp.NewConn(tb.Context(), ours, cfg)
+	c, err := stomp.NewConn(tb.Context(), ours, stomp.Config{})
 	if err != nil {
 		tb.Fatal(err)
 	}

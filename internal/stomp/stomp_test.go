@@ -15,7 +15,7 @@ import (
 func TestManySendsWaitForTheirReceiptsAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 50
-	c := pipe(t, stomp.Config{}, plain, func(p *peer) {
+	c := pipe(t, plain, func(p *peer) {
 		var frames []*frame.Frame
 		for range n {
 			frames = append(frames, p.next(frame.SEND))
@@ -41,7 +41,7 @@ func TestManySendsWaitForTheirReceiptsAtOnce(t *testing.T) {
 
 func TestARefusalReachesItsSenderAndEndsTheOthers(t *testing.T) {
 	t.Parallel()
-	c := pipe(t, stomp.Config{}, plain, func(p *peer) {
+	c := pipe(t, plain, func(p *peer) {
 		p.next(frame.SEND)
 		f := p.next(frame.SEND)
 		p.sendBody(frame.ERROR, "queue is full", "message", "refused", "receipt-id", f.Header.Get(frame.Receipt))
@@ -72,7 +72,7 @@ func TestARefusalReachesItsSenderAndEndsTheOthers(t *testing.T) {
 func TestAReceiptThatComesTooLateHarmsNobody(t *testing.T) {
 	t.Parallel()
 	late := make(chan struct{})
-	c := pipe(t, stomp.Config{}, plain, func(p *peer) {
+	c := pipe(t, plain, func(p *peer) {
 		f := p.next(frame.SEND)
 		<-late
 		p.receipt(f)
@@ -112,7 +112,7 @@ func TestAckNamesTheMessageAsItsVersionWants(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			got := make(chan *frame.Frame, 1)
-			c := pipe(t, stomp.Config{}, []string{"version", version}, func(p *peer) {
+			c := pipe(t, []string{"version", version}, func(p *peer) {
 				p.message(p.subscribed(), "m1", "x")
 				f := p.next(frame.ACK)
 				p.receipt(f)
@@ -142,11 +142,11 @@ func TestOnlyAHeldMessageIsAcknowledged(t *testing.T) {
 		p.message(sub, "m2", "b")
 		p.confirm()
 	}
-	c := pipe(t, stomp.Config{}, plain, script)
+	c := pipe(t, plain, script)
 	s := subscribe(t, c, stomp.SubscribeOptions{Destination: "/queue/q"})
 	first, second := receive(t, s), receive(t, s)
 
-	other := pipe(t, stomp.Config{}, plain, func(*peer) {})
+	other := pipe(t, plain, func(*peer) {})
 	if _, err := other.Ack(soon(t), first); !errors.Is(err, stomp.ErrNotHeld) && !errors.Is(err, stomp.ErrClosed) {
 		t.Errorf("on another connection: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestOnlyAHeldMessageIsAcknowledged(t *testing.T) {
 
 func TestAfterUnsubscribeNothingIsDelivered(t *testing.T) {
 	t.Parallel()
-	c := pipe(t, stomp.Config{}, plain, func(p *peer) {
+	c := pipe(t, plain, func(p *peer) {
 		sub := p.subscribed()
 		for i := range 40 { // more than are handed over at once
 			p.message(sub, strconv.Itoa(i), "x")

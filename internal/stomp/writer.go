@@ -49,11 +49,13 @@ func (c *Conn) write(every time.Duration) {
 			continue
 		case <-beats:
 		case <-c.wake:
-			if b = c.takeOut(spare); len(b) == 0 {
-				continue
-			}
+			b = c.takeOut(spare)
+			// Whatever b holds, the former spare belongs to the senders now.
 			if spare = b; cap(spare) > keepBuffer {
 				spare = nil
+			}
+			if len(b) == 0 {
+				continue
 			}
 		}
 		_ = c.nc.SetWriteDeadline(time.Now().Add(stall))

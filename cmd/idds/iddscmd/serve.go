@@ -3,6 +3,7 @@ package iddscmd
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 		Handler:           api.Handler(service, store, api.Config{Tokens: tokens, Broker: promptBroker(cfg)}),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
-	log.InfoContext(c.Context, "idds listens", "addr", ln.Addr().String())
+	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()))
 
 	// The link outlives its users: they give back what they hold before it says goodbye.
 	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
