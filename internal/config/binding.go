@@ -151,9 +151,9 @@ func DecodeTOML(name string, text []byte, into any) error {
 func shape(t reflect.Type) reflect.Type {
 	var fields []reflect.StructField
 	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		name, inline := tag(f)
 		switch {
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+		case inline:
 			fields = slices.AppendSeq(fields, shape(f.Type).Fields())
 			continue
 		case name == "" || name == "-" || !f.IsExported():

@@ -34,7 +34,7 @@ func load(t *testing.T, args ...string) (sample, *config.Binding, error) {
 	t.Helper()
 	var cfg sample
 	b := config.Bind(&cfg)
-	app := &cli.App{Name: "x", Flags: b.Flags(), Action: b.Load, Writer: io.Discard, ErrWriter: io.Discard}
+	app := &cli.App{Name: "x", HideHelp: true, Flags: b.Flags(), Action: b.Load, Writer: io.Discard, ErrWriter: io.Discard}
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	err := app.Run(append([]string{"x"}, args...))
 	return cfg, b, err

@@ -15,5 +15,5 @@
 // errors that name the line.
 //
 // Field types: string, bool, int, int64, uint64, float64, [time.Duration], []string. A field without a toml tag, or with
-// "-", is not an option.
+// "-", is not an option; the fields of an embedded struct, and of one tagged ",inline", belong to the outer one.
 package config

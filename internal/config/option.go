@@ -64,8 +64,8 @@ func walk(v reflect.Value, prefix string) ([]*Option, error) {
 	var out []*Option
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {
+		name, inline := tag(f)
+		if inline {
 			inner, err := walk(v.Field(i), prefix)
 			if err != nil {
 				return nil, err
@@ -96,6 +96,12 @@ func walk(v reflect.Value, prefix string) ([]*Option, error) {
 		})
 	}
 	return out, nil
+}
+
+// tag is a field's TOML key, and whether it is a struct whose fields belong to the outer one: embedded, or tagged ",inline".
+func tag(f reflect.StructField) (name string, inline bool) {
+	name, option, _ := strings.Cut(f.Tag.Get("toml"), ",")
+	return name, name == "" && f.Type.Kind() == reflect.Struct && (f.Anonymous || option == "inline")
 }
 
 func supported(t reflect.Type) bool {

@@ -14,7 +14,8 @@ import (
 	"tfpilot/internal/program"
 )
 
-// run starts a small app with one command that ends with err.
+// run starts a small app with one command that ends with err. Its callers are not parallel: all apps of the library share
+// one help flag.
 func run(t *testing.T, err error, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -38,7 +39,6 @@ func run(t *testing.T, err error, args ...string) (code int, stdout, stderr stri
 }
 
 func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
-	t.Parallel()
 	code, _, stderr := run(t, exitcode.New(exitcode.NoBroker, "connecting to a:1: refused\nand b:2: refused, token=abc"), "work")
 	if code != exitcode.NoBroker.Code {
 		t.Errorf("code %d", code)
@@ -50,7 +50,6 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
 }
 
 func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
-	t.Parallel()
 	for want, args := range map[string][]string{
 		"-nope":         {"work", "--nope"},
 		`"nonsense"`:    {"nonsense"},
@@ -65,7 +64,6 @@ func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestOutputFormats(t *testing.T) {
-	t.Parallel()
 	for format, want := range map[string]string{"table": "N  X\n1  y\n", "json": "{\n  \"n\": 1\n}\n", "quiet": "1\n"} {
 		code, stdout, stderr := run(t, nil, "work", "--output", format)
 		if code != 0 || stdout != want {
@@ -75,7 +73,6 @@ func TestOutputFormats(t *testing.T) {
 }
 
 func TestHelpAndVersionAreEverywhere(t *testing.T) {
-	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"work", "--help"}, {"version"}, {}} {
 		if code, stdout, stderr := run(t, nil, args...); code != 0 || stdout == "" || stderr != "" {
 			t.Errorf("%v: code %d, %q, %q", args, code, stdout, stderr)

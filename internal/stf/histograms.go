@@ -21,7 +21,7 @@ func WriteHistograms(path string, list []*hist.H1) (err error) {
 		return exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, err)
 	}
 	for _, h := range list {
-		if err := f.Put(h.Name, toROOT(h)); err != nil {
+		if err := f.Put(h.Name, RootH1(h)); err != nil {
 			return errors.Join(exitcode.New(exitcode.SiteNoSpace, "writing histogram %s into %s: %w", h.Name, path, err), f.Close())
 		}
 	}
@@ -31,8 +31,8 @@ func WriteHistograms(path string, list []*hist.H1) (err error) {
 	return nil
 }
 
-// toROOT fills every bin with its count at its centre, then sets the sums to the true ones.
-func toROOT(h *hist.H1) *rhist.H1D {
+// RootH1 is a histogram as ROOT has it: it fills every bin with its count at its centre, then sets the sums to the true ones.
+func RootH1(h *hist.H1) *rhist.H1D {
 	b := hbook.NewH1D(h.NBins, h.Low, h.High)
 	b.Annotation()["name"], b.Annotation()["title"] = h.Name, h.Title
 	set := func(d *hbook.Dist1D, n, sumX, sumX2 float64) {
