@@ -1,0 +1,210 @@
+// Package pilotcmd is the command line of pilot, and where its parts are put together.
+package pilotcmd
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+	"tfpilot/payload"
+	"tfpilot/payload/synthetic"
+	"tfpilot/pilot"
+	"tfpilot/pilot/journal"
+	"tfpilot/pilot/rest"
+	"tfpilot/wrapper"
+)
+
+// runConfig is everything that `pilot run` can be told.
+type runConfig struct {
+	Pilot pilot.Config `toml:",inline"`
+
+	Payload      string `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
+	PayloadBin   string `toml:"payload_bin" help:"path of tfpilot-payload (default: beside this program)"`
+	IDDS         string `toml:"idds" help:"address of idds, such as https://idds.example.org:8443"`
+	Token        string `toml:"token" secret:"true" help:"bearer token of idds"`
+	TokenFile    string `toml:"token_file" help:"file with the bearer token of idds"`
+	BrokerConfig string `toml:"broker_config" help:"TOML file with the broker configuration; otherwise idds is asked"`
+	JournalDir   string `toml:"journal_dir" help:"folder of the journals of this node (default: in the work directory)"`
+	Fsync        bool   `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
+
+	Work wrapper.Config `toml:",inline"`
+}
+
+// App is the whole command line.
+func App() *cli.App {
+	return &cli.App{
+		Name:  "pilot",
+		Usage: "hold a batch slot: take slices, run payloads, publish results",
+		Description: "Examples:\n" +
+			"  pilot run --idds http://127.0.0.1:8443 --token-file pilot.token --run 100001 --slots 4\n" +
+			"  pilot run --idds ... --payload mine.toml\n" +
+			"  pilot config show --slots 4        every option with its value and where that came from",
+		Commands: []*cli.Command{
+			runCommand(),
+			{Name: "config", Usage: "the configuration", Subcommands: []*cli.Command{showCommand()}},
+		},
+	}
+}
+
+func runCommand() *cli.Command {
+	var cfg runConfig
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name: "run", Usage: "take slices until the run ends",
+		Description: "SIGTERM drains: no further slice is taken, what is in hand is finished within --drain-time or given back\n" +
+			"uncounted.\n\nExit status: 0 when the run is over, 55 and 56 when no slice came, 59 after a signal; all in docs/exit-codes.md.",
+		Flags: append(bind.Flags(), program.LogFlags()...),
+		Action: func(c *cli.Context) error {
+			if err := program.NoArgs(c); err != nil {
+				return err
+			}
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			return run(c, cfg)
+		},
+	}
+}
+
+func showCommand() *cli.Command {
+	var cfg runConfig
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name: "show", Usage: "print every option with its value and its origin", Flags: append(bind.Flags(), program.OutputFlag()),
+		Action: func(c *cli.Context) error {
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			return bind.Show(c.App.Writer, c.String("output"))
+		},
+	}
+}
+
+// run puts a pilot together and runs it.
+func run(c *cli.Context, cfg runConfig) error {
+	log, err := program.Logger(c, "pilot")
+	if err != nil {
+		return err
+	}
+	work, err := newWrapper(cfg)
+	if err != nil {
+		return err
+	}
+	client, err := newClient(cfg)
+	if err != nil {
+		return err
+	}
+	brokers, err := brokerConfig(c.Context, cfg, client)
+	if err != nil {
+		return err
+	}
+	link, err := broker.New(broker.Config{
+		Addrs: brokers.TransformerBroker.Brokers, Login: brokers.TransformerBroker.Username,
+		Passcode: brokers.TransformerBroker.Password, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(journalDir(cfg), cfg.Fsync, log)
+	if err != nil {
+		return err
+	}
+	parts := pilot.Parts{Link: link, Runner: work, Journal: j, Logger: log}
+	if client != nil {
+		parts.Reporter = client
+	}
+	p, err := pilot.New(parts, pilot.Destinations{
+		Slices: brokers.TransformerBroker.Destination, Broadcast: brokers.TransformerBroadcastBroker.Destination,
+		Results: brokers.ResultBroker.Destination,
+	}, cfg.Pilot)
+	if err != nil {
+		return err
+	}
+	// The link outlives the pilot, which gives back what it holds at its end.
+	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
+	linkDone := make(chan struct{})
+	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
+	err = p.Run(c.Context)
+	hangUp()
+	<-linkDone
+	if n := j.Held(); n > 0 && err == nil {
+		err = exitcode.New(exitcode.ResultsHeld, "%d results are not acknowledged", n)
+	}
+	if cerr := j.Close(); err == nil && cerr != nil {
+		err = exitcode.Wrap(exitcode.StoreFailed, cerr)
+	}
+	return err
+}
+
+// journalDir is one folder for each node and namespace, so that the next pilot finds it.
+func journalDir(cfg runConfig) string {
+	if cfg.JournalDir != "" {
+		return cfg.JournalDir
+	}
+	return filepath.Join(cmp.Or(cfg.Work.WorkDir, os.TempDir()), "tfpilot-journal-"+cmp.Or(cfg.Pilot.Namespace, "none"))
+}
+
+// newWrapper puts the payload together.
+func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
+	spec, err := payload.LoadSpec(cfg.Payload)
+	if err != nil {
+		return nil, err
+	}
+	builtin, err := payload.Builtin(cfg.PayloadBin)
+	if err != nil {
+		return nil, err
+	}
+	fake, err := payload.LoadSpec("synthetic")
+	if err != nil {
+		return nil, err
+	}
+	simulated, err := synthetic.New(fake, builtin)
+	if err != nil {
+		return nil, err
+	}
+	var p payload.Payload
+	if spec.Kind == payload.KindSynthetic {
+		p, err = synthetic.New(spec, builtin)
+	} else {
+		p, err = payload.NewCommand(spec, builtin)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wrapper.New(spec, p, simulated, cfg.Work)
+}
+
+// newClient is the line to idds, nil when there is none.
+func newClient(cfg runConfig) (*rest.Client, error) {
+	if cfg.IDDS == "" {
+		return nil, nil
+	}
+	token := cfg.Token
+	if cfg.TokenFile != "" {
+		var err error
+		if token, err = program.ReadSecret(cfg.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	return rest.New(cfg.IDDS, token), nil
+}
+
+// brokerConfig is the first that there is: the file, then idds.
+func brokerConfig(ctx context.Context, cfg runConfig, client *rest.Client) (message.PromptBroker, error) {
+	switch {
+	case cfg.BrokerConfig != "":
+		return readBrokerConfig(cfg.BrokerConfig)
+	case client != nil:
+		return client.PromptBroker(ctx)
+	default:
+		return message.PromptBroker{}, exitcode.New(exitcode.BadConfig, "no broker configuration: give --idds or --broker-config")
+	}
+}

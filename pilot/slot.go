@@ -1,0 +1,279 @@
+package pilot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+	"tfpilot/wrapper"
+)
+
+// slot holds one slice at a time.
+type slot struct {
+	p      *Pilot
+	number int
+	log    *slog.Logger
+}
+
+// errRelease says that the slice is to be given back uncounted.
+var errRelease = errors.New("slice released")
+
+// run takes slices until take ends; what is in hand then goes on for as long as work allows, and is given back otherwise.
+func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
+	for take.Err() == nil {
+		c := s.p.link.Subscribe(stomp.SubscribeOptions{
+			Destination: s.p.to.Slices, Selector: s.p.selector(s.p.runNumber()), Ack: "client-individual", Window: 1,
+		})
+		select {
+		case <-c.Ready():
+			s.p.ready()
+		case <-take.Done():
+		}
+		err := s.cycle(take, work, c)
+		// Whatever is unacknowledged goes back to the queue without being counted.
+		closing, cancel := context.WithTimeout(context.WithoutCancel(work), 5*time.Second)
+		if cerr := c.Close(closing); cerr != nil {
+			s.log.DebugContext(take, "unsubscribing", logging.Err(cerr))
+		}
+		cancel()
+		switch {
+		case errors.Is(err, errRelease):
+			s.rest(take)
+		case errors.Is(err, errLateBound):
+			// subscribe again, for our run only
+		case err != nil && take.Err() == nil:
+			stop(err)
+		}
+	}
+}
+
+// rest keeps a slot of a faulty site from eating the queue.
+func (s *slot) rest(ctx context.Context) {
+	t := time.NewTimer(s.p.cfg.SiteHold)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// errLateBound says that the pilot has adopted a run and must select it from now on.
+var errLateBound = errors.New("run adopted")
+
+// cycle works on slices of one subscription.
+func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
+	bound := s.p.runNumber() != ""
+	for {
+		d, err := c.Next(take)
+		if err != nil {
+			if take.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if err := s.handle(work, d); err != nil {
+			return err
+		}
+		if !bound && s.p.runNumber() != "" {
+			return errLateBound
+		}
+		if take.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// handle does one delivery: receive, journal, run, journal, publish, acknowledge, drop.
+func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
+	m, err := s.p.accept(ctx, d)
+	if err != nil {
+		if errors.Is(err, errRelease) {
+			return err
+		}
+		_, err = s.ack(ctx, d) // junk: not ours to keep
+		return err
+	}
+	k := JournalKey{Run: m.Run().String(), Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
+	s.p.take(k)
+	defer s.p.leave(k)
+	log := s.log.With(slog.String(logging.KeySlice, k.Identity), slog.Int(logging.KeyAttempt, k.Attempt))
+
+	result, done, known := s.p.journal.Find(k)
+	if !known {
+		if err := s.p.journal.Received(k); err != nil {
+			return exitcode.Wrap(exitcode.StoreFailed, err)
+		}
+		outcome := s.p.runner.Run(ctx, m)
+		if outcome.Err != nil && s.p.notItsFault(ctx, outcome.Err, k) {
+			log.WarnContext(ctx, "slice given back", logging.Err(outcome.Err))
+			if err := s.p.journal.Drop(k); err != nil {
+				return exitcode.Wrap(exitcode.StoreFailed, err)
+			}
+			return errRelease
+		}
+		if result, err = s.p.result(m, outcome); err != nil {
+			return err
+		}
+		done = outcome.Err == nil
+		if err := s.p.journal.Outcome(k, done, result); err != nil {
+			return exitcode.Wrap(exitcode.StoreFailed, err)
+		}
+		s.p.count(outcome)
+		if outcome.Err != nil {
+			log.WarnContext(ctx, "slice failed", logging.Err(outcome.Err))
+		} else {
+			log.InfoContext(ctx, "slice done", slog.Duration("took", outcome.Ended.Sub(outcome.Started)))
+		}
+	} else {
+		log.InfoContext(ctx, "redelivered slice answered from the journal")
+	}
+	if err := s.p.publish(ctx, m, done, result); err != nil {
+		return err // held in the journal; the slice stays unacknowledged
+	}
+	if settled, err := s.ack(ctx, d); !settled {
+		return err // it comes again: the journal answers it then
+	}
+	if err := s.p.journal.Drop(k); err != nil {
+		return exitcode.Wrap(exitcode.StoreFailed, err)
+	}
+	return nil
+}
+
+// ack acknowledges; settled says that the broker has it. Too late is no error: the broker delivers the slice again.
+func (s *slot) ack(ctx context.Context, d *broker.Delivery) (settled bool, err error) {
+	err = d.Ack(ctx)
+	if errors.Is(err, broker.ErrStale) {
+		s.log.InfoContext(ctx, "acknowledged too late", logging.Err(err))
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// accept decodes a delivery. Its error is errRelease for somebody else's slice, anything else for junk.
+func (p *Pilot) accept(ctx context.Context, d *broker.Delivery) (message.Slice, error) {
+	e, err := message.Peek(d.Body)
+	if err == nil && e.MsgType != message.TypeSlice {
+		err = fmt.Errorf("msg_type %.40q on the slice queue", e.MsgType)
+	}
+	if err != nil {
+		p.junk(ctx, d, err)
+		return message.Slice{}, err
+	}
+	if p.cfg.Namespace != "" && e.Namespace != "" && e.Namespace != p.cfg.Namespace {
+		p.log.ErrorContext(ctx, "slice of another namespace given back", slog.String("namespace", e.Namespace), slog.String("sender", e.Sender))
+		return message.Slice{}, errRelease
+	}
+	m, err := message.Decode[message.Slice](d.Body)
+	if errors.Is(err, message.ErrNoIdentity) || (err != nil && m.Content.Identity() == "") {
+		p.junk(ctx, d, err)
+		return m, err
+	}
+	// A slice with identity that is otherwise invalid fails in the wrapper, with a result.
+	return m, nil
+}
+
+// junk counts, and logs once a minute.
+func (p *Pilot) junk(ctx context.Context, d *broker.Delivery, err error) {
+	p.mu.Lock()
+	p.totals.Junk++
+	n, say := p.totals.Junk, time.Since(p.junkSaid) > time.Minute
+	if say {
+		p.junkSaid = time.Now()
+	}
+	p.mu.Unlock()
+	if say {
+		p.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", n), slog.String("destination", d.Destination), logging.Err(err))
+	}
+}
+
+// notItsFault decides whether a failure is none of the slice's: the slot is ending, or the site is at fault. A slice that was
+// given back too often for the site's sake is published as failed all the same.
+func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	switch exitcode.From(err).Class {
+	case exitcode.ClassPreempted, exitcode.ClassWalltime:
+		return true
+	case exitcode.ClassSite, exitcode.ClassInfrastructure, exitcode.ClassCredential, exitcode.ClassConfiguration:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.releases[k.Identity]++
+		p.totals.Released++
+		return p.releases[k.Identity] < p.cfg.MaxReleases
+	case exitcode.ClassPayload, exitcode.ClassData, exitcode.ClassNone:
+	}
+	return false
+}
+
+// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run.
+func (p *Pilot) take(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.run == "" {
+		p.run = k.Run
+	}
+	p.hadSlice, p.last = true, time.Now()
+	p.inHand[k.Run+"/"+k.Identity] = message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: time.Now().UTC()}
+}
+
+func (p *Pilot) leave(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	delete(p.inHand, k.Run+"/"+k.Identity)
+}
+
+func (p *Pilot) ready() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase == message.WorkerStarting {
+		p.phase, p.last = message.WorkerRunning, time.Now()
+	}
+}
+
+func (p *Pilot) runNumber() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run
+}
+
+func (p *Pilot) count(o wrapper.Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.Err == nil {
+		p.totals.Done++
+	} else {
+		p.totals.Failed++
+	}
+	p.totals.WallSeconds += o.Ended.Sub(o.Started).Seconds()
+	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
+}
+
+// selector keeps other namespaces and other runs out. Every property is a string to Artemis: quotes always.
+func (p *Pilot) selector(run string) string {
+	var parts []string
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	if p.cfg.Namespace != "" {
+		parts = append(parts, "namespace="+quote(p.cfg.Namespace))
+	}
+	if run != "" {
+		parts = append(parts, "run_id="+quote(run))
+	}
+	return strings.Join(parts, " AND ")
+}
+
+// newID names a pilot: host and eight characters that no other has.
+func newID(host string) string {
+	short, _, _ := strings.Cut(host, ".")
+	return "pilot-" + short + "-" + strings.ToLower(rand.Text()[:8])
+}
