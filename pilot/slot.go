@@ -72,11 +72,11 @@ var errLateBound = errors.New("run adopted")
 // cycle works on slices of one subscription.
 func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
 	bound := s.p.runNumber() != ""
-	for {
+	for take.Err() == nil {
 		d, err := c.Next(take)
 		if err != nil {
 			if take.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // it ends because it is to end
 			}
 			return err
 		}
@@ -86,10 +86,8 @@ func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
 		if !bound && s.p.runNumber() != "" {
 			return errLateBound
 		}
-		if take.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // handle does one delivery: receive, journal, run, journal, publish, acknowledge, drop.

@@ -61,4 +61,5 @@ step 'tests' 'Mend them; `make test` runs them again.' make -s test
 step 'race detector' 'Mend it; `make test/race` runs it again.' make -s test/race
 step 'build' 'Mend it; `make build` shows it again.' make -s build
 step 'static' 'Look with `go list -deps ./cmd/PROGRAM` for who imports it.' static
+step 'demo' 'Look into demo-out/logs; `make demo` runs it again.' make -s demo
 printf '\nverify: all good in %d s\n' $((SECONDS - started))

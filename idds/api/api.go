@@ -90,7 +90,7 @@ var everybody = []Role{RolePilot, RoleHarvester, RoleViewer}
 
 func operation(method, path, summary string, roles ...Role) huma.Operation {
 	op := huma.Operation{
-		Method: method, Path: path, Summary: summary, OperationID: huma.GenerateOperationID(method, path, nil),
+		Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
 		Metadata: map[string]any{rolesKey: roles},
 	}
 	if len(roles) > 0 {
@@ -98,6 +98,11 @@ func operation(method, path, summary string, roles ...Role) huma.Operation {
 		op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
 	return op
+}
+
+// operationID is get-v1-runs-run-check for GET /v1/runs/{run}/check.
+func operationID(method, path string) string {
+	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path)
 }
 
 type body[T any] struct{ Body T }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -17,7 +18,10 @@ var ErrLifeline = errors.New("the program that started this one has ended")
 
 // Lifeline is the inherited end of the pipe, to be handed on to a child as an extra file (then LifelineEnv=3+index in its
 // environment), or nil when there is none.
-func Lifeline() *os.File {
+func Lifeline() *os.File { return lifeline() }
+
+// One file for the descriptor: a second one would close it when it is collected.
+var lifeline = sync.OnceValue(func() *os.File {
 	fd, err := strconv.Atoi(os.Getenv(LifelineEnv))
 	if err != nil || fd < 3 {
 		return nil
@@ -25,7 +29,7 @@ func Lifeline() *os.File {
 	// Inherited descriptors survive exec unless told otherwise; a payload must not hold the line.
 	syscall.CloseOnExec(fd)
 	return os.NewFile(uintptr(fd), "lifeline")
-}
+})
 
 // withLifeline cancels the context when the lifeline, if any, breaks.
 func withLifeline(parent context.Context) (context.Context, context.CancelCauseFunc) {

@@ -96,3 +96,11 @@ func ReadSecret(file string) (string, error) {
 	}
 	return line, nil
 }
+
+// Token is the token itself or, when a file is named, what stands in it.
+func Token(token, file string) (string, error) {
+	if file == "" {
+		return token, nil
+	}
+	return ReadSecret(file)
+}

@@ -38,7 +38,7 @@ func run(t *testing.T, err error, args ...string) (code int, stdout, stderr stri
 	return code, out.String(), errs.String()
 }
 
-func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
+func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	code, _, stderr := run(t, exitcode.New(exitcode.NoBroker, "connecting to a:1: refused\nand b:2: refused, token=abc"), "work")
 	if code != exitcode.NoBroker.Code {
 		t.Errorf("code %d", code)
@@ -49,7 +49,7 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) {
 	}
 }
 
-func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
+func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for want, args := range map[string][]string{
 		"-nope":         {"work", "--nope"},
 		`"nonsense"`:    {"nonsense"},
@@ -63,7 +63,7 @@ func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestOutputFormats(t *testing.T) {
+func TestOutputFormats(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for format, want := range map[string]string{"table": "N  X\n1  y\n", "json": "{\n  \"n\": 1\n}\n", "quiet": "1\n"} {
 		code, stdout, stderr := run(t, nil, "work", "--output", format)
 		if code != 0 || stdout != want {
@@ -72,7 +72,7 @@ func TestOutputFormats(t *testing.T) {
 	}
 }
 
-func TestHelpAndVersionAreEverywhere(t *testing.T) {
+func TestHelpAndVersionAreEverywhere(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for _, args := range [][]string{{"--help"}, {"work", "--help"}, {"version"}, {}} {
 		if code, stdout, stderr := run(t, nil, args...); code != 0 || stdout == "" || stderr != "" {
 			t.Errorf("%v: code %d, %q, %q", args, code, stdout, stderr)

@@ -187,12 +187,9 @@ func newClient(cfg runConfig) (*rest.Client, error) {
 	if cfg.IDDS == "" {
 		return nil, nil
 	}
-	token := cfg.Token
-	if cfg.TokenFile != "" {
-		var err error
-		if token, err = program.ReadSecret(cfg.TokenFile); err != nil {
-			return nil, err
-		}
+	token, err := program.Token(cfg.Token, cfg.TokenFile)
+	if err != nil {
+		return nil, err
 	}
 	return rest.New(cfg.IDDS, token), nil
 }

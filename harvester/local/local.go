@@ -1,0 +1,254 @@
+// Package local is the batch system of one machine: pilots are processes of it.
+//
+// A job leaves a folder of its own under the state folder, with what it printed and a note of its process, so that a harvester
+// that comes after a kill -9 finds the pilots that live on. Those are not its children: how they end, nobody hears; their last
+// words to idds tell. Close ends all jobs.
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"tfpilot/harvester"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/proc"
+)
+
+// Grace is the time between SIGTERM and SIGKILL: longer than a pilot's drain.
+const grace = 15 * time.Second
+
+// System starts pilots on this machine.
+type System struct {
+	dir string
+	// extra are descriptors that every job gets, from 3 on.
+	extra []*os.File
+
+	mu   sync.Mutex
+	jobs map[string]*job
+}
+
+var _ harvester.BatchSystem = (*System)(nil)
+
+// job is one pilot that we started.
+type job struct {
+	process *proc.Process
+	cancel  context.CancelFunc
+	started time.Time
+	ended   time.Time
+}
+
+// note is how a pilot that a former harvester started is recognised: a process id alone may be somebody else's by now.
+type note struct {
+	PID       int       `json:"pid"`
+	Start     uint64    `json:"start_ticks"`
+	StartedAt time.Time `json:"started_at"`
+}
+
+const noteFile = "process.json"
+
+// New makes a system that keeps its jobs' folders in dir. extra are handed to every job.
+func New(dir string, extra ...*os.File) (*System, error) {
+	abs, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(abs, 0o700)
+	}
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "making the jobs' folder: %w", err)
+	}
+	return &System{dir: abs, extra: extra, jobs: map[string]*job{}}, nil
+}
+
+// Name is local.
+func (s *System) Name() string { return "local" }
+
+// Submit starts the pilots at once.
+func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string, error) {
+	var ids []string
+	for i := range sub.Count {
+		id := sub.Tag + "." + strconv.Itoa(i)
+		if err := s.start(ctx, id, sub); err != nil {
+			return ids, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+func (s *System) start(ctx context.Context, id string, sub harvester.Submission) error {
+	dir := filepath.Join(s.dir, id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "pilot.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	// A job outlives the look that submitted it.
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p, err := proc.Start(own, proc.Command{
+		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: log, Stderr: log, Grace: grace, ExtraFiles: s.extra,
+		Env: append(append([]string{}, sub.Env...), "TFPILOT_BATCH_SYSTEM=local", "TFPILOT_BATCH_ID="+id),
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	j := &job{process: p, cancel: cancel, started: time.Now().UTC()}
+	s.mu.Lock()
+	s.jobs[id] = j
+	s.mu.Unlock()
+	go func() {
+		<-p.Done()
+		cancel()
+		s.mu.Lock()
+		j.ended = time.Now().UTC()
+		s.mu.Unlock()
+	}()
+	start, _ := startTicks(p.PID()) // gone already: then there is nobody to be found either
+	b, err := json.Marshal(note{p.PID(), start, j.started})
+	if err == nil {
+		err = renameio.WriteFile(filepath.Join(dir, noteFile), b, 0o600)
+	}
+	if err != nil {
+		cancel()
+		return exitcode.New(exitcode.SiteNoSpace, "noting the job: %w", err)
+	}
+	return nil
+}
+
+// Find looks into the folders.
+func (s *System) Find(_ context.Context, tag string) ([]string, error) {
+	dirs, err := filepath.Glob(filepath.Join(s.dir, tag+".*"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for jobs of %s: %w", tag, err)
+	}
+	ids := make([]string, len(dirs))
+	for i, d := range dirs {
+		ids[i] = filepath.Base(d)
+	}
+	return ids, nil
+}
+
+// Poll looks at our children, and for processes of a former harvester.
+func (s *System) Poll(_ context.Context, ids []string) (map[string]harvester.Status, error) {
+	out := make(map[string]harvester.Status, len(ids))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if j, ours := s.jobs[id]; ours {
+			out[id] = j.status()
+			continue
+		}
+		n, err := s.read(id)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return nil, err
+		case n.alive():
+			out[id] = harvester.Status{State: harvester.Running, StartedAt: n.StartedAt}
+		default:
+			out[id] = harvester.Status{
+				State: harvester.Ended, ExitCode: -1, Reason: "it ended while no harvester watched", StartedAt: n.StartedAt, EndedAt: time.Now().UTC(),
+			}
+		}
+	}
+	return out, nil
+}
+
+func (j *job) status() harvester.Status {
+	if j.ended.IsZero() {
+		return harvester.Status{State: harvester.Running, StartedAt: j.started}
+	}
+	res, err := j.process.Wait()
+	st := harvester.Status{State: harvester.Ended, ExitCode: res.ExitCode, StartedAt: j.started, EndedAt: j.ended}
+	switch {
+	case err != nil:
+		st.Reason, st.ExitCode = err.Error(), -1
+	case res.Signal != "":
+		st.Reason = "ended by signal: " + res.Signal
+	default:
+		f, _ := exitcode.ByCode(res.ExitCode)
+		st.Reason = f.Name
+	}
+	return st
+}
+
+// Cancel sends SIGTERM, and SIGKILL after the grace to our own.
+func (s *System) Cancel(_ context.Context, ids []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if j, ours := s.jobs[id]; ours {
+			j.cancel()
+		} else if n, err := s.read(id); err == nil && n.alive() {
+			_ = syscall.Kill(n.PID, syscall.SIGTERM) // gone in this moment: as wished
+		}
+	}
+	return nil
+}
+
+// Close ends all jobs that were started here and returns when nothing is left of them.
+func (s *System) Close() {
+	s.mu.Lock()
+	var all []*job
+	for _, j := range s.jobs {
+		all = append(all, j)
+		j.cancel()
+	}
+	s.mu.Unlock()
+	for _, j := range all {
+		<-j.process.Done()
+	}
+}
+
+func (s *System) read(id string) (note, error) {
+	var n note
+	if !filepath.IsLocal(id) {
+		return n, os.ErrNotExist
+	}
+	b, err := os.ReadFile(filepath.Join(s.dir, id, noteFile))
+	if err != nil {
+		return n, err
+	}
+	if err := json.Unmarshal(b, &n); err != nil {
+		return n, fmt.Errorf("decoding the note of job %s: %w", id, err)
+	}
+	return n, nil
+}
+
+// alive reports whether the process is the one that was started.
+func (n note) alive() bool {
+	start, err := startTicks(n.PID)
+	return err == nil && n.Start != 0 && start == n.Start
+}
+
+// startTicks is when a process started, in ticks since boot: field 22 of /proc/PID/stat (proc(5)).
+func startTicks(pid int) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	// The name in field 2 may hold anything, but nothing after its closing bracket does.
+	_, rest, ok := strings.Cut(string(b), ") ")
+	for strings.Contains(rest, ") ") {
+		_, rest, ok = strings.Cut(rest, ") ")
+	}
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 || fields[0] == "Z" {
+		return 0, os.ErrNotExist
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}

@@ -1,0 +1,124 @@
+// Package rest is the client of idds' REST interface that all programs use: JSON in and out, a bearer token, bounded answers,
+// and errors that say whose fault they are.
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"tfpilot/internal/exitcode"
+)
+
+// maxAnswer bounds an answer in bytes.
+const maxAnswer = 256 << 20
+
+// Config is how to reach idds.
+type Config struct {
+	// Base is an address such as https://idds.example.org:8443.
+	Base string
+	// Token is sent as bearer token.
+	Token string
+	// Retries is how often a request is repeated that found nobody, or a server's fault.
+	Retries int
+	// Timeout bounds one attempt (default 20 s).
+	Timeout time.Duration
+}
+
+// Client asks one idds.
+type Client struct {
+	base, token string
+	http        *retryablehttp.Client
+}
+
+// StatusError is an answer other than 2xx.
+type StatusError struct {
+	Code int
+	// Detail is what the service said about it.
+	Detail string
+}
+
+func (e *StatusError) Error() string {
+	if e.Detail == "" {
+		return http.StatusText(e.Code)
+	}
+	return http.StatusText(e.Code) + ": " + e.Detail
+}
+
+// New makes a client.
+func New(cfg Config) *Client {
+	h := retryablehttp.NewClient()
+	h.Logger, h.RetryMax, h.RetryWaitMin, h.RetryWaitMax = nil, cfg.Retries, 200*time.Millisecond, 5*time.Second
+	h.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	h.HTTPClient.Timeout = 20 * time.Second
+	if cfg.Timeout > 0 {
+		h.HTTPClient.Timeout = cfg.Timeout
+	}
+	return &Client{base: strings.TrimSuffix(cfg.Base, "/"), token: cfg.Token, http: h}
+}
+
+// Read asks for a path and decodes the answer.
+func (c *Client) Read(ctx context.Context, path string, into any) error {
+	return c.do(ctx, http.MethodGet, path, nil, into)
+}
+
+// Post sends a document and decodes the answer.
+func (c *Client) Post(ctx context.Context, path string, document, into any) error {
+	b, err := json.Marshal(document)
+	if err != nil {
+		return exitcode.New(exitcode.Internal, "encoding for %s: %w", path, err)
+	}
+	return c.do(ctx, http.MethodPost, path, b, into)
+}
+
+// do makes one request. Refusals of the token are of class credential, a [StatusError] is in the chain of every refusal.
+func (c *Client) do(ctx context.Context, method, path string, body []byte, into any) error {
+	req, err := retryablehttp.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return exitcode.New(exitcode.BadConfig, "idds address %s: %w", c.base, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return exitcode.New(exitcode.NoService, "asking idds: %w", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return exitcode.New(exitcode.NoService, "reading the answer of idds at %s: %w", c.base, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		var problem struct {
+			Detail string `json:"detail"`
+		}
+		_ = json.Unmarshal(b, &problem) // not ours: the status alone says it
+		refused := &StatusError{resp.StatusCode, problem.Detail}
+		return exitcode.Wrap(failure(resp.StatusCode), fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused))
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return exitcode.New(exitcode.NoService, "decoding the answer of idds at %s: %w", c.base, err)
+	}
+	return nil
+}
+
+// failure is the place of a status in the table.
+func failure(status int) exitcode.Failure {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitcode.NoCredential
+	case http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return exitcode.Usage
+	default:
+		return exitcode.NoService
+	}
+}

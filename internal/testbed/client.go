@@ -1,0 +1,46 @@
+package testbed
+
+import (
+	"context"
+	"net/url"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+	"tfpilot/internal/rest"
+)
+
+// Client asks idds as a viewer.
+type Client struct{ rest *rest.Client }
+
+// NewClient makes a client of the idds at an address such as http://127.0.0.1:8443.
+func NewClient(base, token string) *Client {
+	return &Client{rest.New(rest.Config{Base: base, Token: token, Retries: 4})}
+}
+
+// Check is the accounting of a run.
+func (c *Client) Check(ctx context.Context, run string) (message.RunCheck, error) {
+	var out message.RunCheck
+	return out, c.rest.Read(ctx, "/v1/runs/"+url.PathEscape(run)+"/check", &out)
+}
+
+// Run is the state of a run.
+func (c *Client) Run(ctx context.Context, run string) (message.RunDocument, error) {
+	var out message.RunDocument
+	return out, c.rest.Read(ctx, "/v1/runs/"+url.PathEscape(run), &out)
+}
+
+// Workers are all pilots that ever reported.
+func (c *Client) Workers(ctx context.Context) ([]message.WorkerDocument, error) {
+	var out message.Page[message.WorkerDocument]
+	err := c.rest.Read(ctx, "/v1/workers?limit=1000", &out)
+	return out.Items, err
+}
+
+// Histograms are the merged histograms of a run.
+func (c *Client) Histograms(ctx context.Context, run string) (hist.Set, error) {
+	var out struct {
+		Histograms hist.Set `json:"histograms"`
+	}
+	err := c.rest.Read(ctx, "/v1/runs/"+url.PathEscape(run)+"/histograms", &out)
+	return out.Histograms, err
+}

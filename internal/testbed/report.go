@@ -1,0 +1,160 @@
+package testbed
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stf"
+)
+
+// Report is what became of a run: report.json as it stands.
+type Report struct {
+	RunID  string       `json:"run_id"`
+	STFs   int          `json:"stfs"`
+	Slices ReportSlices `json:"slices"`
+	Events int64        `json:"events"`
+	Tracks int64        `json:"tracks"`
+	// LatencyS is in seconds: slice created -> its result, and STF file written -> all its results.
+	LatencyS message.RunLatency `json:"latency_s"`
+	Pilots   []ReportPilot      `json:"pilots"`
+	// Seconds is the whole demo, from the start of the first program to the last result.
+	Seconds float64 `json:"seconds"`
+	// Problems are what idds found wrong with the accounting; empty when all is well.
+	Problems []string `json:"problems"`
+
+	Histograms []hist.H1 `json:"-"`
+}
+
+// ReportSlices is the accounting: published = done + failed + lost.
+type ReportSlices struct {
+	Published  int `json:"published"`
+	Done       int `json:"done"`
+	Failed     int `json:"failed"`
+	Retried    int `json:"retried"`
+	Duplicates int `json:"duplicates"`
+	Lost       int `json:"lost"`
+}
+
+// ReportPilot is one pilot's row. Busy is the share of its life that its slots spent on payloads, 0 to 1.
+type ReportPilot struct {
+	ID      string  `json:"id"`
+	BatchID string  `json:"batch_id"`
+	Slots   int     `json:"slots"`
+	Done    int     `json:"done"`
+	Failed  int     `json:"failed"`
+	Wall    float64 `json:"wall_seconds"`
+	CPU     float64 `json:"cpu_seconds"`
+	Busy    float64 `json:"busy"`
+	End     string  `json:"end"`
+}
+
+// NewReport puts together what idds knows of a run.
+func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocument, histograms []hist.H1, took time.Duration) Report {
+	s := check.Slices
+	r := Report{
+		RunID: check.RunID, STFs: stfs, Events: check.Counts["events"], Tracks: check.Counts["tracks"],
+		Slices: ReportSlices{
+			Published: s.Published, Done: s.Done, Failed: s.Failed, Retried: s.Retried,
+			Duplicates: s.Absorbed, Lost: s.Published - s.Done - s.Failed,
+		},
+		LatencyS: check.Latency, Seconds: took.Seconds(), Problems: check.Problems, Histograms: histograms,
+		Pilots: []ReportPilot{},
+	}
+	for _, w := range workers {
+		p := ReportPilot{
+			ID: w.PilotID, BatchID: w.BatchID, Slots: w.Slots, Done: w.Totals.Done, Failed: w.Totals.Failed,
+			Wall: w.Totals.WallSeconds, CPU: w.Totals.CPUSeconds, End: "no last word",
+		}
+		if life := w.LastSeen.Sub(w.StartedAt).Seconds() * float64(max(1, w.Slots)); life > 0 {
+			p.Busy = min(1, w.Totals.WallSeconds/life)
+		}
+		if w.Exit != nil {
+			p.End = w.Exit.Cause
+		}
+		r.Pilots = append(r.Pilots, p)
+	}
+	slices.SortFunc(r.Pilots, func(a, b ReportPilot) int { return cmp.Compare(a.ID, b.ID) })
+	return r
+}
+
+// Verdict is nil only if every published slice is done. A failed slice is [exitcode.SliceFailed]; anything lost or
+// unaccounted for is [exitcode.CheckFailed].
+func (r Report) Verdict() error {
+	switch {
+	case r.Slices.Published == 0:
+		return exitcode.New(exitcode.CheckFailed, "no slice was published")
+	case r.Slices.Lost != 0 || len(r.Problems) > 0:
+		return exitcode.New(exitcode.CheckFailed, "%d slices lost; %s", r.Slices.Lost, strings.Join(r.Problems, "; "))
+	case r.Slices.Failed > 0:
+		return exitcode.New(exitcode.SliceFailed, "%d of %d slices failed", r.Slices.Failed, r.Slices.Published)
+	}
+	return nil
+}
+
+// Write puts report.json, report.html and histograms.root into dir.
+func (r Report) Write(dir string) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("encoding report: %w", err)
+	}
+	page, err := r.page()
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"report.json": buf.Bytes(), "report.html": page} {
+		if err := renameio.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return exitcode.New(exitcode.StoreFailed, "writing the report: %w", err)
+		}
+	}
+	if len(r.Histograms) == 0 {
+		return nil
+	}
+	list := make([]*hist.H1, len(r.Histograms))
+	for i := range r.Histograms {
+		list[i] = &r.Histograms[i]
+	}
+	root := filepath.Join(dir, "histograms.root")
+	if err := stf.WriteHistograms(root+".tmp", list); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "writing the histograms: %w", err)
+	}
+	return os.Rename(root+".tmp", root)
+}
+
+// Print shows the report to a person.
+func (r Report) Print(w io.Writer) error {
+	s, l := r.Slices, r.LatencyS
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(tw, "\nrun %s\t%d STFs, %d events, %d tracks in %.1f s\n", r.RunID, r.STFs, r.Events, r.Tracks, r.Seconds)
+	fmt.Fprintf(tw, "slices\tpublished %d = done %d + failed %d + lost %d\n", s.Published, s.Done, s.Failed, s.Lost)
+	fmt.Fprintf(tw, "\tretried %d, results absorbed as duplicates %d\n", s.Retried, s.Duplicates)
+	fmt.Fprintf(tw, "slice -> result\tmedian %.2f s, p95 %.2f s, max %.2f s\n", l.SliceResult.P50, l.SliceResult.P95, l.SliceResult.Max)
+	fmt.Fprintf(tw, "STF -> all results\tmedian %.2f s, p95 %.2f s, max %.2f s\n", l.STFComplete.P50, l.STFComplete.P95, l.STFComplete.Max)
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(tw, "PILOT\tSLOTS\tDONE\tFAILED\tWALL s\tCPU s\tBUSY\tEND")
+	for _, p := range r.Pilots {
+		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%.1f\t%.1f\t%.0f %%\t%s\n", p.ID, p.Slots, p.Done, p.Failed, p.Wall, p.CPU, 100*p.Busy, p.End)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintln(tw, "problem: "+p)
+	}
+	return tw.Flush()
+}
