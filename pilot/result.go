@@ -18,7 +18,7 @@ import (
 // result is the message that says what became of a slice.
 func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 	took := o.Ended.Sub(o.Started).Seconds()
-	inner, err := m.Content.Object()
+	inner, err := m.Content.Copy()
 	if err != nil {
 		return nil, exitcode.New(exitcode.DataInvalid, "copying the slice: %w", err)
 	}

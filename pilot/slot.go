@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -158,22 +159,18 @@ func (s *slot) ack(ctx context.Context, d *broker.Delivery) (settled bool, err e
 
 // accept decodes a delivery. Its error is errRelease for somebody else's slice, anything else for junk.
 func (p *Pilot) accept(ctx context.Context, d *broker.Delivery) (message.Slice, error) {
-	e, err := message.Peek(d.Body)
-	if err == nil && e.MsgType != message.TypeSlice {
-		err = fmt.Errorf("msg_type %.40q on the slice queue", e.MsgType)
-	}
-	if err != nil {
-		p.junk(ctx, d, err)
-		return message.Slice{}, err
-	}
-	if p.cfg.Namespace != "" && e.Namespace != "" && e.Namespace != p.cfg.Namespace {
-		p.log.ErrorContext(ctx, "slice of another namespace given back", slog.String("namespace", e.Namespace), slog.String("sender", e.Sender))
-		return message.Slice{}, errRelease
-	}
 	m, err := message.Decode[message.Slice](d.Body)
-	if errors.Is(err, message.ErrNoIdentity) || (err != nil && m.Content.Identity() == "") {
+	if m.MsgType != message.TypeSlice || m.Content.Identity() == "" {
+		if m.MsgType != message.TypeSlice {
+			_, perr := message.Peek(d.Body) // says better what is wrong with it
+			err = cmp.Or(perr, fmt.Errorf("msg_type %.40q on the slice queue", m.MsgType))
+		}
 		p.junk(ctx, d, err)
 		return m, err
+	}
+	if p.cfg.Namespace != "" && m.Namespace != "" && m.Namespace != p.cfg.Namespace {
+		p.log.ErrorContext(ctx, "slice of another namespace given back", slog.String("namespace", m.Namespace), slog.String("sender", m.Sender))
+		return message.Slice{}, errRelease
 	}
 	// A slice with identity that is otherwise invalid fails in the wrapper, with a result.
 	return m, nil

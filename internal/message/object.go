@@ -54,43 +54,108 @@ func (o Object) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		key, err := json.Marshal(m.Key)
-		if err != nil {
+		var err error
+		if b, err = appendKey(b, m.Key); err != nil {
 			return nil, err
 		}
-		b = append(append(append(b, key...), ':'), m.Value...)
+		b = append(append(b, ':'), m.Value...)
 	}
 	return append(b, '}'), nil
 }
 
-// UnmarshalJSON reads an object or null.
+// UnmarshalJSON reads an object or null. The values share the memory of b's copy.
 func (o *Object) UnmarshalJSON(b []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	tok, err := dec.Token()
-	if err != nil {
-		return err
+	if !json.Valid(b) {
+		return errors.New("not JSON")
 	}
-	if tok == nil {
+	return o.read(bytes.Clone(bytes.TrimSpace(b)))
+}
+
+// read splits valid JSON, which it keeps. The values need no look inside: this is what makes passing on what we do not know
+// cheap.
+func (o *Object) read(b []byte) error {
+	if string(b) == "null" {
 		*o = nil
 		return nil
 	}
-	if tok != json.Delim('{') {
+	if b[0] != '{' {
 		return errors.New("not a JSON object")
 	}
-	out := make(Object, 0, 16)
-	for dec.More() {
-		key, err := dec.Token()
+	out := make(Object, 0, 24)
+	for i := skipSpace(b, 1); b[i] != '}'; {
+		end := skipValue(b, i)
+		key, err := unquote(b[i:end])
 		if err != nil {
 			return err
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return err
+		i = skipSpace(b, skipSpace(b, end)+1) // over the colon
+		end = skipValue(b, i)
+		out.set(key, json.RawMessage(b[i:end:end]))
+		if i = skipSpace(b, end); b[i] == ',' {
+			i = skipSpace(b, i+1)
 		}
-		out.set(key.(string), raw)
 	}
 	*o = out
 	return nil
+}
+
+func skipSpace(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// skipValue is the end of the value that starts at i.
+func skipValue(b []byte, i int) int {
+	depth := 0
+	for ; ; i++ {
+		switch b[i] {
+		case '"':
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		default:
+			if depth > 0 {
+				continue
+			}
+			for i < len(b) && !bytes.ContainsRune([]byte(" \t\r\n,}]:"), rune(b[i])) {
+				i++
+			}
+			return i
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+}
+
+// unquote is the text of a JSON string.
+func unquote(b []byte) (string, error) {
+	if !bytes.ContainsRune(b, '\\') {
+		return string(b[1 : len(b)-1]), nil
+	}
+	var s string
+	err := json.Unmarshal(b, &s)
+	return s, err
+}
+
+// appendKey quotes a key.
+func appendKey(b []byte, key string) ([]byte, error) {
+	for _, c := range []byte(key) {
+		if c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, err := json.Marshal(key)
+			return append(b, quoted...), err
+		}
+	}
+	return append(append(append(b, '"'), key...), '"'), nil
 }
 
 func (o Object) index(key string) int {

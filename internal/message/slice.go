@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,22 +54,34 @@ type SliceContent struct {
 	// STFCreatedAt is when the file was complete, the origin of the time from data taken to result.
 	STFCreatedAt Timestamp `json:"stf_created_at,omitzero"`
 
-	// wire is the object as it came in, nil for a slice made here.
-	wire Object
+	// wire is the object as it came in, nil for a slice made here; invalid is why a field of it could not be read.
+	wire    Object
+	invalid error
 }
 
 // sliceContent has the fields without the methods, so that encoding/json does the plain work.
 type sliceContent SliceContent
 
-// UnmarshalJSON keeps the whole object beside the fields that are known.
+// UnmarshalJSON keeps the whole object beside the fields that are known. A field of the wrong type leaves a content that has
+// its identity and says in Validate what is wrong: such a slice gets a failed result, and is no junk.
 func (c *SliceContent) UnmarshalJSON(b []byte) error {
 	var plain sliceContent
-	if err := json.Unmarshal(b, &plain); err != nil {
-		return err
+	err := json.Unmarshal(b, &plain)
+	var wire Object
+	if werr := wire.read(bytes.Clone(b)); werr != nil {
+		return werr
 	}
-	if err := plain.wire.UnmarshalJSON(b); err != nil {
-		return err
+	if err != nil {
+		plain = sliceContent{invalid: err}
+		for key, into := range map[string]any{
+			"run_id": &plain.RunID, "req_id": &plain.ReqID, "tf_filename": &plain.TFFilename, "slice_id": &plain.SliceID, "attempt": &plain.Attempt,
+		} {
+			if raw := wire.Value(key); raw != nil {
+				_ = json.Unmarshal(raw, into) // what is readable is enough
+			}
+		}
 	}
+	plain.wire = wire
 	*c = SliceContent(plain)
 	return nil
 }
@@ -82,14 +95,22 @@ func (c SliceContent) MarshalJSON() ([]byte, error) {
 	return o.MarshalJSON()
 }
 
-// Object is the content as an ordered object, to be extended into the copy that a result carries.
+// Copy is what came in, to be extended into the copy that a result carries; of a slice made here it is Object.
+func (c SliceContent) Copy() (Object, error) {
+	if c.wire == nil {
+		return c.Object()
+	}
+	return c.wire.Clone(), nil
+}
+
+// Object is what came in with the known fields over it.
 func (c SliceContent) Object() (Object, error) {
 	b, err := json.Marshal(sliceContent(c))
 	if err != nil {
 		return nil, err
 	}
 	var known Object
-	if err := known.UnmarshalJSON(b); err != nil {
+	if err := known.read(b); err != nil {
 		return nil, err
 	}
 	if c.wire == nil {
@@ -142,6 +163,9 @@ func (s Slice) Validate() error {
 	c := s.Content
 	if c.Identity() == "" {
 		return ErrNoIdentity
+	}
+	if c.invalid != nil {
+		return c.invalid
 	}
 	if s.RunID.IsZero() && c.RunID.IsZero() {
 		return errors.New("run_id missing")
