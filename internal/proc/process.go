@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"sync"
@@ -35,6 +34,9 @@ type Command struct {
 	Grace time.Duration
 	// ExtraFiles become the descriptors from 3 on.
 	ExtraFiles []*os.File
+	// DiesWithParent kills the program (not what it has started) when this process dies without a chance to end it. What
+	// is to outlive a restart of its parent leaves it false.
+	DiesWithParent bool
 }
 
 // Result is how a program ended.
@@ -49,7 +51,8 @@ type Result struct {
 	LeftBehind int
 
 	Wall, User, System time.Duration
-	// MaxRSSBytes is the largest resident set of any single process of the tree that was waited for.
+	// MaxRSSBytes is the largest resident set of any single process of the tree that was waited for. The kernel counts a
+	// process from its fork, so that it is never below our own.
 	MaxRSSBytes int64
 }
 
@@ -74,11 +77,17 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := becomeSubreaper(); err != nil {
 		return nil, exitcode.New(exitcode.SiteResources, "preparing to start %s: %w", c.Path, err)
 	}
-	p := &Process{command: c, mark: rand.Text(), done: make(chan struct{})}
+	// A tree within a tree carries the marks of both, so that whoever ends the outer one finds the inner one too, even when
+	// the process that started it is gone.
+	p := &Process{command: c, mark: os.Getenv(Mark) + rand.Text(), done: make(chan struct{})}
 	p.cmd = exec.Command(c.Path, c.Args...) //nolint:noctx // the context ends the whole tree, below, not the one process
 	p.cmd.Dir, p.cmd.ExtraFiles = c.Dir, c.ExtraFiles
 	p.cmd.Env = append(append([]string{}, c.Env...), Mark+"="+p.mark)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if c.DiesWithParent {
+		// The kernel goes by the thread that forked; the runtime ends no thread before the process.
+		p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
 	theirs, err := p.connect()
 	if err == nil {
 		p.started = time.Now()
@@ -124,8 +133,6 @@ func startError(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
 		return exitcode.New(exitcode.SiteResources, "starting %s: %w", path, err)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
-		return exitcode.New(exitcode.SiteNoProgram, "starting %s: %w", path, err)
 	default:
 		return exitcode.New(exitcode.SiteNoProgram, "starting %s: %w", path, err)
 	}
@@ -215,14 +222,20 @@ func (p *Process) wait(ctx context.Context) {
 	p.finish(err)
 }
 
-// end sends SIGTERM to the tree and SIGKILL after the grace.
+// end sends SIGTERM to the tree and waits for the grace, or less if all of the tree is gone before. Then it kills the program;
+// the rest is left to killTree.
 func (p *Process) end(ended <-chan error) error {
 	if p.command.Grace > 0 {
+		over := time.Now().Add(p.command.Grace)
 		p.signalTree(syscall.SIGTERM)
 		t := time.NewTimer(p.command.Grace)
 		defer t.Stop()
 		select {
 		case err := <-ended:
+			// A shell dies of SIGTERM at once; what it had started has its grace all the same.
+			for alive := p.orphans(); len(alive) > 0 && time.Now().Before(over); alive = p.orphans() {
+				waitBriefly(alive)
+			}
 			return err
 		case <-t.C:
 		}

@@ -28,7 +28,7 @@ func (p *Process) killTree() int {
 	met := map[int]bool{}
 	const patience = 5 * time.Second
 	for start := time.Now(); time.Since(start) < patience; {
-		alive := p.members()
+		alive := p.orphans()
 		if len(alive) == 0 {
 			return len(met)
 		}
@@ -43,18 +43,19 @@ func (p *Process) killTree() int {
 
 // signalTree sends a signal to every process of the tree.
 func (p *Process) signalTree(sig syscall.Signal) {
-	_ = syscall.Kill(p.PID(), sig)
-	for _, pid := range p.members() {
+	pids := append(descend(p.PID(), nil), p.orphans()...)
+	_ = p.cmd.Process.Signal(sig) // it knows whether the id is still the program's
+	for _, pid := range pids {
 		_ = syscall.Kill(pid, sig)
 	}
 }
 
-// members are the living processes of the tree but the program itself: its descendants, and children of ours that carry its
-// mark or are in its session, with their descendants. Dead ones among the latter are reaped on the way.
-func (p *Process) members() []int {
+// orphans are the living processes of the tree that do not descend from the program, which is all of them once it has ended:
+// children of ours that carry its mark or are in its session, with their descendants. Dead ones among them are reaped on the
+// way. The program's own id is not looked at: it may be somebody else's by now.
+func (p *Process) orphans() []int {
 	self := p.PID()
 	var out []int
-	out = descend(self, out)
 	for _, pid := range children(os.Getpid()) {
 		if pid == self {
 			continue
