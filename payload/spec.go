@@ -28,7 +28,8 @@ type Spec struct {
 	Name    string `toml:"name"`
 	Version string `toml:"version"`
 	Kind    Kind   `toml:"kind"`
-	// Command is program and arguments of kind command. A program with a slash is taken relative to the TOML file.
+	// Command is program and arguments of kind command. A program with a slash is taken relative to the TOML file; in
+	// arguments ${TFPILOT_INPUT} and the like stand for the variables of the slice.
 	Command []string `toml:"command"`
 	// Env is added to the scrubbed environment.
 	Env map[string]string `toml:"env"`
@@ -41,6 +42,11 @@ type Spec struct {
 
 	// Dir is where the file was; empty for a built-in.
 	Dir string `toml:"-"`
+}
+
+// InProcess says that the payload is a timer in this process: it needs no folder and starts nothing.
+func (s Spec) InProcess() bool {
+	return s.Kind == KindSynthetic && (s.Synthetic.Mode == "noop" || s.Synthetic.Mode == "sleep")
 }
 
 // Synthetic is the script of the fake.
@@ -72,6 +78,8 @@ func (d *Duration) UnmarshalText(b []byte) error {
 const (
 	defaultTimeout = Duration(10 * time.Minute)
 	defaultGrace   = Duration(5 * time.Second)
+	// maxSizeMB keeps a slip of the finger from taking the machine down.
+	maxSizeMB = 1 << 20
 )
 
 // LoadSpec reads a payload by the path of its TOML file, or by the name of a built-in: tfreco, synthetic (noop). An unknown
@@ -117,8 +125,15 @@ func (s Spec) Validate() error {
 	}
 	switch s.Kind {
 	case KindCommand:
-		if len(s.Command) == 0 {
+		if len(s.Command) == 0 || s.Command[0] == "" {
 			errs = append(errs, errors.New("kind command needs command = [\"program\", ...]"))
+		}
+		for i, arg := range s.Command {
+			if i == 0 && strings.Contains(arg, placeholder) {
+				errs = append(errs, fmt.Errorf("command: the program %q cannot depend on the slice", arg))
+			} else if err := checkPlaceholders(arg); err != nil {
+				errs = append(errs, fmt.Errorf("command: %w", err))
+			}
 		}
 	case KindTFReco:
 		if len(s.Command) > 0 {
@@ -129,12 +144,18 @@ func (s Spec) Validate() error {
 		if !slices.Contains(modes, s.Synthetic.Mode) {
 			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
 		}
+		if s.Synthetic.Duration < 0 || s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {
+			errs = append(errs, fmt.Errorf("synthetic: duration is not negative, and size_mb 0 to %d", maxSizeMB))
+		}
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic", s.Kind))
 	}
-	for key := range s.Env {
-		if key == "" || strings.ContainsAny(key, "=\x00") || strings.HasPrefix(key, "TFPILOT_") {
+	for key, value := range s.Env {
+		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") || strings.HasPrefix(key, "TFPILOT_") {
 			errs = append(errs, fmt.Errorf("env.%s: not a name that can be set (TFPILOT_ is ours)", key))
+		}
+		if err := checkPlaceholders(value); err != nil {
+			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
 	}
 	if s.Timeout < 0 || s.Grace < 0 {

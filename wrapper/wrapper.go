@@ -19,8 +19,9 @@ import (
 type Config struct {
 	// WorkDir holds a folder for each slice being worked on; the temporary folder when empty.
 	WorkDir string `toml:"work_dir" help:"folder for the slices' own folders (default: the temporary folder)"`
-	// DataDir is where relative file names of slices are looked up.
-	DataDir string `toml:"data_dir" help:"folder in which relative file names of slices are looked up"`
+	// DataDir is where relative file names of slices are looked up; the current folder when empty. It is no fence: producers
+	// send absolute names too, and those are taken as they are. What leads upward is refused by message.Slice.Validate.
+	DataDir string `toml:"data_dir" help:"folder in which relative file names of slices are looked up (default: the current folder)"`
 	// Keep leaves the folders of slices, for looking at.
 	Keep bool `toml:"keep" help:"keep the folders of slices that have been worked on"`
 }
@@ -39,12 +40,15 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if cfg.WorkDir == "" {
 		cfg.WorkDir = os.TempDir()
 	}
-	dir, err := filepath.Abs(cfg.WorkDir)
-	if err != nil {
-		return nil, exitcode.Wrap(exitcode.BadConfig, err)
+	// Both are made absolute here: a payload's current folder is the slice's.
+	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return nil, exitcode.Wrap(exitcode.BadConfig, err)
+		}
+		*dir = abs
 	}
-	cfg.WorkDir = dir
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(cfg.WorkDir, 0o755); err != nil {
 		return nil, exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
 	}
 	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated}, nil
@@ -92,7 +96,7 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		res, err = w.simulated.Run(ctx, payload.Request{Slice: s})
 		return res, "", err
 	}
-	if w.spec.Kind == payload.KindSynthetic && (w.spec.Synthetic.Mode == "noop" || w.spec.Synthetic.Mode == "sleep") {
+	if w.spec.InProcess() {
 		// A timer needs no folder, and making one would take longer than the slice.
 		res, err = w.payload.Run(ctx, payload.Request{Slice: s})
 		return res, "", err

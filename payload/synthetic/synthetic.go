@@ -1,5 +1,6 @@
 // Package synthetic is the scriptable fake payload: it does nothing, sleeps, burns CPU, grows, prints, crashes, hangs or fails,
-// as its spec says. noop and sleep are timers in this process; the rest are processes of their own, made of the same binary
+// as its spec says. noop and sleep are timers in this process, with nothing in
+// its folder and no process; the rest are processes of their own, made of the same binary
 // as the other built-in payloads.
 package synthetic
 
@@ -14,16 +15,17 @@ import (
 
 // Payload is the fake.
 type Payload struct {
-	script payload.Synthetic
-	child  *payload.Command
+	script  payload.Synthetic
+	timeout time.Duration
+	child   *payload.Command // nil for a timer
 }
 
 var _ payload.Payload = (*Payload)(nil)
 
 // New makes a fake of a spec of kind synthetic. builtin is the path of tfpilot-payload.
 func New(spec payload.Spec, builtin string) (*Payload, error) {
-	p := &Payload{script: spec.Synthetic}
-	if p.inProcess() {
+	p := &Payload{script: spec.Synthetic, timeout: time.Duration(spec.Timeout)}
+	if spec.InProcess() {
 		return p, nil
 	}
 	s := spec.Synthetic
@@ -37,22 +39,22 @@ func New(spec payload.Spec, builtin string) (*Payload, error) {
 	return p, err
 }
 
-func (p *Payload) inProcess() bool { return p.script.Mode == "noop" || p.script.Mode == "sleep" }
-
 // Close has nothing to end.
 func (p *Payload) Close(context.Context) error { return nil }
 
 // Run does what the script says. A slice of file_type fake or mock sleeps for its own slice_processing_time.
 func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, error) {
-	if !p.inProcess() {
+	if p.child != nil {
 		return p.child.Run(ctx, r)
 	}
-	d := time.Duration(0)
+	c := r.Slice.Content
+	d, late := time.Duration(0), false
 	if p.script.Mode == "sleep" {
 		d = time.Duration(p.script.Duration)
+		d, late = min(d, p.timeout), d > p.timeout
 	}
-	if Simulated(r.Slice.Content.FileType) {
-		d = r.Slice.Content.ProcessingTime()
+	if Simulated(c.FileType) {
+		d, late = c.ProcessingTime(), false // the producer's wish has no limit, as in the production worker
 	}
 	if d > 0 {
 		t := time.NewTimer(d)
@@ -63,7 +65,14 @@ func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, e
 			return payload.Result{}, exitcode.New(exitcode.Interrupted, "synthetic was ended: %w", context.Cause(ctx))
 		}
 	}
-	return payload.Result{Counts: map[string]int64{"frames": int64(max(0, r.Slice.Content.Frames()))}}, nil
+	if late {
+		return payload.Result{}, exitcode.New(exitcode.PayloadTimeout, "synthetic ran longer than its %s", p.timeout)
+	}
+	var res payload.Result
+	if !c.Start.IsZero() && !c.End.IsZero() && c.Frames() > 0 { // a simulated slice needs no range
+		res.Counts = map[string]int64{"frames": int64(c.Frames())}
+	}
+	return res, nil
 }
 
 // Simulated reports whether a slice's file_type asks for simulated processing.

@@ -1,0 +1,112 @@
+// Package wrappercmd is the command line of wrapper, and where its parts are put together.
+package wrappercmd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/program"
+	"tfpilot/payload"
+	"tfpilot/payload/synthetic"
+	"tfpilot/wrapper"
+)
+
+// runConfig is everything that `wrapper run` can be told, but the slice. The names are those of `pilot run`.
+type runConfig struct {
+	Payload    string `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
+	PayloadBin string `toml:"payload_bin" help:"path of tfpilot-payload (default: beside this program)"`
+
+	Work wrapper.Config `toml:",inline"`
+}
+
+// App is the whole command line.
+func App() *cli.App {
+	return &cli.App{
+		Name:  "wrapper",
+		Usage: "run one payload on one slice exactly as a pilot would, and show everything about it",
+		Description: "Examples:\n" +
+			"  wrapper run --payload mine.toml --input data/swf.100001.000001.stf --first 0 --last 65\n" +
+			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n\n" +
+			"The contract for authors of payloads is docs/payloads.md.",
+		Commands: []*cli.Command{runCommand()},
+	}
+}
+
+func runCommand() *cli.Command {
+	var cfg runConfig
+	var made made
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name: "run", Usage: "run a payload on a slice", ArgsUsage: "[SLICE.json | -]",
+		Description: "The slice is a whole slice message in a file or, with -, on stdin; or it is made from --input, --first and --last.\n\n" +
+			"Examples:\n" +
+			"  wrapper run --input x.stf --last 65                     the built-in reconstruction on 66 frames\n" +
+			"  wrapper run --payload mine.toml --keep slice.json       look into the slice's folder afterwards\n" +
+			"  wrapper run --payload mine.toml --output json - <s.json everything as one JSON document\n\n" +
+			"Exit status: 0 when the slice is done; otherwise the code of the failure, as it would stand in the result: 10 to 16\n" +
+			"for the payload, 20 to 23 for its data, 30 to 32 for this machine, 59 after a signal, 64 for wrong use. All are in\n" +
+			"docs/exit-codes.md.",
+		Flags: append(append(made.flags(), bind.Flags()...), program.OutputFlag()),
+		Action: func(c *cli.Context) error {
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			return run(c, cfg, made)
+		},
+	}
+}
+
+// run works on the slice and reports. The failure has been shown by then: only its status is left to be given.
+func run(c *cli.Context, cfg runConfig, m made) error {
+	s, err := readSlice(c, m)
+	if err != nil {
+		return err
+	}
+	w, err := newWrapper(cfg)
+	if err != nil {
+		return err
+	}
+	o := w.Run(c.Context, s)
+	// The payload ends in an orderly way also after a signal.
+	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
+	defer cancel()
+	closed := w.Close(closing)
+	if err := newReport(s, o).print(c); err != nil {
+		return errors.Join(err, closed)
+	}
+	return errors.Join(program.Quiet(o.Err), closed)
+}
+
+// newWrapper puts the payload together.
+func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
+	spec, err := payload.LoadSpec(cfg.Payload)
+	if err != nil {
+		return nil, err
+	}
+	fake, err := payload.LoadSpec("synthetic")
+	if err != nil {
+		return nil, err
+	}
+	builtin, err := payload.Builtin(cfg.PayloadBin)
+	if err != nil {
+		return nil, err
+	}
+	simulated, err := synthetic.New(fake, builtin)
+	if err != nil {
+		return nil, err
+	}
+	var p payload.Payload
+	if spec.Kind == payload.KindSynthetic {
+		p, err = synthetic.New(spec, builtin)
+	} else {
+		p, err = payload.NewCommand(spec, builtin)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wrapper.New(spec, p, simulated, cfg.Work)
+}

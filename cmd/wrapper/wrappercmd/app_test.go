@@ -1,0 +1,163 @@
+package wrappercmd_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tfpilot/cmd/wrapper/wrappercmd"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/program"
+)
+
+// payloadFile writes a payload that runs a shell script.
+func payloadFile(t *testing.T, script string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "mine.toml")
+	text := fmt.Sprintf("name = \"mine\"\nversion = \"3\"\nkind = \"command\"\ncommand = [\"/bin/sh\", \"-c\", '''%s''']\n", script)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+type output struct {
+	code           int
+	stdout, stderr string
+}
+
+// wrapperRun is `wrapper run ARGS`. Its callers are not parallel: all apps of the library share one help flag.
+func wrapperRun(t *testing.T, stdin string, args ...string) output {
+	t.Helper()
+	var out, errs bytes.Buffer
+	app := wrappercmd.App()
+	app.Reader, app.Writer, app.ErrWriter = strings.NewReader(stdin), &out, &errs
+	args = append([]string{"wrapper", "run", "--work-dir", t.TempDir()}, args...)
+	code := program.Run(context.Background(), app, args)
+	return output{code, out.String(), errs.String()}
+}
+
+func (o output) mustSay(t *testing.T, code int, words ...string) {
+	t.Helper()
+	if o.code != code {
+		t.Errorf("status %d, not %d", o.code, code)
+	}
+	for _, w := range words {
+		if !strings.Contains(o.stdout+o.stderr, w) {
+			t.Errorf("%q is not said", w)
+		}
+	}
+	if t.Failed() {
+		t.Logf("stdout:\n%s\nstderr:\n%s", o.stdout, o.stderr)
+	}
+}
+
+const histogram = `{"name":"pt","title":"track pT","unit":"GeV","nbins":2,"low":0,"high":2,"counts":[3,1],"entries":4,"sum_w":4,"sum_wx":3,"sum_wx2":3}`
+
+func TestRunShowsEverythingAboutADoneSlice(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := payloadFile(t, `echo hello; echo careful >&2; sleep 300 & echo data >out.root
+		echo '{"counts":{"events":7},"histograms":[`+histogram+`],"outputs":[{"name":"out.root"}],"warnings":["odd"]}' >"$TFPILOT_RESULT"`)
+	wrapperRun(t, "", "--payload", mine, "--input", "x.stf", "--first", "3", "--last", "65").mustSay(t, 0,
+		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB resident", "exit code 0, 1 processes left behind and killed",
+		"events 7", "track pT [GeV]: 4 entries", "█", "out.root, 5 bytes, adler32 05a501a5", "warning  odd", "stdout:\n  hello", "stderr:\n  careful")
+}
+
+func TestTheExitStatusIsTheFailures(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	wrapperRun(t, "", "--payload", payloadFile(t, "echo no hits at all >&2; exit 11"), "--input", "x").mustSay(t, exitcode.PayloadPermanent.Code,
+		"verdict  failed", "11 payload_permanent, class payload, not worth another attempt", "mine ended with status 11: no hits at all")
+	wrapperRun(t, "", "--payload", payloadFile(t, "kill -SEGV $$"), "--input", "x").mustSay(t, exitcode.PayloadCrashed.Code,
+		"12 payload_crashed, class payload, another attempt may succeed", "signal: segmentation fault")
+	wrapperRun(t, "", "--payload", payloadFile(t, ":"), "--input", "x", "--last", "-1").mustSay(t, exitcode.DataInvalid.Code, "end -1 before start 0", "none was started")
+}
+
+func TestJSONHasEverything(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := payloadFile(t, `echo hello; echo '{"counts":{"events":7}}' >"$TFPILOT_RESULT"`)
+	o := wrapperRun(t, "", "--payload", mine, "--input", "x", "--output", "json")
+	var doc struct {
+		Verdict string `json:"verdict"`
+		Slice   struct {
+			Content struct {
+				Filename string `json:"filename"`
+			} `json:"content"`
+		} `json:"slice"`
+		Process struct {
+			WallSeconds float64 `json:"wall_seconds"`
+			MaxRSSBytes int64   `json:"max_rss_bytes"`
+		} `json:"process"`
+		Counts map[string]int64 `json:"counts"`
+		Stdout string           `json:"stdout"`
+	}
+	if err := json.Unmarshal([]byte(o.stdout), &doc); err != nil {
+		t.Fatalf("%v in %s", err, o.stdout)
+	}
+	if o.code != 0 || doc.Verdict != "done" || doc.Counts["events"] != 7 || doc.Stdout != "hello\n" || doc.Process.WallSeconds <= 0 ||
+		doc.Process.MaxRSSBytes <= 0 || !filepath.IsAbs(doc.Slice.Content.Filename) {
+		t.Errorf("%d %+v", o.code, doc)
+	}
+	if o := wrapperRun(t, "", "--payload", mine, "--input", "x", "--output", "quiet"); o.stdout != "done\n" {
+		t.Errorf("quiet: %q", o.stdout)
+	}
+}
+
+func TestASliceMessageIsTakenFromAFileOrStdin(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	const fixture = "../../../internal/message/testdata/slice.body.json"
+	mine := payloadFile(t, `cat; echo; echo $TFPILOT_INPUT; echo '{}' >"$TFPILOT_RESULT"`)
+	words := []string{"2837c040-d0c9-4236-a645-4d838711c5e4, run 102023, attempt 1", `"execution_id":"stf_datataking-wguan2-0079"`, "/data/x/swf.102023.000001.stf"}
+	wrapperRun(t, "", "--payload", mine, "--data-dir", "/data/x", fixture).mustSay(t, 0, words...)
+	text, err := os.ReadFile(fixture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapperRun(t, string(text), "--payload", mine, "--data-dir", "/data/x", "-").mustSay(t, 0, words...)
+}
+
+func TestWhatIsNoSliceIsWrongUseAndSaysWhy(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	for want, c := range map[string]struct {
+		stdin string
+		args  []string
+	}{
+		"only the content of a slice, not the whole message": {`{"filename":"x","start":0,"end":1}`, []string{"-"}},
+		`msg_type is "slice_result", not "slice"`:            {`{"msg_type":"slice_result","content":{}}`, []string{"-"}},
+		"no content":                      {`{"msg_type":"slice","run_id":"1"}`, []string{"-"}},
+		"neither req_id nor tf_filename":  {`{"msg_type":"slice","run_id":"1","content":{"filename":"x"}}`, []string{"-"}},
+		"not a JSON object":               {`[1]`, []string{"-"}},
+		"not a slice message: ":           {`{"msg_type":"slice","run_id":"1","content":[]}`, []string{"-"}},
+		"no such file":                    {"", []string{"missing.json"}},
+		"no slice: give":                  {"", nil},
+		"not both":                        {"", []string{"--input", "x", "slice.json"}},
+		"--first and --last go with":      {"", []string{"--last", "3", "slice.json"}},
+		`"--keep" is too much`:            {"", []string{"slice.json", "--keep"}},
+		`reading payload: open none.toml`: {"", []string{"--payload", "none.toml", "--input", "x"}},
+		"larger than 1048576 bytes":       {strings.Repeat(" ", 2<<20), []string{"-"}},
+	} {
+		o := wrapperRun(t, c.stdin, c.args...)
+		o.mustSay(t, exitcode.Usage.Code, want)
+		if strings.Count(o.stderr, "\n") != 1 || o.stdout != "" {
+			t.Errorf("more than one line: %q %q", o.stdout, o.stderr)
+		}
+	}
+}
+
+func TestKeepShowsTheFolder(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := payloadFile(t, `echo x >left; echo '{}' >"$TFPILOT_RESULT"`)
+	work := t.TempDir()
+	o := wrapperRun(t, "", "--payload", mine, "--input", "x", "--work-dir", work, "--keep")
+	o.mustSay(t, 0, "folder   "+work)
+	if files, err := filepath.Glob(filepath.Join(work, "*", "left")); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
+func TestAPayloadsWordsCannotSteerTheTerminal(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := payloadFile(t, `printf '\033[2Jgone\377' >&2; exit 1`)
+	o := wrapperRun(t, "", "--payload", mine, "--input", "x")
+	o.mustSay(t, exitcode.PayloadFailed.Code, "·[2Jgone·")
+	if strings.ContainsRune(o.stdout+o.stderr, '\033') {
+		t.Error("an escape sequence came through")
+	}
+}
