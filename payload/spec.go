@@ -51,7 +51,7 @@ func (s Spec) InProcess() bool {
 
 // Synthetic is the script of the fake.
 type Synthetic struct {
-	// Mode is noop, sleep, burn, grow, print, crash, hang or fail.
+	// Mode is one of SyntheticModes.
 	Mode string `toml:"mode"`
 	// Duration of sleep and burn.
 	Duration Duration `toml:"duration"`
@@ -59,6 +59,11 @@ type Synthetic struct {
 	SizeMB int `toml:"size_mb"`
 	// Permanent makes fail a permanent failure.
 	Permanent bool `toml:"permanent"`
+}
+
+// SyntheticModes are what the fake can do.
+func SyntheticModes() []string {
+	return []string{"noop", "sleep", "burn", "grow", "print", "crash", "hang", "fail"}
 }
 
 // Duration is a time.Duration that is text in TOML: "90s".
@@ -140,8 +145,7 @@ func (s Spec) Validate() error {
 			errs = append(errs, errors.New("kind tfreco has its own command"))
 		}
 	case KindSynthetic:
-		modes := []string{"noop", "sleep", "burn", "grow", "print", "crash", "hang", "fail"}
-		if !slices.Contains(modes, s.Synthetic.Mode) {
+		if modes := SyntheticModes(); !slices.Contains(modes, s.Synthetic.Mode) {
 			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
 		}
 		if s.Synthetic.Duration < 0 || s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {

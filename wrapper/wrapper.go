@@ -1,5 +1,3 @@
-// Package wrapper runs one payload on one slice under control: a folder of its own, the payload of its kind, limits, and a
-// verdict. The pilot and the command line of the same name run slices through it, and so see the same.
 package wrapper
 
 import (

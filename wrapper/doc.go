@@ -1,0 +1,8 @@
+// Package wrapper runs one payload on one slice under control: a folder of its own, the payload of its kind, limits, and a
+// verdict. The pilot and the command line of the same name run slices through it, and so see the same.
+//
+// A slice that cannot be worked on fails without a payload; one that asks for simulated processing goes to the fake; the
+// rest is [payload.Payload]'s. What became of it is an [Outcome], whose error says by internal/exitcode whose fault it was.
+//
+// Goroutines: none of its own. [Wrapper.Run] returns when nothing of the payload is left, and the folder is gone.
+package wrapper
