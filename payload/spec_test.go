@@ -1,0 +1,113 @@
+package payload_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
+)
+
+// load reads a payload file of the given text.
+func load(t *testing.T, text string) (payload.Spec, string, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "p.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := payload.LoadSpec(file)
+	return s, file, err
+}
+
+func TestAPayloadFileIsReadWithItsDefaults(t *testing.T) {
+	t.Parallel()
+	s, file, err := load(t, "name = \"x\"\nversion = \"2\"\nkind = \"command\"\ncommand = [\"./x\", \"-a\"]\ntimeout = \"90s\"\n[env]\nA = \"1\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Name != "x" || s.Version != "2" || time.Duration(s.Timeout) != 90*time.Second || time.Duration(s.Grace) != 5*time.Second ||
+		s.Env["A"] != "1" || s.Dir != filepath.Dir(file) {
+		t.Errorf("%+v", s)
+	}
+	for name, kind := range map[string]payload.Kind{"": payload.KindTFReco, "tfreco": payload.KindTFReco, "synthetic": payload.KindSynthetic} {
+		if s, err := payload.LoadSpec(name); err != nil || s.Kind != kind || time.Duration(s.Timeout) != 10*time.Minute {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+}
+
+func TestAWrongPayloadFileNamesLineAndKey(t *testing.T) {
+	t.Parallel()
+	const good = "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n"
+	for want, text := range map[string]string{
+		`:4: unknown key "timout"`:        good + "timout = \"1s\"\n",
+		`:5: unknown key "synthetic.mod"`: good + "[synthetic]\nmod = \"noop\"\n",
+		`:4:11: "soon" is no duration`:    good + "timeout = \"soon\"\n",
+		`:4:`:                             good + "grace = = 1\n",
+		`:1:`:                             "name = 7\n",
+		`name missing`:                    "kind = \"command\"\ncommand = [\"x\"]\n",
+		`kind "docker" is none of command, tfreco`:     "name = \"x\"\nkind = \"docker\"\n",
+		`kind command needs command`:                   "name = \"x\"\nkind = \"command\"\n",
+		`kind command needs command = `:                "name = \"x\"\nkind = \"command\"\ncommand = [\"\"]\n",
+		`kind tfreco has its own command`:              "name = \"x\"\nkind = \"tfreco\"\ncommand = [\"x\"]\n",
+		`synthetic.mode "explode" is none of noop`:     "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"explode\"\n",
+		`size_mb 0 to`:                                 "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"grow\"\nsize_mb = -1\n",
+		`timeout and grace cannot be negative`:         good + "timeout = \"-1s\"\n",
+		`env.TFPILOT_X: not a name that can be set`:    good + "[env]\nTFPILOT_X = \"1\"\n",
+		`env.A=B: not a name`:                          good + "[env]\n\"A=B\" = \"1\"\n",
+		`${TFPILOT_OUTPUT} is no variable of a slice`:  "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_OUTPUT}\"]\n",
+		`env.A: ${TFPILOT_} is no variable of a slice`: good + "[env]\nA = \"${TFPILOT_}\"\n",
+		`cannot depend on the slice`:                   "name = \"x\"\nkind = \"command\"\ncommand = [\"${TFPILOT_INPUT}\"]\n",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			_, file, err := load(t, text)
+			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v", err)
+			}
+			if f := exitcode.From(err); f != exitcode.Usage {
+				t.Errorf("class %s", f.Name)
+			}
+		})
+	}
+}
+
+func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, err := load(t, "kind = \"synthetic\"\ngrace = \"-1s\"\n[env]\nTFPILOT_X = \"\"\n")
+	for _, want := range []string{"name missing", "synthetic.mode", "cannot be negative", "env.TFPILOT_X"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not named in %v", want, err)
+		}
+	}
+}
+
+func TestAMissingPayloadFileSaysWhatElseThereIs(t *testing.T) {
+	t.Parallel()
+	_, err := payload.LoadSpec("tfrecon")
+	if err == nil || !strings.Contains(err.Error(), "no such file") || !strings.Contains(err.Error(), "tfreco, synthetic") {
+		t.Error(err)
+	}
+}
+
+// TestTheBuiltinProgramIsFound is not parallel, because it sets a variable of this process.
+func TestTheBuiltinProgramIsFound(t *testing.T) {
+	t.Setenv("TFPILOT_PAYLOAD_BIN", "")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := payload.Builtin(""); err != nil || got != filepath.Join(filepath.Dir(self), "tfpilot-payload") {
+		t.Errorf("%s, %v", got, err)
+	}
+	t.Setenv("TFPILOT_PAYLOAD_BIN", "/opt/tfpilot-payload")
+	if got, err := payload.Builtin(""); err != nil || got != "/opt/tfpilot-payload" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := payload.Builtin("/given"); err != nil || got != "/given" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
