@@ -8,12 +8,70 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
 )
+
+// nursery makes the test binary a program that starts another one, says which, and waits to be killed.
+const nursery = "PROC_TEST_NURSERY"
+
+func TestMain(m *testing.M) {
+	mode := os.Getenv(nursery)
+	if mode == "" {
+		m.Run()
+		return
+	}
+	p, err := proc.Start(context.Background(), proc.Command{Path: "/bin/sleep", Args: []string{"300"}, DiesWithParent: mode == "dies"})
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(os.Getenv("PID_FILE")+".new", []byte(strconv.Itoa(p.PID())), 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Rename(os.Getenv("PID_FILE")+".new", os.Getenv("PID_FILE")); err != nil {
+		panic(err)
+	}
+	_, _ = p.Wait()
+}
+
+// startNursery starts one and returns the process that it has started.
+func startNursery(t *testing.T, mode string) (p *proc.Process, pid int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	p, err = proc.Start(t.Context(), proc.Command{Path: self, Env: []string{nursery + "=" + mode, "PID_FILE=" + file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the inner program", func() bool {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			pid, err = strconv.Atoi(string(text))
+		}
+		return err == nil
+	})
+	return p, pid
+}
+
+// await asks again until it is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for !so() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
 
 func sh(script string) proc.Command {
 	return proc.Command{Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}, Grace: time.Second}
@@ -60,6 +118,7 @@ func TestNothingOfATreeSurvives(t *testing.T) {
 		"IgnoresTERM":    `trap "" TERM; sleep 300 & echo $! >>"$PIDS"`,
 		"OwnSession":     `setsid sh -c 'echo $$ >>"$PIDS"; exec sleep 300' &`,
 		"DoubleFork":     `sh -c 'setsid sh -c "echo \$\$ >>\"$PIDS\"; exec sleep 300" & exit' & `,
+		"DeadDaemon":     `setsid sh -c 'echo $$ >>"$PIDS"' & `,
 		"DaemonOfDaemon": `setsid sh -c 'setsid sh -c "echo \$\$ >>\"$PIDS\"; exec sleep 300" & echo $$ >>"$PIDS"; exec sleep 300' &`,
 	} {
 		for _, ending := range []string{"itself", "context"} {
@@ -81,19 +140,9 @@ while [ "$(wc -l <"$PIDS" 2>/dev/null || echo 0)" -lt %d ]; do sleep 0.01; done;
 				if err != nil {
 					t.Fatal(err)
 				}
-				for {
-					if _, err := os.Stat(ready); err == nil {
-						break
-					}
-					select {
-					case <-time.After(5 * time.Millisecond):
-					case <-t.Context().Done():
-						t.Fatal("not ready")
-					}
-				}
-				cancel2 := cancel
+				await(t, "the tree", func() bool { _, err := os.Stat(ready); return err == nil })
 				if ending == "context" {
-					cancel2()
+					cancel()
 				}
 				res, err := p.Wait()
 				if err != nil {
@@ -116,9 +165,10 @@ while [ "$(wc -l <"$PIDS" 2>/dev/null || echo 0)" -lt %d ]; do sleep 0.01; done;
 	}
 }
 
+// alive holds for a dead process too as long as nobody has waited for it: those are to go as well.
 func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(b), ") Z ")
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
 }
 
 func TestAFloodIsTakenAndBounded(t *testing.T) {
@@ -150,4 +200,69 @@ func TestASignalIsNamed(t *testing.T) {
 	if err != nil || res.Signal != "segmentation fault" || res.ExitCode != -1 || res.Ended {
 		t.Errorf("%+v, %v", res, err)
 	}
+}
+
+// A pilot that is killed cannot end its payload; whoever runs the pilot can.
+func TestATreeWithinATreeIsEndedWhenItsStarterWasKilled(t *testing.T) {
+	t.Parallel()
+	p, inner := startNursery(t, "stays")
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	res, err := p.Wait()
+	if err != nil || res.LeftBehind != 1 || alive(inner) {
+		t.Errorf("%+v, %v, alive %v", res, err, alive(inner))
+	}
+}
+
+func TestAProgramDiesWithItsParentWhenToldTo(t *testing.T) {
+	t.Parallel()
+	p, inner := startNursery(t, "dies")
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	// It may be met on its way, but needs nobody to end it.
+	if _, err := p.Wait(); err != nil || alive(inner) {
+		t.Errorf("%v, alive %v", err, alive(inner))
+	}
+}
+
+func TestTheGraceIsTheWholeTrees(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	// The outer shell dies of SIGTERM at once, its child takes a moment.
+	c := sh(`sh -c 'trap "sleep 0.2; echo clean >clean; exit" TERM; echo >ready; while :; do sleep 0.01; done' & wait`)
+	c.Dir, c.Grace = dir, time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p, err := proc.Start(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the child", func() bool { _, err := os.Stat(filepath.Join(dir, "ready")); return err == nil })
+	cancel()
+	res, err := p.Wait()
+	if err != nil || res.LeftBehind != 0 || res.Signal != "terminated" || res.Wall > 30*time.Second {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "clean")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestManyAtOnceKeepTheirTreesApart(t *testing.T) {
+	t.Parallel()
+	var done sync.WaitGroup
+	for i := range 40 {
+		done.Go(func() {
+			out := proc.NewCapture(100, 100)
+			c := sh(fmt.Sprintf("setsid sleep 300 & sleep 300 & echo %d; exit %d", i, i))
+			c.Stdout = out
+			res, err := proc.Run(t.Context(), c)
+			if err != nil || res.ExitCode != i || out.String() != fmt.Sprintf("%d\n", i) || res.LeftBehind != 2 || res.Ended {
+				t.Errorf("%d: %+v, %v, %q", i, res, err, out)
+			}
+		})
+	}
+	done.Wait()
 }

@@ -69,9 +69,6 @@ type Process struct {
 	err     error
 }
 
-// starting keeps the reaping of orphans apart from the moment between fork and registration.
-var starting sync.RWMutex
-
 // Start starts a program; it ends when ctx does. A program that cannot be started is a failure of the site.
 func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := becomeSubreaper(); err != nil {
@@ -91,9 +88,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	theirs, err := p.connect()
 	if err == nil {
 		p.started = time.Now()
-		starting.RLock()
-		err = p.cmd.Start()
-		starting.RUnlock()
+		err = running.start(p.cmd)
 	}
 	for _, f := range theirs {
 		_ = f.Close()
@@ -200,7 +195,7 @@ func (p *Process) closeFiles() {
 func (p *Process) wait(ctx context.Context) {
 	defer close(p.done)
 	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
+	go func() { ended <- running.wait(p.cmd) }()
 	var err error
 	select {
 	case err = <-ended:
@@ -233,7 +228,7 @@ func (p *Process) end(ended <-chan error) error {
 		select {
 		case err := <-ended:
 			// A shell dies of SIGTERM at once; what it had started has its grace all the same.
-			for alive := p.orphans(); len(alive) > 0 && time.Now().Before(over); alive = p.orphans() {
+			for alive, _ := p.orphans(); len(alive) > 0 && time.Now().Before(over); alive, _ = p.orphans() {
 				waitBriefly(alive)
 			}
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,15 +24,20 @@ var becomeSubreaper = sync.OnceValue(func() error {
 })
 
 // killTree kills until nothing of the tree is left but the program itself, which has been waited for. It returns how many
-// processes it met. New ones can appear while it looks, so it looks again; one that cannot die (in the kernel) is given up.
+// processes it met. New ones can appear while it looks, and the kernel may leave one out of a list that changes while it is
+// read (proc(5), children), so it looks again until it is sure; one that cannot die (in the kernel) is given up.
 func (p *Process) killTree() int {
 	met := map[int]bool{}
 	const patience = 5 * time.Second
-	for start := time.Now(); time.Since(start) < patience; {
-		alive := p.orphans()
+	for start, empty := time.Now(), 0; time.Since(start) < patience; {
+		alive, sure := p.orphans()
 		if len(alive) == 0 {
-			return len(met)
+			if empty++; sure || empty > 1 {
+				return len(met)
+			}
+			continue
 		}
+		empty = 0
 		for _, pid := range alive {
 			met[pid] = true
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -43,7 +49,8 @@ func (p *Process) killTree() int {
 
 // signalTree sends a signal to every process of the tree.
 func (p *Process) signalTree(sig syscall.Signal) {
-	pids := append(descend(p.PID(), nil), p.orphans()...)
+	orphans, _ := p.orphans()
+	pids := append(descend(p.PID(), nil), orphans...)
 	_ = p.cmd.Process.Signal(sig) // it knows whether the id is still the program's
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, sig)
@@ -53,10 +60,14 @@ func (p *Process) signalTree(sig syscall.Signal) {
 // orphans are the living processes of the tree that do not descend from the program, which is all of them once it has ended:
 // children of ours that carry its mark or are in its session, with their descendants. Dead ones among them are reaped on the
 // way. The program's own id is not looked at: it may be somebody else's by now.
-func (p *Process) orphans() []int {
+//
+// That there are none is sure when we have no child at all. When there are children of other trees, the list may have a gap.
+func (p *Process) orphans() (alive []int, sure bool) {
 	self := p.PID()
-	var out []int
+again:
+	alive, sure = nil, true
 	for _, pid := range children(os.Getpid()) {
+		sure = false
 		if pid == self {
 			continue
 		}
@@ -64,16 +75,18 @@ func (p *Process) orphans() []int {
 		if !ok {
 			continue
 		}
+		if s.state == 'Z' {
+			if s.session != ownSession() && reap(pid) {
+				goto again // its own children may have become ours after the list was read
+			}
+			continue
+		}
 		if s.session != self && s.group != self && !hasMark(pid, p.mark) {
 			continue
 		}
-		if s.state == 'Z' {
-			reap(pid)
-			continue
-		}
-		out = descend(pid, append(out, pid))
+		alive = descend(pid, append(alive, pid))
 	}
-	return out
+	return alive, sure
 }
 
 // descend appends the living descendants of a process.
@@ -86,12 +99,59 @@ func descend(pid int, out []int) []int {
 	return out
 }
 
-// reap takes an orphan's exit status. Never called for what os/exec waits for: those have no orphaned parent.
-func reap(pid int) {
-	starting.Lock()
-	defer starting.Unlock()
+// ownSession is the session of this process. What somebody started without this package is in it, and is left to them.
+var ownSession = sync.OnceValue(func() int {
+	session, err := unix.Getsid(0)
+	if err != nil {
+		return 0
+	}
+	return session
+})
+
+// programs are those that os/exec waits for, by process id.
+type programs struct {
+	starting sync.RWMutex // held for reading from a fork until the id is noted
+	mu       sync.Mutex
+	pids     map[int]bool
+}
+
+var running = programs{pids: map[int]bool{}}
+
+// start starts a program and notes it.
+func (r *programs) start(cmd *exec.Cmd) error {
+	r.starting.RLock()
+	defer r.starting.RUnlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pids[cmd.Process.Pid] = true
+	return nil
+}
+
+// wait waits for a program and forgets it.
+func (r *programs) wait(cmd *exec.Cmd) error {
+	err := cmd.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.pids, cmd.Process.Pid)
+	return err
+}
+
+// reap takes the exit status of a dead orphan of any tree, which nobody else would: it would stay in the process table for
+// as long as we live. A dead process has no environment any more, so that its mark does not tell whose it was.
+func reap(pid int) bool {
+	running.starting.Lock()
+	defer running.starting.Unlock()
+	running.mu.Lock()
+	defer running.mu.Unlock()
+	if running.pids[pid] {
+		return false
+	}
 	var status syscall.WaitStatus
-	_, _ = syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+	got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+	return err == nil && got == pid
 }
 
 // waitBriefly gives killed processes a moment to die.
