@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,28 +46,38 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	junk   *junkCounter
+
+	unready atomic.Int32  // subscriptions that the broker has not confirmed yet
+	ready   chan struct{} // closed when there are none
 }
+
+// subscriptions is how many Run has.
+const subscriptions = 4
+
+// Ready is closed when the broker has confirmed every subscription: from then on nothing is missed.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // New makes a service on a store and a link.
 func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
 	config.Defaults(&cfg)
-	return &Service{
+	s := &Service{
 		cfg: cfg, store: store, ledger: Ledger{MaxAttempts: cfg.MaxAttempts}, link: link, log: log, now: time.Now,
-		junk: &junkCounter{log: log},
-	}, nil
+		junk: &junkCounter{log: log}, ready: make(chan struct{}),
+	}
+	s.unready.Store(subscriptions)
+	return s, nil
 }
 
 // Run follows the broker until ctx ends. It returns nil then, or the store's error: without a store nothing may be
 // acknowledged.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	// Queues keep what comes while we are away; topics do not, so that what they say is also asked for elsewhere: a run opens
-	// with its first slice, and its end has a time limit.
+	// Queues keep what comes while we are away; of the topic a durable subscription does, or the end of a run would be lost.
 	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
-	for _, o := range []stomp.SubscribeOptions{
+	for _, o := range [subscriptions]stomp.SubscribeOptions{
 		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
 		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
-		{Destination: message.TopicWorkers, Selector: ns, Window: window},
+		{Destination: message.TopicWorkers, Selector: ns, Window: window, Headers: []string{"durable-subscription-name", "runs"}},
 		{
 			Destination: "DLQ", Window: window,
 			Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
@@ -103,6 +114,16 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 	}()
 	incoming := make(chan *broker.Delivery)
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-c.Ready():
+			if s.unready.Add(-1) == 0 {
+				close(s.ready)
+			}
+		case <-ctx.Done():
+		}
+		return nil
+	})
 	g.Go(func() error {
 		for {
 			d, err := c.Next(ctx)

@@ -49,6 +49,9 @@ type JournalKey struct {
 	Attempt       int
 }
 
+func (k JournalKey) slice() slog.Attr   { return slog.String(logging.KeySlice, k.Identity) }
+func (k JournalKey) attempt() slog.Attr { return slog.Int(logging.KeyAttempt, k.Attempt) }
+
 // Reporter tells idds how the pilot is.
 type Reporter interface {
 	Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error)
@@ -93,10 +96,12 @@ type Pilot struct {
 	id      string
 	host    string
 	started time.Time
+	bound   chan struct{} // closed when the run is known, by bind
+	bind    func()
 
 	mu       sync.Mutex
 	run      string
-	inHand   map[string]message.SliceInHand
+	inHand   map[string]inHand
 	totals   message.WorkerTotals
 	last     time.Time // when a slice was last in hand, or the link proven
 	hadSlice bool
@@ -132,11 +137,14 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		host = "unknown"
 	}
 	now := time.Now()
-	return &Pilot{
+	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
-		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]message.SliceInHand{}, last: now,
+		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]int{},
-	}, nil
+	}
+	p.bound = make(chan struct{})
+	p.bind = sync.OnceFunc(func() { close(p.bound) })
+	return p, nil
 }
 
 // ID names the pilot in results and reports.
@@ -153,6 +161,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 	// take ends when no further slice is to be taken; work lets payloads under way go on for the drain time.
 	take, stopTaking := context.WithCancelCause(ctx)
 	defer stopTaking(nil)
+	defer context.AfterFunc(take, p.drain)()
 	work, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopWork(nil)
 	defer context.AfterFunc(ctx, func() {
@@ -183,6 +192,13 @@ func (p *Pilot) Run(ctx context.Context) error {
 		return nil
 	}
 	return cause
+}
+
+// drain notes that no further slice is taken.
+func (p *Pilot) drain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.phase = message.WorkerDraining
 }
 
 // reportAll reports at once, then with every heart-beat, and reads from the answers whether to leave.
@@ -230,7 +246,7 @@ func (p *Pilot) document() message.WorkerReport {
 		InHand: []message.SliceInHand{},
 	}
 	for _, h := range p.inHand {
-		w.InHand = append(w.InHand, h)
+		w.InHand = append(w.InHand, h.SliceInHand)
 	}
 	if len(w.InHand) == 0 {
 		w.IdleSince = p.last.UTC()

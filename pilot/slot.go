@@ -30,6 +30,7 @@ var errRelease = errors.New("slice released")
 
 // run takes slices until take ends; what is in hand then goes on for as long as work allows, and is given back otherwise.
 func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
+	var old *broker.Consumer // without a selector for the run, kept until the one with it is confirmed
 	for take.Err() == nil {
 		c := s.p.link.Subscribe(stomp.SubscribeOptions{
 			Destination: s.p.to.Slices, Selector: s.p.selector(s.p.runNumber()), Ack: "client-individual", Window: 1,
@@ -39,21 +40,33 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 			s.p.ready()
 		case <-take.Done():
 		}
+		s.leave(work, old)
+		old = nil
 		err := s.cycle(take, work, c)
-		// Whatever is unacknowledged goes back to the queue without being counted.
-		closing, cancel := context.WithTimeout(context.WithoutCancel(work), 5*time.Second)
-		if cerr := c.Close(closing); cerr != nil {
-			s.log.DebugContext(take, "unsubscribing", logging.Err(cerr))
+		if errors.Is(err, errLateBound) {
+			old = c
+			continue
 		}
-		cancel()
+		s.leave(work, c)
 		switch {
 		case errors.Is(err, errRelease):
 			s.rest(take)
-		case errors.Is(err, errLateBound):
-			// subscribe again, for our run only
 		case err != nil && take.Err() == nil:
 			stop(err)
 		}
+	}
+	s.leave(work, old)
+}
+
+// leave ends a subscription: what is not acknowledged goes back to the queue without being counted.
+func (s *slot) leave(ctx context.Context, c *broker.Consumer) {
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := c.Close(ctx); err != nil {
+		s.log.DebugContext(ctx, "unsubscribing", logging.Err(err))
 	}
 }
 
@@ -70,23 +83,34 @@ func (s *slot) rest(ctx context.Context) {
 // errLateBound says that the pilot has adopted a run and must select it from now on.
 var errLateBound = errors.New("run adopted")
 
-// cycle works on slices of one subscription.
+// cycle works on slices of one subscription. One that does not select the run ends when the run is known.
 func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
-	bound := s.p.runNumber() != ""
+	if s.p.runNumber() == "" {
+		var unbind context.CancelCauseFunc
+		take, unbind = context.WithCancelCause(take)
+		defer unbind(nil)
+		go func(ctx context.Context) {
+			select {
+			case <-s.p.bound:
+				unbind(errLateBound)
+			case <-ctx.Done():
+			}
+		}(take)
+	}
 	for take.Err() == nil {
 		d, err := c.Next(take)
 		if err != nil {
 			if take.Err() != nil {
-				return nil //nolint:nilerr // it ends because it is to end
+				break
 			}
 			return err
 		}
 		if err := s.handle(work, d); err != nil {
 			return err
 		}
-		if !bound && s.p.runNumber() != "" {
-			return errLateBound
-		}
+	}
+	if errors.Is(context.Cause(take), errLateBound) {
+		return errLateBound
 	}
 	return nil
 }
@@ -102,9 +126,10 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		return err
 	}
 	k := JournalKey{Run: m.Run().String(), Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
-	s.p.take(k)
+	if err := s.p.take(ctx, k); err != nil {
+		return err
+	}
 	defer s.p.leave(k)
-	log := s.log.With(slog.String(logging.KeySlice, k.Identity), slog.Int(logging.KeyAttempt, k.Attempt))
 
 	result, done, known := s.p.journal.Find(k)
 	if !known {
@@ -113,7 +138,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		}
 		outcome := s.p.runner.Run(ctx, m)
 		if outcome.Err != nil && s.p.notItsFault(ctx, outcome.Err, k) {
-			log.WarnContext(ctx, "slice given back", logging.Err(outcome.Err))
+			s.log.WarnContext(ctx, "slice given back", k.slice(), k.attempt(), logging.Err(outcome.Err))
 			if err := s.p.journal.Drop(k); err != nil {
 				return exitcode.Wrap(exitcode.StoreFailed, err)
 			}
@@ -128,12 +153,12 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		}
 		s.p.count(outcome)
 		if outcome.Err != nil {
-			log.WarnContext(ctx, "slice failed", logging.Err(outcome.Err))
+			s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), logging.Err(outcome.Err))
 		} else {
-			log.InfoContext(ctx, "slice done", slog.Duration("took", outcome.Ended.Sub(outcome.Started)))
+			s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", outcome.Ended.Sub(outcome.Started)))
 		}
 	} else {
-		log.InfoContext(ctx, "redelivered slice answered from the journal")
+		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.slice(), k.attempt())
 	}
 	if err := s.p.publish(ctx, m, done, result); err != nil {
 		return err // held in the journal; the slice stays unacknowledged
@@ -210,22 +235,53 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 	return false
 }
 
-// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run.
-func (p *Pilot) take(k JournalKey) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.run == "" {
-		p.run = k.Run
+// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run; then a slice
+// of another run is given back. One that another slot holds already, because the connection was lost meanwhile, waits for it:
+// the journal has the answer then.
+func (p *Pilot) take(ctx context.Context, k JournalKey) error {
+	for {
+		p.mu.Lock()
+		if p.run == "" {
+			p.run = k.Run
+			p.bind()
+		}
+		if p.run != k.Run {
+			p.mu.Unlock()
+			return errLateBound
+		}
+		other, held := p.inHand[k.Identity]
+		if !held {
+			now := time.Now()
+			p.hadSlice, p.last = true, now
+			p.inHand[k.Identity] = inHand{
+				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
+				left:        make(chan struct{}),
+			}
+			p.mu.Unlock()
+			return nil
+		}
+		p.mu.Unlock()
+		select {
+		case <-other.left:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	p.hadSlice, p.last = true, time.Now()
-	p.inHand[k.Run+"/"+k.Identity] = message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: time.Now().UTC()}
+}
+
+// inHand is a slice that a slot holds; left is closed when it does no more.
+type inHand struct {
+	message.SliceInHand
+
+	left chan struct{}
 }
 
 func (p *Pilot) leave(k JournalKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = time.Now()
-	delete(p.inHand, k.Run+"/"+k.Identity)
+	close(p.inHand[k.Identity].left)
+	delete(p.inHand, k.Identity)
 }
 
 func (p *Pilot) ready() {

@@ -69,11 +69,19 @@ func Listen(addr, file string) (net.Listener, error) {
 	if file == "" {
 		return ln, nil
 	}
-	if err := renameio.WriteFile(file, []byte(ln.Addr().String()+"\n"), 0o644); err != nil {
+	if err := WriteAddress(file, ln); err != nil {
 		ln.Close()
-		return nil, exitcode.New(exitcode.StoreFailed, "writing the address file: %w", err)
+		return nil, err
 	}
 	return ln, nil
+}
+
+// WriteAddress writes a listener's host:port into a file, which is never there in part.
+func WriteAddress(file string, ln net.Listener) error {
+	if err := renameio.WriteFile(file, []byte(ln.Addr().String()+"\n"), 0o644); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "writing the address file: %w", err)
+	}
+	return nil
 }
 
 // ReadSecret reads a token or password from a file: its first line, without white space around it. An empty file and one

@@ -32,6 +32,7 @@ type conn struct {
 	b       *Broker
 	nc      net.Conn
 	version string
+	client  string // client-id; names durable subscriptions
 	out     *outbox
 	subs    map[string]*subscription // guarded by the broker's lock
 	once    sync.Once
@@ -97,6 +98,7 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 	if f.Command != frame.CONNECT && f.Command != frame.STOMP {
 		return 0, 0, refuse("not connected: %s before CONNECT", f.Command)
 	}
+	c.client = f.Header.Get("client-id")
 	for _, v := range []string{"1.2", "1.1"} {
 		if strings.Contains(","+f.Header.Get(frame.AcceptVersion)+",", ","+v+",") {
 			c.version = v
@@ -267,11 +269,38 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	c.subs[id] = s
 	q := b.queues[destination]
 	if q == nil {
-		q = newQueue("", destination)
-		b.bound[destination] = append(b.bound[destination], q)
+		if q, err = b.topicQueue(c.client, f.Header.Get("durable-subscription-name"), destination, sel); err != nil {
+			delete(c.subs, id)
+			return err
+		}
 	}
 	q.add(s)
 	return nil
+}
+
+// topicQueue is the queue of a subscription to a topic: its own, which ends with it, or, for a durable one, the queue
+// CLIENT-ID.NAME, which stays and gathers what its first subscription selected.
+func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue, error) {
+	full := ""
+	if name != "" {
+		if client == "" {
+			return nil, refuse("durable-subscription-name %q without client-id", name)
+		}
+		full = client + "." + name
+		if q := b.queues[full]; q != nil {
+			if q.address != address {
+				return nil, refuse("durable subscription %s is of %s", full, q.address)
+			}
+			return q, nil
+		}
+	}
+	q := newQueue(full, address)
+	if full != "" {
+		q.filter = sel
+		b.queues[full] = q
+	}
+	b.bound[address] = append(b.bound[address], q)
+	return q, nil
 }
 
 func (c *conn) unsubscribe(f *frame.Frame) error {

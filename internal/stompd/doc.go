@@ -2,7 +2,8 @@
 // that what works here works there.
 //
 // A SEND goes to an address. An address has queues bound to it (fan-out), and every subscription to an address that is no
-// queue has a private queue of its own, which ends with it: that is a topic. A queue gives each message to one
+// queue has a private queue of its own, which ends with it: that is a topic. One with a client-id and a
+// durable-subscription-name has a queue that stays. A queue gives each message to one
 // subscription whose selector matches and whose window has room.
 //
 // As in Artemis: all headers are strings to a selector; NACK discards; an ACK that fits nothing is an ERROR, and every ERROR

@@ -13,6 +13,7 @@ import (
 type queue struct {
 	name    string
 	address string
+	filter  *selector  // what it takes of its address; nil: all
 	pending *list.List // of *stored, oldest first
 	subs    []*subscription
 	turn    int // whose turn the next message is

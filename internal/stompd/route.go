@@ -75,6 +75,9 @@ func (b *Broker) route(f *frame.Frame) error {
 		return nil
 	}
 	for _, q := range targets {
+		if !q.filter.matches(m.header) {
+			continue
+		}
 		own := *m
 		b.nextID++
 		own.id = b.nextID

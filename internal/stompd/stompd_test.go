@@ -122,6 +122,41 @@ func TestATopicFansOutToItsQueues(t *testing.T) {
 	}
 }
 
+func TestADurableSubscriptionMissesNothingWhileItIsAway(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, stompd.Config{})
+	away := func() *stomp.Conn {
+		c, err := stomp.Dial(t.Context(), addr, stomp.Config{ClientID: "idds"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	o := stomp.SubscribeOptions{
+		Destination: "/topic/t", Selector: "color='red'", Headers: []string{"durable-subscription-name", "runs"},
+	}
+	first := away()
+	subscribe(t, first, o)
+	if err := first.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, addr)
+	send(t, c, "/topic/t", "mine", "color", "red")
+	send(t, c, "/topic/t", "not mine", "color", "blue")
+	send(t, c, "/topic/t", "mine too", "color", "red")
+	s := subscribe(t, away(), o)
+	o.ID = ""
+	for _, want := range []string{"mine", "mine too"} {
+		if m := next(t, s); string(m.Body) != want {
+			t.Errorf("got %q, want %q", m.Body, want)
+		}
+	}
+	if _, err := c.Subscribe(t.Context(), o); err == nil || !strings.Contains(err.Error(), "without client-id") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAWindowOfOneHoldsExactlyOneMessage(t *testing.T) {
 	t.Parallel()
 	b, addr := start(t, stompd.Config{})

@@ -4,87 +4,112 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
-	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"tfpilot/internal/exitcode"
 )
 
-// startChain starts broker, idds, harvester and daq, each when the one before it listens.
-func startChain(ctx context.Context, stack *Stack, cfg DemoConfig, show *progress) (*Client, error) {
-	tokens, err := makeTokens(stack)
-	if err != nil {
-		return nil, err
-	}
-	if err := stack.Start(ctx, "broker", "testbed", []string{
-		"broker", "--listen", "127.0.0.1:0", "--address-file", stack.AddressFile("broker"),
-	}); err != nil {
-		return nil, err
-	}
-	broker, err := stack.Address(ctx, "broker")
-	if err != nil {
-		return nil, err
-	}
-	show.note(time.Now(), "broker on %s", broker)
-	if err := stack.Start(ctx, "idds", "idds", []string{
-		"serve", "--listen", "127.0.0.1:0", "--address-file", stack.AddressFile("idds"), "--state", stack.Path("idds"),
-		"--namespace", demoNamespace, "--broker-addr", broker,
-	}); err != nil {
-		return nil, err
-	}
-	idds, err := stack.Address(ctx, "idds")
-	if err != nil {
-		return nil, err
-	}
-	show.note(time.Now(), "idds on http://%s", idds)
-	client := NewClient("http://"+idds, tokens["viewer"].text)
-	if err := stack.Start(ctx, "harvester", "harvester", []string{
-		"run", "--idds", "http://" + idds, "--token-file", tokens["harvester"].file, "--state", stack.Path("harvester"),
-		"--pilot-token-file", tokens["pilot"].file, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots),
-		"--pilot-args", "--work-dir=" + stack.Path("work") + ",--heartbeat=1s", "--interval", "250ms",
-	}); err != nil {
-		return nil, err
-	}
-	// The run's conditions take the plan's time; the waiting between them is cut to what a newcomer can follow.
-	if err := stack.Start(ctx, "daq", "daq", []string{
-		"run", "--broker-addr", broker, "--run", demoRun, "--namespace", demoNamespace, "--state", stack.Path("daq"), "--data", stack.Path("data"),
-		"--stf-count", strconv.Itoa(cfg.STFs), "--frames", strconv.Itoa(cfg.Frames), "--slices-per-sample", strconv.Itoa(cfg.Slices),
-		"--target-worker-count", strconv.Itoa(cfg.Pilots), "--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10),
-		"--no-beam-not-ready-delay", "200ms", "--beam-not-ready-delay", "500ms", "--beam-ready-delay", "500ms",
-		"--beam-not-ready-end-delay", "200ms", "--broadcast-delay", "100ms", "--output", "json",
-	}); err != nil {
-		return nil, err
-	}
-	show.note(time.Now(), "harvester and daq started; run %s: %d STFs of %d frames, %d slices each, %d pilots x %d slots, payload %s",
-		demoRun, cfg.STFs, cfg.Frames, cfg.Slices, cfg.Pilots, cfg.Slots, cfg.Payload)
-	return client, nil
+// Chain is the programs of a run, each started when the one before it listens.
+type Chain struct {
+	*Stack
+
+	// Namespace is that of all its runs.
+	Namespace string
+	// Broker is the broker's host:port; IDDS the address of the REST interface, once it was started.
+	Broker, IDDS string
+
+	tokens map[string]secret
 }
 
 // secret is a token and the file that it stands in.
 type secret struct{ text, file string }
 
+// NewChain starts the broker.
+func NewChain(ctx context.Context, stack *Stack, namespace string) (*Chain, error) {
+	c := &Chain{Stack: stack, Namespace: namespace}
+	if err := c.makeTokens(); err != nil {
+		return nil, err
+	}
+	err := c.Start(ctx, "broker", "testbed", []string{"broker", "--listen", "127.0.0.1:0", "--address-file", c.AddressFile("broker")})
+	if err != nil {
+		return nil, err
+	}
+	c.Broker, err = c.Address(ctx, "broker")
+	return c, err
+}
+
+// StartIDDS starts idds, on the address and the state that it had when it was started before.
+func (c *Chain) StartIDDS(ctx context.Context) error {
+	listen := "127.0.0.1:0"
+	if c.IDDS != "" {
+		listen = c.IDDS[len("http://"):]
+	}
+	if err := os.Remove(c.AddressFile("idds")); err != nil && !os.IsNotExist(err) {
+		return exitcode.Wrap(exitcode.StoreFailed, err)
+	}
+	if err := c.Start(ctx, "idds", "idds", []string{
+		"serve", "--listen", listen, "--address-file", c.AddressFile("idds"), "--state", c.Path("idds"),
+		"--namespace", c.Namespace, "--broker-addr", c.Broker,
+	}); err != nil {
+		return err
+	}
+	addr, err := c.Address(ctx, "idds")
+	if err != nil {
+		return err
+	}
+	c.IDDS = "http://" + addr
+	return nil
+}
+
+// Client asks idds as a viewer.
+func (c *Chain) Client() *Client { return NewClient(c.IDDS, c.tokens["viewer"].text) }
+
+// StartHarvester starts the harvester with further arguments.
+func (c *Chain) StartHarvester(ctx context.Context, args ...string) error {
+	return c.Start(ctx, "harvester", "harvester", append([]string{
+		"run", "--idds", c.IDDS, "--token-file", c.tokens["harvester"].file, "--state", c.Path("harvester"), "--interval", "250ms",
+		"--pilot-token-file", c.tokens["pilot"].file, "--pilot-args", "--work-dir=" + c.Path("work") + ",--heartbeat=1s",
+	}, args...))
+}
+
+// StartPilot starts a pilot without a harvester.
+func (c *Chain) StartPilot(ctx context.Context, name string, args ...string) error {
+	return c.Start(ctx, name, "pilot", append([]string{
+		"run", "--idds", c.IDDS, "--token-file", c.tokens["pilot"].file, "--namespace", c.Namespace, "--work-dir", c.Path("work"),
+		"--journal-dir", c.Path("journal"), "--heartbeat", "1s",
+	}, args...))
+}
+
+// StartDAQ takes a run. Its conditions last no longer than a spectator needs to follow them.
+func (c *Chain) StartDAQ(ctx context.Context, run string, args ...string) error {
+	return c.Start(ctx, "daq", "daq", append([]string{
+		"run", "--broker-addr", c.Broker, "--run", run, "--namespace", c.Namespace, "--state", c.Path("daq"), "--data", c.Path("data"),
+		"--no-beam-not-ready-delay", "200ms", "--beam-not-ready-delay", "500ms", "--beam-ready-delay", "500ms",
+		"--beam-not-ready-end-delay", "200ms", "--broadcast-delay", "100ms", "--output", "json",
+	}, args...))
+}
+
 // makeTokens makes a token for each role, each in a file of its own for its user, and all in idds' tokens.toml.
-func makeTokens(stack *Stack) (map[string]secret, error) {
-	out := map[string]secret{}
+func (c *Chain) makeTokens() error {
+	c.tokens = map[string]secret{}
 	lists := map[string][]string{}
 	for _, role := range []string{"pilot", "harvester", "operator", "viewer"} {
-		text, file, err := stack.Secret(role + ".token")
+		text, file, err := c.Secret(role + ".token")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out[role], lists[role] = secret{text, file}, []string{text}
+		c.tokens[role], lists[role] = secret{text, file}, []string{text}
 	}
 	b, err := toml.Marshal(lists)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the tokens: %w", err)
+		return fmt.Errorf("encoding the tokens: %w", err)
 	}
-	if err = os.MkdirAll(stack.Path("idds"), 0o700); err == nil {
-		err = os.WriteFile(stack.Path("idds", "tokens.toml"), b, 0o600)
+	if err = os.MkdirAll(c.Path("idds"), 0o700); err == nil {
+		err = os.WriteFile(c.Path("idds", "tokens.toml"), b, 0o600)
 	}
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "writing the tokens: %w", err)
+		return exitcode.New(exitcode.StoreFailed, "writing the tokens: %w", err)
 	}
-	return out, nil
+	return nil
 }

@@ -38,6 +38,7 @@ type Stack struct {
 // service is one program with its end.
 type service struct {
 	name   string
+	pid    int
 	cancel context.CancelFunc
 	ended  chan struct{}
 	result proc.Result
@@ -99,7 +100,7 @@ func (s *Stack) Start(ctx context.Context, name, command string, args []string, 
 		cancel()
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
-	svc := &service{name: name, cancel: cancel, ended: make(chan struct{})}
+	svc := &service{name: name, pid: p.PID(), cancel: cancel, ended: make(chan struct{})}
 	s.mu.Lock()
 	s.running = append(s.running, svc)
 	s.mu.Unlock()
@@ -189,6 +190,14 @@ func (s *Stack) find(name string) *service {
 		}
 	}
 	return nil
+}
+
+// PID is the process id of the named program, 0 when it was never started.
+func (s *Stack) PID(name string) int {
+	if svc := s.find(name); svc != nil {
+		return svc.pid
+	}
+	return 0
 }
 
 // Stop ends one program and everything it started: SIGTERM, grace, SIGKILL.

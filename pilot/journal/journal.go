@@ -2,9 +2,8 @@
 // a kill -9 the next pilot on the node answers redeliveries with the same bytes instead of working again.
 //
 // One folder per node and namespace, one file per pilot, held by a lock while the pilot lives. A new pilot takes over the
-// files whose lock is free. A record is a length, a CRC-32C and JSON; a torn tail is dropped. Writes reach the kernel, which
-// survives the death of a process; fsync, for the death of the node, is an option. When nothing is left the file is emptied,
-// so it stays as small as what is in hand.
+// files whose lock is free. A torn tail is dropped. Writes reach the kernel, which survives the death of a process; fsync, for
+// the death of the node, is an option. The file starts anew when nothing is held, so it stays small.
 package journal
 
 import (
@@ -20,13 +19,21 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/pilot"
 )
 
-// compactAt is the size at which a file that never runs empty is written anew.
-const compactAt = 16 << 20
+const (
+	// emptyAt is the size at which a file of which nothing is held any more starts from its beginning.
+	emptyAt = 256 << 10
+	// compactAt is the size at which a file that never runs empty is written anew.
+	compactAt = 16 << 20
+)
+
+// headBytes are two lengths and a checksum.
+const headBytes = 12
 
 // maxRecord bounds a record, so that a damaged length does not allocate the machine.
 const maxRecord = 64 << 20
@@ -49,22 +56,35 @@ var _ pilot.Journal = (*Journal)(nil)
 type key struct{ run, identity string }
 
 type entry struct {
-	Attempt int
-	Ended   bool
-	Done    bool
-	Result  json.RawMessage
+	record
+
+	adopted bool // of a pilot before us: not ours to count
 }
 
-// record is one line of the file.
+// record is one entry of the file. On disk: the lengths of head and result, a CRC-32C over both (12 bytes, little-endian), the
+// head as JSON, the result as it will be sent.
 type record struct {
-	// Op is r (received), o (outcome) or d (dropped).
-	Op       string          `json:"op"`
-	Run      string          `json:"run"`
-	Identity string          `json:"identity"`
-	Attempt  int             `json:"attempt"`
-	Done     bool            `json:"done,omitempty"`
-	Result   json.RawMessage `json:"result,omitempty"`
+	Op       string `json:"op"`
+	Run      string `json:"run"`
+	Identity string `json:"identity"`
+	Attempt  int    `json:"attempt"`
+	Done     bool   `json:"done,omitempty"`
+	// At is when it was written, in seconds since 1970.
+	At int64 `json:"at"`
+
+	result []byte
 }
+
+// keepFor is how long the results of pilots that are gone are kept for redeliveries: as long as a broker keeps a slice.
+const keepFor = 24 * time.Hour
+
+const (
+	opReceived = "r"
+	opOutcome  = "o"
+	opDropped  = "d"
+)
+
+func (e *entry) ended() bool { return e.Op == opOutcome }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -113,9 +133,12 @@ func (j *Journal) adopt(dir string) error {
 		}
 		found := map[key]*entry{}
 		read(f, found)
+		results := 0
 		for k, e := range found {
-			if e.Ended && j.entries[k] == nil {
+			if e.ended() && j.entries[k] == nil && time.Since(time.Unix(e.At, 0)) < keepFor {
+				e.adopted = true
 				j.entries[k] = e
+				results++
 			}
 		}
 		err = j.rewrite()
@@ -125,29 +148,32 @@ func (j *Journal) adopt(dir string) error {
 		if err = errors.Join(err, f.Close()); err != nil {
 			return exitcode.New(exitcode.SiteNoSpace, "taking over the journal %s: %w", path, err)
 		}
-		j.log.Info("took over a journal", slog.String("file", filepath.Base(path)), slog.Int("results", len(found)))
+		j.log.Info("took over a journal", slog.String("file", filepath.Base(path)), slog.Int("results", results))
 	}
 	return nil
 }
 
 // read applies the records of a file until its end, or where it is torn.
 func read(r io.Reader, into map[key]*entry) {
-	var head [8]byte
+	var lengths [headBytes]byte
 	for {
-		if _, err := io.ReadFull(r, head[:]); err != nil {
+		if _, err := io.ReadFull(r, lengths[:]); err != nil {
 			return
 		}
-		n := binary.LittleEndian.Uint32(head[:4])
-		if n > maxRecord {
+		head, result := binary.LittleEndian.Uint32(lengths[:]), binary.LittleEndian.Uint32(lengths[4:])
+		if head > maxRecord || result > maxRecord {
 			return
 		}
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r, body); err != nil || crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		body, err := io.ReadAll(io.LimitReader(r, int64(head)+int64(result)))
+		if err != nil || len(body) < int(head+result) || crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(lengths[8:]) {
 			return
 		}
 		var rec record
-		if json.Unmarshal(body, &rec) != nil {
+		if json.Unmarshal(body[:head], &rec) != nil {
 			return
+		}
+		if result > 0 {
+			rec.result = body[head:]
 		}
 		apply(into, rec)
 	}
@@ -155,29 +181,26 @@ func read(r io.Reader, into map[key]*entry) {
 
 func apply(into map[key]*entry, rec record) {
 	k := key{rec.Run, rec.Identity}
-	switch rec.Op {
-	case "r":
-		into[k] = &entry{Attempt: rec.Attempt}
-	case "o":
-		into[k] = &entry{Attempt: rec.Attempt, Ended: true, Done: rec.Done, Result: rec.Result}
-	case "d":
+	if rec.Op == opDropped {
 		delete(into, k)
+		return
 	}
+	into[k] = &entry{record: rec}
 }
 
 // Received notes a slice in hand.
 func (j *Journal) Received(k pilot.JournalKey) error {
-	return j.write(record{Op: "r", Run: k.Run, Identity: k.Identity, Attempt: k.Attempt})
+	return j.write(record{Op: opReceived, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt})
 }
 
 // Outcome notes a result before it is sent.
 func (j *Journal) Outcome(k pilot.JournalKey, done bool, result []byte) error {
-	return j.write(record{Op: "o", Run: k.Run, Identity: k.Identity, Attempt: k.Attempt, Done: done, Result: result})
+	return j.write(record{Op: opOutcome, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt, Done: done, result: result})
 }
 
 // Drop forgets a slice.
 func (j *Journal) Drop(k pilot.JournalKey) error {
-	return j.write(record{Op: "d", Run: k.Run, Identity: k.Identity, Attempt: k.Attempt})
+	return j.write(record{Op: opDropped, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt})
 }
 
 // Find returns the result of a slice: a done one answers this and every later attempt, a failed one its own.
@@ -185,19 +208,19 @@ func (j *Journal) Find(k pilot.JournalKey) (result []byte, done, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := j.entries[key{k.Run, k.Identity}]
-	if e == nil || !e.Ended || (!e.Done && e.Attempt != k.Attempt) || e.Attempt > k.Attempt {
+	if e == nil || !e.ended() || (!e.Done && e.Attempt != k.Attempt) || e.Attempt > k.Attempt {
 		return nil, false, false
 	}
-	return e.Result, e.Done, true
+	return e.result, e.Done, true
 }
 
-// Held is how many results are waiting to be acknowledged.
+// Held is how many results of this pilot are waiting to be acknowledged.
 func (j *Journal) Held() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
 	for _, e := range j.entries {
-		if e.Ended {
+		if e.ended() && !e.adopted {
 			n++
 		}
 	}
@@ -211,31 +234,52 @@ func (j *Journal) Close() error {
 	var err error
 	if len(j.entries) == 0 {
 		err = os.Remove(j.path)
+	} else {
+		err = j.flush()
 	}
 	return errors.Join(err, j.file.Close())
 }
 
+// write notes a record. A drop waits for the next record: what a crash in between costs is an answer kept for nobody.
 func (j *Journal) write(rec record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	rec.At = time.Now().Unix()
+	nothing := len(j.entries) == 0
 	apply(j.entries, rec)
-	if len(j.entries) == 0 {
-		return j.empty()
-	}
-	if j.size > compactAt {
+	switch {
+	case rec.Op == opDropped:
+		return j.encode(rec)
+	case nothing && j.size > emptyAt:
+		if err := j.empty(); err != nil {
+			return err
+		}
+	case j.size > compactAt:
 		return j.rewrite()
 	}
-	return j.append(rec)
+	if err := j.encode(rec); err != nil {
+		return err
+	}
+	return j.flush()
 }
 
-func (j *Journal) append(rec record) error {
-	body, err := json.Marshal(rec)
+// encode adds a record to what waits to be written.
+func (j *Journal) encode(rec record) error {
+	head, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("encoding a journal record: %w", err)
 	}
-	j.buf = binary.LittleEndian.AppendUint32(j.buf[:0], uint32(len(body)))
-	j.buf = binary.LittleEndian.AppendUint32(j.buf, crc32.Checksum(body, castagnoli))
-	j.buf = append(j.buf, body...)
+	start := len(j.buf)
+	j.buf = append(append(append(j.buf, make([]byte, headBytes)...), head...), rec.result...)
+	b := j.buf[start:]
+	binary.LittleEndian.PutUint32(b, uint32(len(head)))
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(rec.result)))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[headBytes:], castagnoli))
+	return nil
+}
+
+// flush writes what waits.
+func (j *Journal) flush() error {
 	n, err := j.file.WriteAt(j.buf, j.size)
 	if err == nil && j.fsync {
 		err = j.file.Sync()
@@ -244,11 +288,12 @@ func (j *Journal) append(rec record) error {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	j.size += int64(n)
+	j.buf = j.buf[:0]
 	return nil
 }
 
 func (j *Journal) empty() error {
-	j.size = 0
+	j.size, j.buf = 0, j.buf[:0]
 	if err := j.file.Truncate(0); err != nil {
 		return fmt.Errorf("emptying the journal: %w", err)
 	}
@@ -261,14 +306,10 @@ func (j *Journal) rewrite() error {
 	if err := j.empty(); err != nil {
 		return err
 	}
-	for k, e := range j.entries {
-		rec := record{Op: "r", Run: k.run, Identity: k.identity, Attempt: e.Attempt}
-		if e.Ended {
-			rec.Op, rec.Done, rec.Result = "o", e.Done, e.Result
-		}
-		if err := j.append(rec); err != nil {
+	for _, e := range j.entries {
+		if err := j.encode(e.record); err != nil {
 			return err
 		}
 	}
-	return nil
+	return j.flush()
 }

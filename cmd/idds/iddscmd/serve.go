@@ -26,7 +26,7 @@ import (
 // serveConfig is everything that `idds serve` can be told.
 type serveConfig struct {
 	Listen      string        `toml:"listen" default:"127.0.0.1:8443" help:"host:port of the REST interface"`
-	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens"`
+	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens and the broker is found"`
 	State       string        `toml:"state" default:"idds-state" help:"folder of the store and the tokens"`
 	Broker      broker.Config `toml:"broker"`
 
@@ -55,6 +55,9 @@ func serveCommand() *cli.Command {
 	}
 }
 
+// readyLimit is how long the address file waits for the broker.
+const readyLimit = 5 * time.Second
+
 func serve(c *cli.Context, cfg serveConfig) error {
 	log, err := program.Logger(c, "idds")
 	if err != nil {
@@ -74,7 +77,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	cfg.Broker.Logger = log
+	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
 	link, err := broker.New(cfg.Broker)
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	ln, err := program.Listen(cfg.Listen, cfg.AddressFile)
+	ln, err := program.Listen(cfg.Listen, "")
 	if err != nil {
 		return err
 	}
@@ -99,6 +102,20 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
 	g, ctx := errgroup.WithContext(c.Context)
 	g.Go(func() error { return service.Run(ctx) })
+	g.Go(func() error {
+		if cfg.AddressFile == "" {
+			return nil
+		}
+		// Whoever waits for the file may start a run next: what it says of itself must not be missed.
+		select {
+		case <-service.Ready():
+		case <-time.After(readyLimit):
+			log.WarnContext(ctx, "no broker yet; serving all the same")
+		case <-ctx.Done():
+			return nil
+		}
+		return program.WriteAddress(cfg.AddressFile, ln)
+	})
 	g.Go(func() error { return api.Serve(ctx, srv, func() error { return srv.Serve(ln) }) })
 	err = g.Wait()
 	hangUp()

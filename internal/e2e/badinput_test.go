@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tfpilot/internal/message"
+)
+
+func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port of this machine
+	must(t, err)
+	t.Cleanup(func() { _ = taken.Close() })
+	port := taken.Addr().String()
+	noFolder := filepath.Join(file("file", "x"), "state") // a file where a folder is needed: true for root as well
+	for _, c := range []struct {
+		name   string
+		status int
+		want   string
+		args   []string
+	}{
+		{"wrong flag", 64, "-slot", []string{"pilot", "run", "--slot", "1"}},
+		{"no such command", 64, `no command "serv"`, []string{"idds", "serv"}},
+		{"a forgotten flag", 64, `takes no argument "100001"`, []string{"daq", "run", "100001"}},
+		{"not a number", 64, "--slots", []string{"pilot", "run", "--slots", "many"}},
+		{"unknown key", 64, `unknown.toml:2: unknown key "slot"`, []string{"pilot", "run", "--config", file("unknown.toml", "slots = 1\nslot = 2\n")}},
+		{"unknown key of a payload", 64, `p.toml:3: unknown key "comand"`, []string{
+			"wrapper", "run", "--payload", file("p.toml", "name = \"p\"\nkind = \"command\"\ncomand = [\"true\"]\n"), "--input", "x.stf",
+		}},
+		{"no broker at all", 51, "--broker-config", []string{"pilot", "run"}},
+		{"port taken by another", 44, port, []string{"idds", "serve", "--listen", port, "--state", filepath.Join(dir, "idds"), "--broker-addr", port}},
+		{"port taken, broker", 44, port, []string{"testbed", "broker", "--listen", port}},
+		{"state that cannot be", 43, "making the state folder", []string{"idds", "serve", "--listen", "127.0.0.1:0", "--state", noFolder, "--broker-addr", port}},
+		{"state of harvester", 43, "making the state folder", []string{"harvester", "run", "--state", noFolder}},
+		{"state of daq", 43, "state", []string{"daq", "run", "--broker-addr", port, "--state", noFolder}},
+		{"no ROOT file", 20, "no-such.stf", []string{"daq", "inspect", filepath.Join(dir, "no-such.stf")}},
+		{"not a ROOT file", 21, "text.stf", []string{"daq", "inspect", file("text.stf", "hello")}},
+		{"plan against reason", 64, "frames", []string{"daq", "plan", "--frames", "0"}},
+		{"secret for all to read", 50, "chmod 600", []string{"idds", "runs", "--token-file", readable(t, dir)}},
+		{"no idds", 41, "idds", []string{"idds", "runs", "--idds", "http://127.0.0.1:1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := tool(t, c.args[0], c.args[1:]...)
+			if status != c.status || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "goroutine") || stdout != "" {
+				t.Errorf("%v\nstatus %d, want %d with %q\nstdout %q\nstderr %q", c.args, status, c.status, c.want, stdout, stderr)
+			}
+		})
+	}
+}
+
+func readable(tb testing.TB, dir string) string {
+	tb.Helper()
+	path := filepath.Join(dir, "token")
+	must(tb, os.WriteFile(path, []byte("0123456789abcdef"), 0o600))
+	must(tb, os.Chmod(path, 0o644))
+	return path
+}
+
+// Everything that can lie on the slice queue, with the outcome that docs/messages.md names: junk is gone without a result, a
+// slice that cannot be worked on has a failed one, what is of another namespace stays.
+func TestEveryKindOfMessageOnTheSliceQueueHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	c := newChain(t)
+	results := c.results(t)
+	must(t, c.Start(t.Context(), "pilot", "pilot", []string{
+		"run", "--broker-config", c.brokerFile(t), "--namespace", namespace, "--run", run, "--journal-dir", c.Path("journal"), "--work-dir", c.Path("work"),
+	}))
+	for _, junk := range []string{
+		"", "{", "[]", "null", `"slice"`, `{"msg_type":"heartbeat"}`, `{"msg_type":"unheard"}`, `{"msg_type":"slice"}`,
+		`{"msg_type":"slice","run_id":100001,"content":{"slice_id":1}}`, `{"msg_type":"slice","content":7}`,
+	} {
+		c.publishBody(t, []byte(junk))
+	}
+	missing := filepath.Join(t.TempDir(), "missing.stf")
+	for n, edit := range []func(*message.SliceContent){
+		func(s *message.SliceContent) { s.End = message.Int{} },
+		func(s *message.SliceContent) { s.Start, s.End = message.NewInt(9), message.NewInt(0) },
+		func(s *message.SliceContent) { s.Filename = "../../etc/passwd" },
+		func(s *message.SliceContent) { s.Filename = missing },
+		func(s *message.SliceContent) { s.FileType, s.SliceProcessingTime = "fake", []byte("0") },
+	} {
+		c.publish(t, slice(n, edit))
+	}
+	c.publishBody(t, []byte(`{"msg_type":"slice","run_id":"100001","content":{"req_id":"odd","start":"soon","filename":3}}`))
+	want := map[string]string{
+		id(0): "data_invalid", id(1): "data_invalid", id(2): "data_invalid", id(3): "data_missing", id(4): "done", "odd": "data_invalid",
+	}
+	for range len(want) {
+		m := next(t, results)
+		got := m.Content.State
+		if m.Content.Failure != nil {
+			got = m.Content.Failure.Name
+		}
+		if got != want[m.Identity()] {
+			t.Errorf("slice %s: %s, want %s", m.Identity(), got, want[m.Identity()])
+		}
+		delete(want, m.Identity())
+	}
+	if len(want) > 0 {
+		t.Errorf("no result for %v", want)
+	}
+}
+
+func id(n int) string { return slice(n).Content.Identity() }
