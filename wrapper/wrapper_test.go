@@ -28,21 +28,21 @@ func shell(script string) payload.Spec {
 const whole = `{"req_id":"r1","filename":"x.stf","tf_filename":"x_slice_000.tf","start":0,"end":9}`
 
 // slice is a message with the whole content and further keys laid over it.
-func slice(t *testing.T, over string) message.Slice {
-	t.Helper()
+func slice(tb testing.TB, over string) message.Slice {
+	tb.Helper()
 	content := map[string]json.RawMessage{}
 	for _, text := range []string{whole, over} {
 		if err := json.Unmarshal([]byte(text), &content); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	text, err := json.Marshal(map[string]any{"msg_type": "slice", "run_id": "7", "namespace": "ns", "content": content})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var s message.Slice
 	if err := json.Unmarshal(text, &s); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,6 +18,9 @@ import (
 
 // Mark is the variable by which a process is recognised as one of a tree.
 const Mark = "TFPILOT_TREE"
+
+// pipeBytes is what a pipe surely takes while nobody reads it: the kernel gives it 64 KiB, or a page when the user has many.
+const pipeBytes = 4096
 
 // Command is what to run. There is no shell anywhere.
 type Command struct {
@@ -175,8 +179,12 @@ func (p *Process) connect() (theirs []*os.File, err error) {
 			return theirs, err
 		}
 		theirs = append(theirs, child)
-		p.files = append(p.files, w)
 		p.cmd.Stdin = child
+		if r, ok := p.command.Stdin.(*bytes.Reader); ok && r.Len() <= pipeBytes {
+			_, err := io.Copy(w, r) // there is room for all of it: nobody needs to wait
+			return theirs, errors.Join(err, w.Close())
+		}
+		p.files = append(p.files, w)
 		p.streams.Go(func() {
 			_, _ = io.Copy(w, p.command.Stdin) // a program that does not read its input is no error
 			_ = w.Close()

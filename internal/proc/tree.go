@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,6 +66,9 @@ func (p *Process) signalTree(sig syscall.Signal) {
 func (p *Process) orphans() (alive []int, sure bool) {
 	self := p.PID()
 again:
+	if childless() {
+		return nil, true
+	}
 	alive, sure = nil, true
 	for _, pid := range children(os.Getpid()) {
 		sure = false
@@ -87,6 +91,12 @@ again:
 		alive = descend(pid, append(alive, pid))
 	}
 	return alive, sure
+}
+
+// childless holds when this process has no child, dead or alive. One question to the kernel instead of a list for each of our
+// threads: it is what mostly is so after a slice.
+func childless() bool {
+	return errors.Is(unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil), unix.ECHILD)
 }
 
 // descend appends the living descendants of a process.
@@ -172,10 +182,16 @@ func waitBriefly(pids []int) {
 
 // children are the direct children of a process, of all its threads.
 func children(pid int) []int {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	task, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	threads, _ := task.Readdirnames(-1) // a thread that is missed has just begun or ended
+	_ = task.Close()
 	var out []int
-	for _, file := range files {
-		b, err := os.ReadFile(file)
+	for _, thread := range threads {
+		b, err := os.ReadFile(filepath.Join(dir, thread, "children"))
 		if err != nil {
 			continue
 		}

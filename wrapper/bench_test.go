@@ -1,0 +1,87 @@
+package wrapper_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tfpilot/payload"
+	"tfpilot/wrapper"
+)
+
+// noop is the smallest program that keeps the contract: it leaves an empty result.
+const noop = `package main
+
+import "os"
+
+func main() {
+	if err := os.WriteFile(os.Getenv("TFPILOT_RESULT"), []byte("{}"), 0o644); err != nil {
+		os.Exit(1)
+	}
+}
+`
+
+// buildNoop makes a static program of it.
+func buildNoop(b *testing.B) string {
+	b.Helper()
+	dir := b.TempDir()
+	source, program := filepath.Join(dir, "noop.go"), filepath.Join(dir, "noop")
+	if err := os.WriteFile(source, []byte(noop), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", program, source)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
+// forkExec is the least that running the program can cost.
+func forkExec(b *testing.B, program, result string) {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), program)
+	cmd.Env = []string{"TFPILOT_RESULT=" + result}
+	if err := cmd.Run(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkForkExec(b *testing.B) {
+	program, result := buildNoop(b), filepath.Join(b.TempDir(), "result")
+	for b.Loop() {
+		forkExec(b, program, result)
+	}
+}
+
+// BenchmarkCommandNoop runs a slice through the program, from its message to the outcome, and in turn the bare program, so
+// that both see the same machine. above-ms is what a slice costs more.
+func BenchmarkCommandNoop(b *testing.B) {
+	program, result := buildNoop(b), filepath.Join(b.TempDir(), "result")
+	spec := payload.Spec{Name: "noop", Kind: payload.KindCommand, Command: []string{program}, Timeout: payload.Duration(time.Minute)}
+	p, err := payload.NewCommand(spec, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := wrapper.New(spec, p, p, wrapper.Config{WorkDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := slice(b, `{}`)
+	var bare time.Duration
+	for b.Loop() {
+		if o := w.Run(b.Context(), s); o.Err != nil {
+			b.Fatal(o.Err)
+		}
+		b.StopTimer()
+		started := time.Now()
+		forkExec(b, program, result)
+		bare += time.Since(started)
+		b.StartTimer()
+	}
+	command, fork := b.Elapsed().Seconds()*1e3/float64(b.N), bare.Seconds()*1e3/float64(b.N)
+	b.ReportMetric(command-fork, "above-ms")
+	b.ReportMetric(command/fork, "ratio")
+}
