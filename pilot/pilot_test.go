@@ -1,0 +1,286 @@
+package pilot_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+	"tfpilot/pilot"
+	"tfpilot/pilot/journal"
+)
+
+func TestEverySliceHasOneResultThatCopiesIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const n = 20
+	for i := range n {
+		r.publish(slice(number(i), 1))
+	}
+	r.pilot(pilot.Config{Run: run, Slots: 3}, nil, nil)
+	seen := map[string]bool{}
+	for range n {
+		m := r.next()
+		seen[m.Identity()] = true
+		if m.Content.State != message.StateDone || m.Content.PilotID == "" || m.RunID.String() != run || m.Namespace != namespace {
+			t.Errorf("%+v", m)
+		}
+		if got := string(m.Content.Result.Result.Value("tf_filename")); got != `"f.tf"` {
+			t.Errorf("tf_filename is %s in the copy", got)
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d slices have results, want %d", len(seen), n)
+	}
+	await(t, "the acknowledgements", func() bool { q := r.queue(); return q.Acked == n && q.Depth == 0 })
+}
+
+func TestASlotHoldsOneSliceAndLeavesTheOthersToOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 5 {
+		r.publish(slice(number(i), 1))
+	}
+	idds := &reporter{}
+	g := make(gate)
+	defer close(g)
+	r.pilot(pilot.Config{Run: run, Slots: 2}, &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}, idds)
+	await(t, "a report of two slices in hand", func() bool { return len(idds.last().InHand) == 2 })
+	if depth := r.queue().Depth; depth != 3 {
+		t.Errorf("%d slices wait in the queue, want 3", depth)
+	}
+	if w := idds.last(); w.Phase != message.WorkerRunning || !w.LinkProven || !w.IdleSince.IsZero() || w.RunID != run {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 2))
+	r.pilot(pilot.Config{Run: run}, &runner{do: func(context.Context, message.Slice) error {
+		return exitcode.New(exitcode.PayloadPermanent, "cannot be")
+	}}, nil)
+	m := r.next()
+	want := message.Failure{Code: 11, Name: "payload_permanent", Class: "payload", Message: "cannot be"}
+	if m.Content.State != message.StateFailed || m.Content.Failure == nil || *m.Content.Failure != want || m.Content.Attempt.Int64() != 2 {
+		t.Errorf("%+v", m.Content)
+	}
+	if o := m.Content.Result; o.State || string(o.Result.Value("processed")) != "false" || o.Error == nil || *o.Error != "cannot be" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAFaultOfTheSiteGivesTheSliceBackUncountedUntilTheThirdTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 1))
+	w := &runner{do: func(context.Context, message.Slice) error { return exitcode.New(exitcode.SiteNoSpace, "disk full") }}
+	r.pilot(pilot.Config{Run: run, SiteHold: time.Millisecond, MaxReleases: 3}, w, nil)
+	m := r.next()
+	if m.Content.Failure == nil || m.Content.Failure.Name != "site_no_space" || !m.Content.Failure.Retryable {
+		t.Errorf("%+v", m.Content)
+	}
+	if n := w.count("a"); n != 3 {
+		t.Errorf("tried %d times, want 3", n)
+	}
+	await(t, "the acknowledgement", func() bool { return r.queue().Acked == 1 })
+}
+
+func TestJunkIsGoneWithoutAResult(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, junk := range []string{"", "{", `{"msg_type":"slice"}`, `{"msg_type":"other","run_id":"7"}`} {
+		r.publishBody([]byte(junk), run)
+	}
+	r.publish(slice("good", 1))
+	idds := &reporter{}
+	r.pilot(pilot.Config{Run: run}, nil, idds)
+	if m := r.next(); m.Identity() != "good" {
+		t.Errorf("result of %s", m.Identity())
+	}
+	await(t, "a report of the junk", func() bool { return idds.last().Totals.Junk == 4 && idds.last().Totals.Done == 1 })
+}
+
+func TestASliceOfAnotherNamespaceIsGivenBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	foreign := slice("theirs", 1)
+	foreign.Namespace = "other" // the header says that it is ours
+	r.publish(foreign)
+	w := &runner{}
+	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour}, w, nil)
+	await(t, "its release", func() bool { q := r.queue(); return q.Depth == 1 && q.Consumers == 0 })
+	if q := r.queue(); q.Acked != 0 || w.count("theirs") != 0 {
+		t.Errorf("%+v", q)
+	}
+	p.stop()
+	if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPilotWithoutARunAdoptsThatOfItsFirstSlice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	other := slice("other run", 1)
+	other.RunID, other.Content.RunID = message.Run("8"), message.Run("8")
+	r.publish(slice("first", 1))
+	idds := &reporter{}
+	w := &runner{}
+	r.pilot(pilot.Config{Slots: 2}, w, idds)
+	r.next()
+	r.publish(other)
+	r.publish(slice("second", 1))
+	if m := r.next(); m.Identity() != "second" {
+		t.Errorf("result of %s", m.Identity())
+	}
+	await(t, "the other run's slice in the queue", func() bool { q := r.queue(); return q.Depth == 1 && q.Acked == 2 })
+	await(t, "a report of the adopted run", func() bool { return idds.last().RunID == run })
+	if n := w.count("other run"); n != 0 {
+		t.Errorf("the other run's slice was worked on %d times", n)
+	}
+}
+
+func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
+	t.Parallel()
+	stop := func(r *rig, runID string) {
+		body, err := json.Marshal(message.StopTransformer{
+			MsgType: message.TypeStopTransformer, RunID: message.Run(runID), CreatedAt: message.At(time.Now()), Namespace: namespace,
+		})
+		must(r.t, err)
+		must(r.t, r.link.Publish(soon(r.t), broker.Out{Destination: message.TopicTransformer, Body: body, Headers: []string{"namespace", namespace}}))
+	}
+	t.Run("idds says closed", func(t *testing.T) {
+		t.Parallel()
+		r, idds := newRig(t), &reporter{}
+		idds.answer(message.RunClosed)
+		must(t, r.pilot(pilot.Config{Run: run}, nil, idds).wait())
+		if w := idds.last(); w.Phase != message.WorkerEnded || w.Exit == nil || w.Exit.Code != 0 {
+			t.Errorf("last word %+v", w)
+		}
+	})
+	t.Run("stop message, and quiet", func(t *testing.T) {
+		t.Parallel()
+		r, idds := newRig(t), &reporter{}
+		p := r.pilot(pilot.Config{Run: run, StopQuiet: 10 * time.Millisecond}, nil, idds)
+		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+		stop(r, "8")
+		r.publish(slice("a", 1))
+		r.next() // it has not left for another run's stop
+		stop(r, run)
+		must(t, p.wait())
+	})
+}
+
+func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
+	t.Parallel()
+	t.Run("no slice at all", func(t *testing.T) {
+		t.Parallel()
+		err := newRig(t).pilot(pilot.Config{Run: run, FirstSliceTimeout: 50 * time.Millisecond}, nil, nil).wait()
+		if exitcode.From(err) != exitcode.NoFirstSlice {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("no further slice", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.publish(slice("a", 1))
+		p := r.pilot(pilot.Config{Run: run, IdleTimeout: 50 * time.Millisecond}, nil, nil)
+		if err := p.wait(); exitcode.From(err) != exitcode.IdleTimeout {
+			t.Errorf("got %v", err)
+		}
+		r.next()
+	})
+	t.Run("idds says that the run is open", func(t *testing.T) {
+		t.Parallel()
+		r, idds := newRig(t), &reporter{}
+		idds.answer(message.RunOpen)
+		p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: time.Millisecond, IdleTimeout: time.Millisecond, Heartbeat: 200 * time.Millisecond}, nil, idds)
+		await(t, "a second report", func() bool { idds.mu.Lock(); defer idds.mu.Unlock(); return len(idds.reports) > 1 })
+		r.publish(slice("a", 1))
+		r.next()
+		idds.answer(message.RunClosed)
+		must(t, p.wait())
+	})
+}
+
+func TestASignalLetsAPayloadFinishWithinItsTime(t *testing.T) {
+	t.Parallel()
+	r, g := newRig(t), make(gate)
+	r.publish(slice("a", 1))
+	r.publish(slice("b", 1))
+	w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
+	p := r.pilot(pilot.Config{Run: run, DrainTime: time.Minute}, w, nil)
+	await(t, "a slice in hand", func() bool { return r.queue().Depth == 1 })
+	p.stop()
+	close(g)
+	if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	if m := r.next(); m.Content.State != message.StateDone {
+		t.Errorf("%+v", m)
+	}
+	if q := r.queue(); q.Acked != 1 || q.Depth != 1 || q.Consumers != 0 {
+		t.Errorf("%+v, want one acknowledged and the other waiting", q)
+	}
+}
+
+func TestASignalGivesBackUncountedWhatCannotFinish(t *testing.T) {
+	t.Parallel()
+	r, g := newRig(t), make(gate)
+	defer close(g)
+	r.publish(slice("a", 1))
+	w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
+	p := r.pilot(pilot.Config{Run: run, DrainTime: time.Millisecond}, w, nil)
+	await(t, "the payload", func() bool { return w.count("a") == 1 })
+	p.stop()
+	if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	d, err := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1}).Next(soon(t))
+	must(t, err)
+	if d.Header.Get("redelivered") != "false" {
+		t.Error("it counts as a failed delivery")
+	}
+}
+
+func TestAPayloadThatLostItsConnectionIsNotRunTwice(t *testing.T) {
+	t.Parallel()
+	r, g := newRig(t), make(gate)
+	r.publish(slice("a", 1))
+	w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
+	r.pilot(pilot.Config{Run: run, Slots: 2}, w, nil)
+	await(t, "the payload", func() bool { return w.count("a") == 1 })
+	r.cut()
+	await(t, "both slots back", func() bool { return r.queue().Consumers == 2 })
+	close(g)
+	r.next()
+	await(t, "the acknowledgement", func() bool { q := r.queue(); return q.Acked == 1 && q.Depth == 0 })
+	if n := w.count("a"); n != 1 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
+func TestARedeliveryAfterAKillIsAnsweredFromTheJournal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	// What a pilot killed between RECEIPT and ACK leaves: its result in the journal, the slice in the queue.
+	dead, err := journal.Open(r.journal, false, logging.Discard())
+	must(t, err)
+	const body = `{"msg_type":"slice_result","run_id":"7","namespace":"test","content":{"state":"done","req_id":"a","pilot_id":"dead"}}`
+	must(t, dead.Outcome(pilot.JournalKey{Run: run, Identity: "a", Attempt: 1}, true, []byte(body)))
+	must(t, dead.Close()) // frees the lock and leaves the file, as a kill does
+	r.publish(slice("a", 1))
+	w := &runner{}
+	r.pilot(pilot.Config{Run: run}, w, nil)
+	if m := r.next(); m.Content.PilotID != "dead" || w.count("a") != 0 {
+		t.Errorf("%+v, ran %d times", m.Content, w.count("a"))
+	}
+	await(t, "the acknowledgement", func() bool { return r.queue().Acked == 1 })
+}

@@ -1,0 +1,305 @@
+package pilot_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
+	"tfpilot/pilot"
+	"tfpilot/pilot/journal"
+	"tfpilot/wrapper"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	namespace = "test"
+	run       = "7"
+)
+
+// rig is a broker with the production addresses, a line of the test's own to it, and one pilot's parts.
+type rig struct {
+	t       *testing.T
+	broker  *stompd.Broker
+	addr    string
+	link    *broker.Link
+	results *broker.Consumer
+	journal string
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	b, err := stompd.New(stompd.Config{})
+	must(t, err)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	r := &rig{t: t, broker: b, addr: ln.Addr().String(), journal: t.TempDir()}
+	r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
+	r.link = r.newLink()
+	r.results = r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueResultsFast})
+	return r
+}
+
+// background runs something until the test ends.
+func (r *rig) background(fn func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- fn(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	})
+}
+
+func (r *rig) newLink() *broker.Link {
+	r.t.Helper()
+	l, err := broker.New(broker.Config{
+		Addrs: []string{r.addr}, FirstWait: time.Millisecond,
+		Dial: func(ctx context.Context, addr string) (*stomp.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return nil, err
+			}
+			r.mu.Lock()
+			r.conns = append(r.conns, nc)
+			r.mu.Unlock()
+			return stomp.NewConn(ctx, nc, stomp.Config{})
+		},
+	})
+	must(r.t, err)
+	r.background(l.Run)
+	return l
+}
+
+// cut breaks every connection that there is.
+func (r *rig) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, nc := range r.conns {
+		_ = nc.Close()
+	}
+}
+
+// runner is a payload made of a function. Its calls are counted by slice.
+type runner struct {
+	do func(ctx context.Context, s message.Slice) error
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
+	w.mu.Lock()
+	if w.calls == nil {
+		w.calls = map[string]int{}
+	}
+	w.calls[s.Content.Identity()]++
+	w.mu.Unlock()
+	o := wrapper.Outcome{Started: time.Now(), Payload: message.PayloadIdentity{Name: "function"}}
+	if w.do != nil {
+		o.Err = w.do(ctx, s)
+	}
+	o.Ended = time.Now()
+	return o
+}
+
+func (w *runner) count(identity string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.calls[identity]
+}
+
+// reporter is idds as a pilot sees it.
+type reporter struct {
+	mu      sync.Mutex
+	reply   message.WorkerReply
+	err     error
+	reports []message.WorkerReport
+}
+
+func (r *reporter) Report(_ context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reports = append(r.reports, w)
+	return r.reply, r.err
+}
+
+func (r *reporter) answer(state message.RunState) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reply.RunState = state
+}
+
+func (r *reporter) last() message.WorkerReport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.reports) == 0 {
+		return message.WorkerReport{}
+	}
+	return r.reports[len(r.reports)-1]
+}
+
+// started is a pilot that runs.
+type started struct {
+	t       *testing.T
+	stop    context.CancelFunc
+	err     chan error
+	journal *journal.Journal
+}
+
+// pilot starts one; nil parts are the plainest.
+func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
+	r.t.Helper()
+	if w == nil {
+		w = &runner{}
+	}
+	cfg.Namespace = namespace
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = 20 * time.Millisecond
+	}
+	j, err := journal.Open(r.journal, false, logging.Discard())
+	must(r.t, err)
+	parts := pilot.Parts{Link: r.newLink(), Runner: w, Journal: j}
+	if idds != nil {
+		parts.Reporter = idds
+	}
+	p, err := pilot.New(parts, pilot.Destinations{
+		Slices: message.QueueSlicesWorkers, Broadcast: message.TopicTransformer, Results: message.TopicResults,
+	}, cfg)
+	must(r.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &started{t: r.t, stop: cancel, err: make(chan error, 1), journal: j}
+	go func() { s.err <- p.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		_ = s.wait() // the test has said what it thinks of it
+		_ = j.Close()
+	})
+	return s
+}
+
+// wait is how the pilot ended.
+func (s *started) wait() error {
+	s.t.Helper()
+	select {
+	case err := <-s.err:
+		s.err <- err
+		return err
+	case <-soon(s.t).Done():
+		s.t.Fatal("the pilot goes on")
+		return nil
+	}
+}
+
+// slice makes a slice of the run.
+func slice(identity string, attempt int) message.Slice {
+	now := message.At(time.Now())
+	return message.Slice{
+		MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: now, Namespace: namespace,
+		Content: message.SliceContent{
+			RunID: message.Run(run), ReqID: message.Text(identity), Filename: "f.stf", TFFilename: "f.tf", SliceID: message.NewInt(1),
+			Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(int64(attempt)),
+		},
+	}
+}
+
+// publish sends a slice as daq does.
+func (r *rig) publish(m message.Slice) {
+	r.t.Helper()
+	body, err := json.Marshal(m)
+	must(r.t, err)
+	r.publishBody(body, m.Run().String())
+}
+
+func (r *rig) publishBody(body []byte, runID string) {
+	r.t.Helper()
+	must(r.t, r.link.Publish(soon(r.t), broker.Out{
+		Destination: message.TopicSlices, Body: body, Headers: []string{"persistent", "true", "namespace", namespace, "run_id", runID},
+	}))
+}
+
+// next waits for a result.
+func (r *rig) next() message.SliceResult {
+	r.t.Helper()
+	d, err := r.results.Next(soon(r.t))
+	if err != nil {
+		r.t.Fatalf("waiting for a result: %v", err)
+	}
+	must(r.t, d.Ack(soon(r.t)))
+	m, err := message.Decode[message.SliceResult](d.Body)
+	must(r.t, err)
+	return m
+}
+
+// queue is the state of the slices' queue.
+func (r *rig) queue() stompd.QueueStat {
+	for _, q := range r.broker.Stats() {
+		if q.Name == message.QueueSlicesWorkers {
+			return q
+		}
+	}
+	r.t.Fatal("no such queue")
+	return stompd.QueueStat{}
+}
+
+// await polls for what has no event of its own.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx := soon(t)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errGate = errors.New("ended at the gate")
+
+// gate holds payloads until it is opened.
+type gate chan struct{}
+
+func (g gate) wait(ctx context.Context) error {
+	select {
+	case <-g:
+		return nil
+	case <-ctx.Done():
+		return errGate
+	}
+}
+
+func number(i int) string { return "slice-" + strconv.Itoa(i) }
