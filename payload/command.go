@@ -88,20 +88,29 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 
 // outcome is what the end of the program and its result mean. What we ended has no result, whatever it left.
 func (c *Command) outcome(ctx, limited context.Context, r Request, res proc.Result, stderr, resultPath string) (Result, error) {
-	if res.Ended && errors.Is(context.Cause(limited), errTimeout) {
-		return Result{}, exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, time.Duration(c.spec.Timeout))
-	}
 	if res.Ended {
-		return Result{}, exitcode.New(exitcode.Interrupted, "%s was ended: %w", c.spec.Name, context.Cause(ctx))
+		return Result{}, c.ended(ctx, limited)
 	}
 	if err := c.verdict(res, stderr); err != nil {
 		return Result{}, err
 	}
-	result, err := readResult(resultPath, r)
-	if err != nil {
+	result, err := readResult(limited, resultPath, r)
+	switch {
+	case err == nil:
+		return result, nil
+	case limited.Err() != nil:
+		return Result{}, c.ended(ctx, limited)
+	default:
 		return Result{}, badResult(c.spec.Name, err)
 	}
-	return result, nil
+}
+
+// ended says why we ended it: its own time was over, or that of the slot.
+func (c *Command) ended(ctx, limited context.Context) error {
+	if errors.Is(context.Cause(limited), errTimeout) {
+		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, time.Duration(c.spec.Timeout))
+	}
+	return exitcode.New(exitcode.Interrupted, "%s was ended: %w", c.spec.Name, context.Cause(ctx))
 }
 
 // verdict is the meaning of the program's end: nil for success.

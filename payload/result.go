@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ var errNoResult = errors.New("no result")
 
 // readResult reads and checks the result document and its outputs. The folder was in the hands of the payload: nothing in it
 // is followed out of it, and nothing that is no plain file is opened to wait for somebody.
-func readResult(path string, r Request) (Result, error) {
+func readResult(ctx context.Context, path string, r Request) (Result, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Result{}, errNoResult
@@ -79,7 +80,7 @@ func readResult(path string, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return result, result.check(r)
+	return result, result.check(ctx, r)
 }
 
 func decodeResult(b []byte) (result Result, err error) {
@@ -99,7 +100,7 @@ func decodeResult(b []byte) (result Result, err error) {
 }
 
 // check holds a result to the contract and fills in what we measure of its outputs.
-func (res *Result) check(r Request) error {
+func (res *Result) check(ctx context.Context, r Request) error {
 	if res.ReqID != "" && res.ReqID != r.Slice.Content.Identity() {
 		return fmt.Errorf("it is of slice %.80q", res.ReqID)
 	}
@@ -141,7 +142,7 @@ func (res *Result) check(r Request) error {
 			return fmt.Errorf("a warning of more than %d bytes: %.40q", maxWarningBytes, w)
 		}
 	}
-	return res.measure(r.Dir)
+	return res.measure(ctx, r.Dir)
 }
 
 // isName holds for what can be a heading: short and printable.
@@ -158,7 +159,7 @@ func isName(s string) bool {
 }
 
 // measure takes size and checksum of the outputs, which must be files in dir.
-func (res *Result) measure(dir string) error {
+func (res *Result) measure(ctx context.Context, dir string) error {
 	if len(res.Outputs) == 0 {
 		return nil
 	}
@@ -168,14 +169,14 @@ func (res *Result) measure(dir string) error {
 	}
 	defer func() { _ = root.Close() }()
 	for i := range res.Outputs {
-		if err := res.Outputs[i].measure(root); err != nil {
+		if err := res.Outputs[i].measure(ctx, root); err != nil {
 			return fmt.Errorf("output %.80q: %w", res.Outputs[i].Name, err)
 		}
 	}
 	return nil
 }
 
-func (o *Output) measure(root *os.Root) error {
+func (o *Output) measure(ctx context.Context, root *os.Root) error {
 	if !filepath.IsLocal(o.Name) || !isName(o.Name) {
 		return errors.New("not a name in the slice's folder")
 	}
@@ -193,11 +194,24 @@ func (o *Output) measure(root *os.Root) error {
 		return errors.New("empty, or no plain file")
 	}
 	h := adler32.New()
-	if o.SizeBytes, err = io.Copy(h, f); err != nil {
+	if o.SizeBytes, err = io.Copy(h, limitedReader{ctx, f}); err != nil {
 		return err
 	}
 	o.Adler32 = fmt.Sprintf("%08x", h.Sum32())
 	return nil
+}
+
+// limitedReader ends with a context: a file with holes can be larger than any disk, and the slice's time goes on.
+type limitedReader struct {
+	ctx context.Context // that of one call
+	io.Reader
+}
+
+func (r limitedReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
 }
 
 // badResult says whose fault an unreadable result is: always the payload's.

@@ -111,6 +111,18 @@ func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
 	}
 }
 
+func TestMeasuringAnEndlessOutputIsInTheTimeout(t *testing.T) {
+	t.Parallel()
+	spec := shell("truncate -s 4T hole\n" + leave(`{"outputs":[{"name":"hole"}]}`))
+	spec.Timeout = payload.Duration(time.Second)
+	mustFail(t, work(t, spec, slice(t, `{}`)), exitcode.PayloadTimeout, "longer than its 1s")
+}
+
+func TestAPayloadThatRemovesItsFolderHasNoResult(t *testing.T) {
+	t.Parallel()
+	mustFail(t, work(t, shell(leave("{}")+`rm -rf "$HOME"`), slice(t, `{}`)), exitcode.PayloadNoResult, "left no result")
+}
+
 func TestWhatIsLeftBehindIsKilledAndCounted(t *testing.T) {
 	t.Parallel()
 	o := work(t, shell("sleep 300 & sleep 300 &"+result), slice(t, `{}`))

@@ -9,12 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/wrapper"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shell is a payload that runs a script.
 func shell(script string) payload.Spec {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
 )
@@ -23,7 +25,7 @@ const nursery = "PROC_TEST_NURSERY"
 func TestMain(m *testing.M) {
 	mode := os.Getenv(nursery)
 	if mode == "" {
-		m.Run()
+		goleak.VerifyTestMain(m)
 		return
 	}
 	p, err := proc.Start(context.Background(), proc.Command{Path: "/bin/sleep", Args: []string{"300"}, DiesWithParent: mode == "dies"})

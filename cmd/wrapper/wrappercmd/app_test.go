@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tfpilot/cmd/wrapper/wrappercmd"
 	"tfpilot/internal/exitcode"
@@ -34,11 +36,16 @@ type output struct {
 // wrapperRun is `wrapper run ARGS`. Its callers are not parallel: all apps of the library share one help flag.
 func wrapperRun(t *testing.T, stdin string, args ...string) output {
 	t.Helper()
+	return wrapperRunUntil(context.Background(), t, stdin, args...)
+}
+
+func wrapperRunUntil(ctx context.Context, t *testing.T, stdin string, args ...string) output {
+	t.Helper()
 	var out, errs bytes.Buffer
-	app := wrappercmd.App()
+	app := wrappercmd.App() //nolint:contextcheck // the library hands it on
 	app.Reader, app.Writer, app.ErrWriter = strings.NewReader(stdin), &out, &errs
 	args = append([]string{"wrapper", "run", "--work-dir", t.TempDir()}, args...)
-	code := program.Run(context.Background(), app, args)
+	code := program.Run(ctx, app, args)
 	return output{code, out.String(), errs.String()}
 }
 
@@ -73,6 +80,13 @@ func TestTheExitStatusIsTheFailures(t *testing.T) { //nolint:paralleltest // all
 	wrapperRun(t, "", "--payload", payloadFile(t, "kill -SEGV $$"), "--input", "x").mustSay(t, exitcode.PayloadCrashed.Code,
 		"12 payload_crashed, class payload, another attempt may succeed", "signal: segmentation fault")
 	wrapperRun(t, "", "--payload", payloadFile(t, ":"), "--input", "x", "--last", "-1").mustSay(t, exitcode.DataInvalid.Code, "end -1 before start 0", "none was started")
+}
+
+func TestASignalEndsThePayloadAndIsReported(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 300*time.Millisecond, errors.New("interrupt signal received"))
+	defer cancel()
+	wrapperRunUntil(ctx, t, "", "--payload", payloadFile(t, "while :; do sleep 1; done"), "--input", "x").mustSay(t, exitcode.Interrupted.Code,
+		"59 interrupted, class preempted, another attempt may succeed", "interrupt signal received", "signal: terminated")
 }
 
 func TestJSONHasEverything(t *testing.T) { //nolint:paralleltest // all apps share one help flag
