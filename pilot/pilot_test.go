@@ -217,7 +217,7 @@ func TestASignalLetsAPayloadFinishWithinItsTime(t *testing.T) {
 	r.publish(slice("b", 1))
 	w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
 	p := r.pilot(pilot.Config{Run: run, DrainTime: time.Minute}, w, nil)
-	await(t, "a slice in hand", func() bool { return r.queue().Depth == 1 })
+	await(t, "the payload", func() bool { return w.count("a") == 1 })
 	p.stop()
 	close(g)
 	if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {

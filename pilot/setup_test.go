@@ -158,10 +158,10 @@ func (r *reporter) last() message.WorkerReport {
 
 // started is a pilot that runs.
 type started struct {
-	t       *testing.T
-	stop    context.CancelFunc
-	err     chan error
-	journal *journal.Journal
+	t    *testing.T
+	stop context.CancelFunc
+	done chan struct{}
+	err  error
 }
 
 // pilot starts one; nil parts are the plainest.
@@ -185,11 +185,11 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	}, cfg)
 	must(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &started{t: r.t, stop: cancel, err: make(chan error, 1), journal: j}
-	go func() { s.err <- p.Run(ctx) }()
+	s := &started{t: r.t, stop: cancel, done: make(chan struct{})}
+	go func() { defer close(s.done); s.err = p.Run(ctx) }()
 	r.t.Cleanup(func() {
 		cancel()
-		_ = s.wait() // the test has said what it thinks of it
+		<-s.done
 		_ = j.Close()
 	})
 	return s
@@ -199,9 +199,8 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 func (s *started) wait() error {
 	s.t.Helper()
 	select {
-	case err := <-s.err:
-		s.err <- err
-		return err
+	case <-s.done:
+		return s.err
 	case <-soon(s.t).Done():
 		s.t.Fatal("the pilot goes on")
 		return nil
