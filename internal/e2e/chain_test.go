@@ -45,16 +45,22 @@ func newChain(tb testing.TB) *chain {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	background(tb, c.link.Run)
+	return c
+}
+
+// background runs something until the test ends.
+func background(tb testing.TB, fn func(context.Context) error) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- c.link.Run(ctx) }()
+	go func() { done <- fn(ctx) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			tb.Error(err)
 		}
 	})
-	return c
 }
 
 // must ends the test for want of what it stands on.
@@ -66,12 +72,12 @@ func must(tb testing.TB, err error) {
 }
 
 // brokerFile is a broker configuration for pilots without idds.
-func (c *chain) brokerFile(tb testing.TB) string {
+func brokerFile(tb testing.TB, stack *testbed.Stack, addr string) string {
 	tb.Helper()
 	entry := func(name, destination string) string {
-		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\n", name, destination, c.Broker)
+		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\n", name, destination, addr)
 	}
-	path := c.Path("broker.toml")
+	path := stack.Path("broker.toml")
 	text := entry("transformer_broker", message.QueueSlicesWorkers) + entry("transformer_broadcast_broker", message.TopicTransformer) +
 		entry("result_broker", message.TopicResults)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
