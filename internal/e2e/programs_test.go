@@ -20,11 +20,15 @@ func bin(tb testing.TB) string {
 	return dir
 }
 
+// scratch is a folder for what tests share.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "tfpilot-e2e-") })
+
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tfpilot-e2e-")
+	dir, err := scratch()
 	if err != nil {
 		return "", err
 	}
+	dir = filepath.Join(dir, "bin")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "tfpilot/cmd/...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -35,7 +39,7 @@ var build = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := build(); err == nil {
+	if dir, err := scratch(); err == nil {
 		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code) //nolint:forbidigo // the one place where a test binary may
