@@ -6,6 +6,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,14 +26,19 @@ import (
 	"tfpilot/internal/proc"
 )
 
-// Grace is the time between SIGTERM and SIGKILL: longer than a pilot's drain.
-const grace = 15 * time.Second
+// Config is where and how jobs run.
+type Config struct {
+	// Dir holds a folder for each job.
+	Dir string
+	// Grace is the time between SIGTERM and SIGKILL (default 15 s: longer than a pilot's drain).
+	Grace time.Duration
+	// Extra are descriptors that every job gets, from 3 on.
+	Extra []*os.File
+}
 
 // System starts pilots on this machine.
 type System struct {
-	dir string
-	// extra are descriptors that every job gets, from 3 on.
-	extra []*os.File
+	cfg Config
 
 	mu   sync.Mutex
 	jobs map[string]*job
@@ -57,16 +63,18 @@ type note struct {
 
 const noteFile = "process.json"
 
-// New makes a system that keeps its jobs' folders in dir. extra are handed to every job.
-func New(dir string, extra ...*os.File) (*System, error) {
-	abs, err := filepath.Abs(dir)
+// New makes a system.
+func New(cfg Config) (*System, error) {
+	cfg.Grace = cmp.Or(cfg.Grace, 15*time.Second)
+	abs, err := filepath.Abs(cfg.Dir)
 	if err == nil {
 		err = os.MkdirAll(abs, 0o700)
 	}
 	if err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "making the jobs' folder: %w", err)
 	}
-	return &System{dir: abs, extra: extra, jobs: map[string]*job{}}, nil
+	cfg.Dir = abs
+	return &System{cfg: cfg, jobs: map[string]*job{}}, nil
 }
 
 // Name is local.
@@ -86,7 +94,7 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 }
 
 func (s *System) start(ctx context.Context, id string, sub harvester.Submission) error {
-	dir := filepath.Join(s.dir, id)
+	dir := filepath.Join(s.cfg.Dir, id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
 	}
@@ -98,7 +106,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 	// A job outlives the look that submitted it.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p, err := proc.Start(own, proc.Command{
-		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: log, Stderr: log, Grace: grace, ExtraFiles: s.extra,
+		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: log, Stderr: log, Grace: s.cfg.Grace, ExtraFiles: s.cfg.Extra,
 		Env: append(append([]string{}, sub.Env...), "TFPILOT_BATCH_SYSTEM=local", "TFPILOT_BATCH_ID="+id),
 	})
 	if err != nil {
@@ -130,7 +138,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 
 // Find looks into the folders.
 func (s *System) Find(_ context.Context, tag string) ([]string, error) {
-	dirs, err := filepath.Glob(filepath.Join(s.dir, tag+".*"))
+	dirs, err := filepath.Glob(filepath.Join(s.cfg.Dir, tag+".*"))
 	if err != nil {
 		return nil, fmt.Errorf("looking for jobs of %s: %w", tag, err)
 	}
@@ -219,7 +227,7 @@ func (s *System) read(id string) (note, error) {
 	if !filepath.IsLocal(id) {
 		return n, os.ErrNotExist
 	}
-	b, err := os.ReadFile(filepath.Join(s.dir, id, noteFile))
+	b, err := os.ReadFile(filepath.Join(s.cfg.Dir, id, noteFile))
 	if err != nil {
 		return n, err
 	}

@@ -99,7 +99,7 @@ func run(c *cli.Context, cfg runConfig) error {
 	if line := program.Lifeline(); line != nil {
 		extra = append(extra, line)
 	}
-	batch, err := local.New(filepath.Join(cfg.State, "jobs"), extra...)
+	batch, err := local.New(local.Config{Dir: filepath.Join(cfg.State, "jobs"), Extra: extra})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,130 @@
+package local_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tfpilot/harvester"
+	"tfpilot/harvester/batchtest"
+	"tfpilot/harvester/local"
+)
+
+func open(t *testing.T, dir string) *local.System {
+	t.Helper()
+	s, err := local.New(local.Config{Dir: dir, Grace: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestLocalIsABatchSystem(t *testing.T) {
+	t.Parallel()
+	batchtest.Run(t, 30*time.Second, func(t *testing.T) harvester.BatchSystem {
+		t.Helper()
+		return open(t, t.TempDir())
+	})
+}
+
+func submit(t *testing.T, s *local.System, script string) []string {
+	t.Helper()
+	ids, err := s.Submit(t.Context(), harvester.Submission{Tag: "tag", Count: 1, Path: "/bin/sh", Args: []string{"-c", script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	limit, tick := time.NewTimer(30*time.Second), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+func TestTheNextHarvesterFindsPilotsThatOutlivedTheLast(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := open(t, dir)
+	ids := submit(t, first, "sleep 1000 & wait")
+	// The first is not closed: a kill -9 would not have done that either.
+	second := open(t, dir)
+	found, err := second.Find(t.Context(), "tag")
+	if err != nil || len(found) != 1 || found[0] != ids[0] {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	state := func() harvester.State {
+		got, err := second.Poll(t.Context(), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[ids[0]].State
+	}
+	if s := state(); s != harvester.Running {
+		t.Fatalf("it is %q", s)
+	}
+	if err := second.Cancel(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "its end", func() bool { return state() == harvester.Ended })
+}
+
+func TestAProcessThatMerelyHasTheNumberIsNotTakenForOurs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "old.0"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	note := `{"pid":` + strconv.Itoa(os.Getpid()) + `,"start_ticks":1}`
+	if err := os.WriteFile(filepath.Join(dir, "old.0", "process.json"), []byte(note), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	got, err := s.Poll(t.Context(), []string{"old.0"})
+	if err != nil || got["old.0"].State != harvester.Ended {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := s.Cancel(t.Context(), []string{"old.0"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseLeavesNothingOfAJob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := local.New(local.Config{Dir: dir, Grace: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids := filepath.Join(dir, "pids")
+	submit(t, s, "trap '' TERM; setsid sleep 1000 & echo $$ $! > "+pids+"; wait; wait")
+	var started []string
+	await(t, "the job's processes", func() bool {
+		b, err := os.ReadFile(pids)
+		started = strings.Fields(string(b))
+		return err == nil && len(started) == 2
+	})
+	s.Close()
+	for _, text := range started {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+}
