@@ -72,7 +72,7 @@ func TestEveryModeOfSyntheticDoesWhatItSays(t *testing.T) {
 			return ""
 		}},
 		{payload.Synthetic{Mode: "burn", Duration: payload.Duration(100 * time.Millisecond)}, exitcode.OK, func(o wrapper.Outcome) string {
-			if o.Result.Usage.Wall < 100*time.Millisecond || o.Result.Usage.User < 20*time.Millisecond {
+			if o.Result.Usage.Wall < 100*time.Millisecond || o.Result.Usage.User == 0 {
 				return "it did not burn"
 			}
 			return ""

@@ -5,8 +5,9 @@
 // itself, what it left behind is killed too.
 //
 // How the tree is found: the program gets a session of its own and a mark in its environment; this process becomes the
-// subreaper of its descendants, so that whatever loses its parent becomes our child and is recognised by its mark. Processes
-// of others are never looked at, let alone touched.
+// subreaper of its descendants, so that whatever loses its parent becomes our child and is recognised by its session or its
+// mark. What has dropped both is ended when no other tree is there that it could belong to. Only descendants of this process
+// are looked at; what somebody else has started in this process, or before it became this program, is left alone.
 //
 // Goroutines: one that waits for the program, and one for each stream that is captured or fed; all end with Wait.
 package proc

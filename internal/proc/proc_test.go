@@ -159,7 +159,8 @@ while [ "$(wc -l <"$PIDS" 2>/dev/null || echo 0)" -lt %d ]; do sleep 0.01; done;
 				}
 				for text := range strings.FieldsSeq(string(b)) {
 					if pid, _ := strconv.Atoi(text); alive(pid) {
-						t.Errorf("process %d is alive", pid)
+						stat, _ := os.ReadFile("/proc/" + text + "/stat")
+						t.Errorf("process %d is alive: %s", pid, stat)
 					}
 				}
 			})
@@ -267,4 +268,21 @@ func TestManyAtOnceKeepTheirTreesApart(t *testing.T) {
 		})
 	}
 	done.Wait()
+}
+
+// It is not parallel: beside other trees it would be left alone, because it could be theirs.
+func TestWhatDropsItsMarkIsEndedWhenItCanBeNobodyElses(t *testing.T) { //nolint:paralleltest // see above
+	file := filepath.Join(t.TempDir(), "pid")
+	res, err := proc.Run(t.Context(), sh(fmt.Sprintf(
+		`env -i setsid /bin/sh -c 'echo $$ >%[1]s.new; mv %[1]s.new %[1]s; exec /bin/sleep 300' & while ! [ -e %[1]s ]; do sleep 0.01; done`, file)))
+	if err != nil || res.LeftBehind != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || alive(pid) {
+		t.Errorf("process %s is alive, %v", text, err)
+	}
 }

@@ -92,7 +92,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	theirs, err := p.connect()
 	if err == nil {
 		p.started = time.Now()
-		err = running.start(p.cmd)
+		err = running.start(p.cmd, p.mark)
 	}
 	for _, f := range theirs {
 		_ = f.Close()
@@ -213,6 +213,7 @@ func (p *Process) wait(ctx context.Context) {
 	}
 	p.result.Wall = time.Since(p.started)
 	p.result.LeftBehind = p.killTree()
+	running.gone(p.mark)
 	// Nobody of the tree holds the pipes any more. Should somebody else do (a descriptor passed over a socket), the time is
 	// bounded.
 	deadline := time.Now().Add(2 * time.Second)

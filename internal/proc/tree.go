@@ -2,43 +2,39 @@ package proc
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// becomeSubreaper makes orphaned descendants our children, once.
-var becomeSubreaper = sync.OnceValue(func() error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("becoming the reaper of descendants: %w", err)
-	}
-	return nil
-})
-
 // killTree kills until nothing of the tree is left but the program itself, which has been waited for. It returns how many
-// processes it met. New ones can appear while it looks, and the kernel may leave one out of a list that changes while it is
-// read (proc(5), children), so it looks again until it is sure; one that cannot die (in the kernel) is given up.
+// processes it met. New ones can appear while it looks, so it looks again; one that cannot die (in the kernel) is given up.
 func (p *Process) killTree() int {
+	const (
+		patience = 5 * time.Second
+		doubt    = 200 * time.Millisecond // for a process to show its mark again
+	)
 	met := map[int]bool{}
-	const patience = 5 * time.Second
-	for start, empty := time.Now(), 0; time.Since(start) < patience; {
-		alive, sure := p.orphans()
-		if len(alive) == 0 {
-			if empty++; sure || empty > 1 {
-				return len(met)
+	for start := time.Now(); time.Since(start) < patience; {
+		alive, doubtful := p.orphans()
+		if len(alive) == 0 && len(doubtful) > 0 {
+			if time.Since(start) < doubt {
+				waitBriefly(doubtful)
+				continue
 			}
-			continue
+			if running.alone(p.mark) {
+				alive = doubtful
+			}
 		}
-		empty = 0
+		if len(alive) == 0 {
+			break
+		}
 		for _, pid := range alive {
 			met[pid] = true
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -59,44 +55,37 @@ func (p *Process) signalTree(sig syscall.Signal) {
 }
 
 // orphans are the living processes of the tree that do not descend from the program, which is all of them once it has ended:
-// children of ours that carry its mark or are in its session, with their descendants. Dead ones among them are reaped on the
-// way. The program's own id is not looked at: it may be somebody else's by now.
-//
-// That there are none is sure when we have no child at all. When there are children of other trees, the list may have a gap.
-func (p *Process) orphans() (alive []int, sure bool) {
+// children of ours that carry its mark or are in its session, with their descendants. Doubtful are those that show no mark:
+// they may be of this tree. Dead ones are reaped on the way. The program's own id is not looked at: it may be somebody
+// else's by now.
+func (p *Process) orphans() (alive, doubtful []int) {
 	self := p.PID()
 again:
-	if childless() {
-		return nil, true
-	}
-	alive, sure = nil, true
-	for _, pid := range children(os.Getpid()) {
-		sure = false
+	alive, doubtful = nil, nil
+	for _, pid := range running.children() {
 		if pid == self {
 			continue
 		}
 		s, ok := readStat(pid)
-		if !ok {
+		if !ok || (s.state == 'Z' && s.session != ownSession() && running.reap(pid)) {
+			goto again // it has just gone, and its own children may have become ours after the list was read
+		}
+		if s.state == 'Z' || s.session == ownSession() {
 			continue
 		}
-		if s.state == 'Z' {
-			if s.session != ownSession() && reap(pid) {
-				goto again // its own children may have become ours after the list was read
-			}
-			continue
+		kin := member
+		if s.session != self && s.group != self {
+			kin = running.kin(pid, p.mark)
 		}
-		if s.session != self && s.group != self && !hasMark(pid, p.mark) {
-			continue
+		switch kin {
+		case member:
+			alive = descend(pid, append(alive, pid))
+		case unknown:
+			doubtful = append(doubtful, pid)
+		case foreign:
 		}
-		alive = descend(pid, append(alive, pid))
 	}
-	return alive, sure
-}
-
-// childless holds when this process has no child, dead or alive. One question to the kernel instead of a list for each of our
-// threads: it is what mostly is so after a slice.
-func childless() bool {
-	return errors.Is(unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil), unix.ECHILD)
+	return alive, doubtful
 }
 
 // descend appends the living descendants of a process.
@@ -107,61 +96,6 @@ func descend(pid int, out []int) []int {
 		}
 	}
 	return out
-}
-
-// ownSession is the session of this process. What somebody started without this package is in it, and is left to them.
-var ownSession = sync.OnceValue(func() int {
-	session, err := unix.Getsid(0)
-	if err != nil {
-		return 0
-	}
-	return session
-})
-
-// programs are those that os/exec waits for, by process id.
-type programs struct {
-	starting sync.RWMutex // held for reading from a fork until the id is noted
-	mu       sync.Mutex
-	pids     map[int]bool
-}
-
-var running = programs{pids: map[int]bool{}}
-
-// start starts a program and notes it.
-func (r *programs) start(cmd *exec.Cmd) error {
-	r.starting.RLock()
-	defer r.starting.RUnlock()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pids[cmd.Process.Pid] = true
-	return nil
-}
-
-// wait waits for a program and forgets it.
-func (r *programs) wait(cmd *exec.Cmd) error {
-	err := cmd.Wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.pids, cmd.Process.Pid)
-	return err
-}
-
-// reap takes the exit status of a dead orphan of any tree, which nobody else would: it would stay in the process table for
-// as long as we live. A dead process has no environment any more, so that its mark does not tell whose it was.
-func reap(pid int) bool {
-	running.starting.Lock()
-	defer running.starting.Unlock()
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	if running.pids[pid] {
-		return false
-	}
-	var status syscall.WaitStatus
-	got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
-	return err == nil && got == pid
 }
 
 // waitBriefly gives killed processes a moment to die.
@@ -227,9 +161,4 @@ func readStat(pid int) (stat, bool) {
 	group, _ := strconv.Atoi(f[2])
 	session, _ := strconv.Atoi(f[3])
 	return stat{state: f[0][0], group: group, session: session}, true
-}
-
-func hasMark(pid int, mark string) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return err == nil && bytes.Contains(b, []byte(Mark+"="+mark))
 }
