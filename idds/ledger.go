@@ -77,14 +77,13 @@ func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 	if s == nil {
 		s = &Slice{Key: k, State: Outstanding}
 		r.Published++
+		if r.State == message.RunClosed { // a straggler: the run has to be closed once more
+			r.State, r.StopSent = message.RunEnding, false
+		}
 	}
-	n := m.Content.AttemptNumber()
-	a := s.attempt(n)
+	a := s.attempt(r, m.Content.AttemptNumber())
 	if a.State == "" {
 		a.State, a.CreatedAt = "sent", m.CreatedAt.Time()
-		if n > 1 {
-			r.Retried++
-		}
 		if s.State == Waiting {
 			s.State = Outstanding
 		}
@@ -124,11 +123,14 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 		r.Unmatched++
 		return errors.Join(tx.PutRun(r), fmt.Errorf("%w: requested at %q", ErrUnmatched, m.Content.RequestedAt.Text()))
 	}
-	a := s.attempt(n)
+	a := s.attempt(r, n)
+	if n == s.Latest() {
+		s.Unsent = false // the broker had it
+	}
 	switch {
 	case s.State == Done, a.State == "done", a.State == "failed" && m.Content.State == message.StateFailed:
 		r.Absorbed++
-		if !s.Disturbed && len(s.Attempts) == 1 {
+		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 {
 			r.Unexplained++
 		}
 		return errors.Join(tx.PutSlice(s), tx.PutRun(r))
@@ -261,12 +263,12 @@ func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) er
 	if r == nil || err != nil {
 		return err
 	}
-	a := s.attempt(attempt)
+	a := s.attempt(r, attempt)
 	if s.State.Final() || a.State != "sent" {
 		return nil
 	}
 	a.State, a.Reason, a.FinishedAt = "lost", reason, now
-	s.Disturbed = true
+	s.Disturbed, s.Unsent = true, false
 	l.settle(r, s, &message.Failure{
 		Code: exitcode.Internal.Code, Name: "lost", Class: string(exitcode.ClassInfrastructure), Retryable: true, Message: reason,
 	}, now)
@@ -300,10 +302,9 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	if s.Message, err = json.Marshal(m); err != nil {
 		return nil, fmt.Errorf("encoding slice %s: %w", k.Identity, err)
 	}
-	a := s.attempt(n)
+	a := s.attempt(r, n)
 	a.State, a.CreatedAt, a.Reason = "sent", m.CreatedAt.Time(), "sent again by idds"
 	s.State, s.RetryAt, s.Unsent, s.Disturbed = Outstanding, time.Time{}, true, true
-	r.Retried++
 	return &m, errors.Join(tx.PutSlice(s), tx.PutRun(r))
 }
 
@@ -317,38 +318,71 @@ func (l Ledger) Confirm(tx Tx, k Key) error {
 	return tx.PutSlice(s)
 }
 
-// Close closes a run when all of it is known and final; expired fails what is left first. It reports whether it did.
-func (l Ledger) Close(tx Tx, namespace, runID string, left []Slice, quiet, timeout time.Duration, now time.Time) (bool, *Run, error) {
+// Disturb notes a fault that explains results that come twice in a run.
+func (l Ledger) Disturb(tx Tx, namespace, runID string) error {
+	r, err := tx.Run(namespace, runID)
+	if r == nil || r.Disturbed || err != nil {
+		return err
+	}
+	r.Disturbed = true
+	return tx.PutRun(r)
+}
+
+// Close closes a run when all of it is known and final. left are the slices to fail first when the run's time is over.
+func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || err != nil || r.State != message.RunEnding {
-		return false, r, err
+		return r, err
 	}
-	if now.Sub(r.EndedAt) > timeout {
-		for i := range left {
-			s := &left[i]
-			s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
-			s.Failure = &message.Failure{
-				Code: exitcode.Internal.Code, Name: "run_timeout", Class: string(exitcode.ClassInfrastructure),
-				Message: "no result when the run's time was over",
-			}
-			r.Failed++
-			if err := tx.PutSlice(s); err != nil {
-				return false, r, err
+	over := now.Sub(r.EndedAt) > timeout
+	if over {
+		for _, k := range left {
+			if err := l.timeout(tx, r, k, now); err != nil {
+				return r, err
 			}
 		}
-		left = nil
 	}
-	complete := r.TotalSlices != nil && r.Published >= *r.TotalSlices
-	if r.TotalSlices == nil {
-		last := r.LastSliceAt
-		if r.EndedAt.After(last) {
-			last = r.EndedAt
-		}
-		complete = now.Sub(last) >= quiet
-	}
-	if len(left) > 0 || (!complete && now.Sub(r.EndedAt) <= timeout) {
-		return false, r, nil
+	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
+		return r, tx.PutRun(r)
 	}
 	r.State, r.ClosedAt = message.RunClosed, now
-	return true, r, tx.PutRun(r)
+	return r, tx.PutRun(r)
+}
+
+// Stopped notes that the workers were told of the run's end.
+func (l Ledger) Stopped(tx Tx, namespace, runID string) error {
+	r, err := tx.Run(namespace, runID)
+	if r == nil || err != nil {
+		return err
+	}
+	r.StopSent = true
+	return tx.PutRun(r)
+}
+
+// complete reports whether every slice of an ended run has been seen: as many as were announced or, when nobody announced,
+// none for a while.
+func (r *Run) complete(quiet time.Duration, now time.Time) bool {
+	if r.TotalSlices != nil {
+		return r.Published >= *r.TotalSlices
+	}
+	last := r.LastSliceAt
+	if r.EndedAt.After(last) {
+		last = r.EndedAt
+	}
+	return now.Sub(last) >= quiet
+}
+
+// timeout fails a slice that has no result when its run's time is over.
+func (l Ledger) timeout(tx Tx, r *Run, k Key, now time.Time) error {
+	s, err := tx.Slice(k)
+	if s == nil || err != nil || s.State.Final() {
+		return err
+	}
+	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
+	s.Failure = &message.Failure{
+		Code: exitcode.Internal.Code, Name: "run_timeout", Class: string(exitcode.ClassInfrastructure),
+		Message: "no result when the run's time was over",
+	}
+	r.Failed++
+	return tx.PutSlice(s)
 }

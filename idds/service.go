@@ -32,7 +32,7 @@ type Config struct {
 	QuietEnd   time.Duration `toml:"quiet_end" default:"10s" help:"time without a new slice that ends a run whose slices were not counted"`
 	RunTimeout time.Duration `toml:"run_timeout" default:"30m" help:"time after end_run at which what is left ends as failed"`
 	// WorkerSilence is after how long without a report a worker counts as gone.
-	WorkerSilence time.Duration `toml:"worker_silence" default:"15s" help:"time without a report after which a worker counts as gone"`
+	WorkerSilence time.Duration `toml:"worker_silence" default:"15s" help:"time without a report after which a worker counts as gone that does not say how often it reports; three heart-beats otherwise"`
 	SliceTTL      time.Duration `toml:"slice_ttl" default:"12h" help:"time after which the broker may drop a slice sent again"`
 	Tick          time.Duration `toml:"tick" default:"500ms" help:"time between two looks at what is due"`
 }
@@ -74,6 +74,9 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	// Queues keep what comes while we are away; of the topic a durable subscription does, or the end of a run would be lost.
 	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
+	if err := s.disturb(ctx); err != nil { // what was not acknowledged before a restart comes again
+		return err
+	}
 	for _, o := range [subscriptions]stomp.SubscribeOptions{
 		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
 		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
@@ -85,6 +88,7 @@ func (s *Service) Run(ctx context.Context) error {
 	} {
 		g.Go(func() error { return s.consume(ctx, o) })
 	}
+	g.Go(func() error { return s.watchLink(ctx) })
 	g.Go(func() error { return s.tick(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -93,179 +97,41 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// window is how many bytes of messages may wait for the store: a batch of some hundreds.
-const window = 1 << 20
+// disturb notes a fault in all runs that are not over.
+func (s *Service) disturb(ctx context.Context) error {
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	return s.store.Update(ctx, func(tx Tx) error {
+		for _, r := range runs {
+			if err := s.ledger.Disturb(tx, r.Namespace, r.RunID.String()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
 
-// batch is how many messages share a transaction.
-const batch = 256
+// watchLink notes lost connections.
+func (s *Service) watchLink(ctx context.Context) error {
+	for {
+		changed := s.link.Changed()
+		if state := s.link.State(); !state.Connected && state.Generation > 0 {
+			if err := s.disturb(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 func selectorText(s string) string {
 	return strings.ReplaceAll(s, "'", "''")
-}
-
-// consume takes messages in batches: one transaction, then the acknowledgements.
-func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
-	c := s.link.Subscribe(o)
-	defer func() {
-		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		_ = c.Close(short)
-	}()
-	incoming := make(chan *broker.Delivery)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		select {
-		case <-c.Ready():
-			if s.unready.Add(-1) == 0 {
-				close(s.ready)
-			}
-		case <-ctx.Done():
-		}
-		return nil
-	})
-	g.Go(func() error {
-		for {
-			d, err := c.Next(ctx)
-			if err != nil {
-				return err
-			}
-			select {
-			case incoming <- d:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	})
-	g.Go(func() error {
-		for {
-			deliveries, err := gather(ctx, incoming)
-			if err != nil {
-				return err
-			}
-			if err := s.take(ctx, deliveries); err != nil {
-				return err
-			}
-			for _, d := range deliveries {
-				if err := d.Ack(ctx); err != nil && ctx.Err() == nil {
-					// It will be delivered again, and change nothing then.
-					s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
-				}
-			}
-		}
-	})
-	return g.Wait()
-}
-
-// gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
-const gatherTime = 2 * time.Millisecond
-
-// gather waits for a message and takes what comes with it.
-func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.Delivery, error) {
-	out := make([]*broker.Delivery, 0, batch)
-	select {
-	case d := <-incoming:
-		out = append(out, d)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	t := time.NewTimer(gatherTime)
-	defer t.Stop()
-	for len(out) < batch {
-		select {
-		case d := <-incoming:
-			out = append(out, d)
-		case <-t.C:
-			return out, nil
-		}
-	}
-	return out, nil
-}
-
-// take handles a batch in one transaction.
-func (s *Service) take(ctx context.Context, deliveries []*broker.Delivery) error {
-	return s.store.Update(ctx, func(tx Tx) error {
-		for _, d := range deliveries {
-			err := s.handle(ctx, tx, d)
-			switch {
-			case errors.Is(err, errJunk):
-				s.junk.count(ctx, d, err)
-			case errors.Is(err, ErrUnmatched):
-				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
-			case err != nil:
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// errJunk marks what is no message of ours: acknowledged, counted, forgotten.
-var errJunk = errors.New("junk")
-
-func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
-	e, err := message.Peek(d.Body)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errJunk, err)
-	}
-	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
-		return fmt.Errorf("%w: header and body disagree on the namespace (%.40q)", errJunk, e.Namespace)
-	}
-	now := s.now().UTC()
-	switch {
-	case d.Header.Get(message.HeaderOriginalQueue) != "":
-		m, err := decode[message.Slice](d.Body)
-		if err != nil {
-			return err
-		}
-		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
-		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
-		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up after failed deliveries", now)
-	case e.MsgType == message.TypeSlice:
-		var m message.Slice
-		if err := json.Unmarshal(d.Body, &m); err != nil {
-			return fmt.Errorf("%w: %w", errJunk, err)
-		}
-		// An invalid slice with identity is known all the same: its pilot will say that it failed.
-		if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
-			return fmt.Errorf("%w: %w", errJunk, err)
-		}
-		m.Namespace = s.cfg.Namespace
-		return s.ledger.Sent(tx, m, now)
-	case e.MsgType == message.TypeSliceResult:
-		m, err := decode[message.SliceResult](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		return s.ledger.Result(tx, m, now)
-	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
-		m, err := decode[message.RunImminentWorker](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
-		return s.ledger.Announce(tx, m, now)
-	case message.IsEndRun(e.MsgType):
-		m, err := decode[message.EndRun](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
-		return s.ledger.End(tx, m, now)
-	default:
-		return fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
-	}
-}
-
-func decode[T interface{ Validate() error }](body []byte) (T, error) {
-	m, err := message.Decode[T](body)
-	if err != nil {
-		return m, fmt.Errorf("%w: %w", errJunk, err)
-	}
-	return m, nil
 }
 
 // Report notes what a pilot says of itself and answers with what it should know.
@@ -322,8 +188,8 @@ func (s *Service) resend(ctx context.Context) error {
 		if m == nil {
 			continue
 		}
-		if err := s.publishSlice(ctx, sl.Key, *m); err != nil {
-			return err
+		if !s.sent(ctx, "slice "+sl.Key.Identity, s.publishSlice(ctx, sl.Key, *m)) {
+			continue // the intent stands
 		}
 		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Confirm(tx, sl.Key) }); err != nil {
 			return err

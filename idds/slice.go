@@ -53,10 +53,13 @@ type Slice struct {
 	Disturbed bool `json:"disturbed,omitempty"`
 }
 
-// attempt finds an attempt by its number, making it when new.
-func (s *Slice) attempt(n int) *message.AttemptDocument {
+// attempt finds an attempt by its number, making it when new: one beyond the first counts as a retry of the run.
+func (s *Slice) attempt(r *Run, n int) *message.AttemptDocument {
 	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
 	if i < 0 {
+		if n > 1 {
+			r.Retried++
+		}
 		s.Attempts = append(s.Attempts, message.AttemptDocument{Attempt: n})
 		slices.SortFunc(s.Attempts, func(a, b message.AttemptDocument) int { return a.Attempt - b.Attempt })
 		i = slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
@@ -100,7 +103,19 @@ type Run struct {
 	Unmatched   int              `json:"unmatched"`
 	Unexplained int              `json:"unexplained"`
 	Counts      map[string]int64 `json:"counts"`
+
+	// Disturbed says that a fault was seen that explains results that come twice: a restart, a lost connection, a worker that
+	// vanished.
+	Disturbed bool `json:"disturbed,omitempty"`
+	// StopSent says that the workers were told of the run's end.
+	StopSent bool `json:"stop_sent,omitempty"`
 }
+
+// Open reports whether there is anything left to be done for the run.
+func (r *Run) Open() bool { return r.State != message.RunClosed || !r.StopSent }
+
+// outstanding is how many slices are not final.
+func (r *Run) outstanding() int { return r.Published - r.Done - r.Failed }
 
 // Tx is a store within one transaction. What it returns belongs to the caller until Put.
 type Tx interface {
@@ -132,6 +147,8 @@ type Latencies struct{ Slice, STF []float64 }
 type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	Runs(ctx context.Context, namespace string) ([]Run, error)
+	// OpenRuns are those of a namespace for which there is something left to be done.
+	OpenRuns(ctx context.Context, namespace string) ([]Run, error)
 	Slices(ctx context.Context, f Filter) ([]Slice, error)
 	// Due are slices to be sent again at or before a time, and those whose sending was not confirmed.
 	Due(ctx context.Context, now time.Time) ([]Slice, error)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"tfpilot/internal/broker"
@@ -26,6 +25,11 @@ func (s *Service) findLost(ctx context.Context) error {
 	idle := map[string]bool{}
 	held := map[string]bool{}
 	for _, w := range workers {
+		if !w.Alive && w.Phase != message.WorkerEnded && now.Sub(w.LastSeen) < 2*s.silence(w) {
+			if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Disturb(tx, w.Namespace, w.RunID) }); err != nil {
+				return err
+			}
+		}
 		for _, h := range w.InHand {
 			if w.Alive {
 				held[h.RunID+"\x00"+h.Identity] = true
@@ -58,36 +62,62 @@ func (s *Service) findLost(ctx context.Context) error {
 
 // closeRuns closes what is complete and tells the workers.
 func (s *Service) closeRuns(ctx context.Context) error {
-	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
 		return err
 	}
-	for _, r := range runs {
-		if r.State != message.RunEnding {
-			continue
-		}
-		left, err := s.store.Slices(ctx, Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []SliceState{Outstanding, Waiting}, Limit: math.MaxInt32})
-		if err != nil {
-			return err
-		}
+	for i := range runs {
+		r := &runs[i]
+		id := r.RunID.String()
 		now := s.now().UTC()
-		var closed bool
-		var run *Run
-		if err := s.store.Update(ctx, func(tx Tx) (err error) {
-			closed, run, err = s.ledger.Close(tx, r.Namespace, r.RunID.String(), left, s.cfg.QuietEnd, s.cfg.RunTimeout, now)
-			return err
-		}); err != nil {
-			return err
+		if r.State == message.RunEnding {
+			var left []Key
+			if now.Sub(r.EndedAt) > s.cfg.RunTimeout {
+				if left, err = s.left(ctx, id); err != nil {
+					return err
+				}
+			}
+			if err := s.store.Update(ctx, func(tx Tx) (err error) {
+				r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, s.cfg.RunTimeout, now)
+				return err
+			}); err != nil {
+				return err
+			}
+			if r.State == message.RunClosed {
+				s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, id), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
+			}
 		}
-		if !closed {
+		if r.State != message.RunClosed || r.StopSent {
 			continue
 		}
-		s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, r.RunID.String()), slog.Int("done", run.Done), slog.Int("failed", run.Failed))
-		if err := s.sendStop(ctx, run); err != nil {
+		if !s.sent(ctx, "stop_transformer", s.sendStop(ctx, r)) {
+			continue
+		}
+		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Stopped(tx, s.cfg.Namespace, id) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// left are the slices of a run that are not final.
+func (s *Service) left(ctx context.Context, run string) ([]Key, error) {
+	list, err := s.store.Slices(ctx, Filter{
+		Namespace: s.cfg.Namespace, Run: run, States: []SliceState{Outstanding, Waiting}, Limit: math.MaxInt32,
+	})
+	keys := make([]Key, len(list))
+	for i := range list {
+		keys[i] = list[i].Key
+	}
+	return keys, err
+}
+
+// sent logs what the broker refused; it is tried again with the next look.
+func (s *Service) sent(ctx context.Context, what string, err error) bool {
+	if err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "the broker did not take a message", slog.String("what", what), logging.Err(err))
+	}
+	return err == nil
 }
 
 func (s *Service) sendStop(ctx context.Context, r *Run) error {
@@ -109,9 +139,17 @@ func (s *Service) Workers(ctx context.Context, namespace string) ([]message.Work
 	list, err := s.store.Workers(ctx, namespace)
 	now := s.now()
 	for i := range list {
-		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.cfg.WorkerSilence
+		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.silence(list[i])
 	}
 	return list, err
+}
+
+// silence is after how long without a report a worker counts as gone: three of its heart-beats.
+func (s *Service) silence(w message.WorkerDocument) time.Duration {
+	if w.HeartbeatSeconds <= 0 {
+		return s.cfg.WorkerSilence
+	}
+	return time.Duration(3 * w.HeartbeatSeconds * float64(time.Second))
 }
 
 // Demand is how many workers each run wants: what it asked for while it is open or ending with slices left, else none.
@@ -123,7 +161,7 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 	}
 	for _, r := range runs {
 		d := message.RunDemand{RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State}
-		left := r.Published - r.Done - r.Failed
+		left := r.outstanding()
 		switch {
 		case r.State == message.RunClosed:
 			d.Reason = "the run is closed"
@@ -236,22 +274,4 @@ func quantiles(sorted []float64) message.Quantiles {
 	}
 	at := func(q float64) float64 { return sorted[min(n-1, int(q*float64(n)))] }
 	return message.Quantiles{N: n, P50: at(0.5), P95: at(0.95), Max: sorted[n-1]}
-}
-
-// junkCounter logs junk once a minute.
-type junkCounter struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	n    int
-	said time.Time
-}
-
-func (j *junkCounter) count(ctx context.Context, d *broker.Delivery, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.n++
-	if now := time.Now(); now.Sub(j.said) >= time.Minute {
-		j.said = now
-		j.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", j.n), slog.String("destination", d.Destination), logging.Err(err))
-	}
 }

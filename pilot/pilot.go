@@ -241,7 +241,8 @@ func (p *Pilot) document() message.WorkerReport {
 	defer p.mu.Unlock()
 	w := message.WorkerReport{
 		PilotID: p.id, Namespace: p.cfg.Namespace, RunID: p.run, Phase: p.phase, At: time.Now().UTC(), StartedAt: p.started.UTC(),
-		Hostname: p.host, PID: os.Getpid(), Version: version.String(), Slots: p.cfg.Slots,
+		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
+		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: p.cfg.Slots,
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, LinkProven: state.Connected, Totals: p.totals,
 		InHand: []message.SliceInHand{},
 	}

@@ -24,7 +24,8 @@ import (
 const schemaVersion = 1
 
 const schema = `
-CREATE TABLE IF NOT EXISTS run (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (namespace TEXT, run TEXT, open INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS run_open ON run (namespace, run) WHERE open;
 CREATE TABLE IF NOT EXISTS slice (
   namespace TEXT, run TEXT, identity TEXT, state TEXT NOT NULL, filename TEXT NOT NULL,
   created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL,
@@ -101,7 +102,16 @@ func (s *Store) Update(ctx context.Context, fn func(idds.Tx) error) error {
 
 // Runs are the runs of a namespace, all when it is empty.
 func (s *Store) Runs(ctx context.Context, namespace string) ([]idds.Run, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT namespace, doc FROM run WHERE ? IN ('', namespace) ORDER BY namespace, run", namespace)
+	return s.runs(ctx, "SELECT namespace, doc FROM run WHERE ? IN ('', namespace) ORDER BY namespace, run", namespace)
+}
+
+// OpenRuns are those of a namespace for which there is something left to be done.
+func (s *Store) OpenRuns(ctx context.Context, namespace string) ([]idds.Run, error) {
+	return s.runs(ctx, "SELECT namespace, doc FROM run WHERE namespace = ? AND open ORDER BY run", namespace)
+}
+
+func (s *Store) runs(ctx context.Context, query, namespace string) ([]idds.Run, error) {
+	rows, err := s.db.QueryContext(ctx, query, namespace)
 	if err != nil {
 		return nil, failed(err)
 	}

@@ -155,7 +155,7 @@ func (t *tx) PutWorker(w message.WorkerReport, at time.Time) error {
 // flush writes what was gathered.
 func (t *tx) flush() error {
 	for key, r := range t.runs {
-		if err := t.put(r, "INSERT OR REPLACE INTO run VALUES (?, ?, ?)", key[0], key[1]); err != nil {
+		if err := t.put(r, "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", key[0], key[1], r.Open()); err != nil {
 			return err
 		}
 	}

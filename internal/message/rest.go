@@ -121,10 +121,12 @@ type WorkerReport struct {
 	Phase     WorkerPhase `json:"phase"`
 	At        time.Time   `json:"at"`
 	StartedAt time.Time   `json:"started_at"`
-	Hostname  string      `json:"hostname"`
-	PID       int         `json:"pid"`
-	Version   string      `json:"version"`
-	Slots     int         `json:"slots"`
+	// HeartbeatSeconds is how often it reports; after three times as long it counts as gone.
+	HeartbeatSeconds float64 `json:"heartbeat_seconds,omitempty"`
+	Hostname         string  `json:"hostname"`
+	PID              int     `json:"pid"`
+	Version          string  `json:"version"`
+	Slots            int     `json:"slots"`
 	// BatchSystem and BatchID are the harvester's names for this worker, empty when started by hand.
 	BatchSystem string `json:"batch_system,omitempty"`
 	BatchID     string `json:"batch_id,omitempty"`

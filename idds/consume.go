@@ -1,0 +1,216 @@
+package idds
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+)
+
+// window is how many bytes of messages may wait for the store: a batch of some hundreds.
+const window = 1 << 20
+
+// batch is how many messages share a transaction.
+const batch = 256
+
+// consume takes messages in batches: one transaction, then the acknowledgements.
+func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
+	c := s.link.Subscribe(o)
+	defer func() {
+		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = c.Close(short)
+	}()
+	incoming := make(chan *broker.Delivery)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-c.Ready():
+			if s.unready.Add(-1) == 0 {
+				close(s.ready)
+			}
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for {
+			d, err := c.Next(ctx)
+			if err != nil {
+				return err
+			}
+			select {
+			case incoming <- d:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	g.Go(func() error {
+		for {
+			deliveries, err := gather(ctx, incoming)
+			if err != nil {
+				return err
+			}
+			ours, err := s.take(ctx, deliveries)
+			if err != nil {
+				return err
+			}
+			if err := broker.AckAll(ctx, ours...); err != nil && ctx.Err() == nil {
+				// What was not acknowledged will be delivered again, and change nothing then.
+				s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
+const gatherTime = 2 * time.Millisecond
+
+// gather waits for a message and takes what comes with it.
+func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.Delivery, error) {
+	out := make([]*broker.Delivery, 0, batch)
+	select {
+	case d := <-incoming:
+		out = append(out, d)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	t := time.NewTimer(gatherTime)
+	defer t.Stop()
+	for len(out) < batch {
+		select {
+		case d := <-incoming:
+			out = append(out, d)
+		case <-t.C:
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+// take handles a batch in one transaction and returns what is to be acknowledged. A message of another namespace that got past
+// the selector is not: it goes back when the subscription ends.
+func (s *Service) take(ctx context.Context, deliveries []*broker.Delivery) (ours []*broker.Delivery, err error) {
+	ours = make([]*broker.Delivery, 0, len(deliveries))
+	err = s.store.Update(ctx, func(tx Tx) error {
+		for _, d := range deliveries {
+			err := s.handle(ctx, tx, d)
+			switch {
+			case errors.Is(err, errForeign):
+				s.log.ErrorContext(ctx, "message of another namespace is left alone", slog.String("destination", d.Destination), logging.Err(err))
+				continue
+			case errors.Is(err, errJunk):
+				s.junk.count(ctx, d, err)
+			case errors.Is(err, ErrUnmatched):
+				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
+			case err != nil:
+				return err
+			}
+			ours = append(ours, d)
+		}
+		return nil
+	})
+	return ours, err
+}
+
+// errForeign marks a message of another namespace: its header and its body disagree.
+var errForeign = errors.New("message of another namespace")
+
+// errJunk marks what is no message of ours: acknowledged, counted, forgotten.
+var errJunk = errors.New("junk")
+
+func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
+	e, err := message.Peek(d.Body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errJunk, err)
+	}
+	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
+		return fmt.Errorf("%w: %.40q, sent by %.40q", errForeign, e.Namespace, e.Sender)
+	}
+	now := s.now().UTC()
+	switch {
+	case d.Header.Get(message.HeaderOriginalQueue) != "":
+		m, err := decode[message.Slice](d.Body)
+		if err != nil {
+			return err
+		}
+		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
+		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
+		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up after failed deliveries", now)
+	case e.MsgType == message.TypeSlice:
+		var m message.Slice
+		if err := json.Unmarshal(d.Body, &m); err != nil {
+			return fmt.Errorf("%w: %w", errJunk, err)
+		}
+		// An invalid slice with identity is known all the same: its pilot will say that it failed.
+		if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
+			return fmt.Errorf("%w: %w", errJunk, err)
+		}
+		m.Namespace = s.cfg.Namespace
+		return s.ledger.Sent(tx, m, now)
+	case e.MsgType == message.TypeSliceResult:
+		m, err := decode[message.SliceResult](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		return s.ledger.Result(tx, m, now)
+	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
+		m, err := decode[message.RunImminentWorker](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
+		return s.ledger.Announce(tx, m, now)
+	case message.IsEndRun(e.MsgType):
+		m, err := decode[message.EndRun](d.Body)
+		if err != nil {
+			return err
+		}
+		m.Namespace = s.cfg.Namespace
+		s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
+		return s.ledger.End(tx, m, now)
+	default:
+		return fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
+	}
+}
+
+func decode[T interface{ Validate() error }](body []byte) (T, error) {
+	m, err := message.Decode[T](body)
+	if err != nil {
+		return m, fmt.Errorf("%w: %w", errJunk, err)
+	}
+	return m, nil
+}
+
+// junkCounter logs junk once a minute.
+type junkCounter struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	n    int
+	said time.Time
+}
+
+func (j *junkCounter) count(ctx context.Context, d *broker.Delivery, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.n++
+	if now := time.Now(); now.Sub(j.said) >= time.Minute {
+		j.said = now
+		j.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", j.n), slog.String("destination", d.Destination), logging.Err(err))
+	}
+}

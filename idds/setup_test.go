@@ -1,0 +1,205 @@
+package idds_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"testing"
+	"time"
+
+	"tfpilot/idds"
+	"tfpilot/idds/sqlite"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
+)
+
+const (
+	namespace = "test"
+	run       = "100001"
+)
+
+// rig is the embedded broker, idds on it with a store on disk, and a line of the test's own.
+type rig struct {
+	t      *testing.T
+	broker *stompd.Broker
+	addr   string
+	link   *broker.Link
+	dir    string
+	cfg    idds.Config
+
+	service *idds.Service
+	store   *sqlite.Store
+	kill    func()
+}
+
+func newRig(t *testing.T, cfg idds.Config) *rig {
+	t.Helper()
+	b, err := stompd.New(stompd.Config{})
+	must(t, err)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	cfg.Namespace, cfg.Tick = namespace, 5*time.Millisecond
+	r := &rig{t: t, broker: b, addr: ln.Addr().String(), dir: t.TempDir(), cfg: cfg}
+	r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
+	r.link = r.newLink("")
+	r.start()
+	return r
+}
+
+// background runs something until it is stopped, at the latest when the test ends.
+func (r *rig) background(fn func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := fn(ctx); err != nil {
+			r.t.Error(err)
+		}
+	}()
+	stop = func() { cancel(); <-ended }
+	r.t.Cleanup(stop)
+	return stop
+}
+
+func (r *rig) newLink(client string) *broker.Link {
+	r.t.Helper()
+	l, err := broker.New(broker.Config{Addrs: []string{r.addr}, ClientID: client, FirstWait: time.Millisecond})
+	must(r.t, err)
+	r.background(l.Run)
+	return l
+}
+
+// start starts idds on the state that there is.
+func (r *rig) start() {
+	r.t.Helper()
+	var err error
+	r.store, err = sqlite.Open(r.t.Context(), r.dir)
+	must(r.t, err)
+	store := r.store
+	r.t.Cleanup(func() { _ = store.Close() })
+	r.service, err = idds.New(store, r.newLink("idds"), logging.Discard(), r.cfg)
+	must(r.t, err)
+	stop := r.background(r.service.Run)
+	r.kill = func() { stop(); _ = store.Close() }
+	<-r.service.Ready()
+}
+
+func (r *rig) publish(destination string, document any) {
+	r.t.Helper()
+	body, err := json.Marshal(document)
+	must(r.t, err)
+	r.publishBody(destination, body)
+}
+
+func (r *rig) publishBody(destination string, body []byte) {
+	r.t.Helper()
+	must(r.t, r.link.Publish(soon(r.t), broker.Out{Destination: destination, Body: body, Headers: []string{"namespace", namespace, "run_id", run}}))
+}
+
+func (r *rig) imminent(workers int64) {
+	r.t.Helper()
+	r.publish(message.TopicWorkers, message.RunImminentWorker{
+		MsgType: message.TypeRunImminentWorker, RunID: message.Run(run), Namespace: namespace,
+		Content: message.RunImminentWorkerContent{TargetWorkerCount: message.NewInt(workers)},
+	})
+}
+
+// end ends the run; no number is announced when slices is negative.
+func (r *rig) end(slices int64) {
+	r.t.Helper()
+	m := message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(run), CreatedAt: message.At(time.Now()), Namespace: namespace}
+	if slices >= 0 {
+		m.Content.TotalSlices = message.NewInt(slices)
+	}
+	r.publish(message.TopicWorkers, m)
+}
+
+func (r *rig) send(identity string) message.Slice {
+	r.t.Helper()
+	m := message.Slice{
+		MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(time.Now()), Namespace: namespace,
+		Content: message.SliceContent{
+			RunID: message.Run(run), ReqID: message.Text(identity), Filename: "f.stf", Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(1),
+		},
+	}
+	r.publish(message.TopicSlices, m)
+	return m
+}
+
+// answer publishes a result for a slice as a pilot does, with a failure or without.
+func (r *rig) answer(m message.Slice, f *message.Failure) {
+	r.t.Helper()
+	copied, err := m.Content.Copy()
+	must(r.t, err)
+	res := message.SliceResult{
+		MsgType: message.TypeSliceResult, RunID: m.Run(), CreatedAt: message.At(time.Now()), Namespace: namespace,
+		Content: message.ResultContent{
+			RequestedAt: m.CreatedAt, State: message.StateDone, ReqID: m.Content.ReqID, Attempt: m.Content.Attempt, Failure: f,
+			Counts: map[string]int64{"events": 3}, Result: message.Outcome{State: true, Result: copied},
+		},
+	}
+	if f != nil {
+		res.Content.State, res.Content.Counts = message.StateFailed, nil
+	}
+	r.publish(message.TopicResults, res)
+}
+
+// workers takes slices as pilots do.
+func (r *rig) workers() *broker.Consumer {
+	r.t.Helper()
+	c := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	<-c.Ready()
+	return c
+}
+
+func next(t *testing.T, c *broker.Consumer) message.Slice {
+	t.Helper()
+	d, err := c.Next(soon(t))
+	must(t, err)
+	must(t, d.Ack(soon(t)))
+	m, err := message.Decode[message.Slice](d.Body)
+	must(t, err)
+	return m
+}
+
+// await waits until the run is as wanted.
+func (r *rig) await(what string, ok func(message.RunCheck) bool) message.RunCheck {
+	r.t.Helper()
+	ctx := soon(r.t)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	var last message.RunCheck
+	for {
+		runs, err := r.store.Runs(ctx, namespace)
+		must(r.t, err)
+		if len(runs) > 0 {
+			last, err = r.service.Check(ctx, runs[0])
+			must(r.t, err)
+			if ok(last) {
+				return last
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			r.t.Fatalf("waited too long for %s: %+v", what, last)
+		}
+	}
+}
+
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
