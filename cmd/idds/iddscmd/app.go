@@ -2,23 +2,18 @@
 package iddscmd
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 // App is the whole command line.
@@ -31,7 +26,7 @@ func App() *cli.App {
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n" +
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
-			serveCommand(), runsCommand(), slicesCommand(), workersCommand(),
+			serveCommand(), tokenCommand(), runsCommand(), slicesCommand(), workersCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},
 	}
@@ -54,58 +49,17 @@ func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context,
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			token := cfg.Token
-			if cfg.TokenFile != "" {
-				var err error
-				if token, err = program.ReadSecret(cfg.TokenFile); err != nil {
-					return err
-				}
+			token, err := program.Token(cfg.Token, cfg.TokenFile)
+			if err != nil {
+				return err
 			}
-			return action(c, func(path string, into any) error { return get(c.Context, cfg.IDDS, token, path, into) })
+			client := rest.New(rest.Config{Base: cfg.IDDS, Token: token, Retries: 2})
+			return action(c, func(path string, into any) error { return client.Read(c.Context, path, into) })
 		},
 	}
 }
 
 type getter func(path string, into any) error
-
-func get(ctx context.Context, base, token, path string, into any) error {
-	client := retryablehttp.NewClient()
-	client.Logger, client.RetryMax, client.RetryWaitMin, client.RetryWaitMax = nil, 2, 200*time.Millisecond, time.Second
-	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	client.HTTPClient.Timeout = 30 * time.Second
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+path, nil)
-	if err != nil {
-		return exitcode.New(exitcode.Usage, "--idds %s: %w", base, err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := client.Do(req)
-	if err != nil {
-		return exitcode.New(exitcode.NoService, "asking idds at %s: %w", base, err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
-	if err != nil {
-		return exitcode.New(exitcode.NoService, "reading idds' answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var problem struct {
-			Detail string `json:"detail"`
-		}
-		_ = json.Unmarshal(b, &problem)
-		f := exitcode.NoService
-		switch resp.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden:
-			f = exitcode.NoCredential
-		case http.StatusNotFound, http.StatusUnprocessableEntity:
-			f = exitcode.Usage
-		}
-		return exitcode.New(f, "idds at %s: %s: %s", base, http.StatusText(resp.StatusCode), problem.Detail)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return exitcode.New(exitcode.NoService, "decoding idds' answer: %w", err)
-	}
-	return nil
-}
 
 func runsCommand() *cli.Command {
 	return ask("runs", "list the runs with their accounting", " ", nil, func(c *cli.Context, get getter) error {

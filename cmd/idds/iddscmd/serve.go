@@ -2,12 +2,9 @@ package iddscmd
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -18,7 +15,6 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
-	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
@@ -63,7 +59,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := lockState(cfg.State)
+	unlock, err := program.LockFolder(cfg.State)
 	if err != nil {
 		return err
 	}
@@ -133,19 +129,4 @@ func promptBroker(cfg serveConfig) message.PromptBroker {
 		TransformerBroadcastBroker: entry(message.TopicTransformer),
 		ResultBroker:               entry(message.TopicResults),
 	}
-}
-
-// lockState makes the state folder and keeps others out of it.
-func lockState(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "locking the state folder: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, exitcode.Wrap(exitcode.StateLocked, errors.Join(errors.New("another idds works on "+dir), f.Close()))
-	}
-	return func() { _ = f.Close() }, nil
 }

@@ -1,0 +1,249 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tfpilot/idds"
+	"tfpilot/idds/api"
+	"tfpilot/idds/sqlite"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+)
+
+const (
+	namespace = "test"
+	run       = "100001"
+)
+
+// tokens by role; a role without one asks without.
+var tokens = map[api.Role]string{
+	api.RolePilot: "pilot-token-0123456", api.RoleHarvester: "harvester-token-0123", api.RoleOperator: "operator-token-0123", api.RoleViewer: "viewer-token-0123456",
+}
+
+// server is the whole interface over HTTP on a store with one run of 12 slices, of which 3 are done and 1 has failed.
+func server(t *testing.T) string {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run: nothing here needs the broker
+	must(t, err)
+	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
+	must(t, err)
+	must(t, store.Update(t.Context(), fill))
+	roles := map[string]api.Role{}
+	for role, token := range tokens {
+		roles[token] = role
+	}
+	entry := func(destination string) *message.BrokerEntry {
+		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
+	}
+	srv := httptest.NewServer(api.Handler(service, store, api.Config{Tokens: roles, Broker: message.PromptBroker{
+		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
+	}}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func fill(tx idds.Tx) error {
+	var l idds.Ledger
+	now := time.Now()
+	if err := l.Announce(tx, message.RunImminentWorker{
+		RunID: message.Run(run), Namespace: namespace, Content: message.RunImminentWorkerContent{TargetWorkerCount: message.NewInt(5)},
+	}, now); err != nil {
+		return err
+	}
+	for i := range 12 {
+		m := message.Slice{
+			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(now), Namespace: namespace,
+			Content: message.SliceContent{ReqID: message.Text("s" + strconv.Itoa(10+i)), Filename: "f.stf", Start: message.NewInt(0), End: message.NewInt(9)},
+		}
+		if err := l.Sent(tx, m, now); err != nil {
+			return err
+		}
+		if i > 3 {
+			continue
+		}
+		h := hist.New1D("h", "title", "", 2, 0, 2)
+		h.Fill(1)
+		pictures, err := json.Marshal(hist.Set{*h})
+		if err != nil {
+			return err
+		}
+		r := message.SliceResult{
+			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
+			Content: message.ResultContent{State: message.StateDone, ReqID: m.Content.ReqID, Counts: map[string]int64{"events": 2}, Histograms: pictures},
+		}
+		if i == 3 {
+			r.Content.State, r.Content.Counts, r.Content.Histograms = message.StateFailed, nil, nil
+			r.Content.Failure = &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "why"}
+		}
+		if err := l.Result(tx, r, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call makes a request as a role and returns status and body.
+func call(t *testing.T, method, url string, role api.Role, body string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	must(t, err)
+	if token := tokens[role]; token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return resp.StatusCode, b
+}
+
+func read[T any](t *testing.T, url string) T {
+	t.Helper()
+	status, b := call(t, http.MethodGet, url, api.RoleViewer, "")
+	var out T
+	if err := json.Unmarshal(b, &out); err != nil || status != http.StatusOK {
+		t.Fatalf("%s: %d, %s, %v", url, status, b, err)
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEachRoleMayDoItsOwn(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	const report = `{"pilot_id":"p","namespace":"test","run_id":"100001","phase":"running","at":"2026-01-01T00:00:00Z","started_at":"2026-01-01T00:00:00Z",
+		"hostname":"h","pid":1,"version":"v","slots":1,"link_proven":true,"in_hand":[],"totals":{"done":0,"failed":0,"released":0,"held":0,"junk":0,"wall_seconds":0,"cpu_seconds":0}}`
+	roles := []api.Role{"", api.RolePilot, api.RoleHarvester, api.RoleOperator, api.RoleViewer}
+	for _, c := range []struct {
+		method, path, body string
+		want               [5]int // in the order of roles
+	}{
+		{http.MethodGet, "/ping", "", [5]int{200, 200, 200, 200, 200}},
+		{http.MethodGet, "/metainfo/prompt_broker", "", [5]int{401, 200, 403, 200, 403}},
+		{http.MethodGet, "/v1/runs", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/runs/100001", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/runs/100001/check", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/runs/100001/histograms", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/runs/5", "", [5]int{401, 404, 404, 404, 404}},
+		{http.MethodGet, "/v1/slices", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/slices?state=odd", "", [5]int{401, 422, 422, 422, 422}},
+		{http.MethodPost, "/v1/workers", report, [5]int{401, 200, 403, 200, 403}},
+		{http.MethodPost, "/v1/workers", "{", [5]int{401, 400, 403, 400, 403}},
+		{http.MethodGet, "/v1/workers", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/demand", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/nothing", "", [5]int{404, 404, 404, 404, 404}},
+	} {
+		for i, role := range roles {
+			if status, b := call(t, c.method, base+c.path, role, c.body); status != c.want[i] {
+				t.Errorf("%s %s as %q: %d, want %d: %s", c.method, c.path, role, status, c.want[i], b)
+			}
+		}
+	}
+	if status, _ := call(t, http.MethodGet, base+"/v1/runs", "unheard", ""); status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", status)
+	}
+}
+
+func TestTheProductionCallsAnswerAsThere(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	_, b := call(t, http.MethodGet, base+"/ping", "", "")
+	if got := strings.TrimSpace(string(b)); got != `{"Status":"OK"}` {
+		t.Errorf("ping: %s", got)
+	}
+	_, b = call(t, http.MethodGet, base+"/metainfo/prompt_broker", api.RolePilot, "")
+	var got, want any
+	must(t, json.Unmarshal(b, &got))
+	entry := func(destination string) string {
+		return `{"brokers":"broker:61613","username":"u","password":"p","destination":"` + destination +
+			`","use_ssl":false,"ssl_ca_certs":null,"resolve_hostnames":false}`
+	}
+	must(t, json.Unmarshal([]byte(`{"transformer_broker":`+entry("/queue/panda.slices.transformer")+
+		`,"transformer_broadcast_broker":`+entry("/topic/panda.transformer")+`,"result_broker":`+entry("/topic/panda.results")+`}`), &want))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARunAddsUp(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	check := read[message.RunCheck](t, base+"/v1/runs/"+run+"/check")
+	want := message.SliceCounts{Published: 12, Done: 3, Failed: 1, Outstanding: 8}
+	if check.Slices != want || !check.OK || len(check.Outstanding) != 8 || check.Counts["events"] != 6 || check.State != message.RunOpen {
+		t.Errorf("%+v", check)
+	}
+	demand := read[message.DemandDocument](t, base+"/v1/demand")
+	if len(demand.Demands) != 1 || demand.Demands[0].Wanted != 5 {
+		t.Errorf("%+v", demand)
+	}
+	if h := read[api.Histograms](t, base+"/v1/runs/"+run+"/histograms").Histograms.Find("h"); h == nil || h.Entries != 3 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestSlicesComeInPagesAndByState(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	var got []string
+	for next := ""; ; {
+		page := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?run="+run+"&limit=5&after="+next)
+		for _, s := range page.Items {
+			got = append(got, s.Identity)
+		}
+		if next = page.Next; next == "" {
+			break
+		}
+	}
+	if len(got) != 12 || got[0] != "s10" || got[11] != "s21" {
+		t.Errorf("got %v", got)
+	}
+	failed := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?state=failed").Items
+	if len(failed) != 1 || failed[0].Failure == nil || failed[0].Failure.Message != "why" || len(failed[0].Attempts) != 1 {
+		t.Errorf("%+v", failed)
+	}
+}
+
+func TestTheServiceDescribesItself(t *testing.T) {
+	t.Parallel()
+	var doc struct {
+		OpenAPI string                    `json:"openapi"`
+		Paths   map[string]map[string]any `json:"paths"`
+	}
+	_, b := call(t, http.MethodGet, server(t)+"/openapi.json", "", "")
+	must(t, json.Unmarshal(b, &doc))
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") || doc.Paths["/v1/runs/{run}/check"]["get"] == nil || len(doc.Paths) < 9 {
+		t.Errorf("openapi %s with %d paths", doc.OpenAPI, len(doc.Paths))
+	}
+}
+
+func TestAHugeReportIsRefused(t *testing.T) {
+	t.Parallel()
+	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", api.RolePilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
+	if status != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d", status)
+	}
+}
