@@ -13,10 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/daq"
+	"tfpilot/daq/detsim"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testbed"
+	"tfpilot/payload"
 )
 
 // bench is the embedded broker in this process, where its queues can be watched without a client that takes a share of the
@@ -174,4 +177,26 @@ func BenchmarkDemo(b *testing.B) {
 		b.ReportMetric(report.Seconds, "s/demo")
 		b.ReportMetric(report.LatencyS.SliceResult.P95, "s-slice-to-result-p95")
 	}
+}
+
+// BenchmarkReconstructSTF is the payload tfreco on a whole STF of 1000 frames, a process on one core.
+func BenchmarkReconstructSTF(b *testing.B) {
+	g, err := detsim.New(detsim.Config{}, 1)
+	must(b, err)
+	path := filepath.Join(b.TempDir(), "bench.stf")
+	_, err = daq.Write(b.Context(), g, path, 1, 1000, func() {})
+	must(b, err)
+	spec, err := payload.LoadSpec("tfreco")
+	must(b, err)
+	c, err := payload.NewCommand(spec, filepath.Join(bin(b), "tfpilot-payload"))
+	must(b, err)
+	s := slice(1, func(c *message.SliceContent) { c.Filename, c.End = path, message.NewInt(999) })
+	var events int64
+	for b.Loop() {
+		res, err := c.Run(b.Context(), payload.Request{Slice: s, Input: path, Dir: b.TempDir()})
+		must(b, err)
+		events = res.Counts["events"]
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/STF")
+	b.ReportMetric(float64(events), "events")
 }

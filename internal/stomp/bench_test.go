@@ -105,7 +105,7 @@ func BenchmarkReceiveAndAck(b *testing.B) {
 							return
 						}
 					}
-					done <- nil
+					done <- s.Unsubscribe(b.Context()) // another may wait for the message that this one holds
 				}()
 			}
 			for range slots {
