@@ -41,6 +41,14 @@ var schema = map[string]string{
 // Open opens a file and checks its schema. A file that is not there, and one that is no time-frame file, are errors of class
 // data.
 func Open(path string) (r *Reader, err error) {
+	// Asked before opening: that would wait at a named pipe until somebody writes into it.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, exitcode.New(exitcode.DataMissing, "opening %s: not a file", path)
+	}
 	src, err := os.Open(path)
 	if err != nil {
 		return nil, openError(path, err)
@@ -52,14 +60,10 @@ func Open(path string) (r *Reader, err error) {
 		}
 	}()
 	defer recoverInto(&err, path)
-	info, err := src.Stat()
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, exitcode.New(exitcode.DataMissing, "opening %s: not a file", path)
-	}
 	r = &Reader{path: path, src: src, cache: newBlockCache(src, info.Size())}
+	if err := checkStructure(r.cache, info.Size()); err != nil {
+		return nil, r.corrupt(err)
+	}
 	if r.file, err = groot.NewReader(r.cache); err != nil {
 		return nil, r.corrupt(err)
 	}
@@ -67,20 +71,10 @@ func Open(path string) (r *Reader, err error) {
 }
 
 func (r *Reader) open() error {
-	object, err := r.file.Get(geometryKey)
-	if err != nil {
-		return r.corrupt(fmt.Errorf("no geometry in it: %w", err))
-	}
-	text, ok := object.(root.ObjString)
-	if !ok {
-		return r.corrupt(fmt.Errorf("the geometry is a %s", object.Class()))
-	}
-	if err := json.Unmarshal([]byte(text.String()), &r.geometry); err != nil {
-		return r.corrupt(fmt.Errorf("decoding the geometry: %w", err))
-	}
-	if err := r.geometry.Validate(); err != nil {
+	if err := r.readGeometry(); err != nil {
 		return r.corrupt(err)
 	}
+	var err error
 	if r.hits, err = r.tree(hitsTree); err != nil {
 		return err
 	}
@@ -102,6 +96,36 @@ func (r *Reader) open() error {
 	}
 	slices.SortFunc(r.extra, func(a, b column) int { return strings.Compare(a.name, b.name) })
 	return nil
+}
+
+func (r *Reader) readGeometry() error {
+	text, err := r.text(geometryKey)
+	if err != nil {
+		return err
+	}
+	stored, err := r.text(geometryCRCKey)
+	if err != nil {
+		return err
+	}
+	if sum := geometryCRC([]byte(text)); sum != stored {
+		return fmt.Errorf("the geometry has the checksum %s, stored is %.8q", sum, stored)
+	}
+	if err := json.Unmarshal([]byte(text), &r.geometry); err != nil {
+		return fmt.Errorf("decoding the geometry: %w", err)
+	}
+	return r.geometry.Validate()
+}
+
+func (r *Reader) text(key string) (string, error) {
+	object, err := r.file.Get(key)
+	if err != nil {
+		return "", fmt.Errorf("no %s in it: %w", key, err)
+	}
+	text, ok := object.(root.ObjString)
+	if !ok {
+		return "", fmt.Errorf("%s is a %s", key, object.Class())
+	}
+	return text.String(), nil
 }
 
 func (r *Reader) tree(name string) (rtree.Tree, error) {
@@ -158,7 +182,7 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 		return err
 	}
 	defer recoverInto(&err, r.path)
-	if err := r.checkCounts(first, last); err != nil {
+	if err := r.checkCounts(r.hits, "nhit", first, last); err != nil {
 		return err
 	}
 	var (
@@ -211,13 +235,13 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 	})
 }
 
-// checkCounts reads the counts alone and bounds them: the library allocates what they say.
-func (r *Reader) checkCounts(first, last int) error {
-	var nhit int32
+// checkCounts reads a count alone and bounds it: the library allocates what it says.
+func (r *Reader) checkCounts(tree rtree.Tree, count string, first, last int) error {
+	var n int32
 	due := first
-	return r.scan(r.hits, []rtree.ReadVar{{Name: "nhit", Value: &nhit}}, first, last, func() error {
-		if nhit < 0 || nhit > MaxHits {
-			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d claims %d hits", r.path, due, nhit)
+	return r.scan(tree, []rtree.ReadVar{{Name: count, Value: &n}}, first, last, func() error {
+		if n < 0 || n > MaxHits {
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s of frame %d is %d", r.path, count, due, n)
 		}
 		due++
 		return nil
@@ -236,6 +260,11 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 	}
 	if int64(last) >= tree.Entries() {
 		return exitcode.New(exitcode.DataMissing, "%s has no truth for frame %d", r.path, last)
+	}
+	for _, count := range []string{"nevt", "ntrk", "nref"} {
+		if err := r.checkCounts(tree, count, first, last); err != nil {
+			return err
+		}
 	}
 	var t Truth
 	var tf int32

@@ -19,9 +19,10 @@ import (
 
 // The names in the file.
 const (
-	hitsTree    = "hits"
-	truthTree   = "truth"
-	geometryKey = "geometry"
+	hitsTree       = "hits"
+	truthTree      = "truth"
+	geometryKey    = "geometry"
+	geometryCRCKey = "geometry_crc"
 )
 
 // basketSize keeps 3 to 30 frames of a column together: the optimum between requests and bytes of a slice's read.
@@ -81,6 +82,9 @@ func (w *Writer) open(g Geometry, sample *Frame) error {
 		return err
 	}
 	if err := w.file.Put(geometryKey, rbase.NewObjString(string(text))); err != nil {
+		return err
+	}
+	if err := w.file.Put(geometryCRCKey, rbase.NewObjString(geometryCRC(text))); err != nil {
 		return err
 	}
 	vars := []rtree.WriteVar{

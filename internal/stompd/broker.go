@@ -62,6 +62,7 @@ type Broker struct {
 	bound     map[string][]*queue // by address
 	anycast   map[string]bool     // names of fan-out queues: literal addresses without a queue of their own
 	seen      map[string]*idCache
+	unheard   map[string]bool // addresses without a queue that were sent to
 	nextID    uint64
 	unrouted  uint64
 	duplicate uint64
@@ -80,7 +81,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{}, anycast: map[string]bool{},
-		seen: map[string]*idCache{}, conns: map[*conn]struct{}{},
+		seen: map[string]*idCache{}, unheard: map[string]bool{}, conns: map[*conn]struct{}{},
 	}
 	for _, name := range append([]string{DeadLetters, Expired}, cfg.Queues...) {
 		b.bind(name, name)

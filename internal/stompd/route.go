@@ -71,7 +71,10 @@ func (b *Broker) route(f *frame.Frame) error {
 	targets := b.bound[address]
 	if len(targets) == 0 {
 		b.unrouted++
-		b.log.Warn("message to an address without a queue is gone", slog.String("address", address))
+		if !b.unheard[address] { // a topic that nobody hears is common, a misspelt address too: once is enough
+			b.unheard[address] = true
+			b.log.Info("messages to an address without a queue are gone", slog.String("address", address))
+		}
 		return nil
 	}
 	for _, q := range targets {

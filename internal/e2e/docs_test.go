@@ -1,0 +1,88 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// block is the code of a document between ```info and ```.
+func block(t *testing.T, file, info string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", file))
+	must(t, err)
+	_, rest, found := strings.Cut(string(text), "```"+info+"\n")
+	code, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatalf("%s has no block %q", file, info)
+	}
+	return code
+}
+
+// shell runs a script in a folder of its own, with the programs in PATH.
+func shell(t *testing.T, dir, script string) (output string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir, cmd.WaitDelay = dir, time.Second
+	cmd.Env = append(os.Environ(), "PATH="+bin(t)+":"+os.Getenv("PATH"))
+	b, err := cmd.CombinedOutput()
+	return string(b), err
+}
+
+func TestTheCommandsOfTheOperationsGuideWork(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, err := shell(t, dir, block(t, "docs/operations.md", "sh by-hand"))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"run 100001 is closed: published 10 = done 10 + failed 0 + outstanding 0", "all results are in",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	await(t, "the end of all", func() bool { return len(processes(t, dir)) == 0 })
+}
+
+func TestTheCommandsOfTheReadmeWork(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	must(t, err)
+	dir := t.TempDir()
+	commands := regexp.MustCompile(`(?m)^bin/(\S.*?)(\s+#.*)?$`).FindAllStringSubmatch(string(text), -1)
+	if len(commands) < 4 {
+		t.Fatalf("found only %v", commands)
+	}
+	for _, c := range commands {
+		if out, err := shell(t, dir, c[1]); err != nil {
+			t.Errorf("%s: %v\n%s", c[1], err, out)
+		}
+	}
+}
+
+// Links between documents, and to files of the repository.
+func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	must(t, err)
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, file := range append(files, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
