@@ -145,7 +145,7 @@ func (r *Reader) corrupt(err error) error {
 	if f := exitcode.From(err); f != exitcode.Internal {
 		return err
 	}
-	return exitcode.New(exitcode.DataCorrupt, "%s is damaged or no time-frame file: %w", r.path, err)
+	return exitcode.New(exitcode.DataCorrupt, "%s is damaged or no time-frame file: %s", r.path, line(err))
 }
 
 // Close closes the file.

@@ -45,20 +45,20 @@ func frames(n, hits int) []stf.Frame {
 	return out
 }
 
-func write(t *testing.T, path string, list []stf.Frame) stf.Summary {
-	t.Helper()
+func write(tb testing.TB, path string, list []stf.Frame) stf.Summary {
+	tb.Helper()
 	w, err := stf.Create(path, geometry(), &list[0])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := range list {
 		if err := w.Write(&list[i]); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	s, err := w.Close()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

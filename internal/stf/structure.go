@@ -44,8 +44,13 @@ func checkStructure(src io.ReaderAt, size int64) error {
 	if end != size {
 		return fmt.Errorf("it should have %d bytes and has %d", end, size)
 	}
-	if _, err := f.span("name", f.begin, nName); err != nil {
+	name, err := f.span("name", f.begin, nName)
+	if err != nil {
 		return err
+	}
+	c = cursor{b: name}
+	if c.key(); c.err != nil {
+		return fmt.Errorf("name: %w", c.err)
 	}
 	for _, record := range []struct {
 		name      string

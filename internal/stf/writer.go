@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"unicode"
 
 	"go-hep.org/x/hep/groot"
 	"go-hep.org/x/hep/groot/rbase"
@@ -258,6 +260,21 @@ func openError(path string, err error) error {
 // recoverInto turns a panic of the ROOT library into an error of class data.
 func recoverInto(err *error, path string) {
 	if p := recover(); p != nil {
-		*err = exitcode.New(exitcode.DataCorrupt, "%s is damaged: %v", path, p)
+		*err = exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s", path, line(p))
 	}
+}
+
+// line is what the library says as one printable line: now and then it quotes the file at length.
+func line(said any) string {
+	const most = 200
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, fmt.Sprint(said))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
 }
