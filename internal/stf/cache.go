@@ -1,8 +1,10 @@
 package stf
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -12,7 +14,8 @@ const (
 )
 
 // blockCache reads whole blocks below the ROOT library, which reads every basket twice and in small pieces, with a goroutine
-// for every branch. It turns a short read into an error, because the library takes missing bytes for zeros.
+// for every branch. It turns a short read into an error, because the library takes missing bytes for zeros, and hands out only
+// baskets that are whole.
 type blockCache struct {
 	src  io.ReaderAt
 	size int64
@@ -22,7 +25,13 @@ type blockCache struct {
 	order  []int64
 	bytes  int64 // read from src
 	offset int64 // of Read
+	// While basketsOnly, every read begins a basket or lies in one that was checked; those are in the order of the file.
+	basketsOnly bool
+	checked     []span
 }
+
+// span is a part of the file.
+type span struct{ at, end int64 }
 
 func newBlockCache(src io.ReaderAt, size int64) *blockCache {
 	return &blockCache{src: src, size: size, blocks: map[int64][]byte{}}
@@ -50,6 +59,13 @@ func (c *blockCache) block(n int64) ([]byte, error) {
 	return b, nil
 }
 
+// only says whether from now on baskets are read, or anything.
+func (c *blockCache) only(baskets bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.basketsOnly = baskets
+}
+
 // ReadAt reads fully or fails.
 func (c *blockCache) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off >= c.size {
@@ -57,6 +73,31 @@ func (c *blockCache) ReadAt(p []byte, off int64) (int, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n, err := c.readAt(p, off)
+	if err == nil && c.basketsOnly {
+		err = c.check(p, off)
+	}
+	return n, err
+}
+
+// check looks at what was read if it is new.
+func (c *blockCache) check(p []byte, off int64) error {
+	end := off + int64(len(p))
+	i, found := slices.BinarySearchFunc(c.checked, off, func(s span, at int64) int { return cmp.Compare(s.at, at) })
+	if !found {
+		i--
+	}
+	if i >= 0 && end <= c.checked[i].end {
+		return nil
+	}
+	if err := checkBasket(p, off); err != nil {
+		return err
+	}
+	c.checked = slices.Insert(c.checked, i+1, span{off, end})
+	return nil
+}
+
+func (c *blockCache) readAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) && off < c.size {
 		b, err := c.block(off / blockSize)

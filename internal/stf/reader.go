@@ -129,6 +129,8 @@ func (r *Reader) text(key string) (string, error) {
 }
 
 func (r *Reader) tree(name string) (rtree.Tree, error) {
+	r.cache.only(false)
+	defer r.cache.only(true)
 	object, err := r.file.Get(name)
 	if err != nil {
 		return nil, r.corrupt(fmt.Errorf("no tree %s in it: %w", name, err))

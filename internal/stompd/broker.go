@@ -99,7 +99,7 @@ func New(cfg Config) (*Broker, error) {
 }
 
 func (b *Broker) bind(address, name string) {
-	q := newQueue(name, address)
+	q := b.newQueue(name, address)
 	b.queues[name] = q
 	b.bound[address] = append(b.bound[address], q)
 }

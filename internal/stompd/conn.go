@@ -294,7 +294,7 @@ func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue
 			return q, nil
 		}
 	}
-	q := newQueue(full, address)
+	q := b.newQueue(full, address)
 	if full != "" {
 		q.filter = sel
 		b.queues[full] = q

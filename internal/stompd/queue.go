@@ -18,10 +18,11 @@ type queue struct {
 	subs    []*subscription
 	turn    int // whose turn the next message is
 	stat    QueueStat
+	expired func(q *queue, m *stored) // takes what is too old to be delivered
 }
 
-func newQueue(name, address string) *queue {
-	return &queue{name: name, address: address, pending: list.New()}
+func (b *Broker) newQueue(name, address string) *queue {
+	return &queue{name: name, address: address, pending: list.New(), expired: func(q *queue, m *stored) { b.bury(Expired, q, m) }}
 }
 
 // subscription takes messages from one queue to one connection.
@@ -54,6 +55,10 @@ func (s *subscription) room() bool {
 // append adds a message at the end and gives it to the first subscription in turn that wants it.
 func (q *queue) append(m *stored) {
 	q.stat.Added++
+	if m.isExpired(m.at) {
+		q.expire(m)
+		return
+	}
 	e := q.pending.PushBack(m)
 	for _, s := range q.subs {
 		if s.cursor == nil {
@@ -95,8 +100,20 @@ func (q *queue) serve(s *subscription) {
 			continue
 		}
 		q.take(e)
+		if m.isExpired(time.Now()) {
+			q.expire(m)
+			continue
+		}
 		s.deliver(m)
 	}
+}
+
+func (m *stored) isExpired(now time.Time) bool { return !m.expires.IsZero() && now.After(m.expires) }
+
+// expire moves a message that has been taken to where the expired ones go.
+func (q *queue) expire(m *stored) {
+	q.stat.Expired++
+	q.expired(q, m)
 }
 
 // serveAll delivers to everybody who has room, in turn, one message each at a time.
@@ -121,19 +138,16 @@ func (q *queue) pushFront(back []*stored) {
 	q.serveAll()
 }
 
-// takeExpired removes what has expired.
-func (q *queue) takeExpired(now time.Time) []*stored {
-	var out []*stored
+// expireAll moves everything that is too old.
+func (q *queue) expireAll(now time.Time) {
 	for e := q.pending.Front(); e != nil; {
 		next := e.Next()
-		if m, _ := e.Value.(*stored); !m.expires.IsZero() && now.After(m.expires) {
+		if m, _ := e.Value.(*stored); m.isExpired(now) {
 			q.take(e)
-			q.stat.Expired++
-			out = append(out, m)
+			q.expire(m)
 		}
 		e = next
 	}
-	return out
 }
 
 func (q *queue) add(s *subscription) {

@@ -140,9 +140,7 @@ func (b *Broker) expire(ctx context.Context) {
 		case now := <-t.C:
 			b.mu.Lock()
 			for _, q := range b.queues {
-				for _, m := range q.takeExpired(now) {
-					b.bury(Expired, q, m)
-				}
+				q.expireAll(now)
 			}
 			b.mu.Unlock()
 		}

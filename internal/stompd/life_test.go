@@ -1,0 +1,177 @@
+package stompd_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	gostomp "github.com/go-stomp/stomp/v3"
+
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
+)
+
+// queue is the state of a queue.
+func queue(t *testing.T, b *stompd.Broker, name string) stompd.QueueStat {
+	t.Helper()
+	for _, s := range b.Stats() {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no queue %s", name)
+	return stompd.QueueStat{}
+}
+
+func TestAutomaticAcknowledgementHoldsNothing(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, stompd.Config{})
+	c := dial(t, addr)
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: "/topic/t", Ack: "auto"})
+	const n = 500
+	for i := range n {
+		send(t, c, "/topic/t", strconv.Itoa(i))
+	}
+	for i := range n {
+		if m := next(t, s); string(m.Body) != strconv.Itoa(i) {
+			t.Fatalf("got %s, want %d", m.Body, i)
+		}
+	}
+}
+
+func TestAMessageThatTakesTenWorkersDownIsADeadLetterThatSaysWhereItIsFrom(t *testing.T) {
+	t.Parallel()
+	b, addr := start(t, stompd.Config{})
+	send(t, dial(t, addr), message.TopicSlices, "poison", "namespace", "n", "_AMQ_DUPL_ID", "1")
+	for i := range 10 {
+		c := dial(t, addr)
+		s := subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+		if m := next(t, s); (m.Header.Get("redelivered") == "true") != (i > 0) {
+			t.Errorf("delivery %d: redelivered %s", i, m.Header.Get("redelivered"))
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := dial(t, addr)
+	s := subscribe(t, c, stomp.SubscribeOptions{
+		Destination: stompd.DeadLetters, Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer' AND namespace='n'",
+	})
+	if m := next(t, s); string(m.Body) != "poison" || m.Header.Get("_AMQ_ORIG_ADDRESS") != message.TopicSlices {
+		t.Errorf("%s, %v", m.Body, m.Header)
+	}
+	if q := queue(t, b, message.QueueSlicesWorkers); q.Dead != 1 || q.Depth != 0 {
+		t.Errorf("%+v", q)
+	}
+}
+
+func TestAnExpiredMessageIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	b, addr := start(t, stompd.Config{ExpiryScan: time.Hour})
+	c := dial(t, addr)
+	at := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).UnixMilli(), 10) }
+	send(t, c, message.TopicSlices, "long ago", "expires", at(-time.Hour))
+	send(t, c, message.TopicSlices, "soon", "expires", at(20*time.Millisecond))
+	send(t, c, message.TopicSlices, "later", "expires", at(time.Hour))
+	<-time.After(50 * time.Millisecond) // an event would be the expiry that must not be seen before
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	if m := next(t, s); string(m.Body) != "later" {
+		t.Errorf("got %s", m.Body)
+	}
+	if q := queue(t, b, message.QueueSlicesWorkers); q.Expired != 2 {
+		t.Errorf("%+v", q)
+	}
+	old := subscribe(t, c, stomp.SubscribeOptions{Destination: stompd.Expired, Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer'", Window: 1})
+	if m := next(t, old); string(m.Body) != "long ago" {
+		t.Errorf("got %s", m.Body)
+	}
+}
+
+// As Artemis does: to refuse a message is to throw it away.
+func TestNACKDiscards(t *testing.T) {
+	t.Parallel()
+	b, addr := start(t, stompd.Config{})
+	c, err := gostomp.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Subscribe(message.QueueSlicesWorkers, gostomp.AckClientIndividual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Send(message.TopicSlices, "text/plain", []byte("x"), gostomp.SendOpt.Receipt); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Nack(<-s.C); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Disconnect(); err != nil {
+		t.Fatal(err)
+	}
+	if q := queue(t, b, message.QueueSlicesWorkers); q.Depth != 0 || q.Dead != 0 {
+		t.Errorf("%+v", q)
+	}
+}
+
+func TestASilentClientIsCutOffAndItsMessagesGoBack(t *testing.T) {
+	t.Parallel()
+	b, addr := start(t, stompd.Config{HeartBeat: 20 * time.Millisecond})
+	nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	send(t, dial(t, addr), message.TopicSlices, "x")
+	// It promises heart-beats and falls silent.
+	if _, err := nc.Write([]byte("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:20,20\n\n\x00" +
+		"SUBSCRIBE\nid:1\nack:client-individual\ndestination:" + message.QueueSlicesWorkers + "\nconsumer-window-size:0\n\n\x00")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, nc); err != nil {
+		t.Errorf("the broker did not close, but %v", err)
+	}
+	c := dial(t, addr)
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	if m := next(t, s); m.Header.Get("redelivered") != "true" {
+		t.Error("it does not count as a failed delivery")
+	}
+	if q := queue(t, b, message.QueueSlicesWorkers); q.InFlight != 1 {
+		t.Errorf("%+v", q)
+	}
+}
+
+func TestShuttingDownEndsEveryConnection(t *testing.T) {
+	t.Parallel()
+	b, err := stompd.New(stompd.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Serve(ctx, ln) }()
+	c := dial(t, ln.Addr().String())
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	send(t, c, message.TopicSlices, "x")
+	next(t, s)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-c.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("a connection is still open")
+	}
+	if _, err := stomp.Dial(t.Context(), ln.Addr().String(), stomp.Config{}); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("it still listens: %v", err)
+	}
+}
