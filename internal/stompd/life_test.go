@@ -16,18 +16,6 @@ import (
 	"tfpilot/internal/stompd"
 )
 
-// queue is the state of a queue.
-func queue(t *testing.T, b *stompd.Broker, name string) stompd.QueueStat {
-	t.Helper()
-	for _, s := range b.Stats() {
-		if s.Name == name {
-			return s
-		}
-	}
-	t.Fatalf("no queue %s", name)
-	return stompd.QueueStat{}
-}
-
 func TestAutomaticAcknowledgementHoldsNothing(t *testing.T) {
 	t.Parallel()
 	_, addr := start(t, stompd.Config{})
@@ -65,7 +53,7 @@ func TestAMessageThatTakesTenWorkersDownIsADeadLetterThatSaysWhereItIsFrom(t *te
 	if m := next(t, s); string(m.Body) != "poison" || m.Header.Get("_AMQ_ORIG_ADDRESS") != message.TopicSlices {
 		t.Errorf("%s, %v", m.Body, m.Header)
 	}
-	if q := queue(t, b, message.QueueSlicesWorkers); q.Dead != 1 || q.Depth != 0 {
+	if q := stat(b); q.Dead != 1 || q.Depth != 0 {
 		t.Errorf("%+v", q)
 	}
 }
@@ -83,7 +71,7 @@ func TestAnExpiredMessageIsNotDelivered(t *testing.T) {
 	if m := next(t, s); string(m.Body) != "later" {
 		t.Errorf("got %s", m.Body)
 	}
-	if q := queue(t, b, message.QueueSlicesWorkers); q.Expired != 2 {
+	if q := stat(b); q.Expired != 2 {
 		t.Errorf("%+v", q)
 	}
 	old := subscribe(t, c, stomp.SubscribeOptions{Destination: stompd.Expired, Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer'", Window: 1})
@@ -113,7 +101,7 @@ func TestNACKDiscards(t *testing.T) {
 	if err := c.Disconnect(); err != nil {
 		t.Fatal(err)
 	}
-	if q := queue(t, b, message.QueueSlicesWorkers); q.Depth != 0 || q.Dead != 0 {
+	if q := stat(b); q.Depth != 0 || q.Dead != 0 {
 		t.Errorf("%+v", q)
 	}
 }
@@ -140,7 +128,7 @@ func TestASilentClientIsCutOffAndItsMessagesGoBack(t *testing.T) {
 	if m := next(t, s); m.Header.Get("redelivered") != "true" {
 		t.Error("it does not count as a failed delivery")
 	}
-	if q := queue(t, b, message.QueueSlicesWorkers); q.InFlight != 1 {
+	if q := stat(b); q.InFlight != 1 {
 		t.Errorf("%+v", q)
 	}
 }
