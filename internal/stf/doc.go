@@ -12,9 +12,10 @@
 // LZ4 level 1 in baskets of 128 KiB, so that the frames of a slice lie side by side; reading a range goes through a block
 // cache and touches little more than the frames asked for.
 //
-// The library below (go-hep's groot) can panic on a damaged file, now and then in a goroutine of its own, which ends the
-// process. So this package is linked into payload and daq programs only, never into the pilot. What can be recovered is
-// returned as an error of class data.
+// The library below (go-hep's groot) trusts what it reads: a damaged file would make it panic, now and then in a goroutine of its
+// own, or allocate gigabytes. So nothing reaches it unchecked: lengths and ROOT's own checksums are compared when a file is opened
+// and when a basket is read. What it panics on all the same is returned as an error of class data where it can be recovered.
+// And this package is linked into payload and daq programs only, never into the pilot.
 //
 // Histograms of internal/hist go to ROOT and back by [WriteHistograms] and [ReadHistograms].
 package stf
