@@ -2,6 +2,7 @@
 package iddscmd
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -129,13 +130,14 @@ func workersCommand() *cli.Command {
 }
 
 func checkCommand() *cli.Command {
-	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", nil,
+	flags := []cli.Flag{&cli.DurationFlag{Name: "wait", Usage: "wait up to this long until the run is closed"}}
+	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", flags,
 		func(c *cli.Context, get getter) error {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "run check needs one run number")
 			}
-			var check message.RunCheck
-			if err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check); err != nil {
+			check, err := awaitClosed(c, get)
+			if err != nil {
 				return err
 			}
 			if c.String("output") == "table" {
@@ -158,4 +160,22 @@ func checkCommand() *cli.Command {
 			}
 			return nil
 		})
+}
+
+// awaitClosed asks until the run is closed or the time of --wait is over, and returns the last answer.
+func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error) {
+	deadline := time.Now().Add(c.Duration("wait"))
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check)
+		if err != nil || check.State == message.RunClosed || !time.Now().Before(deadline) {
+			return check, err
+		}
+		select {
+		case <-tick.C:
+		case <-c.Context.Done():
+			return check, exitcode.Wrap(exitcode.Interrupted, context.Cause(c.Context))
+		}
+	}
 }
