@@ -174,7 +174,7 @@ func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error)
 		}
 		select {
 		case <-tick.C:
-		case <-c.Context.Done():
+		case <-c.Done():
 			return check, exitcode.Wrap(exitcode.Interrupted, context.Cause(c.Context))
 		}
 	}
