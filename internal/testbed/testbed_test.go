@@ -1,0 +1,131 @@
+package testbed_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+	"tfpilot/internal/testbed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// report is one of a run with these slices.
+func report(s message.SliceCounts, problems ...string) testbed.Report {
+	h := hist.New1D("pt", "track pT", "GeV", 10, 0, 5)
+	h.Fill(1)
+	started := time.Now().Add(-10 * time.Second)
+	return testbed.NewReport(message.RunCheck{
+		RunDocument: message.RunDocument{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9}}, Problems: problems,
+	}, 2, []message.WorkerDocument{
+		{WorkerReport: message.WorkerReport{
+			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: message.WorkerTotals{Done: 3, WallSeconds: 10},
+			Exit: &message.WorkerLastWord{Cause: "the run is over"},
+		}, LastSeen: started.Add(10 * time.Second)},
+		{WorkerReport: message.WorkerReport{PilotID: "a", Slots: 1, StartedAt: started}, LastSeen: started},
+	}, hist.Set{*h}, 3*time.Second)
+}
+
+func TestTheVerdictIsThatOfEverySlice(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		slices   message.SliceCounts
+		problems []string
+		want     exitcode.Failure
+	}{
+		{"all done", message.SliceCounts{Published: 3, Done: 3}, nil, exitcode.OK},
+		{"one failed", message.SliceCounts{Published: 3, Done: 2, Failed: 1}, nil, exitcode.SliceFailed},
+		{"one lost", message.SliceCounts{Published: 3, Done: 1, Failed: 1}, nil, exitcode.CheckFailed},
+		{"more done than published", message.SliceCounts{Published: 1, Done: 2}, nil, exitcode.CheckFailed},
+		{"nothing happened", message.SliceCounts{}, nil, exitcode.CheckFailed},
+		{"books that do not add up", message.SliceCounts{Published: 1, Done: 1}, []string{"announced 2"}, exitcode.CheckFailed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := exitcode.From(report(c.slices, c.problems...).Verdict()); got != c.want {
+				t.Errorf("got %s, want %s", got.Name, c.want.Name)
+			}
+		})
+	}
+}
+
+func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := report(message.SliceCounts{Published: 4, Done: 3, Failed: 1, Retried: 2, Absorbed: 1}, "a problem & more")
+	if err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"stfs", "slices", "events", "tracks", "latency_s", "pilots", "seconds"} {
+		if keys[key] == nil {
+			t.Errorf("report.json has no %s", key)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Run 7", "not every slice is done", "a problem &amp; more", "b&lt;script&gt;", "<svg", "50 %", "no last word"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("report.html does not say %q", want)
+		}
+	}
+	var out bytes.Buffer
+	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "published 4 = done 3 + failed 1 + lost 0") || !strings.Contains(out.String(), "retried 2") {
+		t.Errorf("%v, %s", err, &out)
+	}
+}
+
+func TestADemoThatMakesNoSenseSaysAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := testbed.Demo(t.Context(), testbed.DemoConfig{STFs: -1, Frames: 3, Slices: 4}, t.TempDir(), &bytes.Buffer{})
+	if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), "--stfs -1") || !strings.Contains(err.Error(), "--slices 4") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAMissingProgramSaysHowToBuildIt(t *testing.T) {
+	t.Parallel()
+	_, err := testbed.Demo(t.Context(), testbed.DemoConfig{Out: filepath.Join(t.TempDir(), "demo")}, t.TempDir(), &bytes.Buffer{})
+	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAProgramThatEndsInsteadOfServingIsQuotedWithItsLastWord(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "server"), []byte("#!/bin/sh\necho 'server: the disk is full' >&2\nexit 43\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stack, err := testbed.NewStack(t.TempDir(), bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.StopAll()
+	if err := stack.Start(t.Context(), "one", "server", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err = stack.Address(t.Context(), "one")
+	if exitcode.From(err) != exitcode.StoreFailed || !strings.Contains(err.Error(), "one ended with status 43: server: the disk is full") {
+		t.Errorf("got %v", err)
+	}
+}
