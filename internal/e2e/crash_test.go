@@ -191,3 +191,27 @@ func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {
 		t.Errorf("daq ended with %d, %v", res.ExitCode, err)
 	}
 }
+
+func TestAKilledHarvesterStartedAgainKeepsTheRunGoing(t *testing.T) {
+	t.Parallel()
+	c := newChain(t)
+	must(t, c.StartIDDS(t.Context()))
+	c.runImminent(t, 2)
+	payload := payloadFile(t, "sleep 0.05; "+counts)
+	must(t, c.StartHarvester(t.Context(), "--pilot-payload", payload))
+	const n = 30
+	for i := range n {
+		c.publish(t, slice(i))
+	}
+	c.endRun(t, n)
+	await(t, "the first results", func() bool {
+		r, err := c.Client().Run(soon(t), run)
+		return err == nil && r.Slices.Done > 2
+	})
+	must(t, syscall.Kill(c.PID("harvester"), syscall.SIGKILL))
+	<-c.Ended("harvester")
+	must(t, c.StartHarvester(t.Context(), "--pilot-payload", payload))
+	if got := c.check(t, message.SliceCounts{Published: n, Done: n}); got.Counts["events"] != n {
+		t.Errorf("%d events", got.Counts["events"])
+	}
+}
