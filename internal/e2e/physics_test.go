@@ -3,8 +3,11 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +15,9 @@ import (
 
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
+	"tfpilot/internal/hist"
 	"tfpilot/internal/stf"
+	"tfpilot/payload"
 	"tfpilot/payload/tfreco"
 )
 
@@ -25,16 +30,48 @@ type reconstructed struct {
 	made, fakes         int // tracks in the range, and those of them that are of no particle
 	pulls, residuals    []float64
 	// By the number of other collisions within the pixels' integration time: collisions with at least 3 tracks, and those of
-	// them whose time was found.
+	// them that were found.
 	events, foundEvents map[int]int
+	// madeEvents counts events of at least 3 tracks, spurious those of them that are no collision.
+	madeEvents, spurious int
+	eventPulls           []float64
 }
 
-// physics reconstructs a file once for all tests.
-var physics = sync.OnceValues(func() (*reconstructed, error) {
-	path, err := physicsFile()
+// physics is a file as the detector is set by default, dense one with so many collisions that most overlap. Each is made and
+// reconstructed once, for all tests.
+var (
+	physicsFile = sync.OnceValues(func() (string, error) { return simulate("physics.stf", detsim.Config{}, physicsFrames) })
+	physics     = sync.OnceValues(func() (*reconstructed, error) {
+		path, err := physicsFile()
+		if err != nil {
+			return nil, err
+		}
+		return reconstructAndMatch(path)
+	})
+	dense = sync.OnceValues(func() (*reconstructed, error) {
+		path, err := simulate("dense.stf", detsim.Config{Collisions: 500}, physicsFrames/20)
+		if err != nil {
+			return nil, err
+		}
+		return reconstructAndMatch(path)
+	})
+)
+
+func simulate(name string, cfg detsim.Config, frames int) (path string, err error) {
+	dir, err := scratch()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
+	g, err := detsim.New(cfg, 7)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, name)
+	_, err = daq.Write(context.Background(), g, path, 1, frames, nil)
+	return path, err
+}
+
+func reconstructAndMatch(path string) (*reconstructed, error) {
 	r, err := stf.Open(path)
 	if err != nil {
 		return nil, err
@@ -59,21 +96,7 @@ var physics = sync.OnceValues(func() (*reconstructed, error) {
 		out.matchEvents(found.Events, &truth[f.TF], r.Geometry())
 		return nil
 	})
-})
-
-var physicsFile = sync.OnceValues(func() (string, error) {
-	dir, err := scratch()
-	if err != nil {
-		return "", err
-	}
-	g, err := detsim.New(detsim.Config{}, 7)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "physics.stf")
-	_, err = daq.Write(context.Background(), g, path, 1, physicsFrames, func() {})
-	return path, err
-})
+}
 
 // clone copies what ReadTruth reuses.
 func clone(t *stf.Truth) stf.Truth {
@@ -138,9 +161,12 @@ func particleOf(t *tfreco.Track, truth *stf.Truth) (particle int32, ok bool) {
 	return 0, false
 }
 
-// matchEvents takes a collision's time for found when an event is within 0.2 ns of it.
+// matchEvents takes a collision for found when an event is within 0.2 ns and 1 mm of it.
 func (r *reconstructed) matchEvents(events []tfreco.Event, truth *stf.Truth, g stf.Geometry) {
 	integration := math.Sqrt(12) * g.Layers[0].SigmaTimeNS
+	same := func(ev *tfreco.Event, e int) bool {
+		return math.Abs(ev.Time-truth.EventTime[e]) < 0.2 && math.Abs(ev.Z-float64(truth.EventZ[e])) < 1
+	}
 	tracks := make([]int, len(truth.EventTime))
 	for p, e := range truth.TrackEvent {
 		if truth.TrackHits[p] >= 4 {
@@ -158,9 +184,23 @@ func (r *reconstructed) matchEvents(events []tfreco.Event, truth *stf.Truth, g s
 			}
 		}
 		r.events[overlaps]++
-		if slices.ContainsFunc(events, func(ev tfreco.Event) bool { return math.Abs(ev.Time-t) < 0.2 }) {
+		if i := slices.IndexFunc(events, func(ev tfreco.Event) bool { return same(&ev, e) }); i >= 0 {
 			r.foundEvents[overlaps]++
+			r.eventPulls = append(r.eventPulls, (events[i].Time-t)/events[i].TimeError)
 		}
+	}
+	for i := range events {
+		if events[i].Tracks < 3 {
+			continue
+		}
+		r.madeEvents++
+		spurious := 1
+		for e := range truth.EventTime {
+			if same(&events[i], e) {
+				spurious = 0
+			}
+		}
+		r.spurious += spurious
 	}
 }
 
@@ -176,7 +216,7 @@ func TestMoreThan95PercentOfTheTracksAreFoundAndLessThan5PercentAreFake(t *testi
 	r := reconstruct(t)
 	efficiency, fakes := float64(r.foundTracks)/float64(r.tracks), float64(r.fakes)/float64(r.made)
 	t.Logf("pT > 0.5 GeV, |eta| < 1: efficiency %.2f %% of %d particles, fakes %.2f %% of %d tracks", 100*efficiency, r.tracks, 100*fakes, r.made)
-	if efficiency <= 0.95 || fakes >= 0.05 || r.tracks < 10000 {
+	if !(efficiency > 0.95 && fakes < 0.05) || r.tracks < 10000 {
 		t.Error("not as promised")
 	}
 }
@@ -184,17 +224,17 @@ func TestMoreThan95PercentOfTheTracksAreFoundAndLessThan5PercentAreFake(t *testi
 func TestTheMomentumIsUnbiasedWithinItsError(t *testing.T) {
 	t.Parallel()
 	r := reconstruct(t)
-	mean, width := moments(r.pulls)
-	_, resolution := moments(r.residuals)
+	mean, width, kept := moments(r.pulls)
+	_, resolution, _ := moments(r.residuals)
 	err := width / math.Sqrt(float64(len(r.pulls)))
-	t.Logf("pull of q/pT: mean %.4f +- %.4f, width %.3f; pT resolution %.2f %%", mean, err, width, 100*resolution)
-	if math.Abs(mean) > 3*err || width < 0.9 || width > 1.1 {
+	t.Logf("pull of q/pT: mean %.4f +- %.4f, width %.3f, %.2f %% within 5; pT resolution %.2f %%", mean, err, width, 100*kept, 100*resolution)
+	if !(math.Abs(mean) < 3*err && width > 0.9 && width < 1.1 && kept > 0.995) {
 		t.Error("biased, or the errors are wrong")
 	}
 }
 
-// moments leaves out the tails beyond 5, of tracks with a wrong hit.
-func moments(x []float64) (mean, width float64) {
+// moments leaves out the tails beyond 5, of tracks with a wrong hit, and says what share was kept.
+func moments(x []float64) (mean, width, kept float64) {
 	n, sum, sum2 := 0.0, 0.0, 0.0
 	for _, v := range x {
 		if math.Abs(v) < 5 {
@@ -202,22 +242,48 @@ func moments(x []float64) (mean, width float64) {
 		}
 	}
 	mean = sum / n
-	return mean, math.Sqrt(sum2/n - mean*mean)
+	return mean, math.Sqrt(sum2/n - mean*mean), n / float64(len(x))
 }
 
 func TestTheTimeOf99PercentOfTheCollisionsThatStandAloneIsFound(t *testing.T) {
 	t.Parallel()
 	r := reconstruct(t)
-	var table strings.Builder
-	for overlaps := range 4 {
-		if n := r.events[overlaps]; n > 0 {
-			fmt.Fprintf(&table, "\n%d others within the integration time: %.2f %% of %d", overlaps, 100*float64(r.foundEvents[overlaps])/float64(n), n)
-		}
-	}
-	t.Log("collisions with at least 3 tracks whose time is found:" + table.String())
+	t.Log(r.byOverlap())
 	if n := r.events[0]; float64(r.foundEvents[0]) < 0.99*float64(n) || n < 3000 {
 		t.Error("not as promised")
 	}
+	mean, width, kept := moments(r.eventPulls)
+	t.Logf("pull of the event time: mean %.3f, width %.3f; %d of %d events with at least 3 tracks are of no collision", mean, width, r.spurious, r.madeEvents)
+	if !(math.Abs(mean) < 0.2 && width < 1.3 && kept > 0.99) || r.spurious > r.madeEvents/100 {
+		t.Error("times are wrong, or events are made up")
+	}
+}
+
+func TestCollisionsAreFoundAlsoWhereManyOverlap(t *testing.T) {
+	t.Parallel()
+	r, err := dense()
+	must(t, err)
+	t.Log(r.byOverlap())
+	t.Logf("tracks: efficiency %.2f %%, fakes %.2f %%", 100*float64(r.foundTracks)/float64(r.tracks), 100*float64(r.fakes)/float64(r.made))
+	found, all := 0, 0
+	for overlaps, n := range r.events {
+		all += n
+		found += r.foundEvents[overlaps]
+	}
+	if all < 3000 || float64(found) < 0.95*float64(all) {
+		t.Errorf("found %d of %d", found, all)
+	}
+}
+
+// byOverlap is the efficiency against the number of other collisions in a table.
+func (r *reconstructed) byOverlap() string {
+	var table strings.Builder
+	table.WriteString("collisions with at least 3 tracks:\n  others within the integration time   found   of")
+	for _, overlaps := range slices.Sorted(maps.Keys(r.events)) {
+		n := r.events[overlaps]
+		fmt.Fprintf(&table, "\n  %34d %6.2f %%  %5d", overlaps, 100*float64(r.foundEvents[overlaps])/float64(n), n)
+	}
+	return table.String()
 }
 
 // A slice's frames do not depend on how its STF was cut: counts and histograms of any partition add up to the whole.
@@ -225,29 +291,42 @@ func TestAnyPartitionIntoSlicesGivesTheSamePhysics(t *testing.T) {
 	t.Parallel()
 	path, err := physicsFile()
 	must(t, err)
-	const frames = 40
-	whole, err := tfreco.Process(t.Context(), path, 0, frames-1, t.TempDir())
-	must(t, err)
-	for _, n := range []int{2, 7, frames} {
+	const frames = 60
+	process := func(part daq.Range) payload.Result {
+		res, err := tfreco.Process(t.Context(), path, part.First, part.Last, t.TempDir())
+		must(t, err)
+		return res
+	}
+	whole := process(daq.Range{First: 0, Last: frames - 1})
+	rng := rand.New(rand.NewPCG(7, 7))
+	for _, parts := range [][]daq.Range{
+		daq.Split(daq.Range{First: 0, Last: frames - 1}, 15),
+		daq.Split(daq.Range{First: 0, Last: frames - 1}, frames),
+		partition(rng, frames), partition(rng, frames), partition(rng, frames),
+	} {
 		sum := map[string]int64{}
-		merged := whole.Histograms[:0:0]
-		for _, r := range daq.Split(daq.Range{First: 0, Last: frames - 1}, n) {
-			part, err := tfreco.Process(t.Context(), path, r.First, r.Last, t.TempDir())
-			must(t, err)
-			for key, c := range part.Counts {
-				sum[key] += c
+		var merged hist.Set
+		for _, i := range rng.Perm(len(parts)) { // results come in any order
+			part := process(parts[i])
+			for key, n := range part.Counts {
+				sum[key] += n
 			}
 			must(t, merged.Merge(part.Histograms))
 		}
-		if fmt.Sprint(sum) != fmt.Sprint(whole.Counts) {
-			t.Errorf("in %d: %v, whole %v", n, sum, whole.Counts)
-		}
-		for i := range whole.Histograms {
-			if a, b := whole.Histograms[i], merged[i]; a.Name != b.Name || !slices.Equal(a.Counts, b.Counts) || a.Entries != b.Entries {
-				t.Errorf("in %d: histogram %s differs", n, a.Name)
-			}
+		if !reflect.DeepEqual(sum, whole.Counts) || !reflect.DeepEqual(merged, whole.Histograms) {
+			t.Errorf("cut into %v: %v, whole %v, or the histograms differ", parts, sum, whole.Counts)
 		}
 	}
+}
+
+// partition cuts frames into ranges of random lengths.
+func partition(rng *rand.Rand, frames int) (parts []daq.Range) {
+	for first := 0; first < frames; {
+		last := min(frames-1, first+rng.IntN(frames/3))
+		parts = append(parts, daq.Range{First: first, Last: last})
+		first = last + 1
+	}
+	return parts
 }
 
 // The hits that a slice reads are those that were written, whatever the slice.
@@ -257,23 +336,26 @@ func TestHitsReadAreTheHitsWrittenOverAnyPartition(t *testing.T) {
 	must(t, err)
 	g, err := detsim.New(detsim.Config{}, 7)
 	must(t, err)
-	for _, n := range []int{1, 15, 199} {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for n, parts := range [][]daq.Range{
+		{{First: 0, Last: physicsFrames - 1}}, daq.Split(daq.Range{First: 0, Last: physicsFrames - 1}, 15), partition(rng, physicsFrames),
+	} {
 		r, err := stf.Open(path)
 		must(t, err)
 		next := 0
-		for _, part := range daq.Split(daq.Range{First: 0, Last: physicsFrames - 1}, n) {
+		for _, part := range parts {
 			must(t, r.Read(part.First, part.Last, func(f *stf.Frame) error {
 				w := g.Frame(1, next)
 				if f.TF != next || !slices.Equal(f.Time, w.Time) || !slices.Equal(f.X, w.X) || !slices.Equal(f.Y, w.Y) ||
 					!slices.Equal(f.Z, w.Z) || !slices.Equal(f.Layer, w.Layer) {
-					t.Errorf("in %d parts: frame %d differs", n, next)
+					t.Errorf("partition %d: frame %d differs", n, next)
 				}
 				next++
 				return nil
 			}))
 		}
 		if next != physicsFrames {
-			t.Errorf("in %d parts: %d frames", n, next)
+			t.Errorf("partition %d: %d frames", n, next)
 		}
 		must(t, r.Close())
 	}
