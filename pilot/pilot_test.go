@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
 )
@@ -283,4 +284,38 @@ func TestARedeliveryAfterAKillIsAnsweredFromTheJournal(t *testing.T) {
 		t.Errorf("%+v, ran %d times", m.Content, w.count("a"))
 	}
 	await(t, "the acknowledgement", func() bool { return r.queue().Acked == 1 })
+}
+
+func TestAResultThatTheBrokerRefusesIsHeldUntilThereIsRoom(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, stompd.Config{QueueLimit: 2, FanOut: map[string][]string{
+		message.TopicSlices: {message.QueueSlicesWorkers}, message.TopicResults: {message.QueueResultsFast, message.QueueResultsIDDS},
+	}})
+	r.pilot(pilot.Config{Run: run, SiteHold: time.Millisecond}, nil, nil)
+	copies := func() (depth int) { // nobody takes idds' copies
+		for _, q := range r.broker.Stats() {
+			if q.Name == message.QueueResultsIDDS {
+				depth = q.Depth
+			}
+		}
+		return depth
+	}
+	for i := range 2 {
+		r.publish(slice(number(i), 1))
+		r.next()
+	}
+	await(t, "a full queue", func() bool { return copies() == 2 })
+	w := r.queue().Acked
+	r.publish(slice("third", 1))
+	await(t, "the slice in hand", func() bool { q := r.queue(); return q.Depth == 0 })
+	idds := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueResultsIDDS, Ack: "auto"})
+	for range 3 {
+		if _, err := idds.Next(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := r.next(); m.Identity() != "third" {
+		t.Errorf("result of %s", m.Identity())
+	}
+	await(t, "the acknowledgement", func() bool { return r.queue().Acked > w })
 }

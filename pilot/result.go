@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"time"
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/wrapper"
 )
@@ -69,8 +71,8 @@ func environment(name string) *string {
 	return nil
 }
 
-// publish sends the result with its receipt. A lost connection is waited out; ctx ends the waiting, and the result stays in
-// the journal.
+// publish sends the result with its receipt. A lost connection and a broker that refuses, because a queue is full, are waited
+// out: the slot takes no further slice meanwhile. ctx ends the waiting, and the result stays in the journal.
 func (p *Pilot) publish(ctx context.Context, m message.Slice, done bool, body []byte) error {
 	run, identity := m.Run().String(), m.Content.Identity()
 	state := message.StateFailed
@@ -89,12 +91,19 @@ func (p *Pilot) publish(ctx context.Context, m message.Slice, done bool, body []
 	if namespace != "" {
 		headers = append(headers, "namespace", namespace)
 	}
-	err := p.link.Publish(ctx, broker.Out{
+	out := broker.Out{
 		Destination: p.to.Results, Body: body, Headers: headers,
 		DuplicateID: message.ResultDuplicateID(namespace, run, identity, m.Content.AttemptNumber(), state),
-	})
-	if err != nil {
-		return fmt.Errorf("publishing the result of %s: %w", identity, err)
 	}
-	return nil
+	for {
+		err := p.link.Publish(ctx, out)
+		if err == nil {
+			return nil
+		}
+		if exitcode.From(err) != exitcode.BrokerRefused || ctx.Err() != nil {
+			return fmt.Errorf("publishing the result of %s: %w", identity, err)
+		}
+		p.log.WarnContext(ctx, "result held: the broker refuses it", slog.String(logging.KeySlice, identity), logging.Err(err))
+		p.rest(ctx)
+	}
 }

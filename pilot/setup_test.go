@@ -44,7 +44,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	b, err := stompd.New(stompd.Config{})
+	return newRigOn(t, stompd.Config{})
+}
+
+func newRigOn(t *testing.T, cfg stompd.Config) *rig {
+	t.Helper()
+	b, err := stompd.New(cfg)
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)

@@ -50,7 +50,7 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		s.leave(work, c)
 		switch {
 		case errors.Is(err, errRelease):
-			s.rest(take)
+			s.p.rest(take)
 		case err != nil && take.Err() == nil:
 			stop(err)
 		}
@@ -71,8 +71,8 @@ func (s *slot) leave(ctx context.Context, c *broker.Consumer) {
 }
 
 // rest keeps a slot of a faulty site from eating the queue.
-func (s *slot) rest(ctx context.Context) {
-	t := time.NewTimer(s.p.cfg.SiteHold)
+func (p *Pilot) rest(ctx context.Context) {
+	t := time.NewTimer(p.cfg.SiteHold)
 	defer t.Stop()
 	select {
 	case <-t.C:
