@@ -34,6 +34,9 @@ func (r *Reconstructor) setGeometry(g stf.Geometry) error {
 	r.place = make([]int, len(g.Layers))
 	for place, number := range numbers {
 		l := g.Layers[number]
+		if l.Kind != stf.KindPixel && l.Kind != stf.KindTiming {
+			return fmt.Errorf("layer %d is of the unknown kind %.40q", number, l.Kind)
+		}
 		for _, v := range []float64{l.RadiusMM, l.HalfLengthMM, l.SigmaRPhiMM, l.SigmaZMM, l.SigmaTimeNS} {
 			if !finite(v) || v <= 0 {
 				return fmt.Errorf("layer %d: sizes and resolutions must be positive", number)
