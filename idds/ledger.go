@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"tfpilot/internal/exitcode"
@@ -47,22 +48,6 @@ func (l Ledger) Announce(tx Tx, m message.RunImminentWorker, now time.Time) erro
 	return tx.PutRun(r)
 }
 
-// End notes that a run has ended and, when the producer says, how many slices it has.
-func (l Ledger) End(tx Tx, m message.EndRun, now time.Time) error {
-	r, err := run(tx, m.Namespace, m.RunID, now)
-	if err != nil {
-		return err
-	}
-	if !m.Content.TotalSlices.IsZero() {
-		n := int(m.Content.TotalSlices.Int64())
-		r.TotalSlices = &n
-	}
-	if r.State == message.RunOpen {
-		r.State, r.EndedAt, r.EndCreatedAt = message.RunEnding, now, m.CreatedAt
-	}
-	return tx.PutRun(r)
-}
-
 // Sent notes a published slice. One that is known already, an echo of our own or a repetition, changes nothing.
 func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 	k := Key{m.Namespace, m.Run().String(), m.Content.Identity()}
@@ -75,11 +60,7 @@ func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 		return err
 	}
 	if s == nil {
-		s = &Slice{Key: k, State: Outstanding}
-		r.Published++
-		if r.State == message.RunClosed { // a straggler: the run has to be closed once more
-			r.State, r.StopSent = message.RunEnding, false
-		}
+		s = r.publish(k)
 	}
 	a := s.attempt(r, m.Content.AttemptNumber())
 	if a.State == "" {
@@ -93,6 +74,15 @@ func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 	}
 	r.LastSliceAt = now
 	return errors.Join(tx.PutSlice(s), tx.PutRun(r))
+}
+
+// publish makes a slice of the run, one that was not known. A straggler opens a closed run once more, to be closed with it.
+func (r *Run) publish(k Key) *Slice {
+	r.Published++
+	if r.State == message.RunClosed {
+		r.State, r.StopSent = message.RunEnding, false
+	}
+	return &Slice{Key: k, State: Outstanding}
 }
 
 // describe fills in what only the slice's message says.
@@ -133,6 +123,9 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 {
 			r.Unexplained++
 		}
+		if a.State != "done" && a.State != "failed" { // another attempt than the one that won: for the record
+			record(a, m, now)
+		}
 		return errors.Join(tx.PutSlice(s), tx.PutRun(r))
 	case m.Content.State == message.StateDone:
 		err = l.done(tx, r, s, a, m, now)
@@ -167,13 +160,12 @@ func (l Ledger) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error)
 		return nil, 0, err
 	}
 	if s == nil {
-		s = &Slice{Key: Key{m.Namespace, m.RunID.String(), identity}, State: Outstanding}
+		s = r.publish(Key{m.Namespace, m.RunID.String(), identity})
 		s.Filename, s.TFFilename, s.SliceID = c.Filename, c.TFFilename, c.SliceID.Int64()
 		s.Start, s.End, s.STFAt = c.Start.Int64(), c.End.Int64(), c.STFCreatedAt.Time()
 		if s.CreatedAt = c.FirstCreatedAt.Time(); s.CreatedAt.IsZero() {
 			s.CreatedAt = m.Content.RequestedAt.Time()
 		}
-		r.Published++
 	}
 	return s, n, nil
 }
@@ -184,8 +176,7 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 		r.Failed--
 		r.Corrected++
 	}
-	fill(a, m, now)
-	a.State = "done"
+	record(a, m, now)
 	s.State, s.FinishedAt, s.Failure, s.RetryAt, s.Unsent = Done, now, nil, time.Time{}, false
 	s.Counts = m.Content.Counts
 	r.Done++
@@ -210,21 +201,8 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
 func (l Ledger) failed(r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) {
-	fill(a, m, now)
-	a.State = "failed"
-	f := m.Content.Failure
-	if f == nil { // a peer: retryable
-		text := "failed without a reason"
-		if m.Content.Result.Error != nil {
-			text = *m.Content.Result.Error
-		}
-		f = &message.Failure{
-			Code: exitcode.PayloadFailed.Code, Name: exitcode.PayloadFailed.Name, Class: string(exitcode.PayloadFailed.Class),
-			Retryable: true, Message: text,
-		}
-	}
-	a.Failure = f
-	l.settle(r, s, f, now)
+	record(a, m, now)
+	l.settle(r, s, a.Failure, now)
 }
 
 // settle decides what follows a failed attempt.
@@ -242,14 +220,29 @@ func (l Ledger) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
 	r.Failed++
 }
 
-func fill(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
+// record writes into an attempt what its result says.
+func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 	c := m.Content
-	a.PilotID, a.Hostname, a.StartedAt, a.FinishedAt = c.PilotID, c.Hostname, c.ProcessingStartAt.Time(), now
+	a.State, a.PilotID, a.Hostname, a.StartedAt, a.FinishedAt = "done", c.PilotID, c.Hostname, c.ProcessingStartAt.Time(), now
 	if c.ProcessingTime != nil {
 		a.ProcessingTime = *c.ProcessingTime
 	}
 	if a.CreatedAt.IsZero() {
 		a.CreatedAt = c.RequestedAt.Time()
+	}
+	if c.State == message.StateDone {
+		return
+	}
+	a.State, a.Failure = "failed", c.Failure
+	if a.Failure == nil { // a peer: retryable
+		text := "failed without a reason"
+		if c.Result.Error != nil {
+			text = *c.Result.Error
+		}
+		a.Failure = &message.Failure{
+			Code: exitcode.PayloadFailed.Code, Name: exitcode.PayloadFailed.Name, Class: string(exitcode.PayloadFailed.Class),
+			Retryable: true, Message: text,
+		}
 	}
 }
 
@@ -263,10 +256,11 @@ func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) er
 	if r == nil || err != nil {
 		return err
 	}
-	a := s.attempt(r, attempt)
-	if s.State.Final() || a.State != "sent" {
+	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == attempt && a.State == "sent" })
+	if i < 0 || s.State.Final() {
 		return nil
 	}
+	a := &s.Attempts[i]
 	a.State, a.Reason, a.FinishedAt = "lost", reason, now
 	s.Disturbed, s.Unsent = true, false
 	l.settle(r, s, &message.Failure{
@@ -308,10 +302,10 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	return &m, errors.Join(tx.PutSlice(s), tx.PutRun(r))
 }
 
-// Confirm notes that the broker has the latest attempt.
-func (l Ledger) Confirm(tx Tx, k Key) error {
+// Confirm notes that the broker has an attempt that was sent again.
+func (l Ledger) Confirm(tx Tx, k Key, attempt int) error {
 	s, err := tx.Slice(k)
-	if s == nil || err != nil {
+	if s == nil || err != nil || s.Latest() != attempt {
 		return err
 	}
 	s.Unsent = false
@@ -326,63 +320,4 @@ func (l Ledger) Disturb(tx Tx, namespace, runID string) error {
 	}
 	r.Disturbed = true
 	return tx.PutRun(r)
-}
-
-// Close closes a run when all of it is known and final. left are the slices to fail first when the run's time is over.
-func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
-	r, err := tx.Run(namespace, runID)
-	if r == nil || err != nil || r.State != message.RunEnding {
-		return r, err
-	}
-	over := now.Sub(r.EndedAt) > timeout
-	if over {
-		for _, k := range left {
-			if err := l.timeout(tx, r, k, now); err != nil {
-				return r, err
-			}
-		}
-	}
-	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
-		return r, tx.PutRun(r)
-	}
-	r.State, r.ClosedAt = message.RunClosed, now
-	return r, tx.PutRun(r)
-}
-
-// Stopped notes that the workers were told of the run's end.
-func (l Ledger) Stopped(tx Tx, namespace, runID string) error {
-	r, err := tx.Run(namespace, runID)
-	if r == nil || err != nil {
-		return err
-	}
-	r.StopSent = true
-	return tx.PutRun(r)
-}
-
-// complete reports whether every slice of an ended run has been seen: as many as were announced or, when nobody announced,
-// none for a while.
-func (r *Run) complete(quiet time.Duration, now time.Time) bool {
-	if r.TotalSlices != nil {
-		return r.Published >= *r.TotalSlices
-	}
-	last := r.LastSliceAt
-	if r.EndedAt.After(last) {
-		last = r.EndedAt
-	}
-	return now.Sub(last) >= quiet
-}
-
-// timeout fails a slice that has no result when its run's time is over.
-func (l Ledger) timeout(tx Tx, r *Run, k Key, now time.Time) error {
-	s, err := tx.Slice(k)
-	if s == nil || err != nil || s.State.Final() {
-		return err
-	}
-	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
-	s.Failure = &message.Failure{
-		Code: exitcode.Internal.Code, Name: "run_timeout", Class: string(exitcode.ClassInfrastructure),
-		Message: "no result when the run's time was over",
-	}
-	r.Failed++
-	return tx.PutSlice(s)
 }

@@ -191,7 +191,7 @@ func (s *Service) resend(ctx context.Context) error {
 		if !s.sent(ctx, "slice "+sl.Key.Identity, s.publishSlice(ctx, sl.Key, *m)) {
 			continue // the intent stands
 		}
-		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Confirm(tx, sl.Key) }); err != nil {
+		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Confirm(tx, sl.Key, m.Content.AttemptNumber()) }); err != nil {
 			return err
 		}
 		s.log.InfoContext(ctx, "slice sent again", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, m.Content.AttemptNumber()))

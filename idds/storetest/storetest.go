@@ -259,7 +259,7 @@ func (m *machine) Resend(rt *rapid.T) {
 			m.restart()
 			continue
 		}
-		m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k) })
+		m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k, sent.Content.AttemptNumber()) })
 		// The echo on idds' own queue.
 		m.update(rt, func(tx idds.Tx) error { return m.ledger().Sent(tx, *sent, m.now) })
 	}

@@ -1,0 +1,83 @@
+package idds
+
+import (
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+)
+
+// End notes that a run has ended and, when the producer says, how many slices it has.
+func (l Ledger) End(tx Tx, m message.EndRun, now time.Time) error {
+	r, err := run(tx, m.Namespace, m.RunID, now)
+	if err != nil {
+		return err
+	}
+	if !m.Content.TotalSlices.IsZero() {
+		n := int(m.Content.TotalSlices.Int64())
+		r.TotalSlices = &n
+	}
+	if r.State == message.RunOpen {
+		r.State, r.EndedAt, r.EndCreatedAt = message.RunEnding, now, m.CreatedAt
+	}
+	return tx.PutRun(r)
+}
+
+// Close closes a run when all of it is known and final. left are the slices to fail first when the run's time is over.
+func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
+	r, err := tx.Run(namespace, runID)
+	if r == nil || err != nil || r.State != message.RunEnding {
+		return r, err
+	}
+	over := now.Sub(r.EndedAt) > timeout
+	if over {
+		for _, k := range left {
+			if err := l.timeout(tx, r, k, now); err != nil {
+				return r, err
+			}
+		}
+	}
+	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
+		return r, tx.PutRun(r)
+	}
+	r.State, r.ClosedAt = message.RunClosed, now
+	return r, tx.PutRun(r)
+}
+
+// Stopped notes that the workers were told of the run's end.
+func (l Ledger) Stopped(tx Tx, namespace, runID string) error {
+	r, err := tx.Run(namespace, runID)
+	if r == nil || err != nil {
+		return err
+	}
+	r.StopSent = true
+	return tx.PutRun(r)
+}
+
+// complete reports whether every slice of an ended run has been seen: as many as were announced or, when nobody announced,
+// none for a while.
+func (r *Run) complete(quiet time.Duration, now time.Time) bool {
+	if r.TotalSlices != nil {
+		return r.Published >= *r.TotalSlices
+	}
+	last := r.LastSliceAt
+	if r.EndedAt.After(last) {
+		last = r.EndedAt
+	}
+	return now.Sub(last) >= quiet
+}
+
+// timeout fails a slice that has no result when its run's time is over.
+func (l Ledger) timeout(tx Tx, r *Run, k Key, now time.Time) error {
+	s, err := tx.Slice(k)
+	if s == nil || err != nil || s.State.Final() {
+		return err
+	}
+	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
+	s.Failure = &message.Failure{
+		Code: exitcode.Internal.Code, Name: "run_timeout", Class: string(exitcode.ClassInfrastructure),
+		Message: "no result when the run's time was over",
+	}
+	r.Failed++
+	return tx.PutSlice(s)
+}

@@ -1,0 +1,176 @@
+package idds_test
+
+import (
+	"testing"
+	"time"
+
+	"tfpilot/idds"
+	"tfpilot/idds/sqlite"
+	"tfpilot/internal/message"
+)
+
+// book is a ledger on a store of its own, without a service.
+type book struct {
+	t      *testing.T
+	ledger idds.Ledger
+	store  *sqlite.Store
+	now    time.Time
+}
+
+func newBook(t *testing.T) *book {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return &book{t: t, store: s, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+// do runs steps of the ledger, each in a transaction of its own.
+func (b *book) do(steps ...func(tx idds.Tx) error) {
+	b.t.Helper()
+	for _, fn := range steps {
+		b.now = b.now.Add(time.Second)
+		must(b.t, b.store.Update(b.t.Context(), fn))
+	}
+}
+
+func key(identity string) idds.Key {
+	return idds.Key{Namespace: namespace, Run: run, Identity: identity}
+}
+
+func (b *book) sent(identity string, attempt int64) func(idds.Tx) error {
+	return func(tx idds.Tx) error {
+		return b.ledger.Sent(tx, message.Slice{
+			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(b.now), Namespace: namespace,
+			Content: message.SliceContent{
+				ReqID: message.Text(identity), Filename: "f", Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(attempt),
+			},
+		}, b.now)
+	}
+}
+
+func (b *book) result(identity string, attempt int64, f *message.Failure) func(idds.Tx) error {
+	return func(tx idds.Tx) error {
+		m := message.SliceResult{
+			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
+			Content: message.ResultContent{
+				State: message.StateDone, ReqID: message.Text(identity), Attempt: message.NewInt(attempt), Failure: f, PilotID: "p",
+			},
+		}
+		if f != nil {
+			m.Content.State = message.StateFailed
+		}
+		return b.ledger.Result(tx, m, b.now)
+	}
+}
+
+func (b *book) lost(identity string, attempt int) func(idds.Tx) error {
+	return func(tx idds.Tx) error { return b.ledger.Lost(tx, key(identity), attempt, "why", b.now) }
+}
+
+func (b *book) end(tx idds.Tx) error {
+	return b.ledger.End(tx, message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(run), Namespace: namespace}, b.now)
+}
+
+func (b *book) close(tx idds.Tx) error {
+	_, err := b.ledger.Close(tx, namespace, run, nil, time.Second, time.Hour, b.now.Add(time.Minute))
+	return err
+}
+
+func (b *book) run() idds.Run {
+	b.t.Helper()
+	list, err := b.store.Runs(b.t.Context(), namespace)
+	if must(b.t, err); len(list) != 1 {
+		b.t.Fatalf("%d runs", len(list))
+	}
+	return list[0]
+}
+
+func (b *book) slice(identity string) idds.Slice {
+	b.t.Helper()
+	list, err := b.store.Slices(b.t.Context(), idds.Filter{Run: run})
+	must(b.t, err)
+	for i := range list {
+		if list[i].Key.Identity == identity {
+			return list[i]
+		}
+	}
+	b.t.Fatalf("no slice %s", identity)
+	return idds.Slice{}
+}
+
+func TestLosingAnAttemptThatNeverWasChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent("a", 1), b.lost("a", 7), b.result("a", 1, nil), b.lost("a", 2))
+	if r, s := b.run(), b.slice("a"); r.Retried != 0 || len(s.Attempts) != 1 {
+		t.Errorf("retried %d, attempts %+v", r.Retried, s.Attempts)
+	}
+}
+
+func TestAResultThatMakesItsSliceOpensAClosedRunAgain(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent("a", 1), b.result("a", 1, nil), b.end, b.close)
+	if r := b.run(); r.State != message.RunClosed {
+		t.Fatalf("%+v", r)
+	}
+	b.do(b.result("late", 1, crashed))
+	if r := b.run(); r.State != message.RunEnding || r.StopSent {
+		t.Errorf("a slice waits for its next attempt in a run that is %s", r.State)
+	}
+}
+
+func TestAConfirmationIsOfOneAttempt(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	resend := func(tx idds.Tx) error {
+		b.now = b.now.Add(time.Hour)
+		_, err := b.ledger.Resend(tx, key("a"), b.now)
+		return err
+	}
+	b.do(b.sent("a", 1), b.result("a", 1, crashed), resend)
+	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
+	if s := b.slice("a"); !s.Unsent || s.Latest() != 2 {
+		t.Errorf("attempt %d, unsent %t", s.Latest(), s.Unsent)
+	}
+	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	if s := b.slice("a"); s.Unsent {
+		t.Error("confirmed and still to be sent")
+	}
+}
+
+func TestAnAbsorbedResultStandsInTheRecordOfItsAttempt(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent("a", 1), b.lost("a", 1), b.sent("a", 2), b.result("a", 2, nil), b.result("a", 1, crashed))
+	s := b.slice("a")
+	if a := s.Attempts[0]; a.State != "failed" || a.PilotID != "p" || a.Failure == nil || s.Failure != nil {
+		t.Errorf("%+v", a)
+	}
+	if r := b.run(); r.Absorbed != 1 || r.Done != 1 || r.Unexplained != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	permanent := &message.Failure{Name: "data_invalid", Class: "data"}
+	b.do(b.sent("a", 1), b.sent("a", 2), b.result("a", 1, permanent))
+	if s := b.slice("a"); s.State != idds.Outstanding {
+		t.Errorf("%s while attempt 2 is out", s.State)
+	}
+	b.do(b.result("a", 2, crashed))
+	if s := b.slice("a"); s.State != idds.Waiting {
+		t.Errorf("%s after a retryable failure of attempt 2 of 3", s.State)
+	}
+	b.do(b.result("a", 3, permanent))
+	if s, r := b.slice("a"), b.run(); s.State != idds.Failed || s.Failure.Name != "data_invalid" || r.Failed != 1 {
+		t.Errorf("%+v, %+v", s, r)
+	}
+	b.do(b.result("a", 1, nil))
+	if s, r := b.slice("a"), b.run(); s.State != idds.Done || s.Failure != nil || r.Failed != 0 || r.Done != 1 || r.Corrected != 1 {
+		t.Errorf("%+v, %+v", s, r)
+	}
+}
