@@ -14,6 +14,9 @@ import (
 )
 
 // Config is what happens in the detector. Lengths are mm, times ns, momenta GeV.
+//
+// Without FrameNS, which cannot be 0, every field that is 0 gets its default. With it all are taken as they are: then noise 0 is
+// no noise.
 type Config struct {
 	FrameNS    float64 `toml:"frame_ns" default:"665000" help:"length of a time frame in ns (2^16 bunch crossings)"`
 	Collisions float64 `toml:"collisions" default:"45" help:"mean collisions in a frame"`
@@ -46,7 +49,9 @@ type Generator struct {
 
 // New makes a generator for a seed.
 func New(cfg Config, seed uint64) (*Generator, error) {
-	config.Defaults(&cfg)
+	if cfg.FrameNS == 0 {
+		config.Defaults(&cfg)
+	}
 	var errs []error
 	for _, c := range []struct {
 		name          string

@@ -5,10 +5,8 @@ import (
 	"slices"
 )
 
-const (
-	// lightSpeed in mm/ns.
-	lightSpeed = 299.792458
-)
+// lightSpeed in mm/ns.
+const lightSpeed = 299.792458
 
 // masses (GeV) are the kinds of particles that a flight time is computed for: pion, kaon, proton. Their logarithmic weights
 // say how common they are, so that a kaon is assumed only where the time asks for it.
