@@ -12,7 +12,7 @@ help: ## Print this message
 build: ## Static binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-demo: build ## The whole chain on this machine: time frames in, physics out, every slice accounted for (about a minute)
+demo: build ## The whole chain on this machine: time frames in, physics out, every slice accounted for (ten seconds or so)
 	bin/testbed demo --out demo-out
 
 test: ## All tests, no services needed (CGO_ENABLED=0)

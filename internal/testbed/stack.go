@@ -173,11 +173,15 @@ func (s *Stack) failure(name string) error {
 	if err != nil {
 		return fmt.Errorf("running %s: %w", name, err)
 	}
+	log := s.Path("logs", name+".log")
+	if res.Signal != "" {
+		return exitcode.New(exitcode.Interrupted, "%s was ended by a signal from outside (%s); its log is %s", name, res.Signal, log)
+	}
 	f, ok := exitcode.ByCode(res.ExitCode)
 	if !ok || f == exitcode.OK {
 		f = exitcode.Internal
 	}
-	return exitcode.New(f, "%s ended with status %d: %s", name, res.ExitCode, lastLine(s.Path("logs", name+".log")))
+	return exitcode.New(f, "%s ended with status %d: %s", name, res.ExitCode, lastLine(log))
 }
 
 func (s *Stack) find(name string) *service {

@@ -19,7 +19,7 @@ func App() *cli.App {
 		Name:  "testbed",
 		Usage: "the whole of tfpilot on one machine",
 		Description: "Examples:\n" +
-			"  testbed demo                                   3 STFs through the whole chain, about a minute\n" +
+			"  testbed demo                                   3 STFs through the whole chain, ten seconds or so\n" +
 			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n" +
 			"  testbed broker --listen 127.0.0.1:61613        the embedded broker alone",
 		Commands: []*cli.Command{demoCommand(), brokerCommand()},
