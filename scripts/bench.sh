@@ -14,6 +14,9 @@ run internal/e2e 1s '^BenchmarkSubscribed$'
 run internal/e2e 1x '^Benchmark(Binary|Demo|ReconstructSTF)$'
 echo '# a command payload against a bare fork and exec'
 run wrapper 1000x .
+echo '# reconstruction and time-frame files'
+run payload/tfreco 1s .
+run internal/stf 1s .
 echo '# the ledger'
 run idds/sqlite 20000x .
 echo '# the STOMP session on the embedded broker'
