@@ -40,14 +40,14 @@ func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout
 	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
 		return r, tx.PutRun(r)
 	}
-	r.State, r.ClosedAt = message.RunClosed, now
+	r.State, r.ClosedAt, r.StopSent = message.RunClosed, now, false
 	return r, tx.PutRun(r)
 }
 
 // Stopped notes that the workers were told of the run's end.
 func (l Ledger) Stopped(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
-	if r == nil || err != nil {
+	if r == nil || err != nil || r.State != message.RunClosed { // opened again meanwhile
 		return err
 	}
 	r.StopSent = true

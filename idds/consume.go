@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 			if err != nil {
 				return err
 			}
-			ours, err := s.take(ctx, deliveries)
+			ours, err := s.take(ctx, o.Destination, deliveries)
 			if err != nil {
 				return err
 			}
@@ -103,12 +104,16 @@ func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.De
 
 // take handles a batch in one transaction and returns what is to be acknowledged. A message of another namespace that got past
 // the selector is not: it goes back when the subscription ends.
-func (s *Service) take(ctx context.Context, deliveries []*broker.Delivery) (ours []*broker.Delivery, err error) {
+//
+// from is where we subscribed: a message's own destination is where its producer sent it, which queues bound to a topic keep.
+func (s *Service) take(ctx context.Context, from string, deliveries []*broker.Delivery) (ours []*broker.Delivery, err error) {
 	ours = make([]*broker.Delivery, 0, len(deliveries))
 	err = s.store.Update(ctx, func(tx Tx) error {
 		for _, d := range deliveries {
 			err := s.handle(ctx, tx, d)
 			switch {
+			case errors.Is(err, errForeign) && strings.HasPrefix(from, "/topic/"):
+				s.junk.count(ctx, d, err) // a copy of ours: theirs is elsewhere
 			case errors.Is(err, errForeign):
 				s.log.ErrorContext(ctx, "message of another namespace is left alone", slog.String("destination", d.Destination), logging.Err(err))
 				continue
@@ -143,23 +148,21 @@ func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
 	now := s.now().UTC()
 	switch {
 	case d.Header.Get(message.HeaderOriginalQueue) != "":
-		m, err := decode[message.Slice](d.Body)
+		m, err := s.slice(d)
 		if err != nil {
 			return err
 		}
 		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
+		if err := s.ledger.Sent(tx, m, now); err != nil { // its copy for us may come later
+			return err
+		}
 		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
-		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up after failed deliveries", now)
+		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up: died or expired", now)
 	case e.MsgType == message.TypeSlice:
-		var m message.Slice
-		if err := json.Unmarshal(d.Body, &m); err != nil {
-			return fmt.Errorf("%w: %w", errJunk, err)
+		m, err := s.slice(d)
+		if err != nil {
+			return err
 		}
-		// An invalid slice with identity is known all the same: its pilot will say that it failed.
-		if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
-			return fmt.Errorf("%w: %w", errJunk, err)
-		}
-		m.Namespace = s.cfg.Namespace
 		return s.ledger.Sent(tx, m, now)
 	case e.MsgType == message.TypeSliceResult:
 		m, err := decode[message.SliceResult](d.Body)
@@ -189,6 +192,19 @@ func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
 	}
 }
 
+// slice reads a slice. An invalid one with identity is known all the same: its pilot will say that it failed.
+func (s *Service) slice(d *broker.Delivery) (message.Slice, error) {
+	var m message.Slice
+	if err := json.Unmarshal(d.Body, &m); err != nil {
+		return m, fmt.Errorf("%w: %w", errJunk, err)
+	}
+	if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
+		return m, fmt.Errorf("%w: %w", errJunk, err)
+	}
+	m.Namespace = s.cfg.Namespace
+	return m, nil
+}
+
 func decode[T interface{ Validate() error }](body []byte) (T, error) {
 	m, err := message.Decode[T](body)
 	if err != nil {
@@ -211,6 +227,8 @@ func (j *junkCounter) count(ctx context.Context, d *broker.Delivery, err error) 
 	j.n++
 	if now := time.Now(); now.Sub(j.said) >= time.Minute {
 		j.said = now
-		j.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", j.n), slog.String("destination", d.Destination), logging.Err(err))
+		e, _ := message.Peek(d.Body)
+		j.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", j.n), slog.String("destination", d.Destination),
+			slog.String("sender", fmt.Sprintf("%.40s", e.Sender)), logging.Err(err))
 	}
 }

@@ -113,6 +113,7 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 		r.Unmatched++
 		return errors.Join(tx.PutRun(r), fmt.Errorf("%w: requested at %q", ErrUnmatched, m.Content.RequestedAt.Text()))
 	}
+	r.Peers = r.Peers || m.Content.PilotID == ""
 	a := s.attempt(r, n)
 	if n == s.Latest() {
 		s.Unsent = false // the broker had it

@@ -38,12 +38,12 @@ func key(identity string) idds.Key {
 	return idds.Key{Namespace: namespace, Run: run, Identity: identity}
 }
 
-func (b *book) sent(identity string, attempt int64) func(idds.Tx) error {
+func (b *book) sent(attempt int64) func(idds.Tx) error {
 	return func(tx idds.Tx) error {
 		return b.ledger.Sent(tx, message.Slice{
 			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(b.now), Namespace: namespace,
 			Content: message.SliceContent{
-				ReqID: message.Text(identity), Filename: "f", Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(attempt),
+				ReqID: "a", Filename: "f", Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(attempt),
 			},
 		}, b.now)
 	}
@@ -86,24 +86,21 @@ func (b *book) run() idds.Run {
 	return list[0]
 }
 
-func (b *book) slice(identity string) idds.Slice {
+// slice is the only one.
+func (b *book) slice() idds.Slice {
 	b.t.Helper()
 	list, err := b.store.Slices(b.t.Context(), idds.Filter{Run: run})
-	must(b.t, err)
-	for i := range list {
-		if list[i].Key.Identity == identity {
-			return list[i]
-		}
+	if must(b.t, err); len(list) != 1 {
+		b.t.Fatalf("%d slices", len(list))
 	}
-	b.t.Fatalf("no slice %s", identity)
-	return idds.Slice{}
+	return list[0]
 }
 
 func TestLosingAnAttemptThatNeverWasChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent("a", 1), b.lost("a", 7), b.result("a", 1, nil), b.lost("a", 2))
-	if r, s := b.run(), b.slice("a"); r.Retried != 0 || len(s.Attempts) != 1 {
+	b.do(b.sent(1), b.lost("a", 7), b.result("a", 1, nil), b.lost("a", 2))
+	if r, s := b.run(), b.slice(); r.Retried != 0 || len(s.Attempts) != 1 {
 		t.Errorf("retried %d, attempts %+v", r.Retried, s.Attempts)
 	}
 }
@@ -111,7 +108,7 @@ func TestLosingAnAttemptThatNeverWasChangesNothing(t *testing.T) {
 func TestAResultThatMakesItsSliceOpensAClosedRunAgain(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent("a", 1), b.result("a", 1, nil), b.end, b.close)
+	b.do(b.sent(1), b.result("a", 1, nil), b.end, b.close)
 	if r := b.run(); r.State != message.RunClosed {
 		t.Fatalf("%+v", r)
 	}
@@ -129,13 +126,13 @@ func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 		_, err := b.ledger.Resend(tx, key("a"), b.now)
 		return err
 	}
-	b.do(b.sent("a", 1), b.result("a", 1, crashed), resend)
+	b.do(b.sent(1), b.result("a", 1, crashed), resend)
 	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
-	if s := b.slice("a"); !s.Unsent || s.Latest() != 2 {
+	if s := b.slice(); !s.Unsent || s.Latest() != 2 {
 		t.Errorf("attempt %d, unsent %t", s.Latest(), s.Unsent)
 	}
 	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
-	if s := b.slice("a"); s.Unsent {
+	if s := b.slice(); s.Unsent {
 		t.Error("confirmed and still to be sent")
 	}
 }
@@ -143,8 +140,8 @@ func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 func TestAnAbsorbedResultStandsInTheRecordOfItsAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent("a", 1), b.lost("a", 1), b.sent("a", 2), b.result("a", 2, nil), b.result("a", 1, crashed))
-	s := b.slice("a")
+	b.do(b.sent(1), b.lost("a", 1), b.sent(2), b.result("a", 2, nil), b.result("a", 1, crashed))
+	s := b.slice()
 	if a := s.Attempts[0]; a.State != "failed" || a.PilotID != "p" || a.Failure == nil || s.Failure != nil {
 		t.Errorf("%+v", a)
 	}
@@ -157,20 +154,20 @@ func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *test
 	t.Parallel()
 	b := newBook(t)
 	permanent := &message.Failure{Name: "data_invalid", Class: "data"}
-	b.do(b.sent("a", 1), b.sent("a", 2), b.result("a", 1, permanent))
-	if s := b.slice("a"); s.State != idds.Outstanding {
+	b.do(b.sent(1), b.sent(2), b.result("a", 1, permanent))
+	if s := b.slice(); s.State != idds.Outstanding {
 		t.Errorf("%s while attempt 2 is out", s.State)
 	}
 	b.do(b.result("a", 2, crashed))
-	if s := b.slice("a"); s.State != idds.Waiting {
+	if s := b.slice(); s.State != idds.Waiting {
 		t.Errorf("%s after a retryable failure of attempt 2 of 3", s.State)
 	}
 	b.do(b.result("a", 3, permanent))
-	if s, r := b.slice("a"), b.run(); s.State != idds.Failed || s.Failure.Name != "data_invalid" || r.Failed != 1 {
+	if s, r := b.slice(), b.run(); s.State != idds.Failed || s.Failure.Name != "data_invalid" || r.Failed != 1 {
 		t.Errorf("%+v, %+v", s, r)
 	}
 	b.do(b.result("a", 1, nil))
-	if s, r := b.slice("a"), b.run(); s.State != idds.Done || s.Failure != nil || r.Failed != 0 || r.Done != 1 || r.Corrected != 1 {
+	if s, r := b.slice(), b.run(); s.State != idds.Done || s.Failure != nil || r.Failed != 0 || r.Done != 1 || r.Corrected != 1 {
 		t.Errorf("%+v, %+v", s, r)
 	}
 }

@@ -2,11 +2,8 @@ package idds
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,7 +12,6 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -28,6 +24,10 @@ type Config struct {
 	// LostAfter is how long workers of a run must have been idle on a proven link before an attempt that none of them reports
 	// to hold is given up.
 	LostAfter time.Duration `toml:"lost_after" default:"60s" help:"idle time of a run's workers after which an attempt held by none is sent again"`
+	// PeerIdle takes the place of LostAfter, when it is longer, in runs with results of workers that report nothing to us.
+	PeerIdle time.Duration `toml:"peer_idle" default:"120s" help:"the same in runs with workers that do not report, the idle timeout of those"`
+	// DeadLetters are where the broker puts what it gives up.
+	DeadLetters []string `toml:"dead_letters" default:"DLQ,ExpiryQueue" help:"addresses where the broker puts messages that died or expired"`
 	// QuietEnd closes a run whose producer announced no number of slices.
 	QuietEnd   time.Duration `toml:"quiet_end" default:"10s" help:"time without a new slice that ends a run whose slices were not counted"`
 	RunTimeout time.Duration `toml:"run_timeout" default:"30m" help:"time after end_run at which what is left ends as failed"`
@@ -46,13 +46,11 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	junk   *junkCounter
+	absent absences // of findLost alone
 
 	unready atomic.Int32  // subscriptions that the broker has not confirmed yet
 	ready   chan struct{} // closed when there are none
 }
-
-// subscriptions is how many Run has.
-const subscriptions = 4
 
 // Ready is closed when the broker has confirmed every subscription: from then on nothing is missed.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
@@ -62,9 +60,9 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 	config.Defaults(&cfg)
 	s := &Service{
 		cfg: cfg, store: store, ledger: Ledger{MaxAttempts: cfg.MaxAttempts}, link: link, log: log, now: time.Now,
-		junk: &junkCounter{log: log}, ready: make(chan struct{}),
+		junk: &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
 	}
-	s.unready.Store(subscriptions)
+	s.unready.Store(int32(3 + len(cfg.DeadLetters)))
 	return s, nil
 }
 
@@ -77,19 +75,23 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.disturb(ctx); err != nil { // what was not acknowledged before a restart comes again
 		return err
 	}
-	for _, o := range [subscriptions]stomp.SubscribeOptions{
+	subscriptions := []stomp.SubscribeOptions{
 		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
 		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
 		{Destination: message.TopicWorkers, Selector: ns, Window: window, Headers: []string{"durable-subscription-name", "runs"}},
-		{
-			Destination: "DLQ", Window: window,
-			Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
-		},
-	} {
+	}
+	for _, dead := range s.cfg.DeadLetters { // shared by everything on the broker: only what the workers' queue gave up
+		subscriptions = append(subscriptions, stomp.SubscribeOptions{
+			Destination: dead, Window: window, Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
+		})
+	}
+	for _, o := range subscriptions {
 		g.Go(func() error { return s.consume(ctx, o) })
 	}
 	g.Go(func() error { return s.watchLink(ctx) })
-	g.Go(func() error { return s.tick(ctx) })
+	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns, s.findLost} {
+		g.Go(func() error { return s.every(ctx, work) })
+	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -149,73 +151,4 @@ func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.W
 		return err
 	})
 	return reply, err
-}
-
-// tick does what time brings.
-func (s *Service) tick(ctx context.Context) error {
-	t := time.NewTicker(s.cfg.Tick)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-		}
-		for _, step := range []func(context.Context) error{s.resend, s.findLost, s.closeRuns} {
-			if err := step(ctx); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// resend publishes what is due: the intent is committed first, so that a crash in between repeats it with the same duplicate
-// id.
-func (s *Service) resend(ctx context.Context) error {
-	now := s.now().UTC()
-	due, err := s.store.Due(ctx, now)
-	if err != nil {
-		return err
-	}
-	for _, sl := range due {
-		var m *message.Slice
-		if err := s.store.Update(ctx, func(tx Tx) (err error) {
-			m, err = s.ledger.Resend(tx, sl.Key, now)
-			return err
-		}); err != nil {
-			return err
-		}
-		if m == nil {
-			continue
-		}
-		if !s.sent(ctx, "slice "+sl.Key.Identity, s.publishSlice(ctx, sl.Key, *m)) {
-			continue // the intent stands
-		}
-		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Confirm(tx, sl.Key, m.Content.AttemptNumber()) }); err != nil {
-			return err
-		}
-		s.log.InfoContext(ctx, "slice sent again", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, m.Content.AttemptNumber()))
-	}
-	return nil
-}
-
-func (s *Service) publishSlice(ctx context.Context, k Key, m message.Slice) error {
-	body, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding slice %s: %w", k.Identity, err)
-	}
-	return s.link.Publish(ctx, broker.Out{
-		// The topic: a SEND to the literal queue address is dropped by Artemis.
-		Destination: message.TopicSlices, Body: body,
-		DuplicateID: message.SliceDuplicateID(k.Namespace, k.Run, k.Identity, m.Content.AttemptNumber()),
-		Headers:     s.headers(message.TypeSlice, k.Run),
-	})
-}
-
-func (s *Service) headers(msgType, run string) []string {
-	ttl := s.cfg.SliceTTL.Milliseconds()
-	return []string{
-		"persistent", "true", "msg_type", msgType, "run_id", run, "namespace", s.cfg.Namespace, "vo", message.VO,
-		"ttl", strconv.FormatInt(ttl, 10), "expires", strconv.FormatInt(s.now().UnixMilli()+ttl, 10),
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,17 +34,18 @@ type rig struct {
 	service *idds.Service
 	store   *sqlite.Store
 	kill    func()
+	cut     func() // ends the broker for good
 }
 
 func newRig(t *testing.T, cfg idds.Config) *rig {
 	t.Helper()
-	b, err := stompd.New(stompd.Config{})
+	b, err := stompd.New(stompd.Config{ExpiryScan: 10 * time.Millisecond})
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	cfg.Namespace, cfg.Tick = namespace, 5*time.Millisecond
 	r := &rig{t: t, broker: b, addr: ln.Addr().String(), dir: t.TempDir(), cfg: cfg}
-	r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
+	r.cut = r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
 	r.link = r.newLink("")
 	r.start()
 	return r
@@ -107,12 +109,17 @@ func (r *rig) imminent(workers int64) {
 	})
 }
 
-// end ends the run; no number is announced when slices is negative.
-func (r *rig) end(slices int64) {
+// end ends the run; no number is announced when total is negative.
+func (r *rig) end(total int64) {
 	r.t.Helper()
-	m := message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(run), CreatedAt: message.At(time.Now()), Namespace: namespace}
-	if slices >= 0 {
-		m.Content.TotalSlices = message.NewInt(slices)
+	r.endOf(run, total)
+}
+
+func (r *rig) endOf(id string, total int64) {
+	r.t.Helper()
+	m := message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(id), CreatedAt: message.At(time.Now()), Namespace: namespace}
+	if total >= 0 {
+		m.Content.TotalSlices = message.NewInt(total)
 	}
 	r.publish(message.TopicWorkers, m)
 }
@@ -168,6 +175,11 @@ func next(t *testing.T, c *broker.Consumer) message.Slice {
 // await waits until the run is as wanted.
 func (r *rig) await(what string, ok func(message.RunCheck) bool) message.RunCheck {
 	r.t.Helper()
+	return r.awaitRun(run, what, ok)
+}
+
+func (r *rig) awaitRun(id, what string, ok func(message.RunCheck) bool) message.RunCheck {
+	r.t.Helper()
 	ctx := soon(r.t)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -175,8 +187,8 @@ func (r *rig) await(what string, ok func(message.RunCheck) bool) message.RunChec
 	for {
 		runs, err := r.store.Runs(ctx, namespace)
 		must(r.t, err)
-		if len(runs) > 0 {
-			last, err = r.service.Check(ctx, runs[0])
+		if i := slices.IndexFunc(runs, func(r idds.Run) bool { return r.RunID.String() == id }); i >= 0 {
+			last, err = r.service.Check(ctx, runs[i])
 			must(r.t, err)
 			if ok(last) {
 				return last
@@ -202,4 +214,13 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reopen opens a store whose idds has ended.
+func reopen(t *testing.T, dir string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), dir)
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }

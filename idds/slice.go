@@ -107,6 +107,8 @@ type Run struct {
 	// Disturbed says that a fault was seen that explains results that come twice: a restart, a lost connection, a worker that
 	// vanished.
 	Disturbed bool `json:"disturbed,omitempty"`
+	// Peers says that workers which do not report to us take part.
+	Peers bool `json:"peers,omitempty"`
 	// StopSent says that the workers were told of the run's end.
 	StopSent bool `json:"stop_sent,omitempty"`
 }
@@ -130,6 +132,9 @@ type Tx interface {
 	PutHistograms(namespace, run string, set hist.Set) error
 	PutWorker(w message.WorkerReport, at time.Time) error
 }
+
+// pageSize is how many slices a store returns unless told otherwise.
+const pageSize = 1000
 
 // Filter selects slices; empty fields select all.
 type Filter struct {

@@ -2,65 +2,32 @@ package idds
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"time"
 
-	"tfpilot/internal/broker"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
 
-// findLost gives up attempts that no live worker reports to hold, while workers of the run have been idle on a proven link.
-// Age alone never does: a backlog is not a loss.
-func (s *Service) findLost(ctx context.Context) error {
-	now := s.now().UTC()
-	workers, err := s.Workers(ctx, s.cfg.Namespace)
-	if err != nil {
-		return err
-	}
-	idle := map[string]bool{}
-	held := map[string]bool{}
-	for _, w := range workers {
-		if !w.Alive && w.Phase != message.WorkerEnded && now.Sub(w.LastSeen) < 2*s.silence(w) {
-			if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Disturb(tx, w.Namespace, w.RunID) }); err != nil {
-				return err
-			}
+// every does one kind of work at every tick, until ctx ends. Each kind has its own: what waits for a broker that is away must
+// not hold up the rest.
+func (s *Service) every(ctx context.Context, work func(context.Context) error) error {
+	t := time.NewTicker(s.cfg.Tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
 		}
-		for _, h := range w.InHand {
-			if w.Alive {
-				held[h.RunID+"\x00"+h.Identity] = true
-			}
-		}
-		if w.Alive && w.LinkProven && !w.IdleSince.IsZero() && len(w.InHand) == 0 && now.Sub(w.IdleSince) > s.cfg.LostAfter {
-			idle[w.RunID] = true
-		}
-	}
-	for run := range idle {
-		left, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: run, States: []SliceState{Outstanding}})
-		if err != nil {
+		if err := work(ctx); err != nil {
 			return err
 		}
-		for _, sl := range left {
-			a := sl.Attempts[len(sl.Attempts)-1]
-			if held[run+"\x00"+sl.Key.Identity] || sl.Unsent || now.Sub(a.CreatedAt) < s.cfg.LostAfter {
-				continue
-			}
-			s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, a.Attempt))
-			if err := s.store.Update(ctx, func(tx Tx) error {
-				return s.ledger.Lost(tx, sl.Key, a.Attempt, "no worker reports to hold it", now)
-			}); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
 }
 
-// closeRuns closes what is complete and tells the workers.
+// closeRuns closes what is complete, or out of time.
 func (s *Service) closeRuns(ctx context.Context) error {
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
@@ -68,33 +35,25 @@ func (s *Service) closeRuns(ctx context.Context) error {
 	}
 	for i := range runs {
 		r := &runs[i]
+		if r.State != message.RunEnding {
+			continue
+		}
 		id := r.RunID.String()
 		now := s.now().UTC()
-		if r.State == message.RunEnding {
-			var left []Key
-			if now.Sub(r.EndedAt) > s.cfg.RunTimeout {
-				if left, err = s.left(ctx, id); err != nil {
-					return err
-				}
-			}
-			if err := s.store.Update(ctx, func(tx Tx) (err error) {
-				r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, s.cfg.RunTimeout, now)
-				return err
-			}); err != nil {
+		var left []Key
+		if now.Sub(r.EndedAt) > s.cfg.RunTimeout {
+			if left, err = s.left(ctx, id); err != nil {
 				return err
 			}
-			if r.State == message.RunClosed {
-				s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, id), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
-			}
 		}
-		if r.State != message.RunClosed || r.StopSent {
-			continue
-		}
-		if !s.sent(ctx, "stop_transformer", s.sendStop(ctx, r)) {
-			continue
-		}
-		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Stopped(tx, s.cfg.Namespace, id) }); err != nil {
+		if err := s.store.Update(ctx, func(tx Tx) (err error) {
+			r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, s.cfg.RunTimeout, now)
 			return err
+		}); err != nil {
+			return err
+		}
+		if r.State == message.RunClosed {
+			s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, id), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
 		}
 	}
 	return nil
@@ -110,168 +69,4 @@ func (s *Service) left(ctx context.Context, run string) ([]Key, error) {
 		keys[i] = list[i].Key
 	}
 	return keys, err
-}
-
-// sent logs what the broker refused; it is tried again with the next look.
-func (s *Service) sent(ctx context.Context, what string, err error) bool {
-	if err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "the broker did not take a message", slog.String("what", what), logging.Err(err))
-	}
-	return err == nil
-}
-
-func (s *Service) sendStop(ctx context.Context, r *Run) error {
-	m := message.StopTransformer{
-		MsgType: message.TypeStopTransformer, RunID: r.RunID, CreatedAt: message.At(s.now()), Namespace: r.Namespace,
-		Content: message.StopTransformerContent{RequestedAt: r.EndCreatedAt},
-	}
-	body, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding stop_transformer: %w", err)
-	}
-	return s.link.Publish(ctx, broker.Out{
-		Destination: message.TopicTransformer, Body: body, Headers: s.headers(message.TypeStopTransformer, r.RunID.String()),
-	})
-}
-
-// Workers are all pilots that ever reported, with whether they are alive.
-func (s *Service) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
-	list, err := s.store.Workers(ctx, namespace)
-	now := s.now()
-	for i := range list {
-		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.silence(list[i])
-	}
-	return list, err
-}
-
-// silence is after how long without a report a worker counts as gone: three of its heart-beats.
-func (s *Service) silence(w message.WorkerDocument) time.Duration {
-	if w.HeartbeatSeconds <= 0 {
-		return s.cfg.WorkerSilence
-	}
-	return time.Duration(3 * w.HeartbeatSeconds * float64(time.Second))
-}
-
-// Demand is how many workers each run wants: what it asked for while it is open or ending with slices left, else none.
-func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
-	out := message.DemandDocument{At: s.now().UTC(), Demands: []message.RunDemand{}}
-	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
-	if err != nil {
-		return out, err
-	}
-	for _, r := range runs {
-		d := message.RunDemand{RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State}
-		left := r.outstanding()
-		switch {
-		case r.State == message.RunClosed:
-			d.Reason = "the run is closed"
-		case r.State == message.RunEnding && left == 0 && (r.TotalSlices == nil || r.Published >= *r.TotalSlices):
-			d.Reason = "the run has ended and all its slices are final"
-		default:
-			d.Wanted, d.Reason = r.Workers, fmt.Sprintf("the run asked for %d workers and %d slices are not final", r.Workers, left)
-		}
-		out.Demands = append(out.Demands, d)
-	}
-	return out, nil
-}
-
-// RunDocument is a run as the world sees it.
-func (s *Service) RunDocument(ctx context.Context, r Run) (message.RunDocument, error) {
-	l, err := s.store.Latencies(ctx, r.Namespace, r.RunID.String())
-	if err != nil {
-		return message.RunDocument{}, err
-	}
-	return message.RunDocument{
-		RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State, OpenedAt: r.OpenedAt, EndedAt: r.EndedAt, ClosedAt: r.ClosedAt,
-		TotalSlices: r.TotalSlices, Workers: r.Workers, Counts: r.Counts,
-		Slices: message.SliceCounts{
-			Published: r.Published, Done: r.Done, Failed: r.Failed, Outstanding: r.Published - r.Done - r.Failed,
-			Retried: r.Retried, Absorbed: r.Absorbed, Corrected: r.Corrected, Unmatched: r.Unmatched, Unexplained: r.Unexplained,
-		},
-		Latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
-	}, nil
-}
-
-// Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
-func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
-	doc, err := s.RunDocument(ctx, r)
-	if err != nil {
-		return message.RunCheck{}, err
-	}
-	out := message.RunCheck{RunDocument: doc, Problems: []string{}, Outstanding: []message.SliceRecord{}}
-	counted := map[SliceState]int{}
-	workers, err := s.Workers(ctx, r.Namespace)
-	if err != nil {
-		return out, err
-	}
-	for after := ""; ; {
-		page, err := s.store.Slices(ctx, Filter{Namespace: r.Namespace, Run: r.RunID.String(), After: after})
-		if err != nil {
-			return out, err
-		}
-		for i := range page {
-			counted[page[i].State]++
-			if !page[i].State.Final() {
-				out.Outstanding = append(out.Outstanding, Record(&page[i], workers))
-			}
-		}
-		if len(page) < 1000 {
-			break
-		}
-		after = page[len(page)-1].Key.Identity
-	}
-	c := doc.Slices
-	problem := func(bad bool, format string, args ...any) {
-		if bad {
-			out.Problems = append(out.Problems, fmt.Sprintf(format, args...))
-		}
-	}
-	problem(counted[Done] != c.Done || counted[Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
-		c.Done, c.Failed, counted[Done], counted[Failed])
-	problem(len(out.Outstanding) != c.Outstanding, "%d slices are outstanding, the counters say %d", len(out.Outstanding), c.Outstanding)
-	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
-	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
-	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)
-	problem(doc.State == message.RunClosed && c.Outstanding > 0, "the run is closed with %d slices outstanding", c.Outstanding)
-	out.OK = len(out.Problems) == 0
-	return out, nil
-}
-
-func deref(n *int) int {
-	if n == nil {
-		return 0
-	}
-	return *n
-}
-
-// Record is a slice as the world sees it.
-func Record(s *Slice, workers []message.WorkerDocument) message.SliceRecord {
-	out := message.SliceRecord{
-		Identity: s.Key.Identity, Namespace: s.Key.Namespace, RunID: s.Key.Run, Filename: s.Filename, TFFilename: s.TFFilename,
-		SliceID: s.SliceID, Start: s.Start, End: s.End, State: string(s.State), Attempt: s.Latest(), CreatedAt: s.CreatedAt,
-		FinishedAt: s.FinishedAt, Failure: s.Failure, Attempts: s.Attempts,
-	}
-	switch s.State {
-	case Waiting:
-		out.Where = "waits for its next attempt at " + s.RetryAt.Format(time.TimeOnly)
-	case Outstanding:
-		out.Where = "on the queue, or with a worker that does not report"
-		for _, w := range workers {
-			if w.Alive && slices.ContainsFunc(w.InHand, func(h message.SliceInHand) bool { return h.Identity == s.Key.Identity }) {
-				out.Where = "held by " + w.PilotID
-			}
-		}
-	case Done, Failed:
-	}
-	return out
-}
-
-// quantiles of a sorted sample.
-func quantiles(sorted []float64) message.Quantiles {
-	n := len(sorted)
-	if n == 0 {
-		return message.Quantiles{}
-	}
-	at := func(q float64) float64 { return sorted[min(n-1, int(q*float64(n)))] }
-	return message.Quantiles{N: n, P50: at(0.5), P95: at(0.95), Max: sorted[n-1]}
 }

@@ -1,0 +1,136 @@
+package idds
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+)
+
+// attemptKey names one attempt.
+type attemptKey struct {
+	run, identity string
+	attempt       int
+}
+
+// absences remembers since when nobody reports to hold an attempt. It is not stored: after a restart every attempt is given
+// its whole time again, because the workers have not reported yet.
+type absences map[attemptKey]time.Time
+
+// attendance is what the living workers say.
+type attendance struct {
+	held map[attemptKey]bool
+	// idle is for how long some worker of a run has been idle on a proven link; the run "" stands for workers that take
+	// slices of any run.
+	idle map[string]time.Duration
+}
+
+// findLost gives up attempts that no live worker reports to hold, while workers of the run have been idle on a proven link.
+// Age alone never does: a backlog is not a loss. Both have to last: a result may be under way when its worker is idle again.
+func (s *Service) findLost(ctx context.Context) error {
+	now := s.now().UTC()
+	workers, err := s.Workers(ctx, s.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	if err := s.noteVanished(ctx, workers, now); err != nil {
+		return err
+	}
+	seen := attend(workers)
+	if len(seen.idle) == 0 {
+		clear(s.absent)
+		return nil
+	}
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	absent := absences{}
+	for i := range runs {
+		if err := s.findLostOf(ctx, &runs[i], seen, absent, now); err != nil {
+			return err
+		}
+	}
+	s.absent = absent
+	return nil
+}
+
+// findLostOf looks at one run and notes in absent what nobody holds.
+func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absent absences, now time.Time) error {
+	id := r.RunID.String()
+	idle, ok := seen.idle[id]
+	anyRun, unbound := seen.idle[""]
+	if !ok && !unbound || r.outstanding() == 0 {
+		return nil
+	}
+	wait := s.cfg.LostAfter
+	if r.Peers { // they report nothing: a slice may be theirs until they would have left
+		wait = max(wait, s.cfg.PeerIdle)
+	}
+	idle = max(idle, anyRun)
+	for after := ""; ; {
+		page, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: id, States: []SliceState{Outstanding}, After: after})
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			sl := &page[i]
+			for _, a := range sl.Attempts {
+				k := attemptKey{id, sl.Key.Identity, a.Attempt}
+				if a.State != "sent" || seen.held[k] || sl.Unsent && a.Attempt == sl.Latest() {
+					continue
+				}
+				since, ok := s.absent[k]
+				if !ok {
+					since = now
+				}
+				absent[k] = since
+				if idle < wait || now.Sub(since) < wait || now.Sub(a.CreatedAt) < wait {
+					continue
+				}
+				s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, a.Attempt))
+				if err := s.store.Update(ctx, func(tx Tx) error {
+					return s.ledger.Lost(tx, sl.Key, a.Attempt, "no worker reports to hold it", now)
+				}); err != nil {
+					return err
+				}
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = page[len(page)-1].Key.Identity
+	}
+}
+
+// attend gathers what the living workers report. Idle times are of each worker's own clock: clocks differ.
+func attend(workers []message.WorkerDocument) attendance {
+	out := attendance{held: map[attemptKey]bool{}, idle: map[string]time.Duration{}}
+	for _, w := range workers {
+		if !w.Alive {
+			continue
+		}
+		for _, h := range w.InHand {
+			out.held[attemptKey{h.RunID, h.Identity, max(1, h.Attempt)}] = true
+		}
+		if w.LinkProven && !w.IdleSince.IsZero() && len(w.InHand) == 0 {
+			out.idle[w.RunID] = max(out.idle[w.RunID], w.At.Sub(w.IdleSince))
+		}
+	}
+	return out
+}
+
+// noteVanished notes workers that fell silent without a last word: their slices come again.
+func (s *Service) noteVanished(ctx context.Context, workers []message.WorkerDocument, now time.Time) error {
+	for _, w := range workers {
+		if w.Alive || w.Phase == message.WorkerEnded || now.Sub(w.LastSeen) > 2*s.silence(w) {
+			continue
+		}
+		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Disturb(tx, w.Namespace, w.RunID) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
