@@ -1,0 +1,19 @@
+package idds
+
+import (
+	"context"
+	"time"
+
+	"tfpilot/internal/broker"
+)
+
+// SetClock makes the service see another time.
+func (s *Service) SetClock(now func() time.Time) { s.now = now }
+
+// FindLost looks once for attempts that nobody holds.
+func (s *Service) FindLost(ctx context.Context) error { return s.findLost(ctx) }
+
+// Take handles a batch of messages as one of a subscription.
+func (s *Service) Take(ctx context.Context, from string, deliveries []*broker.Delivery) ([]*broker.Delivery, error) {
+	return s.take(ctx, from, deliveries)
+}
