@@ -40,6 +40,8 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 		{"no broker at all", 51, "--broker-config", []string{"pilot", "run"}},
 		{"port taken by another", 44, port, []string{"idds", "serve", "--listen", port, "--state", filepath.Join(dir, "idds"), "--broker-addr", port}},
 		{"port taken, broker", 44, port, []string{"testbed", "broker", "--listen", port}},
+		{"a binding without a queue", 64, `"/topic/a" is not TOPIC=QUEUE`, []string{"testbed", "broker", "--bind", "/topic/a"}},
+		{"a queue bound twice", 51, "/queue/b", []string{"testbed", "broker", "--bind", "/topic/a=/queue/b,/topic/c=/queue/b"}},
 		{"state that cannot be", 43, "making the state folder", []string{"idds", "serve", "--listen", "127.0.0.1:0", "--state", noFolder, "--broker-addr", port}},
 		{"state of harvester", 43, "making the state folder", []string{"harvester", "run", "--state", noFolder}},
 		{"state of daq", 43, "state", []string{"daq", "run", "--broker-addr", port, "--state", noFolder}},
