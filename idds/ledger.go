@@ -69,7 +69,7 @@ func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 			s.State = Outstanding
 		}
 	}
-	if s.Message == nil {
+	if len(s.Message) == 0 {
 		s.describe(m, now)
 	}
 	r.LastSliceAt = now
@@ -140,16 +140,7 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 func (l Ledger) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error) {
 	identity := m.Identity()
 	if identity == "" {
-		s, err := tx.SliceByRequest(m.Namespace, m.RunID.String(), m.Content.RequestedAt.Text())
-		if s == nil || err != nil {
-			return nil, 0, err
-		}
-		for _, a := range s.Attempts {
-			if a.CreatedAt.Equal(m.Content.RequestedAt.Time()) {
-				return s, a.Attempt, nil
-			}
-		}
-		return s, s.Latest(), nil
+		return matchRequest(tx, m)
 	}
 	c, _ := m.SliceContent()
 	n := c.AttemptNumber()
@@ -169,6 +160,23 @@ func (l Ledger) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error)
 		}
 	}
 	return s, n, nil
+}
+
+// matchRequest finds the attempt that a nameless result asked for, by the attempt's created_at. Ambiguous is unknown.
+func matchRequest(tx Tx, m message.SliceResult) (*Slice, int, error) {
+	at := m.Content.RequestedAt.Time()
+	if at.IsZero() {
+		return nil, 0, nil
+	}
+	s, err := tx.SliceByRequest(m.Namespace, m.RunID.String(), at)
+	if s == nil || err != nil {
+		return nil, 0, err
+	}
+	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.CreatedAt.Equal(at) })
+	if i < 0 {
+		return nil, 0, nil
+	}
+	return s, s.Attempts[i].Attempt, nil
 }
 
 // done makes the slice done: final, and it wins over everything.
@@ -273,7 +281,7 @@ func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) er
 // Resend makes the next attempt's message. It is to be stored with Unsent before it is sent, and confirmed after.
 func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	s, err := tx.Slice(k)
-	if s == nil || err != nil || s.Message == nil {
+	if s == nil || err != nil || len(s.Message) == 0 {
 		return nil, err // without its message (a result came first) it waits for it
 	}
 	var m message.Slice

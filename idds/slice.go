@@ -45,7 +45,8 @@ type Slice struct {
 	Failure    *message.Failure          `json:"failure,omitempty"`
 	Attempts   []message.AttemptDocument `json:"attempts"`
 	// Message is the slice as it was published last, to be sent again. Absent while only results are known.
-	Message json.RawMessage `json:"message,omitempty"`
+	// It is not part of the document: stores keep it beside.
+	Message json.RawMessage `json:"-"`
 	// Unsent says that the latest attempt's message was not confirmed by the broker yet.
 	Unsent bool             `json:"unsent,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
@@ -119,13 +120,13 @@ func (r *Run) Open() bool { return r.State != message.RunClosed || !r.StopSent }
 // outstanding is how many slices are not final.
 func (r *Run) outstanding() int { return r.Published - r.Done - r.Failed }
 
-// Tx is a store within one transaction. What it returns belongs to the caller until Put.
+// Tx is a store within one transaction. A document that is asked for twice is the same one; a change counts when it is Put.
 type Tx interface {
 	// Slice returns nil for an unknown one.
 	Slice(k Key) (*Slice, error)
 	PutSlice(s *Slice) error
 	// SliceByRequest finds the slice with an attempt of this created_at, nil when there is none or more than one.
-	SliceByRequest(namespace, run, createdAt string) (*Slice, error)
+	SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error)
 	Run(namespace, run string) (*Run, error)
 	PutRun(r *Run) error
 	Histograms(namespace, run string) (hist.Set, error)

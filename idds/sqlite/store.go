@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,28 +21,29 @@ import (
 	"tfpilot/internal/message"
 )
 
-// schemaVersion is the present schema; a newer file is refused.
-const schemaVersion = 1
+// schemaVersion is the present schema. Files of others are refused: schema 1 was never released.
+const schemaVersion = 2
 
 const schema = `
 CREATE TABLE IF NOT EXISTS run (namespace TEXT, run TEXT, open INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS run_open ON run (namespace, run) WHERE open;
 CREATE TABLE IF NOT EXISTS slice (
   namespace TEXT, run TEXT, identity TEXT, state TEXT NOT NULL, filename TEXT NOT NULL,
-  created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL,
+  created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL, message TEXT NOT NULL,
   PRIMARY KEY (namespace, run, identity)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS slice_state ON slice (namespace, run, state);
+CREATE INDEX IF NOT EXISTS slice_state ON slice (namespace, run, state) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS slice_due ON slice (due) WHERE due > 0;
 CREATE TABLE IF NOT EXISTS request (
-  namespace TEXT, run TEXT, created_at TEXT, identity TEXT, PRIMARY KEY (namespace, run, created_at, identity)) WITHOUT ROWID;
+  namespace TEXT, run TEXT, created_at INTEGER, identity TEXT, PRIMARY KEY (namespace, run, created_at, identity)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS histogram (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS worker (pilot TEXT PRIMARY KEY, namespace TEXT NOT NULL, seen INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 `
 
 // Store is the ledger's file.
 type Store struct {
-	db *sql.DB
-	mu sync.Mutex // one writer
+	db     *sql.DB // readers
+	mu     sync.Mutex
+	writer *writer // guarded by mu
 }
 
 var _ idds.Store = (*Store)(nil)
@@ -54,7 +56,11 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, exitcode.New(exitcode.StoreFailed, "opening the store %s: %w", path, err)
 	}
 	s := &Store{db: db}
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	if err == nil {
+		s.writer, err = newWriter(ctx, db)
+	}
+	if err != nil {
 		return nil, exitcode.Wrap(exitcode.StoreFailed, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close()))
 	}
 	return s, nil
@@ -65,8 +71,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version > schemaVersion {
-		return fmt.Errorf("it has schema %d, this program knows up to %d", version, schemaVersion)
+	if version != 0 && version != schemaVersion {
+		return fmt.Errorf("it has schema %d, this program knows %d; start with an empty state folder", version, schemaVersion)
 	}
 	if _, err := s.db.ExecContext(ctx, schema); err != nil {
 		return err
@@ -76,28 +82,20 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // Close closes the file.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(s.writer.close(), s.db.Close())
+}
 
 // Update runs fn in one transaction. Nothing of it is seen before it has committed.
 func (s *Store) Update(ctx context.Context, fn func(idds.Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sqlTx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return exitcode.New(exitcode.StoreFailed, "beginning a transaction: %w", err)
 	}
-	t := &tx{ctx: ctx, sql: sqlTx, histograms: map[[2]string]hist.Set{}, runs: map[[2]string]*idds.Run{}}
-	err = fn(t)
-	if err == nil {
-		err = t.flush()
-	}
-	if err != nil {
-		return errors.Join(err, sqlTx.Rollback())
-	}
-	if err := sqlTx.Commit(); err != nil {
-		return exitcode.New(exitcode.StoreFailed, "committing: %w", err)
-	}
-	return nil
+	return s.writer.transact(ctx, fn)
 }
 
 // Runs are the runs of a namespace, all when it is empty.
@@ -131,7 +129,7 @@ func (s *Store) runs(ctx context.Context, query, namespace string) ([]idds.Run, 
 	return out, failed(rows.Err())
 }
 
-const sliceColumns = "SELECT namespace, run, identity, doc FROM slice "
+const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
 
 // Slices are the slices of a filter in the order of their identities.
 func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error) {
@@ -146,6 +144,9 @@ func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error)
 		where = append(where, "state IN (?"+strings.Repeat(",?", len(f.States)-1)+")")
 		for _, state := range f.States {
 			args = append(args, string(state))
+		}
+		if !slices.Contains(f.States, idds.Done) {
+			where = append(where, "state <> 'done'") // says nothing new, but lets the planner use the index
 		}
 	}
 	limit := f.Limit
@@ -171,7 +172,7 @@ func (s *Store) slices(ctx context.Context, query string, args ...any) ([]idds.S
 	for rows.Next() {
 		var sl idds.Slice
 		var doc []byte
-		if err := rows.Scan(&sl.Key.Namespace, &sl.Key.Run, &sl.Key.Identity, &doc); err != nil {
+		if err := rows.Scan(&sl.Key.Namespace, &sl.Key.Run, &sl.Key.Identity, &doc, (*[]byte)(&sl.Message)); err != nil {
 			return nil, failed(err)
 		}
 		if err := json.Unmarshal(doc, &sl); err != nil {

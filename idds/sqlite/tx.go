@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"tfpilot/idds"
@@ -13,45 +16,92 @@ import (
 	"tfpilot/internal/message"
 )
 
-// tx is one transaction. Runs and histograms, which every message of a batch touches, are written once at its end.
+// tx is one transaction. What a batch touches more than once (its run, its histograms, a slice and its result) is read once and
+// written once, at the end.
 type tx struct {
 	ctx        context.Context
-	sql        *sql.Tx
-	histograms map[[2]string]hist.Set
-	runs       map[[2]string]*idds.Run
+	w          *writer
+	slices     map[idds.Key]*idds.Slice
+	runs       map[runKey]*idds.Run
+	histograms map[runKey]hist.Set
+
+	dirtySlices     map[idds.Key]bool
+	dirtyRuns       map[runKey]bool
+	dirtyHistograms map[runKey]bool
 }
 
-// get reads one document; nil bytes when there is none.
-func (t *tx) get(query string, args ...any) ([]byte, error) {
-	var doc []byte
-	err := t.sql.QueryRowContext(t.ctx, query, args...).Scan(&doc)
+type runKey struct{ namespace, run string }
+
+func newTx(ctx context.Context, w *writer) *tx {
+	return &tx{
+		ctx: ctx, w: w, slices: map[idds.Key]*idds.Slice{}, runs: map[runKey]*idds.Run{}, histograms: map[runKey]hist.Set{},
+		dirtySlices: map[idds.Key]bool{}, dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
+	}
+}
+
+// read reads one row; false when there is none.
+func (t *tx) read(query string, args []any, into ...any) (bool, error) {
+	err := t.w.row(t.ctx, query, args, into)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+		return false, nil
 	}
-	return doc, failed(err)
+	return err == nil, failed(err)
 }
 
-func (t *tx) put(document any, query string, args ...any) error {
-	doc, err := json.Marshal(document)
-	if err == nil {
-		_, err = t.sql.ExecContext(t.ctx, query, append(args, string(doc))...)
-	}
-	if err != nil {
+func (t *tx) write(query string, args ...any) error {
+	if err := t.w.exec(t.ctx, query, args...); err != nil {
 		return exitcode.New(exitcode.StoreFailed, "writing the store: %w", err)
 	}
 	return nil
 }
 
+// put writes a row whose last column is a document.
+func (t *tx) put(document any, query string, args ...any) error {
+	doc, err := json.Marshal(document)
+	if err != nil {
+		return exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
+	}
+	return t.write(query, append(args, string(doc))...)
+}
+
 func (t *tx) Slice(k idds.Key) (*idds.Slice, error) {
-	doc, err := t.get("SELECT doc FROM slice WHERE namespace = ? AND run = ? AND identity = ?", k.Namespace, k.Run, k.Identity)
-	if doc == nil || err != nil {
-		return nil, err
+	if s := t.slices[k]; s != nil {
+		return s, nil
 	}
 	s := idds.Slice{Key: k}
-	return &s, failed(json.Unmarshal(doc, &s))
+	var doc []byte
+	found, err := t.read("SELECT doc, message FROM slice WHERE namespace = ? AND run = ? AND identity = ?",
+		[]any{k.Namespace, k.Run, k.Identity}, &doc, (*[]byte)(&s.Message))
+	if !found || err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(doc, &s); err != nil {
+		return nil, failed(err)
+	}
+	t.slices[k] = &s
+	return &s, nil
 }
 
 func (t *tx) PutSlice(s *idds.Slice) error {
+	t.slices[s.Key], t.dirtySlices[s.Key] = s, true
+	return nil
+}
+
+// flushSlices writes the slices in the order of their keys, which is that of the table.
+func (t *tx) flushSlices() error {
+	keys := slices.SortedFunc(maps.Keys(t.dirtySlices), func(a, b idds.Key) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Run, b.Run), cmp.Compare(a.Identity, b.Identity))
+	})
+	for _, k := range keys {
+		if err := t.writeSlice(t.slices[k]); err != nil {
+			return err
+		}
+	}
+	clear(t.dirtySlices)
+	return nil
+}
+
+func (t *tx) writeSlice(s *idds.Slice) error {
 	k := s.Key
 	due := int64(0)
 	switch {
@@ -60,17 +110,21 @@ func (t *tx) PutSlice(s *idds.Slice) error {
 	case s.State == idds.Waiting:
 		due = s.RetryAt.UnixMicro()
 	}
-	for _, a := range s.Attempts {
+	for i := range s.Attempts {
+		a := &s.Attempts[i]
 		if a.State != "sent" || a.CreatedAt.IsZero() {
 			continue
 		}
-		if _, err := t.sql.ExecContext(t.ctx, "INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?)",
-			k.Namespace, k.Run, a.CreatedAt.UTC().Format(time.RFC3339Nano), k.Identity); err != nil {
-			return exitcode.New(exitcode.StoreFailed, "writing the store: %w", err)
+		if err := t.write("INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?)", k.Namespace, k.Run, a.CreatedAt.UnixMicro(), k.Identity); err != nil {
+			return err
 		}
 	}
-	return t.put(s, "INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		k.Namespace, k.Run, k.Identity, string(s.State), s.Filename, micros(s.CreatedAt), micros(s.STFAt), micros(s.FinishedAt), due)
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
+	}
+	return t.write("INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", k.Namespace, k.Run, k.Identity, string(s.State),
+		s.Filename, micros(s.CreatedAt), micros(s.STFAt), micros(s.FinishedAt), due, string(doc), string(s.Message))
 }
 
 // micros is a time as the store has it: microseconds since 1970, 0 for none.
@@ -81,37 +135,28 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-func (t *tx) SliceByRequest(namespace, run, createdAt string) (*idds.Slice, error) {
-	at, err := message.ParseTime(createdAt)
-	if err != nil {
-		return nil, nil // no time, no match
+// SliceByRequest finds what stands in the table: the slices of this transaction have to be there too.
+func (t *tx) SliceByRequest(namespace, run string, createdAt time.Time) (*idds.Slice, error) {
+	if err := t.flushSlices(); err != nil {
+		return nil, err
 	}
-	rows, err := t.sql.QueryContext(t.ctx, "SELECT identity FROM request WHERE namespace = ? AND run = ? AND created_at = ? LIMIT 2",
-		namespace, run, at.UTC().Format(time.RFC3339Nano))
-	if err != nil {
-		return nil, failed(err)
+	var n int
+	var identity string
+	if _, err := t.read("SELECT count(*), coalesce(min(identity), '') FROM request WHERE namespace = ? AND run = ? AND created_at = ?",
+		[]any{namespace, run, createdAt.UnixMicro()}, &n, &identity); err != nil || n != 1 {
+		return nil, err // none, or ambiguous
 	}
-	defer rows.Close()
-	var found []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, failed(err)
-		}
-		found = append(found, id)
-	}
-	if err := rows.Err(); err != nil || len(found) != 1 {
-		return nil, failed(err) // none, or ambiguous
-	}
-	return t.Slice(idds.Key{Namespace: namespace, Run: run, Identity: found[0]})
+	return t.Slice(idds.Key{Namespace: namespace, Run: run, Identity: identity})
 }
 
 func (t *tx) Run(namespace, run string) (*idds.Run, error) {
-	if r := t.runs[[2]string{namespace, run}]; r != nil {
+	key := runKey{namespace, run}
+	if r := t.runs[key]; r != nil {
 		return r, nil
 	}
-	doc, err := t.get("SELECT doc FROM run WHERE namespace = ? AND run = ?", namespace, run)
-	if doc == nil || err != nil {
+	var doc []byte
+	found, err := t.read("SELECT doc FROM run WHERE namespace = ? AND run = ?", []any{namespace, run}, &doc)
+	if !found || err != nil {
 		return nil, err
 	}
 	r := &idds.Run{Namespace: namespace}
@@ -121,30 +166,37 @@ func (t *tx) Run(namespace, run string) (*idds.Run, error) {
 	if r.Counts == nil {
 		r.Counts = map[string]int64{}
 	}
-	t.runs[[2]string{namespace, run}] = r
+	t.runs[key] = r
 	return r, nil
 }
 
 func (t *tx) PutRun(r *idds.Run) error {
-	t.runs[[2]string{r.Namespace, r.RunID.String()}] = r
+	key := runKey{r.Namespace, r.RunID.String()}
+	t.runs[key], t.dirtyRuns[key] = r, true
 	return nil
 }
 
 func (t *tx) Histograms(namespace, run string) (hist.Set, error) {
-	key := [2]string{namespace, run}
+	key := runKey{namespace, run}
 	if set, ok := t.histograms[key]; ok {
 		return set, nil
 	}
-	doc, err := t.get("SELECT doc FROM histogram WHERE namespace = ? AND run = ?", namespace, run)
-	if doc == nil || err != nil {
+	var doc []byte
+	found, err := t.read("SELECT doc FROM histogram WHERE namespace = ? AND run = ?", []any{namespace, run}, &doc)
+	if !found || err != nil {
 		return nil, err
 	}
 	var set hist.Set
-	return set, failed(json.Unmarshal(doc, &set))
+	if err := json.Unmarshal(doc, &set); err != nil {
+		return nil, failed(err)
+	}
+	t.histograms[key] = set
+	return set, nil
 }
 
 func (t *tx) PutHistograms(namespace, run string, set hist.Set) error {
-	t.histograms[[2]string{namespace, run}] = set
+	key := runKey{namespace, run}
+	t.histograms[key], t.dirtyHistograms[key] = set, true
 	return nil
 }
 
@@ -154,13 +206,17 @@ func (t *tx) PutWorker(w message.WorkerReport, at time.Time) error {
 
 // flush writes what was gathered.
 func (t *tx) flush() error {
-	for key, r := range t.runs {
-		if err := t.put(r, "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", key[0], key[1], r.Open()); err != nil {
+	if err := t.flushSlices(); err != nil {
+		return err
+	}
+	for key := range t.dirtyRuns {
+		r := t.runs[key]
+		if err := t.put(r, "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", key.namespace, key.run, r.Open()); err != nil {
 			return err
 		}
 	}
-	for key, set := range t.histograms {
-		if err := t.put(set, "INSERT OR REPLACE INTO histogram VALUES (?, ?, ?)", key[0], key[1]); err != nil {
+	for key := range t.dirtyHistograms {
+		if err := t.put(t.histograms[key], "INSERT OR REPLACE INTO histogram VALUES (?, ?, ?)", key.namespace, key.run); err != nil {
 			return err
 		}
 	}
