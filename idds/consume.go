@@ -108,28 +108,39 @@ func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.De
 // from is where we subscribed: a message's own destination is where its producer sent it, which queues bound to a topic keep.
 func (s *Service) take(ctx context.Context, from string, deliveries []*broker.Delivery) (ours []*broker.Delivery, err error) {
 	ours = make([]*broker.Delivery, 0, len(deliveries))
-	err = s.store.Update(ctx, func(tx Tx) error {
-		for _, d := range deliveries {
-			err := s.handle(ctx, tx, d)
-			switch {
-			case errors.Is(err, errForeign) && strings.HasPrefix(from, "/topic/"):
-				s.junk.count(ctx, d, err) // a copy of ours: theirs is elsewhere
-			case errors.Is(err, errForeign):
-				s.log.ErrorContext(ctx, "message of another namespace is left alone", slog.String("destination", d.Destination), logging.Err(err))
-				continue
-			case errors.Is(err, errJunk):
-				s.junk.count(ctx, d, err)
-			case errors.Is(err, ErrUnmatched):
+	entries := make([]entry, 0, len(deliveries))
+	for _, d := range deliveries { // before the transaction: other batches have theirs meanwhile
+		enter, err := s.read(ctx, d)
+		switch {
+		case errors.Is(err, errForeign) && !strings.HasPrefix(from, "/topic/"):
+			s.log.ErrorContext(ctx, "message of another namespace is left alone", slog.String("destination", d.Destination), logging.Err(err))
+			continue
+		case err != nil: // junk, or a topic's copy of what is others'
+			s.junk.count(ctx, d, err)
+		default:
+			entries = append(entries, enter)
+		}
+		ours = append(ours, d)
+	}
+	if len(entries) == 0 {
+		return ours, nil
+	}
+	now := s.now().UTC()
+	return ours, s.store.Update(ctx, func(tx Tx) error {
+		for _, enter := range entries {
+			err := enter(tx, now)
+			if errors.Is(err, ErrUnmatched) {
 				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
-			case err != nil:
+			} else if err != nil {
 				return err
 			}
-			ours = append(ours, d)
 		}
 		return nil
 	})
-	return ours, err
 }
+
+// entry is what a message changes in the ledger.
+type entry func(tx Tx, now time.Time) error
 
 // errForeign marks a message of another namespace: its header and its body disagree.
 var errForeign = errors.New("message of another namespace")
@@ -137,63 +148,59 @@ var errForeign = errors.New("message of another namespace")
 // errJunk marks what is no message of ours: acknowledged, counted, forgotten.
 var errJunk = errors.New("junk")
 
-func (s *Service) handle(ctx context.Context, tx Tx, d *broker.Delivery) error {
+// read understands a message. Its error is errForeign or errJunk.
+func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 	e, err := message.Peek(d.Body)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errJunk, err)
+		return nil, fmt.Errorf("%w: %w", errJunk, err)
 	}
 	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
-		return fmt.Errorf("%w: %.40q, sent by %.40q", errForeign, e.Namespace, e.Sender)
+		return nil, fmt.Errorf("%w: %.40q, sent by %.40q", errForeign, e.Namespace, e.Sender)
 	}
-	now := s.now().UTC()
 	switch {
-	case d.Header.Get(message.HeaderOriginalQueue) != "":
-		m, err := s.slice(d)
-		if err != nil {
-			return err
-		}
+	case e.MsgType == message.TypeSlice && d.Header.Get(message.HeaderOriginalQueue) != "":
+		return s.readDead(ctx, d)
+	case e.MsgType == message.TypeSlice:
+		m, err := s.readSlice(d)
+		return func(tx Tx, now time.Time) error { return s.ledger.Sent(tx, m, d.Body, now) }, err
+	case e.MsgType == message.TypeSliceResult:
+		m, err := decode[message.SliceResult](d.Body)
+		m.Namespace = s.cfg.Namespace
+		return func(tx Tx, now time.Time) error { return s.ledger.Result(tx, m, now) }, err
+	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
+		m, err := decode[message.RunImminentWorker](d.Body)
+		m.Namespace = s.cfg.Namespace
+		return func(tx Tx, now time.Time) error {
+			s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
+			return s.ledger.Announce(tx, m, now)
+		}, err
+	case message.IsEndRun(e.MsgType):
+		m, err := decode[message.EndRun](d.Body)
+		m.Namespace = s.cfg.Namespace
+		return func(tx Tx, now time.Time) error {
+			s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
+			return s.ledger.End(tx, m, now)
+		}, err
+	default:
+		return nil, fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
+	}
+}
+
+// readDead understands a slice that the broker gave up.
+func (s *Service) readDead(ctx context.Context, d *broker.Delivery) (entry, error) {
+	m, err := s.readSlice(d)
+	return func(tx Tx, now time.Time) error {
 		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
-		if err := s.ledger.Sent(tx, m, now); err != nil { // its copy for us may come later
+		if err := s.ledger.Sent(tx, m, d.Body, now); err != nil { // its copy for us may come later
 			return err
 		}
 		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
 		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up: died or expired", now)
-	case e.MsgType == message.TypeSlice:
-		m, err := s.slice(d)
-		if err != nil {
-			return err
-		}
-		return s.ledger.Sent(tx, m, now)
-	case e.MsgType == message.TypeSliceResult:
-		m, err := decode[message.SliceResult](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		return s.ledger.Result(tx, m, now)
-	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
-		m, err := decode[message.RunImminentWorker](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
-		return s.ledger.Announce(tx, m, now)
-	case message.IsEndRun(e.MsgType):
-		m, err := decode[message.EndRun](d.Body)
-		if err != nil {
-			return err
-		}
-		m.Namespace = s.cfg.Namespace
-		s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
-		return s.ledger.End(tx, m, now)
-	default:
-		return fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
-	}
+	}, err
 }
 
-// slice reads a slice. An invalid one with identity is known all the same: its pilot will say that it failed.
-func (s *Service) slice(d *broker.Delivery) (message.Slice, error) {
+// readSlice understands a slice. An invalid one with identity is known all the same: its pilot will say that it failed.
+func (s *Service) readSlice(d *broker.Delivery) (message.Slice, error) {
 	var m message.Slice
 	if err := json.Unmarshal(d.Body, &m); err != nil {
 		return m, fmt.Errorf("%w: %w", errJunk, err)

@@ -48,8 +48,9 @@ func (l Ledger) Announce(tx Tx, m message.RunImminentWorker, now time.Time) erro
 	return tx.PutRun(r)
 }
 
-// Sent notes a published slice. One that is known already, an echo of our own or a repetition, changes nothing.
-func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
+// Sent notes a published slice, with the body it came in, from which another attempt would be made. One that is known already,
+// an echo of our own or a repetition, changes nothing.
+func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) error {
 	k := Key{m.Namespace, m.Run().String(), m.Content.Identity()}
 	r, err := run(tx, k.Namespace, m.Run(), now)
 	if err != nil {
@@ -70,7 +71,7 @@ func (l Ledger) Sent(tx Tx, m message.Slice, now time.Time) error {
 		}
 	}
 	if len(s.Message) == 0 {
-		s.describe(m, now)
+		s.describe(m, body, now)
 	}
 	r.LastSliceAt = now
 	return errors.Join(tx.PutSlice(s), tx.PutRun(r))
@@ -86,7 +87,7 @@ func (r *Run) publish(k Key) *Slice {
 }
 
 // describe fills in what only the slice's message says.
-func (s *Slice) describe(m message.Slice, now time.Time) {
+func (s *Slice) describe(m message.Slice, body []byte, now time.Time) {
 	c := m.Content
 	s.Filename, s.TFFilename, s.SliceID = c.Filename, c.TFFilename, c.SliceID.Int64()
 	s.Start, s.End = c.Start.Int64(), c.End.Int64()
@@ -94,9 +95,7 @@ func (s *Slice) describe(m message.Slice, now time.Time) {
 		s.CreatedAt = now
 	}
 	s.STFAt = c.STFCreatedAt.Time()
-	if b, err := json.Marshal(m); err == nil {
-		s.Message = b
-	}
+	s.Message = body
 }
 
 // Result notes what became of an attempt. It returns ErrUnmatched, after counting it, when the slice is not known and cannot be.
@@ -299,6 +298,7 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 		return nil, err
 	}
 	n := s.Latest() + 1
+	m.Namespace = k.Namespace
 	m.Content.Attempt = message.NewInt(int64(n))
 	m.Content.FirstCreatedAt = message.At(s.CreatedAt)
 	m.CreatedAt = message.At(now)

@@ -1,6 +1,7 @@
 package idds_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -40,12 +41,15 @@ func key(identity string) idds.Key {
 
 func (b *book) sent(attempt int64) func(idds.Tx) error {
 	return func(tx idds.Tx) error {
-		return b.ledger.Sent(tx, message.Slice{
+		m := message.Slice{
 			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(b.now), Namespace: namespace,
 			Content: message.SliceContent{
 				ReqID: "a", Filename: "f", Start: message.NewInt(0), End: message.NewInt(9), Attempt: message.NewInt(attempt),
 			},
-		}, b.now)
+		}
+		body, err := json.Marshal(m)
+		must(b.t, err)
+		return b.ledger.Sent(tx, m, body, b.now)
 	}
 }
 

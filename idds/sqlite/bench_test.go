@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"encoding/json"
 	"strconv"
 	"testing"
 	"time"
@@ -28,12 +29,16 @@ func BenchmarkLedger(b *testing.B) {
 			},
 		}
 	}
+	body, err := json.Marshal(slice(0))
+	if err != nil {
+		b.Fatal(err)
+	}
 	const batch = 256
 	for i := 0; i < b.N; i += batch {
 		n := min(batch, b.N-i)
 		if err := store.Update(b.Context(), func(tx idds.Tx) error {
 			for k := range n {
-				if err := l.Sent(tx, slice(i+k), now); err != nil {
+				if err := l.Sent(tx, slice(i+k), body, now); err != nil {
 					return err
 				}
 			}

@@ -24,14 +24,15 @@ import (
 // schemaVersion is the present schema. Files of others are refused: schema 1 was never released.
 const schemaVersion = 2
 
+// schema. Identities are random: slices lie in the order of their coming, so that a batch writes neighbouring pages.
 const schema = `
 CREATE TABLE IF NOT EXISTS run (namespace TEXT, run TEXT, open INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS run_open ON run (namespace, run) WHERE open;
 CREATE TABLE IF NOT EXISTS slice (
-  namespace TEXT, run TEXT, identity TEXT, state TEXT NOT NULL, filename TEXT NOT NULL,
-  created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL, message TEXT NOT NULL,
-  PRIMARY KEY (namespace, run, identity)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS slice_state ON slice (namespace, run, state) WHERE state <> 'done';
+  id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, run TEXT NOT NULL, identity TEXT NOT NULL, state TEXT NOT NULL, filename TEXT NOT NULL,
+  created INTEGER NOT NULL, stf INTEGER NOT NULL, finished INTEGER NOT NULL, due INTEGER NOT NULL, doc TEXT NOT NULL, message TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS slice_key ON slice (namespace, run, identity);
+CREATE INDEX IF NOT EXISTS slice_open ON slice (namespace, run, state, identity) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS slice_due ON slice (due) WHERE due > 0;
 CREATE TABLE IF NOT EXISTS request (
   namespace TEXT, run TEXT, created_at INTEGER, identity TEXT, PRIMARY KEY (namespace, run, created_at, identity)) WITHOUT ROWID;

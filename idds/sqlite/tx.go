@@ -101,6 +101,10 @@ func (t *tx) flushSlices() error {
 	return nil
 }
 
+const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filename, created, stf, finished, due, doc, message)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, run, identity) DO UPDATE SET state = excluded.state, filename = excluded.filename,
+	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
+
 func (t *tx) writeSlice(s *idds.Slice) error {
 	k := s.Key
 	due := int64(0)
@@ -123,7 +127,7 @@ func (t *tx) writeSlice(s *idds.Slice) error {
 	if err != nil {
 		return exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
 	}
-	return t.write("INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", k.Namespace, k.Run, k.Identity, string(s.State),
+	return t.write(upsertSlice, k.Namespace, k.Run, k.Identity, string(s.State),
 		s.Filename, micros(s.CreatedAt), micros(s.STFAt), micros(s.FinishedAt), due, string(doc), string(s.Message))
 }
 

@@ -42,7 +42,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		store := open(t, t.TempDir())
 		failure := errors.New("on purpose")
 		err := store.Update(t.Context(), func(tx idds.Tx) error {
-			return errors.Join(idds.Ledger{}.Sent(tx, slice("a", 1, time.Now()), time.Now()), failure)
+			return errors.Join(sent(tx, idds.Ledger{}, slice("a", 1, time.Now()), time.Now()), failure)
 		})
 		runs, rerr := store.Runs(t.Context(), "")
 		if !errors.Is(err, failure) || len(runs) != 0 || rerr != nil {
@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		const n = 25
 		if err := store.Update(t.Context(), func(tx idds.Tx) error {
 			for i := range n {
-				if err := (idds.Ledger{}).Sent(tx, slice(fmt.Sprintf("s%02d", i), 1, time.Now()), time.Now()); err != nil {
+				if err := sent(tx, idds.Ledger{}, slice(fmt.Sprintf("s%02d", i), 1, time.Now()), time.Now()); err != nil {
 					return err
 				}
 			}
@@ -154,7 +154,7 @@ func (m *machine) Send(rt *rapid.T) {
 	id := identities(rt)
 	e := m.of(id)
 	e.sent[1] = true
-	m.update(rt, func(tx idds.Tx) error { return m.ledger().Sent(tx, slice(id, 1, m.now), m.now) })
+	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, 1, m.now), m.now) })
 }
 
 // Done is a good result, of any attempt, before or after its slice, once or more.
@@ -235,13 +235,13 @@ func (m *machine) Resend(rt *rapid.T) {
 	}
 	for i := range due {
 		k := due[i].Key
-		var sent *message.Slice
+		var again *message.Slice
 		m.update(rt, func(tx idds.Tx) (err error) {
-			sent, err = m.ledger().Resend(tx, k, m.now)
+			again, err = m.ledger().Resend(tx, k, m.now)
 			return err
 		})
 		e := m.slices[k.Identity]
-		if sent == nil {
+		if again == nil {
 			if e.unsent && !e.done && !e.final {
 				rt.Fatalf("slice %s was not sent again after the crash", k.Identity)
 			}
@@ -250,7 +250,7 @@ func (m *machine) Resend(rt *rapid.T) {
 		if e.done || e.final {
 			rt.Fatalf("slice %s is final and sent again", k.Identity)
 		}
-		n := sent.Content.AttemptNumber()
+		n := again.Content.AttemptNumber()
 		if n > maxAttempts || e.outstanding() && !e.sent[n] {
 			rt.Fatalf("attempt %d of %s: %+v", n, k.Identity, e)
 		}
@@ -259,9 +259,9 @@ func (m *machine) Resend(rt *rapid.T) {
 			m.restart()
 			continue
 		}
-		m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k, sent.Content.AttemptNumber()) })
+		m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k, again.Content.AttemptNumber()) })
 		// The echo on idds' own queue.
-		m.update(rt, func(tx idds.Tx) error { return m.ledger().Sent(tx, *sent, m.now) })
+		m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), *again, m.now) })
 	}
 }
 
@@ -331,6 +331,12 @@ func (m *machine) Check(rt *rapid.T) {
 	if entries != float64(done) {
 		rt.Fatalf("the histogram has %g entries of %d done slices", entries, done)
 	}
+}
+
+// sent hands a slice to the ledger with the body that it would have come in.
+func sent(tx idds.Tx, l idds.Ledger, m message.Slice, now time.Time) error {
+	body, err := json.Marshal(m)
+	return errors.Join(err, l.Sent(tx, m, body, now))
 }
 
 func slice(identity string, attempt int, at time.Time) message.Slice {
