@@ -3,6 +3,7 @@ package idds
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -74,26 +75,21 @@ func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
 		return message.RunCheck{}, err
 	}
 	out := message.RunCheck{RunDocument: doc, Problems: []string{}, Outstanding: []message.SliceRecord{}}
-	counted := map[SliceState]int{}
+	counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
+	if err != nil {
+		return out, err
+	}
 	workers, err := s.Workers(ctx, r.Namespace)
 	if err != nil {
 		return out, err
 	}
-	for after := ""; ; {
-		page, err := s.store.Slices(ctx, Filter{Namespace: r.Namespace, Run: r.RunID.String(), After: after})
-		if err != nil {
-			return out, err
-		}
-		for i := range page {
-			counted[page[i].State]++
-			if !page[i].State.Final() {
-				out.Outstanding = append(out.Outstanding, Record(&page[i], workers))
-			}
-		}
-		if len(page) < pageSize {
-			break
-		}
-		after = page[len(page)-1].Key.Identity
+	open := Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []SliceState{Outstanding, Waiting}, Limit: math.MaxInt32}
+	list, err := s.store.Slices(ctx, open)
+	if err != nil {
+		return out, err
+	}
+	for i := range list {
+		out.Outstanding = append(out.Outstanding, Record(&list[i], workers))
 	}
 	c := doc.Slices
 	problem := func(bad bool, format string, args ...any) {
@@ -103,7 +99,8 @@ func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
 	}
 	problem(counted[Done] != c.Done || counted[Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
 		c.Done, c.Failed, counted[Done], counted[Failed])
-	problem(len(out.Outstanding) != c.Outstanding, "%d slices are outstanding, the counters say %d", len(out.Outstanding), c.Outstanding)
+	problem(counted[Outstanding]+counted[Waiting] != c.Outstanding, "%d slices are outstanding, the counters say %d",
+		counted[Outstanding]+counted[Waiting], c.Outstanding)
 	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
 	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
 	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)

@@ -70,7 +70,7 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 		wait = max(wait, s.cfg.PeerIdle)
 	}
 	idle = max(idle, anyRun)
-	for after := ""; ; {
+	for after := (Key{}); ; {
 		page, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: id, States: []SliceState{Outstanding}, After: after})
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 		if len(page) < pageSize {
 			return nil
 		}
-		after = page[len(page)-1].Key.Identity
+		after = page[len(page)-1].Key
 	}
 }
 

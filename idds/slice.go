@@ -141,8 +141,8 @@ const pageSize = 1000
 type Filter struct {
 	Namespace, Run string
 	States         []SliceState
-	// After is the identity after which to go on; Limit bounds the answer (0: 1000).
-	After string
+	// After is the slice after which to go on; Limit bounds the answer (0: 1000).
+	After Key
 	Limit int
 }
 
@@ -155,7 +155,10 @@ type Store interface {
 	Runs(ctx context.Context, namespace string) ([]Run, error)
 	// OpenRuns are those of a namespace for which there is something left to be done.
 	OpenRuns(ctx context.Context, namespace string) ([]Run, error)
+	// Slices come in the order of their keys.
 	Slices(ctx context.Context, f Filter) ([]Slice, error)
+	// Tally counts a run's slices, by what stands in each of them.
+	Tally(ctx context.Context, namespace, run string) (map[SliceState]int, error)
 	// Due are slices to be sent again at or before a time, and those whose sending was not confirmed.
 	Due(ctx context.Context, now time.Time) ([]Slice, error)
 	Latencies(ctx context.Context, namespace, run string) (Latencies, error)

@@ -4,6 +4,8 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -126,7 +128,7 @@ func (a *api) register(h huma.API) {
 	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}", "One run", everybody...), a.run)
 	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/check", "Whether a run's accounting adds up", everybody...), a.check)
 	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/histograms", "A run's merged histograms", everybody...), a.histograms)
-	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of their identities", everybody...), a.slices)
+	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
 	huma.Register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
 	huma.Register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
 	huma.Register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
@@ -211,7 +213,12 @@ func (a *api) slices(ctx context.Context, in *struct {
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 },
 ) (*body[message.Page[message.SliceRecord]], error) {
-	f := idds.Filter{Namespace: in.Namespace, Run: in.Run, After: in.After, Limit: in.Limit}
+	f := idds.Filter{Namespace: in.Namespace, Run: in.Run, Limit: in.Limit}
+	if in.After != "" {
+		if err := json.Unmarshal(decodeCursor(in.After), &f.After); err != nil {
+			return nil, huma.Error422UnprocessableEntity("after is no cursor: hand back next as it was")
+		}
+	}
 	if in.State != "" {
 		f.States = []idds.SliceState{idds.SliceState(in.State)}
 	}
@@ -229,9 +236,22 @@ func (a *api) slices(ctx context.Context, in *struct {
 		out.Body.Items = append(out.Body.Items, idds.Record(&list[i], workers))
 	}
 	if len(list) == in.Limit {
-		out.Body.Next = list[len(list)-1].Key.Identity
+		cursor, err := json.Marshal(list[len(list)-1].Key)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Next = base64.RawURLEncoding.EncodeToString(cursor)
 	}
 	return out, nil
+}
+
+// decodeCursor returns what is no JSON when it is no cursor.
+func decodeCursor(text string) []byte {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 func (a *api) report(ctx context.Context, in *body[message.WorkerReport]) (*body[message.WorkerReply], error) {

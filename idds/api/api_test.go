@@ -149,6 +149,7 @@ func TestEachRoleMayDoItsOwn(t *testing.T) {
 		{http.MethodGet, "/v1/runs/100001/histograms", "", [5]int{401, 200, 200, 200, 200}},
 		{http.MethodGet, "/v1/runs/5", "", [5]int{401, 404, 404, 404, 404}},
 		{http.MethodGet, "/v1/slices", "", [5]int{401, 200, 200, 200, 200}},
+		{http.MethodGet, "/v1/slices?after=odd", "", [5]int{401, 422, 422, 422, 422}},
 		{http.MethodGet, "/v1/slices?state=odd", "", [5]int{401, 422, 422, 422, 422}},
 		{http.MethodPost, "/v1/workers", report, [5]int{401, 200, 403, 200, 403}},
 		{http.MethodPost, "/v1/workers", "{", [5]int{401, 400, 403, 400, 403}},

@@ -132,14 +132,20 @@ func (s *Store) runs(ctx context.Context, query, namespace string) ([]idds.Run, 
 
 const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
 
-// Slices are the slices of a filter in the order of their identities.
+// Slices are the slices of a filter in the order of their keys.
 func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error) {
-	where, args := []string{"identity > ?"}, []any{f.After}
+	var where []string
+	var args []any
 	if f.Namespace != "" {
 		where, args = append(where, "namespace = ?"), append(args, f.Namespace)
 	}
 	if f.Run != "" {
 		where, args = append(where, "run = ?"), append(args, f.Run)
+	}
+	if f.Namespace != "" && f.Run != "" { // the planner does not see that the row values say the same
+		where, args = append(where, "identity > ?"), append(args, f.After.Identity)
+	} else {
+		where, args = append(where, "(namespace, run, identity) > (?, ?, ?)"), append(args, f.After.Namespace, f.After.Run, f.After.Identity)
 	}
 	if len(f.States) > 0 {
 		where = append(where, "state IN (?"+strings.Repeat(",?", len(f.States)-1)+")")
@@ -155,7 +161,26 @@ func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error)
 		limit = 1000
 	}
 	args = append(args, limit)
-	return s.slices(ctx, sliceColumns+"WHERE "+strings.Join(where, " AND ")+" ORDER BY identity LIMIT ?", args...)
+	return s.slices(ctx, sliceColumns+"WHERE "+strings.Join(where, " AND ")+" ORDER BY namespace, run, identity LIMIT ?", args...)
+}
+
+// Tally counts a run's slices by state.
+func (s *Store) Tally(ctx context.Context, namespace, run string) (map[idds.SliceState]int, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT state, count(*) FROM slice WHERE namespace = ? AND run = ? GROUP BY state", namespace, run)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	out := map[idds.SliceState]int{}
+	for rows.Next() {
+		var state string
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, failed(err)
+		}
+		out[idds.SliceState(state)] = n
+	}
+	return out, failed(rows.Err())
 }
 
 // Due are slices whose next attempt is due, and those whose sending was not confirmed.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,13 +50,15 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 			t.Errorf("%v, %v, %v", err, runs, rerr)
 		}
 	})
-	t.Run("slices come in pages", func(t *testing.T) {
+	t.Run("slices come in pages, over runs with the same identities too", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())
 		const n = 25
 		if err := store.Update(t.Context(), func(tx idds.Tx) error {
-			for i := range n {
-				if err := sent(tx, idds.Ledger{}, slice(fmt.Sprintf("s%02d", i), 1, time.Now()), time.Now()); err != nil {
+			for i := range 2 * n {
+				m := slice(fmt.Sprintf("s%02d", i/2), 1, time.Now())
+				m.RunID = message.Run(strconv.Itoa(100001 + i%2))
+				if err := sent(tx, idds.Ledger{}, m, time.Now()); err != nil {
 					return err
 				}
 			}
@@ -63,22 +66,36 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for after := ""; ; {
-			page, err := store.Slices(t.Context(), idds.Filter{Namespace: namespace, Run: run, After: after, Limit: 10})
-			if err != nil {
-				t.Fatal(err)
+		for _, f := range []idds.Filter{
+			{Namespace: namespace, Run: run, Limit: 10},
+			{Namespace: namespace, Limit: 10},
+			{Limit: 10},
+			{States: []idds.SliceState{idds.Outstanding}, Limit: 10},
+		} {
+			var got []idds.Key
+			for {
+				page, err := store.Slices(t.Context(), f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range page {
+					got = append(got, page[i].Key)
+				}
+				if len(page) < f.Limit {
+					break
+				}
+				f.After = got[len(got)-1]
 			}
-			for i := range page {
-				got = append(got, page[i].Key.Identity)
+			var want []idds.Key
+			for i := range 2 * n {
+				id := strconv.Itoa(100001 + i/n)
+				if f.Run == "" || f.Run == id {
+					want = append(want, idds.Key{Namespace: namespace, Run: id, Identity: fmt.Sprintf("s%02d", i%n)})
+				}
 			}
-			if len(page) < 10 {
-				break
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v: %s", f, diff)
 			}
-			after = got[len(got)-1]
-		}
-		if len(got) != n || got[0] != "s00" || got[n-1] != "s24" {
-			t.Errorf("got %v", got)
 		}
 	})
 }
