@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -40,6 +42,9 @@ type askConfig struct {
 	Token     string `toml:"token" secret:"true" help:"the token itself"`
 }
 
+// noArgs says of a command that it takes none; the library would make "[arguments...]" of an empty text.
+const noArgs = " "
+
 // ask makes a command that asks the service and prints.
 func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
 	var cfg askConfig
@@ -47,6 +52,11 @@ func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context,
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: args, Flags: append(append(bind.Flags(), program.OutputFlag()), flags...),
 		Action: func(c *cli.Context) error {
+			if args == noArgs {
+				if err := program.NoArgs(c); err != nil {
+					return err
+				}
+			}
 			if err := bind.Load(c); err != nil {
 				return err
 			}
@@ -63,7 +73,7 @@ func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context,
 type getter func(path string, into any) error
 
 func runsCommand() *cli.Command {
-	return ask("runs", "list the runs with their accounting", " ", nil, func(c *cli.Context, get getter) error {
+	return ask("runs", "list the runs with their accounting", noArgs, nil, func(c *cli.Context, get getter) error {
 		var page message.Page[message.RunDocument]
 		if err := get("/v1/runs", &page); err != nil {
 			return err
@@ -84,16 +94,43 @@ func slicesCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "run", Usage: "only of this run"},
 		&cli.StringFlag{Name: "state", Usage: "outstanding, waiting, done or failed"},
-		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
+		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many; 0 for all"},
 	}
-	return ask("slices", "list slices", " ", flags, func(c *cli.Context, get getter) error {
-		var page message.Page[message.SliceRecord]
-		q := url.Values{"run": {c.String("run")}, "state": {c.String("state")}, "limit": {strconv.Itoa(c.Int("limit"))}}
-		if err := get("/v1/slices?"+q.Encode(), &page); err != nil {
+	return ask("slices", "list slices", noArgs, flags, func(c *cli.Context, get getter) error {
+		states := []string{"", "outstanding", "waiting", "done", "failed"}
+		if !slices.Contains(states, c.String("state")) {
+			return exitcode.New(exitcode.Usage, "--state %q is none of%s", c.String("state"), strings.Join(states, " "))
+		}
+		page, err := readSlices(get, url.Values{"run": {c.String("run")}, "state": {c.String("state")}}, c.Int("limit"))
+		if err != nil {
 			return err
 		}
 		return program.Print(c, page, sliceTable(page.Items))
 	})
+}
+
+// pageSize is the most that the service hands out at once.
+const pageSize = 1000
+
+// readSlices asks for page after page until there are enough; next tells where they would go on.
+func readSlices(get getter, q url.Values, limit int) (message.Page[message.SliceRecord], error) {
+	out := message.Page[message.SliceRecord]{Items: []message.SliceRecord{}}
+	for {
+		want := pageSize
+		if limit > 0 {
+			want = min(want, limit-len(out.Items))
+		}
+		q.Set("limit", strconv.Itoa(want))
+		var page message.Page[message.SliceRecord]
+		if err := get("/v1/slices?"+q.Encode(), &page); err != nil {
+			return out, err
+		}
+		out.Items, out.Next = append(out.Items, page.Items...), page.Next
+		if page.Next == "" || len(out.Items) == limit {
+			return out, nil
+		}
+		q.Set("after", page.Next)
+	}
 }
 
 func sliceTable(list []message.SliceRecord) program.Table {
@@ -109,7 +146,7 @@ func sliceTable(list []message.SliceRecord) program.Table {
 }
 
 func workersCommand() *cli.Command {
-	return ask("workers", "list the pilots", " ", nil, func(c *cli.Context, get getter) error {
+	return ask("workers", "list the pilots", noArgs, nil, func(c *cli.Context, get getter) error {
 		var page message.Page[message.WorkerDocument]
 		if err := get("/v1/workers", &page); err != nil {
 			return err
@@ -134,7 +171,7 @@ func checkCommand() *cli.Command {
 	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", flags,
 		func(c *cli.Context, get getter) error {
 			if c.NArg() != 1 {
-				return exitcode.New(exitcode.Usage, "run check needs one run number")
+				return exitcode.New(exitcode.Usage, "run check needs one run number; flags go before it")
 			}
 			check, err := awaitClosed(c, get)
 			if err != nil {

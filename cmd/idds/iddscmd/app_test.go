@@ -1,0 +1,184 @@
+package iddscmd_test
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tfpilot/internal/message"
+	"tfpilot/internal/rest"
+)
+
+func TestHelpNamesEveryCommandAndEveryOption(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	command(t, "--help").mustSay(t, 0, "serve", "token", "runs", "slices", "workers", "run")
+	command(t, "serve", "--help").mustSay(t, 0, "--listen", "--state", "--broker-addr", "--namespace", "--max-attempts", "--lost-after", "--run-timeout")
+	command(t, "run", "check", "--help").mustSay(t, 0, "--wait", "--output")
+}
+
+func TestABadStartIsOneLineWithItsOwnStatus(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	dir := t.TempDir()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = taken.Close() }()
+	port := taken.Addr().String()
+	file := filepath.Join(dir, "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	folder := func(name, tokens string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		must(t, os.Mkdir(path, 0o700))
+		must(t, os.WriteFile(filepath.Join(path, "tokens.toml"), []byte(tokens), mode))
+		return path
+	}
+	garbage := folder("garbage", "", 0o600)
+	must(t, os.WriteFile(filepath.Join(garbage, "idds.db"), []byte(strings.Repeat("this is no database ", 100)), 0o600))
+	serve := func(state string, more ...string) []string {
+		return append([]string{"serve", "--broker-addr", port, "--listen", "127.0.0.1:0", "--state", state}, more...)
+	}
+	for _, c := range []struct { //nolint:paralleltest // all apps share one help flag
+		name   string
+		status int
+		want   string
+		args   []string
+	}{
+		{"unknown flag", 64, "-stat", []string{"serve", "--stat", "x"}},
+		{"an argument too many", 64, `takes no argument "x"`, serve(filepath.Join(dir, "new"), "x")},
+		{"a namespace as argument of a question", 64, `takes no argument "other"`, []string{"runs", "other"}},
+		{"no broker", 51, "broker", []string{"serve", "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "nobroker")}},
+		{"port taken", 44, port, serve(filepath.Join(dir, "taken"), "--listen", port)},
+		{"a file where a folder is needed", 43, "making the state folder", serve(filepath.Join(file, "state"))},
+		{"no database", 43, "idds.db", serve(garbage)},
+		{"tokens for all to read", 50, "chmod 600", serve(folder("open", "viewer = ['0123456789abcdef']", 0o644))},
+		{"a short token", 50, "shorter than 16", serve(folder("short", "viewer = ['secret']", 0o600))},
+		{"a token of two roles", 50, "twice", serve(folder("twice", "viewer = ['0123456789abcdef']\npilot = ['0123456789abcdef']", 0o600))},
+		{"a role that is none", 50, "pilot, harvester, operator, viewer", serve(folder("role", "admin = ['0123456789abcdef']", 0o600))},
+		{"token of no role", 64, "token needs one of", []string{"token", "--state", dir, "admin"}},
+		{"check without a run", 64, "run check needs one run", []string{"run", "check", "--idds", "http://" + port}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := command(t, c.args...)
+			o.mustSay(t, c.status, c.want)
+			if strings.Contains(o.stderr, "0123456789abcdef") || strings.Contains(o.stderr, "secret'") {
+				t.Errorf("a token is shown: %s", o.stderr)
+			}
+		})
+	}
+}
+
+func TestAStateBelongsToOneProcess(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	command(t, "serve", "--state", in.state, "--listen", "127.0.0.1:0", "--broker-addr", in.broker).mustSay(t, 45, "another process works on")
+	if status := in.stop(); status != 0 {
+		t.Errorf("ended with %d: %s", status, in.log)
+	}
+}
+
+func TestTokensAreMadeOnceAndForTheirUserAlone(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, filepath.Join(t.TempDir(), "made", "here"))
+	info, err := os.Stat(filepath.Join(in.state, "tokens.toml"))
+	if must(t, err); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %o", info.Mode().Perm())
+	}
+	tokens := map[string]bool{}
+	for _, role := range []string{"pilot", "harvester", "operator", "viewer"} {
+		o := command(t, "token", "--state", in.state, role)
+		token := strings.TrimSpace(o.stdout)
+		tokens[token] = true
+		if len(token) < 20 || strings.Contains(in.log.String(), token) {
+			t.Errorf("token of %s: %d characters, or in the log", role, len(token))
+		}
+	}
+	if len(tokens) != 4 {
+		t.Errorf("%d tokens for 4 roles", len(tokens))
+	}
+	before := command(t, "token", "--state", in.state, "viewer").stdout
+	in.stop()
+	if again := serve(t, in.state); command(t, "token", "--state", again.state, "viewer").stdout != before {
+		t.Error("a restart made other tokens")
+	}
+}
+
+func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	in.publish(t, message.TopicSlices, slice("slice-a"), slice("slice-b"))
+	in.publish(t, message.TopicResults, result("slice-a", nil), result("slice-b", &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "no range"}))
+	in.publish(t, message.TopicWorkers, endRun(2))
+	until(t, "the end of the run", func() bool { return strings.Contains(in.log.String(), "run ended") })
+	o := in.ask(t, "run", "check", "--wait", "30s", "100001")
+	o.mustSay(t, 0, "run 100001 is closed: published 2 = done 1 + failed 1 + outstanding 0")
+
+	o = in.ask(t, "runs")
+	o.mustSay(t, 0)
+	if got := columns(o.stdout); !strings.HasPrefix(got, "RUN STATE PUBLISHED DONE FAILED OUTSTANDING") || !strings.Contains(got, "\n100001 closed 2 1 1 0 0 0 ") {
+		t.Errorf("%s", o.stdout)
+	}
+	o = in.ask(t, "slices", "--state", "failed")
+	o.mustSay(t, 0, "slice-b", "data_invalid: no range")
+	if strings.Contains(o.stdout, "slice-a") {
+		t.Errorf("%s", o.stdout)
+	}
+	if o = in.ask(t, "slices", "--output", "quiet"); o.stdout != "slice-a\nslice-b\n" {
+		t.Errorf("%q", o.stdout)
+	}
+	var page message.Page[message.SliceRecord]
+	o = in.ask(t, "slices", "--output", "json", "--limit", "1")
+	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || len(page.Items) != 1 || page.Items[0].Identity != "slice-a" || page.Next == "" {
+		t.Errorf("%v: %s", err, o.stdout)
+	}
+	in.ask(t, "slices", "--state", "odd").mustSay(t, 64, `--state "odd" is none of`)
+	in.ask(t, "runs", "--output", "xml").mustSay(t, 64, "xml")
+	in.ask(t, "run", "check", "5", "--wait", "1s").mustSay(t, 64, "flags go before it")
+	in.ask(t, "run", "check", "5").mustSay(t, 64, "run 5 is not known")
+}
+
+func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	in.publish(t, message.TopicSlices, slice("slice-a"))
+	in.publish(t, message.TopicWorkers, endRun(3))
+	until(t, "the end of the run", func() bool { return strings.Contains(in.log.String(), "run ended") })
+	until(t, "the slice", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "slice-a") })
+	o := in.ask(t, "run", "check", "100001")
+	o.mustSay(t, 4, "problem: the producer announced 3 slices, 1 were seen", "slice-a", "on the queue")
+	var check message.RunCheck
+	o = in.ask(t, "run", "check", "--output", "json", "100001")
+	if err := json.Unmarshal([]byte(o.stdout), &check); err != nil || o.status != 4 || check.OK || len(check.Outstanding) != 1 {
+		t.Errorf("%d, %v: %s", o.status, err, o.stdout)
+	}
+}
+
+func TestWorkersAreListedWithTheirLastWord(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	token, err := os.ReadFile(in.token(t, "pilot"))
+	must(t, err)
+	var reply message.WorkerReply
+	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", message.WorkerReport{
+		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: message.WorkerEnded, Hostname: "node7", Slots: 8, InHand: []message.SliceInHand{},
+		Exit: &message.WorkerLastWord{Name: "idle_timeout", Cause: "no slice for 2m0s"},
+	}, &reply))
+	o := in.ask(t, "workers")
+	o.mustSay(t, 0, "p1", "node7", "ended", "idle_timeout: no slice for 2m0s")
+}
+
+func TestPilotsAreToldTheBrokerInTheProductionForm(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	token, err := os.ReadFile(in.token(t, "pilot"))
+	must(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.url+"/metainfo/prompt_broker", http.NoBody)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	var got map[string]map[string]any
+	must(t, json.NewDecoder(resp.Body).Decode(&got))
+	for entry, destination := range map[string]string{
+		"transformer_broker": "/queue/panda.slices.transformer", "transformer_broadcast_broker": "/topic/panda.transformer", "result_broker": "/topic/panda.results",
+	} {
+		if e := got[entry]; e["destination"] != destination || e["brokers"] != in.broker || e["use_ssl"] != false {
+			t.Errorf("%s: %v", entry, e)
+		}
+	}
+}
