@@ -1,0 +1,295 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tfpilot/idds"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+)
+
+const (
+	quietEnd   = 10 * time.Second
+	runTimeout = 30 * time.Minute
+)
+
+// machine is store and model side by side. Its methods are the actions.
+type machine struct {
+	dir   string
+	open  func(dir string) idds.Store
+	store idds.Store
+	now   time.Time
+	model model
+}
+
+func newMachine(dir string, open func(dir string) idds.Store) *machine {
+	return &machine{
+		dir: dir, open: open, store: open(dir), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), model: model{slices: map[string]*expected{}},
+	}
+}
+
+func (m *machine) ledger() idds.Ledger { return idds.Ledger{MaxAttempts: maxAttempts} }
+
+func (m *machine) update(rt *rapid.T, fn func(tx idds.Tx) error) {
+	if err := m.store.Update(context.Background(), fn); err != nil {
+		rt.Fatal(err)
+	}
+	m.now = m.now.Add(time.Millisecond)
+}
+
+func identities(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "slice")
+}
+
+// Send is a producer's publication, which may be repeated.
+func (m *machine) Send(rt *rapid.T) {
+	id := identities(rt)
+	m.model.of(id).publish(1, m.now)
+	m.model.lastSlice = m.now
+	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, 1, m.now), m.now) })
+}
+
+// Done is a good result, of any attempt, before or after its slice, once or more.
+func (m *machine) Done(rt *rapid.T) {
+	id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
+	events := rapid.Int64Range(1, 9).Draw(rt, "events")
+	m.model.finish(m.model.of(id), n, events)
+	h := hist.New1D("h", "h", "", 4, 0, 4)
+	h.Fill(1)
+	pictures, err := json.Marshal(hist.Set{*h})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.result(rt, message.ResultContent{
+		State: message.StateDone, ReqID: message.Text(id), Attempt: message.NewInt(int64(n)), Counts: map[string]int64{"events": events}, Histograms: pictures,
+	})
+}
+
+// Fail is a bad result.
+func (m *machine) Fail(rt *rapid.T) {
+	id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
+	retryable := rapid.Bool().Draw(rt, "retryable")
+	m.model.fail(m.model.of(id), n, retryable)
+	m.result(rt, message.ResultContent{
+		State: message.StateFailed, ReqID: message.Text(id), Attempt: message.NewInt(int64(n)),
+		Failure: &message.Failure{Name: "payload_failed", Class: "payload", Retryable: retryable},
+	})
+}
+
+// FailOfPeer is a bad result that says no more than when it was asked for.
+func (m *machine) FailOfPeer(rt *rapid.T) {
+	at := m.now.Add(time.Second) // nobody's
+	var fits *expected
+	attempt := 0
+	if ids := slices.Sorted(maps.Keys(m.model.slices)); len(ids) > 0 {
+		e := m.model.slices[rapid.SampledFrom(ids).Draw(rt, "slice")]
+		attempt = rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
+		if asked, ok := e.asked[attempt]; ok {
+			at, fits = asked, e
+		}
+	}
+	if fits == nil {
+		m.model.unmatched++
+	} else {
+		m.model.fail(fits, attempt, true)
+	}
+	m.result(rt, message.ResultContent{State: message.StateFailed, RequestedAt: message.At(at)})
+}
+
+func (m *machine) result(rt *rapid.T, c message.ResultContent) {
+	if id := c.ReqID; id != "" {
+		if err := json.Unmarshal([]byte(`{"req_id":"`+string(id)+`"}`), &c.Result.Result); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	r := message.SliceResult{MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace, Content: c}
+	m.update(rt, func(tx idds.Tx) error {
+		if err := m.ledger().Result(tx, r, m.now); !errors.Is(err, idds.ErrUnmatched) {
+			return err
+		}
+		return nil
+	})
+}
+
+// Lose is a dead letter, or an attempt that no worker holds.
+func (m *machine) Lose(rt *rapid.T) {
+	id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
+	if e := m.model.slices[id]; e != nil && e.sent[n] && !e.failed[n] && !e.lost[n] && !e.done && !e.final {
+		e.lost[n] = true
+		e.settle(true)
+	}
+	m.update(rt, func(tx idds.Tx) error {
+		return m.ledger().Lost(tx, idds.Key{Namespace: namespace, Run: run, Identity: id}, n, "lost", m.now)
+	})
+}
+
+// Resend lets time pass and sends what is due, now and then with a crash before the confirmation.
+func (m *machine) Resend(rt *rapid.T) {
+	m.now = m.now.Add(time.Minute)
+	due, err := m.store.Due(context.Background(), m.now)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for i := range due {
+		m.resend(rt, due[i].Key)
+	}
+	for id, e := range m.model.slices {
+		if e.sent[1] && !e.done && !e.final && !e.outstanding() {
+			rt.Fatalf("slice %s waits and was not sent: %+v", id, e)
+		}
+	}
+}
+
+func (m *machine) resend(rt *rapid.T, k idds.Key) {
+	var again *message.Slice
+	at := m.now
+	m.update(rt, func(tx idds.Tx) (err error) {
+		again, err = m.ledger().Resend(tx, k, at)
+		return err
+	})
+	e := m.model.slices[k.Identity]
+	if again == nil {
+		if e.unsent && !e.done && !e.final {
+			rt.Fatalf("slice %s was not sent again after the crash", k.Identity)
+		}
+		return
+	}
+	if e.done || e.final {
+		rt.Fatalf("slice %s is final and sent again", k.Identity)
+	}
+	n := again.Content.AttemptNumber()
+	if n > maxAttempts || e.outstanding() && !e.sent[n] {
+		rt.Fatalf("attempt %d of %s: %+v", n, k.Identity, e)
+	}
+	e.publish(n, at)
+	if e.unsent = rapid.Bool().Draw(rt, "crash"); e.unsent {
+		m.restart()
+		return
+	}
+	m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k, n) })
+	m.model.lastSlice = m.now
+	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), *again, m.now) }) // the echo on idds' own queue
+}
+
+// End is the producer's, with or without a number of slices.
+func (m *machine) End(rt *rapid.T) {
+	r := message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(run), Namespace: namespace}
+	if n := rapid.IntRange(0, 3).Draw(rt, "total"); n > 0 {
+		m.model.total, r.Content.TotalSlices = n, message.NewInt(int64(n))
+	}
+	if !m.model.ended {
+		m.model.ended, m.model.endedAt = true, m.now
+	}
+	m.update(rt, func(tx idds.Tx) error { return m.ledger().End(tx, r, m.now) })
+}
+
+// Close looks whether the run is over, now or much later.
+func (m *machine) Close(rt *rapid.T) {
+	m.now = m.now.Add(rapid.SampledFrom([]time.Duration{0, quietEnd, runTimeout}).Draw(rt, "later"))
+	list, err := m.store.Slices(context.Background(), idds.Filter{Namespace: namespace, Run: run, States: []idds.SliceState{idds.Outstanding, idds.Waiting}})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	var left []idds.Key
+	for i := range list {
+		left = append(left, list[i].Key)
+	}
+	m.model.close(m.now)
+	m.update(rt, func(tx idds.Tx) error {
+		_, err := m.ledger().Close(tx, namespace, run, left, quietEnd, runTimeout, m.now)
+		return err
+	})
+}
+
+// Restart opens the store anew.
+func (m *machine) Restart(*rapid.T) { m.restart() }
+
+func (m *machine) restart() {
+	_ = m.store.Close()
+	m.store = m.open(m.dir)
+}
+
+// summary is what store and model have to agree on about a run.
+type summary struct {
+	States                                                           map[string]string
+	Published, Done, Failed, Retried, Absorbed, Corrected, Unmatched int
+	Events                                                           int64
+	Pictures                                                         float64
+	Closed                                                           bool
+}
+
+// Check compares after every action.
+func (m *machine) Check(rt *rapid.T) {
+	if diff := cmp.Diff(m.wanted(), m.found(rt)); diff != "" {
+		rt.Fatal("the store (+) is not as the rules (-) say: " + diff)
+	}
+}
+
+func (m *machine) wanted() summary {
+	w := summary{
+		States: map[string]string{}, Published: len(m.model.slices), Absorbed: m.model.absorbed, Corrected: m.model.corrected,
+		Unmatched: m.model.unmatched, Closed: m.model.closed,
+	}
+	for id, e := range m.model.slices {
+		w.States[id] = "open"
+		switch {
+		case e.done:
+			w.States[id] = "done"
+			w.Done++
+			w.Events += e.events
+		case e.final:
+			w.States[id] = "failed"
+			w.Failed++
+		}
+		for n := range e.known {
+			if n > 1 {
+				w.Retried++
+			}
+		}
+	}
+	w.Pictures = float64(w.Done)
+	return w
+}
+
+func (m *machine) found(rt *rapid.T) summary {
+	ctx := context.Background()
+	list, err := m.store.Slices(ctx, idds.Filter{Namespace: namespace, Run: run})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	f := summary{States: map[string]string{}}
+	for i := range list {
+		s := &list[i]
+		f.States[s.Key.Identity] = "open"
+		if s.State.Final() {
+			f.States[s.Key.Identity] = string(s.State)
+		}
+	}
+	runs, err := m.store.Runs(ctx, namespace)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if len(runs) == 0 {
+		return f
+	}
+	r := runs[0]
+	f.Published, f.Done, f.Failed, f.Retried = r.Published, r.Done, r.Failed, r.Retried
+	f.Absorbed, f.Corrected, f.Unmatched = r.Absorbed, r.Corrected, r.Unmatched
+	f.Events, f.Closed = r.Counts["events"], r.State == message.RunClosed
+	set, err := m.store.MergedHistograms(ctx, namespace, run)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if h := set.Find("h"); h != nil {
+		f.Pictures = h.Entries
+	}
+	return f
+}

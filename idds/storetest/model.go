@@ -1,0 +1,119 @@
+package storetest
+
+import "time"
+
+// expected is what the rules say of one slice: the sets of attempts that were sent and that ended.
+type expected struct {
+	sent, failed, lost map[int]bool
+	asked              map[int]time.Time // when an attempt was asked for, if its slice was the first to tell of it
+	known              map[int]bool      // attempts that anything told of
+	done               bool
+	final              bool // failed for good before it was done
+	unsent             bool // an attempt was decided on and a crash left open whether it was sent
+	events             int64
+}
+
+// model is what the rules say of a run.
+type model struct {
+	slices map[string]*expected
+	total  int // announced; 0 when not
+
+	ended, closed      bool
+	endedAt, lastSlice time.Time
+
+	absorbed, corrected, unmatched int
+}
+
+// of is a slice that a message told of. An unknown one opens a closed run again.
+func (m *model) of(identity string) *expected {
+	e := m.slices[identity]
+	if e == nil {
+		e = &expected{sent: map[int]bool{}, failed: map[int]bool{}, lost: map[int]bool{}, asked: map[int]time.Time{}, known: map[int]bool{}}
+		m.slices[identity] = e
+		m.closed = false
+	}
+	return e
+}
+
+// publish notes an attempt's slice message.
+func (e *expected) publish(n int, at time.Time) {
+	if !e.known[n] {
+		e.asked[n] = at
+	}
+	e.sent[n], e.known[n] = true, true
+}
+
+// latest is the highest attempt that anybody has heard of.
+func (e *expected) latest() (n int) {
+	for a := range e.known {
+		n = max(n, a)
+	}
+	return n
+}
+
+func (e *expected) outstanding() bool {
+	for a := range e.sent {
+		if !e.failed[a] && !e.lost[a] {
+			return true
+		}
+	}
+	return false
+}
+
+// settle makes the slice final when nothing of it is outstanding and the last end allows no other attempt.
+func (e *expected) settle(retryable bool) {
+	if !e.done && !e.outstanding() && (!retryable || e.latest() >= maxAttempts) {
+		e.final = true
+	}
+}
+
+// finish notes a good result.
+func (m *model) finish(e *expected, n int, events int64) {
+	switch {
+	case e.done:
+		m.absorbed++
+	default:
+		if e.final {
+			m.corrected++
+		}
+		e.done, e.events = true, events
+	}
+	e.known[n] = true
+}
+
+// fail notes a bad one.
+func (m *model) fail(e *expected, n int, retryable bool) {
+	e.known[n] = true
+	if e.done || e.failed[n] {
+		m.absorbed++
+		return
+	}
+	e.failed[n] = true
+	e.settle(retryable)
+}
+
+// close ends the run if the rules say so.
+func (m *model) close(now time.Time) {
+	if !m.ended || m.closed {
+		return
+	}
+	over := now.Sub(m.endedAt) > runTimeout
+	for _, e := range m.slices {
+		switch {
+		case e.done || e.final:
+		case over:
+			e.final = true
+		default:
+			return
+		}
+	}
+	last := m.lastSlice
+	if m.endedAt.After(last) {
+		last = m.endedAt
+	}
+	if m.total > 0 {
+		m.closed = over || len(m.slices) >= m.total
+	} else {
+		m.closed = over || now.Sub(last) >= quietEnd
+	}
+}
