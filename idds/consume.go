@@ -29,7 +29,7 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 	c := s.link.Subscribe(o)
 	defer func() {
 		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
 		defer cancel()
 		_ = c.Close(short)
 	}()
@@ -68,13 +68,24 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 			if err != nil {
 				return err
 			}
-			if err := broker.AckAll(ctx, ours...); err != nil && ctx.Err() == nil {
+			if err := s.acknowledge(ctx, ours); err != nil {
 				// What was not acknowledged will be delivered again, and change nothing then.
 				s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
 			}
 		}
 	})
 	return g.Wait()
+}
+
+// leaveLimit bounds what is still done with the broker when the context has ended.
+const leaveLimit = 2 * time.Second
+
+// acknowledge tells the broker what is committed, also when the end of idds was asked for meanwhile: it would come twice.
+func (s *Service) acknowledge(ctx context.Context, ours []*broker.Delivery) error {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(leaveLimit, cancel) })()
+	return broker.AckAll(late, ours...)
 }
 
 // gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
