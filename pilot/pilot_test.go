@@ -3,6 +3,7 @@ package pilot_test
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"testing"
 	"time"
 
@@ -114,8 +115,9 @@ func TestASliceOfAnotherNamespaceIsGivenBack(t *testing.T) {
 	foreign := slice("theirs", 1)
 	foreign.Namespace = "other" // the header says that it is ours
 	r.publish(foreign)
-	w := &runner{}
-	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour}, w, nil)
+	w, idds := &runner{}, &reporter{}
+	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour}, w, idds)
+	await(t, "its start", func() bool { return idds.last().Phase == message.WorkerRunning })
 	await(t, "its release", func() bool { q := r.queue(); return q.Depth == 1 && q.Consumers == 0 })
 	if q := r.queue(); q.Acked != 0 || w.count("theirs") != 0 {
 		t.Errorf("%+v", q)
@@ -256,10 +258,14 @@ func TestAPayloadThatLostItsConnectionIsNotRunTwice(t *testing.T) {
 	r, g := newRig(t), make(gate)
 	r.publish(slice("a", 1))
 	w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
-	r.pilot(pilot.Config{Run: run, Slots: 2}, w, nil)
+	const slots = 8 // any of them may get the redelivery
+	r.pilot(pilot.Config{Run: run, Slots: slots}, w, nil)
 	await(t, "the payload", func() bool { return w.count("a") == 1 })
-	r.cut()
-	await(t, "both slots back", func() bool { return r.queue().Consumers == 2 })
+	for range 3 {
+		connections := r.cut()
+		await(t, "a new connection", func() bool { return r.connections() > connections })
+		await(t, "all slots back", func() bool { q := r.queue(); return q.Consumers == slots && q.Depth == 0 })
+	}
 	close(g)
 	r.next()
 	await(t, "the acknowledgement", func() bool { q := r.queue(); return q.Acked == 1 && q.Depth == 0 })
@@ -291,7 +297,7 @@ func TestAResultThatTheBrokerRefusesIsHeldUntilThereIsRoom(t *testing.T) {
 	r := newRigOn(t, stompd.Config{QueueLimit: 2, FanOut: map[string][]string{
 		message.TopicSlices: {message.QueueSlicesWorkers}, message.TopicResults: {message.QueueResultsFast, message.QueueResultsIDDS},
 	}})
-	r.pilot(pilot.Config{Run: run, SiteHold: time.Millisecond}, nil, nil)
+	r.pilot(pilot.Config{Run: run, SiteHold: 100 * time.Millisecond}, nil, nil)
 	copies := func() (depth int) { // nobody takes idds' copies
 		for _, q := range r.broker.Stats() {
 			if q.Name == message.QueueResultsIDDS {
@@ -318,4 +324,38 @@ func TestAResultThatTheBrokerRefusesIsHeldUntilThereIsRoom(t *testing.T) {
 		t.Errorf("result of %s", m.Identity())
 	}
 	await(t, "the acknowledgement", func() bool { return r.queue().Acked > w })
+}
+
+func TestNothingIsAcknowledgedBeforeItsResultIsTheBrokers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 1))
+	r.pilot(pilot.Config{Run: run}, nil, nil)
+	r.next()
+	await(t, "the acknowledgement", func() bool { return r.queue().Acked == 1 })
+	said := r.tape.String()
+	send := regexp.MustCompile(`(?m)^SEND$(?:\n.+)*?\nreceipt:(\d+)$`).FindStringSubmatch(said)
+	ack := regexp.MustCompile(`(?m)^ACK$`).FindStringIndex(said)
+	if send == nil || ack == nil {
+		t.Fatalf("no SEND or no ACK in\n%s", said)
+	}
+	receipt := regexp.MustCompile(`(?m)^receipt-id:` + send[1] + `$`).FindStringIndex(said)
+	if receipt == nil || receipt[0] > ack[0] {
+		t.Errorf("acknowledged before the receipt:\n%s", said)
+	}
+}
+
+func TestALinkThatIsDownIsNotIdleness(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.refuse.Store(true)
+	p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: 100 * time.Millisecond}, nil, nil)
+	await(t, "a time that would be enough", func() bool { return r.refused.Load() > 20 && time.Since(r.started) > 300*time.Millisecond })
+	r.publish(slice("a", 1))
+	r.refuse.Store(false)
+	r.next()
+	p.stop()
+	if err := p.wait(); exitcode.From(err) == exitcode.NoFirstSlice {
+		t.Errorf("got %v", err)
+	}
 }

@@ -95,7 +95,7 @@ func (p *Pilot) publish(ctx context.Context, m message.Slice, done bool, body []
 		Destination: p.to.Results, Body: body, Headers: headers,
 		DuplicateID: message.ResultDuplicateID(namespace, run, identity, m.Content.AttemptNumber(), state),
 	}
-	for {
+	for n := 0; ; n++ {
 		err := p.link.Publish(ctx, out)
 		if err == nil {
 			return nil
@@ -104,6 +104,6 @@ func (p *Pilot) publish(ctx context.Context, m message.Slice, done bool, body []
 			return fmt.Errorf("publishing the result of %s: %w", identity, err)
 		}
 		p.log.WarnContext(ctx, "result held: the broker refuses it", slog.String(logging.KeySlice, identity), logging.Err(err))
-		p.rest(ctx)
+		p.rest(ctx, n) // a refusal costs the connection, and with it a delivery of every slice in hand
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,8 +40,48 @@ type rig struct {
 	results *broker.Consumer
 	journal string
 
-	mu    sync.Mutex
-	conns []net.Conn
+	started time.Time
+	refuse  atomic.Bool  // connections of pilots
+	refused atomic.Int32 // how many were
+	tape    tape
+	mu      sync.Mutex
+	conns   []net.Conn
+}
+
+// tape is what pilots and broker said, in order.
+type tape struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (p *tape) add(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(b)
+	p.text.WriteByte('\n')
+}
+
+func (p *tape) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// taped is a connection whose both directions are recorded.
+type taped struct {
+	net.Conn
+	tape *tape
+}
+
+func (c taped) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.tape.add(b[:n])
+	return n, err
+}
+
+func (c taped) Write(b []byte) (int, error) {
+	c.tape.add(b) // before the broker can answer it
+	return c.Conn.Write(b)
 }
 
 func newRig(t *testing.T) *rig {
@@ -53,9 +95,9 @@ func newRigOn(t *testing.T, cfg stompd.Config) *rig {
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	r := &rig{t: t, broker: b, addr: ln.Addr().String(), journal: t.TempDir()}
+	r := &rig{t: t, broker: b, addr: ln.Addr().String(), journal: t.TempDir(), started: time.Now()}
 	r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
-	r.link = r.newLink()
+	r.link = r.newLink(false)
 	r.results = r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueResultsFast})
 	return r
 }
@@ -73,19 +115,24 @@ func (r *rig) background(fn func(context.Context) error) {
 	})
 }
 
-func (r *rig) newLink() *broker.Link {
+func (r *rig) newLink(pilots bool) *broker.Link {
 	r.t.Helper()
 	l, err := broker.New(broker.Config{
-		Addrs: []string{r.addr}, FirstWait: time.Millisecond,
+		Addrs: []string{r.addr}, FirstWait: time.Millisecond, EarlyCap: 10 * time.Millisecond,
 		Dial: func(ctx context.Context, addr string) (*stomp.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-			if err != nil {
-				return nil, err
+			if pilots && r.refuse.Load() {
+				r.refused.Add(1)
+				return nil, errors.New("refused")
 			}
+			nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			if err != nil || !pilots {
+				return connect(ctx, nc, err)
+			}
+			nc = taped{nc, &r.tape}
 			r.mu.Lock()
 			r.conns = append(r.conns, nc)
 			r.mu.Unlock()
-			return stomp.NewConn(ctx, nc, stomp.Config{})
+			return connect(ctx, nc, nil)
 		},
 	})
 	must(r.t, err)
@@ -93,13 +140,27 @@ func (r *rig) newLink() *broker.Link {
 	return l
 }
 
-// cut breaks every connection that there is.
-func (r *rig) cut() {
+func connect(ctx context.Context, nc net.Conn, err error) (*stomp.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return stomp.NewConn(ctx, nc, stomp.Config{})
+}
+
+// cut breaks every connection of pilots, and returns how many there have been.
+func (r *rig) cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, nc := range r.conns {
 		_ = nc.Close()
 	}
+	return len(r.conns)
+}
+
+func (r *rig) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
 }
 
 // runner is a payload made of a function. Its calls are counted by slice.
@@ -181,7 +242,7 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	}
 	j, err := journal.Open(r.journal, false, logging.Discard())
 	must(r.t, err)
-	parts := pilot.Parts{Link: r.newLink(), Runner: w, Journal: j}
+	parts := pilot.Parts{Link: r.newLink(true), Runner: w, Journal: j}
 	if idds != nil {
 		parts.Reporter = idds
 	}

@@ -23,6 +23,8 @@ type slot struct {
 	p      *Pilot
 	number int
 	log    *slog.Logger
+	// released counts the slices given back in a row because of the site.
+	released int
 }
 
 // errRelease says that the slice is to be given back uncounted.
@@ -50,7 +52,8 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		s.leave(work, c)
 		switch {
 		case errors.Is(err, errRelease):
-			s.p.rest(take)
+			s.p.rest(take, s.released)
+			s.released++
 		case err != nil && take.Err() == nil:
 			stop(err)
 		}
@@ -70,9 +73,10 @@ func (s *slot) leave(ctx context.Context, c *broker.Consumer) {
 	}
 }
 
-// rest keeps a slot of a faulty site from eating the queue.
-func (p *Pilot) rest(ctx context.Context) {
-	t := time.NewTimer(p.cfg.SiteHold)
+// rest keeps a slot from trying the same again at once, for the nth time in a row (from 0): SiteHold, then twice as long, up to
+// ten times.
+func (p *Pilot) rest(ctx context.Context, n int) {
+	t := time.NewTimer(min(p.cfg.SiteHold<<min(n, 4), 10*p.cfg.SiteHold))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -130,6 +134,9 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		return err
 	}
 	defer s.p.leave(k)
+	if d.Generation != s.p.link.State().Generation {
+		return nil // it waited for another slot, and the connection that it came on is gone: the broker has it again
+	}
 
 	result, done, known := s.p.journal.Find(k)
 	if !known {
@@ -147,7 +154,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		if result, err = s.p.result(m, outcome); err != nil {
 			return err
 		}
-		done = outcome.Err == nil
+		done, s.released = outcome.Err == nil, 0
 		if err := s.p.journal.Outcome(k, done, result); err != nil {
 			return exitcode.Wrap(exitcode.StoreFailed, err)
 		}

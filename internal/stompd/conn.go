@@ -74,9 +74,11 @@ func (b *Broker) handle(nc net.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)
+	for _, s := range c.subs {
+		s.queue.remove(s) // all of them first: what one gives back must not go to another of the same connection
+	}
 	for id, s := range c.subs {
 		delete(c.subs, id)
-		s.queue.remove(s)
 		b.giveBack(s, true)
 		b.unbind(s.queue)
 	}

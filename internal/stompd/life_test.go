@@ -58,6 +58,27 @@ func TestAMessageThatTakesTenWorkersDownIsADeadLetterThatSaysWhereItIsFrom(t *te
 	}
 }
 
+// What a dying connection gives back goes to others, and counts once however many subscriptions it has.
+func TestTheEndOfAConnectionCountsOnceWithManySubscriptions(t *testing.T) {
+	t.Parallel()
+	b, addr := start(t, stompd.Config{MaxDeliveries: 3})
+	c := dial(t, addr)
+	send(t, c, message.TopicSlices, "x")
+	for range 8 {
+		subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := subscribe(t, dial(t, addr), stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
+	if m := next(t, s); m.Header.Get("redelivered") != "true" {
+		t.Error("it does not count as a failed delivery")
+	}
+	if q := stat(b); q.Dead != 0 {
+		t.Errorf("%+v", q)
+	}
+}
+
 func TestAnExpiredMessageIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	b, addr := start(t, stompd.Config{ExpiryScan: time.Hour})
