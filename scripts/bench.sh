@@ -19,5 +19,6 @@ run payload/tfreco 1s .
 run internal/stf 1s .
 echo '# the ledger'
 run idds/sqlite 20000x .
+run idds 20000x .
 echo '# the STOMP session on the embedded broker'
 run internal/stomp 1s .

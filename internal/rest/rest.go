@@ -100,9 +100,16 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 	if resp.StatusCode/100 != 2 {
 		var problem struct {
 			Detail string `json:"detail"`
+			Errors []struct {
+				Message  string `json:"message"`
+				Location string `json:"location"`
+			} `json:"errors"`
 		}
 		_ = json.Unmarshal(b, &problem) // not ours: the status alone says it
 		refused := &StatusError{resp.StatusCode, problem.Detail}
+		for _, e := range problem.Errors {
+			refused.Detail += "; " + e.Location + ": " + e.Message
+		}
 		return exitcode.Wrap(failure(resp.StatusCode), fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused))
 	}
 	if err := json.Unmarshal(b, into); err != nil {

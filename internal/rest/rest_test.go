@@ -39,10 +39,10 @@ func TestARefusalSaysWhoseFaultItIs(t *testing.T) {
 	for status, want := range map[int]exitcode.Failure{
 		401: exitcode.NoCredential, 403: exitcode.NoCredential, 404: exitcode.Usage, 422: exitcode.Usage, 500: exitcode.NoService, 503: exitcode.NoService,
 	} {
-		base, _ := service(t, status, `{"title":"x","detail":"this is why"}`)
+		base, _ := service(t, status, `{"title":"x","detail":"this is","errors":[{"message":"why","location":"query.state"}]}`)
 		err := client(base, 0).Read(t.Context(), "/v1/x", new(any))
 		refused, ok := errors.AsType[*rest.StatusError](err)
-		if exitcode.From(err) != want || !ok || refused.Code != status || !strings.Contains(err.Error(), "this is why") || strings.Contains(err.Error(), "s3cret") {
+		if exitcode.From(err) != want || !ok || refused.Code != status || !strings.Contains(err.Error(), "this is; query.state: why") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%d: %v", status, err)
 		}
 	}

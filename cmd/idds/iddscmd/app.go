@@ -3,7 +3,9 @@ package iddscmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -206,7 +208,9 @@ func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error)
 	defer tick.Stop()
 	for {
 		err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check)
-		if err != nil || check.State == message.RunClosed || !time.Now().Before(deadline) {
+		refused, ok := errors.AsType[*rest.StatusError](err)
+		unknown := ok && refused.Code == http.StatusNotFound // its first slice may be on its way
+		if (err != nil && !unknown) || check.State == message.RunClosed || !time.Now().Before(deadline) {
 			return check, err
 		}
 		select {
