@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
@@ -53,4 +54,47 @@ func TestFramesOfManySendersArriveWhole(t *testing.T) {
 	if len(seen) != senders*each {
 		t.Errorf("%d different bodies arrived, want %d", len(seen), senders*each)
 	}
+}
+
+// A wake that finds nothing queued must not leave both sides with the same buffer: what is queued while the next frame is on
+// its way out would overwrite it.
+func TestAWakeForNothingLeavesTwoBuffers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		read, bodies := make(chan struct{}), make(chan string, 4)
+		c := bubble(t, "0,0", stomp.Config{}, func(p *peer) {
+			defer close(bodies)
+			first := p.next(frame.SEND)
+			p.receipt(first)
+			<-read
+			for f := p.read(); f != nil; f = p.read() {
+				bodies <- string(f.Body)
+				p.receipt(f)
+			}
+		})
+		send := func(body string) *stomp.Receipt {
+			r, err := c.Send(soon(t), "/queue/q", []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return r
+		}
+		send("so that there are buffers")
+		c.WakeForNothing()
+		synctest.Wait()
+		receipts := []*stomp.Receipt{send("on its way"), send("overwrites")}
+		close(read)
+		for _, r := range receipts {
+			if err := r.Wait(soon(t)); err != nil {
+				t.Error(err)
+			}
+		}
+		_ = c.Close()
+		for _, want := range []string{"on its way", "overwrites"} {
+			if got := <-bodies; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	})
 }
