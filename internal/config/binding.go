@@ -7,10 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
-	"slices"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/urfave/cli/v2"
@@ -75,7 +72,7 @@ func (b *Binding) Load(c *cli.Context) error {
 		errs = append(errs, b.loadFile(file))
 	}
 	for _, o := range b.opts {
-		if text, ok := os.LookupEnv(o.Env); ok {
+		if text := os.Getenv(o.Env); text != "" { // an empty one is as good as none: it is how shells and batch files unset
 			errs = append(errs, o.from(FromEnv, o.Env, text))
 		}
 		if !o.Secret && c.IsSet(o.Flag) {
@@ -86,13 +83,20 @@ func (b *Binding) Load(c *cli.Context) error {
 }
 
 func (o *Option) from(origin Origin, where, text string) error {
-	if err := o.set(text); err != nil {
-		if o.Secret {
-			return fmt.Errorf("%s: value does not parse", where)
-		}
-		return fmt.Errorf("%s: %w", where, err)
+	err := o.set(text)
+	if err == nil {
+		err = o.plausible()
 	}
 	o.Origin, o.Where = origin, where
+	if origin == FromFile {
+		where = o.Key // whoever knows the text of the file adds name and line
+	}
+	if err != nil && o.Secret {
+		return fmt.Errorf("%s: value does not parse", where)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
 	return nil
 }
 
@@ -118,82 +122,20 @@ func (b *Binding) LoadTOML(name string, text []byte) error {
 	}
 	var errs []error
 	for _, o := range b.opts {
-		if v, ok := lookup(tree, o.Key); ok {
-			errs = append(errs, o.from(FromFile, name, tomlText(v)))
+		v, ok := lookup(tree, o.Key)
+		if !ok {
+			continue
+		}
+		if list, isList := v.([]any); isList {
+			o.setList(list)
+			o.Origin, o.Where = FromFile, name
+			continue
+		}
+		if err := o.from(FromFile, name, fmt.Sprint(v)); err != nil {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", name, lineOf(text, o.Key), err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// DecodeTOML decodes strictly: an unknown key or a wrong type is an error that names the file, line and key.
-func DecodeTOML(name string, text []byte, into any) error {
-	dec := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
-	err := dec.Decode(into)
-	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var errs []error
-		for _, e := range missing.Errors {
-			row, _ := e.Position()
-			errs = append(errs, fmt.Errorf("%s:%d: unknown key %q", name, row, strings.Join(e.Key(), ".")))
-		}
-		return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
-	}
-	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, col := bad.Position()
-		return exitcode.New(exitcode.Usage, "%s:%d:%d: %s", name, row, col, strings.TrimPrefix(bad.Error(), "toml: "))
-	}
-	if err != nil {
-		return exitcode.New(exitcode.Usage, "%s: %w", name, err)
-	}
-	return nil
-}
-
-// shape is the struct type with every duration replaced by text, as it stands in TOML.
-func shape(t reflect.Type) reflect.Type {
-	var fields []reflect.StructField
-	for f := range t.Fields() {
-		name, inline := tag(f)
-		switch {
-		case inline:
-			fields = slices.AppendSeq(fields, shape(f.Type).Fields())
-			continue
-		case name == "" || name == "-" || !f.IsExported():
-			continue
-		case f.Type == durationType:
-			f.Type = reflect.TypeFor[string]()
-		case f.Type.Kind() == reflect.Struct:
-			f.Type = shape(f.Type)
-		}
-		f.Offset, f.Index, f.Anonymous = 0, nil, false
-		fields = append(fields, f)
-	}
-	return reflect.StructOf(fields)
-}
-
-func lookup(tree map[string]any, key string) (any, bool) {
-	head, rest, nested := strings.Cut(key, ".")
-	v, ok := tree[head]
-	if !ok || !nested {
-		return v, ok
-	}
-	inner, isTable := v.(map[string]any)
-	if !isTable {
-		return nil, false
-	}
-	return lookup(inner, rest)
-}
-
-func tomlText(v any) string {
-	if list, ok := v.([]any); ok {
-		parts := make([]string, len(list))
-		for i, e := range list {
-			parts[i] = fmt.Sprint(e)
-		}
-		return strings.Join(parts, ",")
-	}
-	if d, ok := v.(time.Duration); ok {
-		return d.String()
-	}
-	return fmt.Sprint(v)
 }
 
 // Options are all options with their present values and origins, in the order of the struct.

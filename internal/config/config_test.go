@@ -90,9 +90,14 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", "test_slots = 1\ntest_slot = 2\n", `:2: unknown key "test_slot"`},
 		{"unknown key in a table", "[test_broker]\nadr = \"x\"\n", `:2: unknown key "test_broker.adr"`},
-		{"wrong type", "test_slots = \"many\"\n", ":1:"},
+		{"wrong type", "test_slots = \"many\"\n", ":1:14: test_slots is a text in quotes where a whole number is meant"},
+		{"wrong type in a table", "[test_broker]\nrate = \"x\"\n", ":2:8: test_broker.rate is a text in quotes where a number is meant"},
+		{"value for a table", "test_broker = 3\n", "test_broker is a whole number where a table is meant"},
+		{"bare number for a duration", "test_idle = 5\n", `:1:13: test_idle is a whole number where a duration such as "90s"`},
+		{"nothing where something is needed", "[test_broker]\naddr = \"\"\n", ":2: test_broker.addr: must not be empty (the default is 127.0.0.1:61613)"},
+		{"negative", "\ntest_slots = -1\n", ":2: test_slots: -1 is negative"},
 		{"broken", "test_slots = \n", ":1:"},
-		{"bad duration", "test_idle = \"soon\"\n", `"soon" is no duration`},
+		{"bad duration", "test_idle = \"soon\"\n", `:1: test_idle: "soon" is no duration`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +110,31 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 				t.Errorf("class %s", got.Name)
 			}
 		})
+	}
+}
+
+func TestZeroNeverStandsForTheDefault(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"--test-slots: must be more than 0 (the default is 1)":  {"--test-slots", "0"},
+		"--test-idle: must be more than 0 (the default is 2m)":  {"--test-idle", "0s"},
+		"--test-broker-rate: -1 is negative":                    {"--test-broker-rate", "-1"},
+		"--test-broker-addr: must not be empty (the default is": {"--test-broker-addr", ""},
+	} {
+		if _, _, err := load(t, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: got %v, want %s", args, err, want)
+		}
+	}
+}
+
+func TestATextInAListFromAFileMayHoldACommaAndOneOnTheCommandLineMayNot(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := load(t, "--config", file(t, "test_names = [\"a,b\", \"c\"]\n"))
+	if want := []string{"a,b", "c"}; err != nil || cmp.Diff(want, cfg.Names) != "" {
+		t.Errorf("%q, %v", cfg.Names, err)
+	}
+	if cfg, _, err = load(t, "--test-names", "a,b"); err != nil || len(cfg.Names) != 2 {
+		t.Errorf("%q, %v", cfg.Names, err)
 	}
 }
 

@@ -121,10 +121,8 @@ func (o *Option) set(text string) error {
 	switch f := o.field; {
 	case f.Type() == durationType:
 		var d time.Duration
-		if d, err = time.ParseDuration(text); err == nil {
+		if d, err = parseDuration(text); err == nil {
 			f.SetInt(int64(d))
-		} else {
-			err = fmt.Errorf("%q is no duration such as 90s, 2m or 1h30m", text)
 		}
 	case f.Kind() == reflect.String:
 		f.SetString(text)
@@ -166,6 +164,39 @@ func (o *Option) set(text string) error {
 		f.Set(reflect.ValueOf(list))
 	}
 	return err
+}
+
+// setList is set for a list from a file, whose texts may hold commas.
+func (o *Option) setList(list []any) {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = fmt.Sprint(v)
+	}
+	o.field.Set(reflect.ValueOf(texts))
+}
+
+// plausible refuses what no option of ours can mean: a number below zero, and zero or an empty text where there is a default
+// that [Defaults] would put in its place.
+func (o *Option) plausible() error {
+	f := o.field
+	switch {
+	case (f.CanInt() && f.Int() < 0) || (f.CanFloat() && f.Float() < 0):
+		return fmt.Errorf("%s is negative", o.Value())
+	case o.Default == "" || !f.IsZero() || f.Kind() == reflect.Bool:
+		return nil
+	case f.CanInt() || f.CanUint() || f.CanFloat():
+		return fmt.Errorf("must be more than 0 (the default is %s)", o.Default)
+	default:
+		return fmt.Errorf("must not be empty (the default is %s)", o.Default)
+	}
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no duration such as 90s, 2m or 1h30m", text)
+	}
+	return d, nil
 }
 
 // Defaults sets every zero field of the struct that target points to to its default tag. Constructors call it, so that a
