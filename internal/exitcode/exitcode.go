@@ -66,7 +66,7 @@ var (
 	SiteNoSpace   = Failure{30, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
 	SiteNoProgram = Failure{31, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
 	SiteResources = Failure{32, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
-	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right: `idds doctor`"}
+	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right"}
 	NoService     = Failure{41, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
 	BrokerRefused = Failure{42, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
 	StoreFailed   = Failure{43, "store_failed", ClassInfrastructure, true, "the state on disk could not be read or written", "check the state directory and its disk"}
@@ -124,6 +124,31 @@ func Wrap(f Failure, err error) error {
 		return nil
 	}
 	return &failed{f, err}
+}
+
+// hinted is an error with a next step of its own.
+type hinted struct {
+	err  error
+	next string
+}
+
+func (e *hinted) Error() string { return e.err.Error() }
+func (e *hinted) Unwrap() error { return e.err }
+
+// WithNext gives an error a next step that fits better than the one of its line in the table; nil stays nil.
+func WithNext(err error, next string) error {
+	if err == nil {
+		return nil
+	}
+	return &hinted{err, next}
+}
+
+// Next is what to do about an error: its own next step, or that of its line in the table.
+func Next(err error) string {
+	if e, ok := errors.AsType[*hinted](err); ok {
+		return e.next
+	}
+	return From(err).Next
 }
 
 // From is the failure of an error: the outermost place it was given, Interrupted for a cancelled context, Internal

@@ -32,7 +32,7 @@ func Main(app *cli.App) int {
 // Run is Main without signals and with the arguments given: what tests call.
 func Run(ctx context.Context, app *cli.App, args []string) int {
 	prepare(app)
-	err := app.RunContext(ctx, args)
+	err := app.RunContext(ctx, flagsFirst(app, args))
 	if err != nil && !isQuiet(err) {
 		fmt.Fprintln(app.ErrWriter, Line(app.Name, err))
 	}
@@ -61,11 +61,11 @@ func WithStatus(err error, code int) error {
 // Line is an error as a person should see it: one line with program, what and where, and the next step.
 func Line(name string, err error) string {
 	text := strings.Join(strings.FieldsFunc(logging.Redact(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	f := exitcode.From(err)
-	if f.Next == "" {
+	next := exitcode.Next(err)
+	if next == "" {
 		return fmt.Sprintf("%s: %s", name, text)
 	}
-	return fmt.Sprintf("%s: %s (%s: %s)", name, text, f.Name, f.Next)
+	return fmt.Sprintf("%s: %s (%s: %s)", name, text, exitcode.From(err).Name, next)
 }
 
 // quiet is an error that sets the exit status after everything has been said.
@@ -132,6 +132,9 @@ func usageError(c *cli.Context, err error, _ bool) error {
 // unknownCommand answers a missing or misspelt command: the help for none, an error otherwise.
 func unknownCommand(c *cli.Context) error {
 	if !c.Args().Present() {
+		if len(c.Lineage()) <= 2 { // the app's own context, and the one that the library puts around it
+			return cli.ShowAppHelp(c)
+		}
 		return cli.ShowSubcommandHelp(c)
 	}
 	return exitcode.New(exitcode.Usage, "no command %q", c.Args().First())

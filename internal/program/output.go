@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -15,9 +17,20 @@ import (
 	"tfpilot/internal/exitcode"
 )
 
+var formats = []string{"table", "json", "quiet"}
+
 // OutputFlag is --output, for every command that prints a table.
 func OutputFlag() cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "table, json, or quiet: the first column alone"}
+	return &cli.StringFlag{
+		Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "table, json, or quiet: the first column alone",
+		// Before anything is done: a report in no known format after an hour's work helps nobody.
+		Action: func(_ *cli.Context, format string) error {
+			if slices.Contains(formats, format) {
+				return nil
+			}
+			return exitcode.New(exitcode.Usage, "--output %q is none of %s", format, strings.Join(formats, ", "))
+		},
+	}
 }
 
 // Table is rows under headings, for people.
@@ -28,7 +41,7 @@ type Table struct {
 
 // Print writes the document in the format of --output: the table for people, the document itself as JSON.
 func Print(c *cli.Context, document any, table Table) error {
-	switch format := c.String("output"); format {
+	switch c.String("output") {
 	case "json":
 		enc := json.NewEncoder(c.App.Writer)
 		enc.SetIndent("", "  ")
@@ -40,10 +53,8 @@ func Print(c *cli.Context, document any, table Table) error {
 			}
 		}
 		return nil
-	case "", "table":
-		return table.Write(c.App.Writer)
 	default:
-		return exitcode.New(exitcode.Usage, "--output %q is none of table, json, quiet", format)
+		return table.Write(c.App.Writer)
 	}
 }
 
@@ -62,6 +73,13 @@ func (t Table) Write(w io.Writer) error {
 // Listen opens a TCP listener and, when file is not empty, writes its host:port there once it listens, so that whoever
 // started us with port 0 finds it. A taken port is one clear error.
 func Listen(addr, file string) (net.Listener, error) {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return nil, exitcode.New(exitcode.Usage, "--listen %q is not host:port, such as 127.0.0.1:8443, or 127.0.0.1:0 for a free port", addr)
+	}
 	ln, err := net.Listen("tcp", addr) //nolint:noctx // binding a local port does not wait
 	if err != nil {
 		return nil, exitcode.New(exitcode.AddressTaken, "listening on %s: %w", addr, err)
@@ -89,14 +107,14 @@ func WriteAddress(file string, ln net.Listener) error {
 func ReadSecret(file string) (string, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "reading secret: %w", err)
+		return "", exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return "", exitcode.New(exitcode.NoCredential, "secret file %s is readable by others (mode %04o); chmod 600 it", file, info.Mode().Perm())
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "reading secret: %w", err)
+		return "", exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	if line = strings.TrimSpace(line); line == "" {

@@ -3,6 +3,7 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) { //nolint:para
 	if code != exitcode.NoBroker.Code {
 		t.Errorf("code %d", code)
 	}
-	want := "tool: connecting to a:1: refused; and b:2: refused, token=*** (no_broker: check that it runs and that its address is right: `idds doctor`)\n"
+	want := "tool: connecting to a:1: refused; and b:2: refused, token=*** (no_broker: check that it runs and that its address is right)\n"
 	if stderr != want {
 		t.Errorf("got  %q\nwant %q", stderr, want)
 	}
@@ -55,6 +56,7 @@ func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) { //nolint:paralleltes
 		`"nonsense"`:    {"nonsense"},
 		`"surplus"`:     {"work", "surplus"},
 		`--output "ps"`: {"work", "--output", "ps"},
+		`-nix`:          {"work", "surplus", "--nix"},
 	} {
 		code, _, stderr := run(t, nil, args...)
 		if code != 64 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -74,8 +76,47 @@ func TestOutputFormats(t *testing.T) { //nolint:paralleltest // all apps share o
 
 func TestHelpAndVersionAreEverywhere(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for _, args := range [][]string{{"--help"}, {"work", "--help"}, {"version"}, {}} {
-		if code, stdout, stderr := run(t, nil, args...); code != 0 || stdout == "" || stderr != "" {
+		if code, stdout, stderr := run(t, nil, args...); code != 0 || stdout == "" || stderr != "" || (len(args) == 0 && !strings.Contains(stdout, "EXIT STATUS")) {
 			t.Errorf("%v: code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestFlagsMayFollowArguments(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	for _, c := range []struct{ line, want string }{
+		{"read FILE --output json -v", "FILE json true"},
+		{"read --output=json FILE", "FILE json false"},
+		{"read FILE -o json", "FILE json false"},
+		{"read -v FILE", "FILE table true"},
+		{"read -- --output json", "--output json table false"},
+		{"read FILE --verbose more", "FILE more table true"},
+	} {
+		var out, errs bytes.Buffer
+		app := &cli.App{Name: "tool", Writer: &out, ErrWriter: &errs, Commands: []*cli.Command{{
+			Name: "read", Flags: []cli.Flag{program.OutputFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}}},
+			Action: func(c *cli.Context) error {
+				_, err := fmt.Fprint(c.App.Writer, strings.Join(c.Args().Slice(), " "), " ", c.String("output"), " ", c.Bool("verbose"))
+				return err
+			},
+		}}}
+		if code := program.Run(t.Context(), app, append([]string{"tool"}, strings.Fields(c.line)...)); code != 0 || out.String() != c.want {
+			t.Errorf("%s: %d, %q %s, want %q", c.line, code, &out, &errs, c.want)
+		}
+	}
+}
+
+func TestAnErrorMaySayItsOwnNextStep(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	code, _, stderr := run(t, exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "no room"), "set --data"), "work")
+	if code != exitcode.SiteNoSpace.Code || stderr != "tool: no room (site_no_space: set --data)\n" {
+		t.Errorf("%d, %q", code, stderr)
+	}
+}
+
+func TestAnAddressThatIsNoneIsWrongUse(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:http-ish", ""} {
+		if _, err := program.Listen(addr, ""); exitcode.From(err) != exitcode.Usage {
+			t.Errorf("%q: %v", addr, err)
 		}
 	}
 }
