@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,10 +31,11 @@ type Command struct {
 
 var _ Payload = (*Command)(nil)
 
-// NewCommand makes the payload of a spec of kind command or tfreco. builtin is the path of tfpilot-payload.
+// NewCommand makes the payload of a spec of kind command or tfreco. builtin is the path of tfpilot-payload. A program that is
+// not there, or not executable, is [exitcode.SiteNoProgram] now, before a slice has been taken for it.
 func NewCommand(spec Spec, builtin string) (*Command, error) {
 	if spec.Kind == KindTFReco {
-		return &Command{spec, []string{builtin, "tfreco"}}, nil
+		return &Command{spec, []string{builtin, "tfreco"}}, startable(builtin)
 	}
 	if len(spec.Command) == 0 {
 		return nil, exitcode.New(exitcode.Usage, "payload %s of kind %s has no command", spec.Name, spec.Kind)
@@ -42,7 +44,14 @@ func NewCommand(spec Spec, builtin string) (*Command, error) {
 	if strings.Contains(argv[0], "/") && !filepath.IsAbs(argv[0]) {
 		argv[0] = filepath.Join(spec.Dir, argv[0])
 	}
-	return &Command{spec, argv}, nil
+	return &Command{spec, argv}, startable(argv[0])
+}
+
+func startable(program string) error {
+	if _, err := exec.LookPath(program); err != nil {
+		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
+	}
+	return nil
 }
 
 // Close has nothing to end.

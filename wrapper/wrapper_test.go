@@ -234,10 +234,25 @@ func TestAProgramThatIsMissingIsTheSitesFault(t *testing.T) {
 	for _, program := range []string{"/no/such/program", "no-such-program", "/etc/passwd"} {
 		spec := shell("")
 		spec.Command = []string{program}
-		mustFail(t, work(t, spec, slice(t, `{}`)), exitcode.SiteNoProgram, "starting "+program)
+		if _, err := payload.NewCommand(spec, ""); exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), program) {
+			t.Errorf("%s: %v", program, err)
+		}
 	}
-	mustFail(t, work(t, payload.Spec{Name: "tfreco", Kind: payload.KindTFReco, Timeout: payload.Duration(time.Minute)}, slice(t, `{}`)),
-		exitcode.SiteNoProgram, "/no/such/tfpilot-payload")
+	_, err := payload.NewCommand(payload.Spec{Name: "tfreco", Kind: payload.KindTFReco}, "/no/such/tfpilot-payload")
+	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "/no/such/tfpilot-payload") {
+		t.Errorf("tfreco: %v", err)
+	}
+	// One that goes away later, as on a file system that is no longer mounted.
+	spec := shell("")
+	spec.Command = []string{filepath.Join(t.TempDir(), "program")}
+	if err := os.WriteFile(spec.Command[0], []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := newWrapper(t, spec, wrapper.Config{WorkDir: t.TempDir()})
+	if err := os.Remove(spec.Command[0]); err != nil {
+		t.Fatal(err)
+	}
+	mustFail(t, w.Run(t.Context(), slice(t, `{}`)), exitcode.SiteNoProgram, "starting "+spec.Command[0])
 }
 
 func TestAWorkDirectoryThatCannotBeMadeIsTheSitesFault(t *testing.T) {

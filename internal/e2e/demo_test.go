@@ -53,6 +53,54 @@ func TestAFailedSliceMakesTheDemoEndWithStatus2(t *testing.T) {
 	if exitcode.From(err) != exitcode.SliceFailed || report.Slices.Failed != 2 {
 		t.Errorf("%v, %+v", err, report.Slices)
 	}
+	if f := report.Failures; len(f) != 1 || f[0].Slices != 2 || f[0].Name != "payload_permanent" || f[0].Message == "" || exitcode.Next(err) != exitcode.PayloadPermanent.Next {
+		t.Errorf("the report does not say why: %+v, %v", f, err)
+	}
+}
+
+func TestADemoSaysWhyNoPilotCanStart(t *testing.T) {
+	t.Parallel()
+	programs, dir := t.TempDir(), filepath.Join(t.TempDir(), "a, b")
+	for _, name := range []string{"testbed", "idds", "daq", "tfpilot-payload"} {
+		must(t, os.Symlink(filepath.Join(bin(t), name), filepath.Join(programs, name)))
+	}
+	must(t, os.WriteFile(filepath.Join(programs, "pilot"), []byte("#!/bin/sh\necho 'pilot: wrong in every way' >&2\nexit 64\n"), 0o700))
+	// Harvester starts the pilot beside itself, so it cannot be a link.
+	copyFile(t, filepath.Join(bin(t), "harvester"), filepath.Join(programs, "harvester"))
+	_, err := testbed.Demo(soon(t), testbed.DemoConfig{Out: dir, STFs: 1, Frames: 10, Slices: 2}, programs, io.Discard)
+	if exitcode.From(err) != exitcode.CheckFailed || !strings.Contains(err.Error(), "status 64: pilot: wrong in every way") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "report.html")); err != nil {
+		t.Errorf("no report of what there was: %v", err)
+	}
+}
+
+// The limit ends a run that does not end, with a report of what there is; the payload's file is found from where the user is.
+func TestADemoPastItsLimitReportsWhatThereIs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "p.toml"), []byte("name = \"p\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"sleep\"\nduration = \"1h\"\n"), 0o600))
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin(t), "testbed"), "demo", "--out", "a,b", "--payload", "p.toml", "--stfs", "1", "--frames", "10",
+		"--slices", "2", "--limit", "4s", "--output", "quiet")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "not over after 4s") {
+		t.Errorf("%v: %s", err, out)
+	}
+	var report testbed.Report
+	text, err := os.ReadFile(filepath.Join(dir, "a,b", "report.json"))
+	if must(t, err); json.Unmarshal(text, &report) != nil || report.Slices.Done != 0 || report.Slices.Lost != 0 || report.Slices.Unfinished != report.Slices.Published {
+		t.Errorf("report.json: %s", text)
+	}
+}
+
+func copyFile(tb testing.TB, from, to string) {
+	tb.Helper()
+	b, err := os.ReadFile(from)
+	must(tb, err)
+	must(tb, os.RemoveAll(to))
+	must(tb, os.WriteFile(to, b, 0o700))
 }
 
 // A killed testbed cannot end its children; they notice by the pipe that breaks.
@@ -78,7 +126,7 @@ func TestADemoLeavesAForeignFolderAlone(t *testing.T) {
 	precious := filepath.Join(dir, "thesis.tex")
 	must(t, os.WriteFile(precious, []byte("x"), 0o600))
 	status, _, stderr := tool(t, "testbed", "demo", "--out", dir)
-	if _, err := os.Stat(precious); err != nil || status != 1 || !strings.Contains(stderr, "not a demo's") {
+	if _, err := os.Stat(precious); err != nil || status != 64 || !strings.Contains(stderr, "not a demo's") {
 		t.Errorf("%v, status %d, %s", err, status, stderr)
 	}
 }

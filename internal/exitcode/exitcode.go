@@ -79,7 +79,7 @@ var (
 	NoFirstSlice  = Failure{56, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
 	Walltime      = Failure{57, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
 	Preempted     = Failure{58, "preempted", ClassPreempted, true, "the batch system took the slot back", "nothing: what was not finished went back to the queue"}
-	Interrupted   = Failure{59, "interrupted", ClassPreempted, true, "ended by a signal", "nothing: what was not finished went back to the queue"}
+	Interrupted   = Failure{59, "interrupted", ClassPreempted, true, "ended by a signal", "nothing: a pilot gives back what it has not finished"}
 )
 
 // Table is every failure in the order of its code.

@@ -1,6 +1,9 @@
 package message
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // RunState is how far a run is in the eyes of idds.
 type RunState string
@@ -52,12 +55,21 @@ type RunLatency struct {
 	STFComplete Quantiles `json:"stf_complete"`
 }
 
-// Quantiles of a sample in seconds; all 0 when N is 0.
+// Quantiles of a sample in seconds; all 0, and null in JSON, when N is 0.
 type Quantiles struct {
 	N   int     `json:"n"`
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
 	Max float64 `json:"max"`
+}
+
+// MarshalJSON writes null for the quantiles of nothing: a latency of 0 would be a claim.
+func (q Quantiles) MarshalJSON() ([]byte, error) {
+	if q.N == 0 {
+		return []byte(`{"n":0,"p50":null,"p95":null,"max":null}`), nil
+	}
+	type plain Quantiles
+	return json.Marshal(plain(q))
 }
 
 // RunCheck is GET /v1/runs/{run}/check: whether the accounting adds up and where every outstanding slice is.

@@ -67,9 +67,18 @@ func (c *Chain) Client() *Client { return NewClient(c.IDDS, c.tokens["viewer"].t
 
 // StartHarvester starts the harvester with further arguments.
 func (c *Chain) StartHarvester(ctx context.Context, args ...string) error {
+	// In a file, because a list on the command line is parted at commas, which the folder's name may hold.
+	b, err := toml.Marshal(map[string]any{"pilot": map[string]any{"args": []string{"--work-dir=" + c.Path("work"), "--heartbeat=1s"}}})
+	if err != nil {
+		return fmt.Errorf("encoding the harvester's configuration: %w", err)
+	}
+	file := c.Path("harvester.toml")
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "writing the harvester's configuration: %w", err)
+	}
 	return c.Start(ctx, "harvester", "harvester", append([]string{
-		"run", "--idds", c.IDDS, "--token-file", c.tokens["harvester"].file, "--state", c.Path("harvester"), "--interval", "250ms",
-		"--pilot-token-file", c.tokens["pilot"].file, "--pilot-args", "--work-dir=" + c.Path("work") + ",--heartbeat=1s",
+		"run", "--config", file, "--idds", c.IDDS, "--token-file", c.tokens["harvester"].file, "--state", c.Path("harvester"),
+		"--interval", "250ms", "--pilot-token-file", c.tokens["pilot"].file,
 	}, args...))
 }
 

@@ -36,6 +36,13 @@ func (c *Client) Workers(ctx context.Context) ([]message.WorkerDocument, error) 
 	return out.Items, err
 }
 
+// Failed are the failed slices of a run, at most 1000.
+func (c *Client) Failed(ctx context.Context, run string) ([]message.SliceRecord, error) {
+	var out message.Page[message.SliceRecord]
+	err := c.rest.Read(ctx, "/v1/slices?state=failed&limit=1000&run="+url.QueryEscape(run), &out)
+	return out.Items, err
+}
+
 // Histograms are the merged histograms of a run.
 func (c *Client) Histograms(ctx context.Context, run string) (hist.Set, error) {
 	var out struct {

@@ -1,21 +1,19 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
-	"tfpilot/internal/rest"
+	"tfpilot/payload"
 )
 
 // DemoConfig says what the demo does. The zero value is the default demo.
@@ -29,7 +27,7 @@ type DemoConfig struct {
 	Payload     string        `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
 	STFInterval time.Duration `toml:"stf_interval" default:"500ms" help:"time between two STFs, when the machine keeps up"`
 	Seed        uint64        `toml:"seed" default:"1" help:"seed of the simulated detector"`
-	Limit       time.Duration `toml:"limit" default:"10m" help:"give up when the run is not over after this time"`
+	Limit       time.Duration `toml:"limit" default:"10m" help:"stop a run that is not over after this time, and report what there is"`
 }
 
 // The names under which the demo works.
@@ -39,28 +37,35 @@ const (
 	marker        = ".tfpilot-demo"
 )
 
-// Validate names every value that makes no sense.
+// Validate names every value that makes no sense, or that no single machine can do.
 func (c DemoConfig) Validate() error {
 	var errs []error
 	for _, n := range []struct {
-		name  string
-		value int
-	}{{"stfs", c.STFs}, {"frames", c.Frames}, {"slices", c.Slices}, {"pilots", c.Pilots}, {"slots", c.Slots}} {
-		if n.value < 1 {
-			errs = append(errs, fmt.Errorf("--%s %d: must be at least 1", n.name, n.value))
+		name       string
+		value, max int
+	}{{"stfs", c.STFs, 10_000}, {"frames", c.Frames, 100_000}, {"slices", c.Slices, 100_000}, {"pilots", c.Pilots, 500}, {"slots", c.Slots, 1000}} {
+		if n.value < 1 || n.value > n.max {
+			errs = append(errs, fmt.Errorf("--%s %d: must be from 1 to %d", n.name, n.value, n.max))
 		}
 	}
 	if c.Slices > c.Frames {
 		errs = append(errs, fmt.Errorf("--slices %d: more than the %d frames of an STF", c.Slices, c.Frames))
 	}
+	if c.STFInterval < 0 || c.Limit < 0 {
+		errs = append(errs, errors.New("--stf-interval and --limit: must not be negative"))
+	}
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
 }
 
 // Demo runs the whole chain on this machine with the programs in the folder bin and returns the report, which it has also
-// written into cfg.Out. Progress goes to out. The error is the report's verdict, or why there is no report.
+// written into cfg.Out: of a run that did not come to its end, too, unless it was interrupted or idds is gone. Progress goes
+// to out. The error is the report's verdict, or why the run did not come to its end.
 func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Report, error) {
 	config.Defaults(&cfg)
 	if err := cfg.Validate(); err != nil {
+		return Report{}, err
+	}
+	if err := cfg.prepare(bin); err != nil {
 		return Report{}, err
 	}
 	dir, unlock, err := cleanFolder(cfg.Out)
@@ -68,8 +73,8 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		return Report{}, err
 	}
 	defer unlock()
-	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limit,
-		exitcode.New(exitcode.CheckFailed, "the run was not over after %s; see %s", cfg.Limit, filepath.Join(dir, "logs")))
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limit, exitcode.WithNext(
+		exitcode.New(exitcode.CheckFailed, "the run was not over after %s (--limit)", cfg.Limit), "the logs are in "+filepath.Join(dir, "logs")))
 	defer cancel()
 
 	stack, err := NewStack(dir, bin)
@@ -79,22 +84,59 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	defer stack.StopAll()
 	show := newProgress(out, time.Now())
 	chain, err := startDemo(ctx, stack, cfg, show)
+	if err == nil {
+		err = watch(ctx, chain, cfg, show)
+	}
 	if err != nil {
-		return Report{}, causeOf(ctx, err)
+		err = causeOf(ctx, err)
+		// Stopping takes a while: a payload has its grace.
+		show.note(time.Now(), "stopping everything: %v", err)
 	}
-	client := chain.Client()
-	if err := watch(ctx, stack, cfg, client, show); err != nil {
-		return Report{}, causeOf(ctx, err)
+	if chain == nil || exitcode.From(err) == exitcode.Interrupted {
+		return Report{}, err
 	}
-	report, err := collect(ctx, stack, client, time.Since(show.started))
-	if err != nil {
-		return Report{}, causeOf(ctx, err)
-	}
+	report, cerr := collect(ctx, chain, time.Since(show.started))
 	stack.StopAll()
-	if err := report.Write(dir); err != nil {
-		return report, err
+	if cerr != nil {
+		return Report{}, cmp.Or(err, cerr)
 	}
-	return report, report.Verdict()
+	if werr := report.Write(dir); werr != nil {
+		return report, werr
+	}
+	return report, cmp.Or(err, report.Verdict())
+}
+
+// prepare finds out what cannot work before anything is started: the payload and the programs. The payload's file becomes an
+// absolute path, because every program works in a folder of its own.
+func (c *DemoConfig) prepare(bin string) error {
+	spec, err := payload.LoadSpec(c.Payload)
+	if err != nil {
+		return err
+	}
+	needed := []string{"testbed", "idds", "harvester", "pilot", "daq"}
+	switch {
+	case spec.Kind == payload.KindCommand:
+		_, err = payload.NewCommand(spec, "")
+	case !spec.InProcess():
+		needed = append(needed, "tfpilot-payload")
+	}
+	if err == nil && spec.Dir != "" {
+		c.Payload, err = filepath.Abs(c.Payload)
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range needed {
+		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
+			return missing(name, bin)
+		}
+	}
+	return nil
+}
+
+// missing says how to get a program.
+func missing(name, bin string) error {
+	return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "there is no program %s in %s", name, bin), "`make build` puts all of them there")
 }
 
 // startDemo starts everything.
@@ -105,16 +147,16 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *progress
 	}
 	show.note(time.Now(), "broker on %s", c.Broker)
 	if err := c.StartIDDS(ctx); err != nil {
-		return nil, err
+		return nil, err // without idds there is nobody who could report
 	}
 	show.note(time.Now(), "idds on %s", c.IDDS)
 	if err := c.StartHarvester(ctx, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots)); err != nil {
-		return nil, err
+		return c, err
 	}
 	if err := c.StartDAQ(ctx, demoRun, "--stf-count", strconv.Itoa(cfg.STFs), "--frames", strconv.Itoa(cfg.Frames),
 		"--slices-per-sample", strconv.Itoa(cfg.Slices), "--target-worker-count", strconv.Itoa(cfg.Pilots),
 		"--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10)); err != nil {
-		return nil, err
+		return c, err
 	}
 	show.note(time.Now(), "harvester and daq started; run %s: %d STFs of %d frames, %d slices each, %d pilots x %d slots, payload %s",
 		demoRun, cfg.STFs, cfg.Frames, cfg.Slices, cfg.Pilots, cfg.Slots, cfg.Payload)
@@ -125,121 +167,9 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *progress
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, context.Canceled) {
-			return exitcode.Wrap(exitcode.Interrupted, cause)
+			return exitcode.WithNext(exitcode.Wrap(exitcode.Interrupted, cause), "")
 		}
 		return cause
 	}
 	return err
-}
-
-// cleanFolder makes dir an empty folder of ours. A folder that holds anything but a former demo is left alone, and so is one
-// in which a demo is running.
-func cleanFolder(dir string) (abs string, unlock func(), err error) {
-	if abs, err = filepath.Abs(dir); err != nil {
-		return "", nil, exitcode.Wrap(exitcode.Usage, err)
-	}
-	entries, err := os.ReadDir(abs)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", nil, exitcode.New(exitcode.StoreFailed, "reading the output folder: %w", err)
-	}
-	if _, err := os.Stat(filepath.Join(abs, marker)); err != nil && len(entries) > 0 {
-		return "", nil, exitcode.New(exitcode.Usage, "--out %s holds files that are not a demo's; choose another folder", abs)
-	}
-	if err := os.MkdirAll(abs, 0o755); err != nil {
-		return "", nil, exitcode.New(exitcode.StoreFailed, "making the output folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(abs, marker), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", nil, exitcode.New(exitcode.StoreFailed, "locking the output folder: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return "", nil, exitcode.New(exitcode.StateLocked, "a demo is running in %s", abs)
-	}
-	for _, e := range entries {
-		if e.Name() == marker {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(abs, e.Name())); err != nil {
-			_ = lock.Close()
-			return "", nil, exitcode.New(exitcode.StoreFailed, "removing the former demo: %w", err)
-		}
-	}
-	return abs, func() { _ = lock.Close() }, nil
-}
-
-// watch follows the run until it is closed and its pilots have left.
-func watch(ctx context.Context, stack *Stack, cfg DemoConfig, client *Client, show *progress) error {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	daqEnd := stack.Ended("daq")
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-stack.Ended("broker"):
-			return stack.failure("broker")
-		case <-stack.Ended("idds"):
-			return stack.failure("idds")
-		case <-stack.Ended("harvester"):
-			return stack.failure("harvester")
-		case <-daqEnd:
-			// What became of the slices is for the report to say.
-			res, err := stack.Result("daq")
-			if f, known := exitcode.ByCode(res.ExitCode); err != nil || !known || (f != exitcode.OK && f != exitcode.SliceFailed && f != exitcode.CheckFailed) {
-				return stack.failure("daq")
-			}
-			show.note(time.Now(), "the run has ended; waiting for its last results")
-			daqEnd = nil
-		case <-tick.C:
-		}
-		run, err := client.Run(ctx, demoRun)
-		if unknown, ok := errors.AsType[*rest.StatusError](err); ok && unknown.Code == http.StatusNotFound {
-			continue // the run is not announced yet
-		}
-		if err != nil {
-			return err
-		}
-		workers, err := client.Workers(ctx)
-		if err != nil {
-			return err
-		}
-		alive := 0
-		for _, w := range workers {
-			if w.Alive {
-				alive++
-			}
-		}
-		show.show(time.Now(), len(stfFiles(stack)), cfg.STFs, run, alive)
-		if run.State == message.RunClosed && alive == 0 {
-			show.note(time.Now(), "run %s is closed, all pilots have left", demoRun)
-			return nil
-		}
-	}
-}
-
-// collect asks for everything that the report needs.
-func collect(ctx context.Context, stack *Stack, client *Client, took time.Duration) (Report, error) {
-	check, err := client.Check(ctx, demoRun)
-	if err != nil {
-		return Report{}, err
-	}
-	workers, err := client.Workers(ctx)
-	if err != nil {
-		return Report{}, err
-	}
-	histograms, err := client.Histograms(ctx, demoRun)
-	if err != nil {
-		return Report{}, err
-	}
-	return NewReport(check, len(stfFiles(stack)), workers, histograms, took), nil
-}
-
-// stfFiles are the files that daq has finished.
-func stfFiles(stack *Stack) []string {
-	files, err := filepath.Glob(stack.Path("data", "*.stf"))
-	if err != nil {
-		return nil // a bad pattern, which it is not
-	}
-	return files
 }

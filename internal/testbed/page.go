@@ -13,6 +13,12 @@ var pageText string
 // page is the report as one HTML file that needs nothing else.
 func (r Report) page() ([]byte, error) {
 	t, err := template.New("report").Funcs(template.FuncMap{
+		"latency": func(n int, x float64) string {
+			if n == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.2f s", x)
+		},
 		"seconds": func(x float64) string { return fmt.Sprintf("%.2f s", x) },
 		"percent": func(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) },
 	}).Parse(pageText)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,13 +34,15 @@ type Report struct {
 	Pilots   []ReportPilot      `json:"pilots"`
 	// Seconds is the whole demo, from the start of the first program to the last result.
 	Seconds float64 `json:"seconds"`
+	// Failures are the reasons of the failed slices, the most frequent first.
+	Failures []ReportFailure `json:"failures"`
 	// Problems are what idds found wrong with the accounting; empty when all is well.
 	Problems []string `json:"problems"`
 
 	Histograms []hist.H1 `json:"-"`
 }
 
-// ReportSlices is the accounting: published = done + failed + lost.
+// ReportSlices is the accounting: published = done + failed + lost, and + unfinished when the run was not over.
 type ReportSlices struct {
 	Published  int `json:"published"`
 	Done       int `json:"done"`
@@ -47,6 +50,8 @@ type ReportSlices struct {
 	Retried    int `json:"retried"`
 	Duplicates int `json:"duplicates"`
 	Lost       int `json:"lost"`
+	// Unfinished are those of a run that was not over when the report was made: nobody knows yet what becomes of them.
+	Unfinished int `json:"unfinished,omitempty"`
 }
 
 // ReportPilot is one pilot's row. Busy is the share of its life that its slots spent on payloads, 0 to 1.
@@ -62,6 +67,34 @@ type ReportPilot struct {
 	End     string  `json:"end"`
 }
 
+// ReportFailure is one reason with the number of slices that failed for it; Slice is one of them.
+type ReportFailure struct {
+	Slices  int    `json:"slices"`
+	Name    string `json:"name"`
+	Class   string `json:"class"`
+	Message string `json:"message"`
+	Slice   string `json:"slice"`
+}
+
+// failures counts the reasons of failed slices.
+func failures(failed []message.SliceRecord) []ReportFailure {
+	out := []ReportFailure{}
+	for _, s := range failed {
+		f := ReportFailure{Slices: 1, Name: "unknown", Message: "the worker gave no reason", Slice: s.TFFilename + " " + strconv.FormatInt(s.SliceID, 10)}
+		if s.Failure != nil {
+			f.Name, f.Class, f.Message = s.Failure.Name, s.Failure.Class, s.Failure.Message
+		}
+		same := slices.IndexFunc(out, func(o ReportFailure) bool { return o.Name == f.Name && o.Message == f.Message })
+		if same < 0 {
+			out = append(out, f)
+		} else {
+			out[same].Slices++
+		}
+	}
+	slices.SortStableFunc(out, func(a, b ReportFailure) int { return b.Slices - a.Slices })
+	return out
+}
+
 // NewReport puts together what idds knows of a run.
 func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocument, histograms []hist.H1, took time.Duration) Report {
 	s := check.Slices
@@ -72,12 +105,15 @@ func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocumen
 			Duplicates: s.Absorbed, Lost: s.Published - s.Done - s.Failed,
 		},
 		LatencyS: check.Latency, Seconds: took.Seconds(), Problems: check.Problems, Histograms: histograms,
-		Pilots: []ReportPilot{},
+		Pilots: []ReportPilot{}, Failures: []ReportFailure{},
+	}
+	if check.State == message.RunOpen || check.State == message.RunEnding {
+		r.Slices.Lost, r.Slices.Unfinished = 0, r.Slices.Lost
 	}
 	for _, w := range workers {
 		p := ReportPilot{
 			ID: w.PilotID, BatchID: w.BatchID, Slots: w.Slots, Done: w.Totals.Done, Failed: w.Totals.Failed,
-			Wall: w.Totals.WallSeconds, CPU: w.Totals.CPUSeconds, End: "no last word",
+			Wall: w.Totals.WallSeconds, CPU: w.Totals.CPUSeconds, End: "no last word: the counts are of its last report",
 		}
 		if life := w.LastSeen.Sub(w.StartedAt).Seconds() * float64(max(1, w.Slots)); life > 0 {
 			p.Busy = min(1, w.Totals.WallSeconds/life)
@@ -99,10 +135,22 @@ func (r Report) Verdict() error {
 		return exitcode.New(exitcode.CheckFailed, "no slice was published")
 	case r.Slices.Lost != 0 || len(r.Problems) > 0:
 		return exitcode.New(exitcode.CheckFailed, "%d slices lost; %s", r.Slices.Lost, strings.Join(r.Problems, "; "))
+	case r.Slices.Unfinished != 0:
+		return exitcode.New(exitcode.CheckFailed, "%d slices unfinished", r.Slices.Unfinished)
 	case r.Slices.Failed > 0:
-		return exitcode.New(exitcode.SliceFailed, "%d of %d slices failed", r.Slices.Failed, r.Slices.Published)
+		return exitcode.WithNext(exitcode.New(exitcode.SliceFailed, "%d of %d slices failed", r.Slices.Failed, r.Slices.Published), r.advice())
 	}
 	return nil
+}
+
+// advice is the next step about failed slices: that of the commonest reason, when it stands in the table.
+func (r Report) advice() string {
+	for _, f := range exitcode.Table() {
+		if len(r.Failures) > 0 && f.Name == r.Failures[0].Name {
+			return f.Next
+		}
+	}
+	return "the report says why"
 }
 
 // Write puts report.json, report.html and histograms.root into dir.
@@ -142,9 +190,12 @@ func (r Report) Print(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(tw, "\nrun %s\t%d STFs, %d events, %d tracks in %.1f s\n", r.RunID, r.STFs, r.Events, r.Tracks, r.Seconds)
 	fmt.Fprintf(tw, "slices\tpublished %d = done %d + failed %d + lost %d\n", s.Published, s.Done, s.Failed, s.Lost)
+	if s.Unfinished > 0 {
+		fmt.Fprintf(tw, "\t+ unfinished %d: the run was not over\n", s.Unfinished)
+	}
 	fmt.Fprintf(tw, "\tretried %d, results absorbed as duplicates %d\n", s.Retried, s.Duplicates)
-	fmt.Fprintf(tw, "slice -> result\tmedian %.2f s, p95 %.2f s, max %.2f s\n", l.SliceResult.P50, l.SliceResult.P95, l.SliceResult.Max)
-	fmt.Fprintf(tw, "STF -> all results\tmedian %.2f s, p95 %.2f s, max %.2f s\n", l.STFComplete.P50, l.STFComplete.P95, l.STFComplete.Max)
+	fmt.Fprintf(tw, "slice -> result\t%s\n", latency(l.SliceResult))
+	fmt.Fprintf(tw, "STF -> all results\t%s\n", latency(l.STFComplete))
 	if err := tw.Flush(); err != nil {
 		return err
 	}
@@ -153,8 +204,30 @@ func (r Report) Print(w io.Writer) error {
 	for _, p := range r.Pilots {
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%.1f\t%.1f\t%.0f %%\t%s\n", p.ID, p.Slots, p.Done, p.Failed, p.Wall, p.CPU, 100*p.Busy, p.End)
 	}
-	for _, p := range r.Problems {
-		fmt.Fprintln(tw, "problem: "+p)
+	if err := tw.Flush(); err != nil {
+		return err
 	}
-	return tw.Flush()
+	if len(r.Failures) > 0 {
+		fmt.Fprintln(tw, "\nFAILED\tREASON\tFOR EXAMPLE\tIN WORDS")
+	}
+	for _, f := range r.Failures {
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\n", f.Slices, f.Name, f.Slice, strings.Join(strings.Fields(f.Message), " "))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, p := range r.Problems {
+		if _, err := fmt.Fprintln(w, "problem: "+p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latency shows quantiles, or that there are none.
+func latency(q message.Quantiles) string {
+	if q.N == 0 {
+		return "- (no result)"
+	}
+	return fmt.Sprintf("median %.2f s, p95 %.2f s, max %.2f s", q.P50, q.P95, q.Max)
 }

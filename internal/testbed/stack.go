@@ -82,7 +82,7 @@ func (s *Stack) Secret(name string) (secret, path string, err error) {
 func (s *Stack) Start(ctx context.Context, name, command string, args []string, env ...string) error {
 	path := filepath.Join(s.bin, command)
 	if _, err := os.Stat(path); err != nil {
-		return exitcode.New(exitcode.SiteNoProgram, "starting %s: %w; `make build` puts all programs beside testbed", name, err)
+		return missing(command, s.bin)
 	}
 	log, err := os.OpenFile(s.Path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -175,7 +175,8 @@ func (s *Stack) failure(name string) error {
 	}
 	log := s.Path("logs", name+".log")
 	if res.Signal != "" {
-		return exitcode.New(exitcode.Interrupted, "%s was ended by a signal from outside (%s); its log is %s", name, res.Signal, log)
+		return exitcode.WithNext(exitcode.New(exitcode.Internal, "%s was ended by a signal from outside (%s)", name, res.Signal),
+			"start again; its log is "+log)
 	}
 	f, ok := exitcode.ByCode(res.ExitCode)
 	if !ok || f == exitcode.OK {
@@ -238,5 +239,5 @@ func lastLine(file string) string {
 	if line == "" {
 		return "it said nothing"
 	}
-	return line[:min(len(line), 300)]
+	return line[:min(len(line), 1000)]
 }

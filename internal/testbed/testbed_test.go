@@ -94,6 +94,24 @@ func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 	}
 }
 
+func TestAReportOfAnUnfinishedRunCallsNothingLostAndNoLatencyZero(t *testing.T) {
+	t.Parallel()
+	r := testbed.NewReport(message.RunCheck{RunDocument: message.RunDocument{
+		RunID: "7", State: message.RunOpen, Slices: message.SliceCounts{Published: 3, Failed: 1, Outstanding: 2},
+	}}, 1, nil, nil, time.Second)
+	if want := (testbed.ReportSlices{Published: 3, Failed: 1, Unfinished: 2}); r.Slices != want || exitcode.From(r.Verdict()) != exitcode.CheckFailed {
+		t.Errorf("%+v, %v", r.Slices, r.Verdict())
+	}
+	var out bytes.Buffer
+	if err := r.Print(&out); err != nil || strings.Contains(out.String(), "0.00 s") || !strings.Contains(out.String(), "- (no result)") {
+		t.Errorf("%v: %s", err, &out)
+	}
+	text, err := json.Marshal(r)
+	if err != nil || !strings.Contains(string(text), `"slice_result":{"n":0,"p50":null`) {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 func TestADemoThatMakesNoSenseSaysAllThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := testbed.Demo(t.Context(), testbed.DemoConfig{STFs: -1, Frames: 3, Slices: 4}, t.TempDir(), &bytes.Buffer{})
@@ -105,7 +123,7 @@ func TestADemoThatMakesNoSenseSaysAllThatIsWrong(t *testing.T) {
 func TestAMissingProgramSaysHowToBuildIt(t *testing.T) {
 	t.Parallel()
 	_, err := testbed.Demo(t.Context(), testbed.DemoConfig{Out: filepath.Join(t.TempDir(), "demo")}, t.TempDir(), &bytes.Buffer{})
-	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "make build") {
+	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(exitcode.Next(err), "make build") {
 		t.Errorf("got %v", err)
 	}
 }

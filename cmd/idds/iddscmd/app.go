@@ -173,7 +173,7 @@ func checkCommand() *cli.Command {
 	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", flags,
 		func(c *cli.Context, get getter) error {
 			if c.NArg() != 1 {
-				return exitcode.New(exitcode.Usage, "run check needs one run number; flags go before it")
+				return exitcode.New(exitcode.Usage, "run check needs one run number")
 			}
 			check, err := awaitClosed(c, get)
 			if err != nil {

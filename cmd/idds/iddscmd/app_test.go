@@ -130,7 +130,7 @@ func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all a
 	}
 	in.ask(t, "slices", "--state", "odd").mustSay(t, 64, `--state "odd" is none of`)
 	in.ask(t, "runs", "--output", "xml").mustSay(t, 64, "xml")
-	in.ask(t, "run", "check", "5", "--wait", "1s").mustSay(t, 64, "flags go before it")
+	in.ask(t, "run", "check").mustSay(t, 64, "needs one run number")
 	in.ask(t, "run", "check", "5").mustSay(t, 64, "run 5 is not known")
 }
 

@@ -2,6 +2,8 @@
 package testbedcmd
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -34,7 +36,8 @@ func demoCommand() *cli.Command {
 		Usage: "take time frames through the whole chain and report what became of every slice",
 		Description: "Starts broker, idds, harvester and daq as separate processes on free loopback ports, runs a plan, and leaves\n" +
 			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything.\n\n" +
-			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise.",
+			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
+			"nothing was started. With --output quiet only the path of the report is printed.",
 		Flags: append(bind.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {
 			if err := program.NoArgs(c); err != nil {
@@ -48,28 +51,27 @@ func demoCommand() *cli.Command {
 				return err
 			}
 			report, err := testbed.Demo(c.Context, cfg, bin, c.App.ErrWriter)
-			if err != nil && exitcode.From(err) != exitcode.SliceFailed {
+			if f := exitcode.From(err); err != nil && f != exitcode.SliceFailed && f != exitcode.Usage {
 				err = program.WithStatus(err, 1)
 			}
 			if report.RunID == "" {
 				return err
 			}
-			if c.String("output") == "json" {
-				if perr := program.Print(c, report, program.Table{}); perr != nil {
-					return perr
-				}
-				return err
-			}
-			if perr := report.Print(c.App.Writer); perr != nil {
-				return perr
-			}
-			_, perr := c.App.Writer.Write([]byte("\nreport: " + filepath.Join(cfg.Out, "report.html") + "\n"))
-			if perr != nil {
-				return perr
-			}
-			return err
+			return cmp.Or(printReport(c, report, filepath.Join(cfg.Out, "report.html")), err)
 		},
 	}
+}
+
+// printReport shows the report in the format of --output.
+func printReport(c *cli.Context, report testbed.Report, page string) error {
+	if format := c.String("output"); format != "table" {
+		return program.Print(c, report, program.Table{Rows: [][]string{{page}}})
+	}
+	if err := report.Print(c.App.Writer); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "\nreport: %s\n", page)
+	return err
 }
 
 // programFolder is where the other programs are: beside this one.

@@ -145,7 +145,7 @@ func TestWhatIsNoSliceIsWrongUseAndSaysWhy(t *testing.T) { //nolint:paralleltest
 		"no slice: give":                  {"", nil},
 		"not both":                        {"", []string{"--input", "x", "slice.json"}},
 		"--first and --last go with":      {"", []string{"--last", "3", "slice.json"}},
-		`"--keep" is too much`:            {"", []string{"slice.json", "--keep"}},
+		`"more.json" is too much`:         {"", []string{"slice.json", "--keep", "more.json"}},
 		`reading payload: open none.toml`: {"", []string{"--payload", "none.toml", "--input", "x"}},
 		"larger than 1048576 bytes":       {strings.Repeat(" ", 2<<20), []string{"-"}},
 	} {

@@ -59,7 +59,7 @@ func (m *made) slice(c *cli.Context) (message.Slice, error) {
 func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 	switch {
 	case c.NArg() > 1:
-		return s, exitcode.New(exitcode.Usage, "one slice at a time: %q is too much (flags come before the slice)", c.Args().Get(1))
+		return s, exitcode.New(exitcode.Usage, "one slice at a time: %q is too much", c.Args().Get(1))
 	case m.input != "" && c.NArg() > 0:
 		return s, exitcode.New(exitcode.Usage, "give a slice message or --input, not both")
 	case m.input != "":
