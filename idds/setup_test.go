@@ -68,7 +68,7 @@ func (r *rig) background(fn func(context.Context) error) (stop func()) {
 
 func (r *rig) newLink(client string) *broker.Link {
 	r.t.Helper()
-	l, err := broker.New(broker.Config{Addrs: []string{r.addr}, ClientID: client, FirstWait: time.Millisecond})
+	l, err := broker.New(broker.Config{Addrs: []string{r.addr}, ClientID: client, Tuning: broker.Tuning{FirstWait: time.Millisecond}})
 	must(r.t, err)
 	r.background(l.Run)
 	return l

@@ -118,7 +118,7 @@ func (r *rig) background(fn func(context.Context) error) {
 func (r *rig) newLink(pilots bool) *broker.Link {
 	r.t.Helper()
 	l, err := broker.New(broker.Config{
-		Addrs: []string{r.addr}, FirstWait: time.Millisecond, EarlyCap: 10 * time.Millisecond,
+		Addrs: []string{r.addr}, Tuning: broker.Tuning{FirstWait: time.Millisecond, EarlyCap: 10 * time.Millisecond},
 		Dial: func(ctx context.Context, addr string) (*stomp.Conn, error) {
 			if pilots && r.refuse.Load() {
 				r.refused.Add(1)

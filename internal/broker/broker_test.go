@@ -43,7 +43,7 @@ func newBroker(t *testing.T) *stompd.Broker {
 
 func run(t *testing.T, addrs ...string) *broker.Link {
 	t.Helper()
-	l, err := broker.New(broker.Config{Addrs: addrs, FirstWait: time.Millisecond, EarlyCap: 20 * time.Millisecond})
+	l, err := broker.New(broker.Config{Addrs: addrs, Tuning: broker.Tuning{FirstWait: time.Millisecond, EarlyCap: 20 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}

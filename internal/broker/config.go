@@ -26,6 +26,16 @@ type Config struct {
 	ClientID string `toml:"-"`
 	// TLS is used when not nil.
 	TLS *tls.Config `toml:"-"`
+	// Dial replaces stomp.Dial with the settings above, for tests.
+	Dial func(ctx context.Context, addr string) (*stomp.Conn, error) `toml:"-"`
+	// Logger gets connections found and lost; nobody when nil.
+	Logger *slog.Logger `toml:"-"`
+
+	Tuning
+}
+
+// Tuning is the times of a link; the defaults suit all but tests.
+type Tuning struct {
 	// HeartBeat is the interval in both directions.
 	HeartBeat time.Duration `toml:"heart_beat" default:"10s" help:"heart-beat interval, both ways"`
 	// FirstWait is the first upper bound of the random time before a new attempt; it doubles with each.
@@ -37,10 +47,6 @@ type Config struct {
 	DialLimit time.Duration `toml:"dial_limit" default:"10s" help:"time limit of one attempt to connect"`
 	// LeaveLimit bounds giving everything back and saying goodbye when Run's context ends.
 	LeaveLimit time.Duration `toml:"leave_limit" default:"2s" help:"time limit for giving back messages at the end"`
-	// Dial replaces stomp.Dial with the settings above, for tests.
-	Dial func(ctx context.Context, addr string) (*stomp.Conn, error) `toml:"-"`
-	// Logger gets connections found and lost; nobody when nil.
-	Logger *slog.Logger `toml:"-"`
 }
 
 // prepare applies the defaults and finds what is wrong.

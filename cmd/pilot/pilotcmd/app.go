@@ -34,7 +34,9 @@ type runConfig struct {
 	TokenFile    string `toml:"token_file" help:"file with the bearer token of idds"`
 	BrokerConfig string `toml:"broker_config" help:"TOML file with the broker configuration; otherwise idds is asked"`
 	JournalDir   string `toml:"journal_dir" help:"folder of the journals of this node (default: in the work directory)"`
-	Fsync        bool   `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
+	// Broker is how the broker is used; which one it is says the broker configuration.
+	Broker broker.Tuning `toml:"broker"`
+	Fsync  bool          `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
 
 	Work wrapper.Config `toml:",inline"`
 }
@@ -113,7 +115,7 @@ func run(c *cli.Context, cfg runConfig) error {
 	}
 	link, err := broker.New(broker.Config{
 		Addrs: brokers.TransformerBroker.Brokers, Login: brokers.TransformerBroker.Username,
-		Passcode: brokers.TransformerBroker.Password, Logger: log,
+		Passcode: brokers.TransformerBroker.Password, Logger: log, Tuning: cfg.Broker,
 	})
 	if err != nil {
 		return err
