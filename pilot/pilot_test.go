@@ -2,12 +2,10 @@ package pilot_test
 
 import (
 	"context"
-	"encoding/json"
 	"regexp"
 	"testing"
 	"time"
 
-	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -150,69 +148,6 @@ func TestAPilotWithoutARunAdoptsThatOfItsFirstSlice(t *testing.T) {
 	}
 }
 
-func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
-	t.Parallel()
-	stop := func(r *rig, runID string) {
-		body, err := json.Marshal(message.StopTransformer{
-			MsgType: message.TypeStopTransformer, RunID: message.Run(runID), CreatedAt: message.At(time.Now()), Namespace: namespace,
-		})
-		must(r.t, err)
-		must(r.t, r.link.Publish(soon(r.t), broker.Out{Destination: message.TopicTransformer, Body: body, Headers: []string{"namespace", namespace}}))
-	}
-	t.Run("idds says closed", func(t *testing.T) {
-		t.Parallel()
-		r, idds := newRig(t), &reporter{}
-		idds.answer(message.RunClosed)
-		must(t, r.pilot(pilot.Config{Run: run}, nil, idds).wait())
-		if w := idds.last(); w.Phase != message.WorkerEnded || w.Exit == nil || w.Exit.Code != 0 {
-			t.Errorf("last word %+v", w)
-		}
-	})
-	t.Run("stop message, and quiet", func(t *testing.T) {
-		t.Parallel()
-		r, idds := newRig(t), &reporter{}
-		p := r.pilot(pilot.Config{Run: run, StopQuiet: 10 * time.Millisecond}, nil, idds)
-		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
-		stop(r, "8")
-		r.publish(slice("a", 1))
-		r.next() // it has not left for another run's stop
-		stop(r, run)
-		must(t, p.wait())
-	})
-}
-
-func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
-	t.Parallel()
-	t.Run("no slice at all", func(t *testing.T) {
-		t.Parallel()
-		err := newRig(t).pilot(pilot.Config{Run: run, FirstSliceTimeout: 50 * time.Millisecond}, nil, nil).wait()
-		if exitcode.From(err) != exitcode.NoFirstSlice {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("no further slice", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t)
-		r.publish(slice("a", 1))
-		p := r.pilot(pilot.Config{Run: run, IdleTimeout: 50 * time.Millisecond}, nil, nil)
-		if err := p.wait(); exitcode.From(err) != exitcode.IdleTimeout {
-			t.Errorf("got %v", err)
-		}
-		r.next()
-	})
-	t.Run("idds says that the run is open", func(t *testing.T) {
-		t.Parallel()
-		r, idds := newRig(t), &reporter{}
-		idds.answer(message.RunOpen)
-		p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: time.Millisecond, IdleTimeout: time.Millisecond, Heartbeat: 200 * time.Millisecond}, nil, idds)
-		await(t, "a second report", func() bool { idds.mu.Lock(); defer idds.mu.Unlock(); return len(idds.reports) > 1 })
-		r.publish(slice("a", 1))
-		r.next()
-		idds.answer(message.RunClosed)
-		must(t, p.wait())
-	})
-}
-
 func TestASignalLetsAPayloadFinishWithinItsTime(t *testing.T) {
 	t.Parallel()
 	r, g := newRig(t), make(gate)
@@ -342,20 +277,5 @@ func TestNothingIsAcknowledgedBeforeItsResultIsTheBrokers(t *testing.T) {
 	receipt := regexp.MustCompile(`(?m)^receipt-id:` + send[1] + `$`).FindStringIndex(said)
 	if receipt == nil || receipt[0] > ack[0] {
 		t.Errorf("acknowledged before the receipt:\n%s", said)
-	}
-}
-
-func TestALinkThatIsDownIsNotIdleness(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.refuse.Store(true)
-	p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: 100 * time.Millisecond}, nil, nil)
-	await(t, "a time that would be enough", func() bool { return r.refused.Load() > 20 && time.Since(r.started) > 300*time.Millisecond })
-	r.publish(slice("a", 1))
-	r.refuse.Store(false)
-	r.next()
-	p.stop()
-	if err := p.wait(); exitcode.From(err) == exitcode.NoFirstSlice {
-		t.Errorf("got %v", err)
 	}
 }

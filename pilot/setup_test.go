@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -43,7 +44,9 @@ type rig struct {
 	started time.Time
 	refuse  atomic.Bool  // connections of pilots
 	refused atomic.Int32 // how many were
+	silent  atomic.Bool  // what pilots send is lost, and no connection ends of it
 	tape    tape
+	log     tape
 	mu      sync.Mutex
 	conns   []net.Conn
 }
@@ -61,6 +64,11 @@ func (p *tape) add(b []byte) {
 	p.text.WriteByte('\n')
 }
 
+func (p *tape) Write(b []byte) (int, error) {
+	p.add(b)
+	return len(b), nil
+}
+
 func (p *tape) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,7 +78,8 @@ func (p *tape) String() string {
 // taped is a connection whose both directions are recorded.
 type taped struct {
 	net.Conn
-	tape *tape
+	tape   *tape
+	silent *atomic.Bool
 }
 
 func (c taped) Read(b []byte) (int, error) {
@@ -81,6 +90,9 @@ func (c taped) Read(b []byte) (int, error) {
 
 func (c taped) Write(b []byte) (int, error) {
 	c.tape.add(b) // before the broker can answer it
+	if c.silent.Load() {
+		return len(b), nil
+	}
 	return c.Conn.Write(b)
 }
 
@@ -128,7 +140,7 @@ func (r *rig) newLink(pilots bool) *broker.Link {
 			if err != nil || !pilots {
 				return connect(ctx, nc, err)
 			}
-			nc = taped{nc, &r.tape}
+			nc = taped{nc, &r.tape, &r.silent}
 			r.mu.Lock()
 			r.conns = append(r.conns, nc)
 			r.mu.Unlock()
@@ -213,6 +225,18 @@ func (r *reporter) answer(state message.RunState) {
 	r.reply.RunState = state
 }
 
+func (r *reporter) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *reporter) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.reports)
+}
+
 func (r *reporter) last() message.WorkerReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -224,10 +248,11 @@ func (r *reporter) last() message.WorkerReport {
 
 // started is a pilot that runs.
 type started struct {
-	t    *testing.T
-	stop context.CancelFunc
-	done chan struct{}
-	err  error
+	t       *testing.T
+	stop    context.CancelFunc
+	done    chan struct{}
+	err     error
+	release func() // closes its journal, for the next pilot
 }
 
 // pilot starts one; nil parts are the plainest.
@@ -240,9 +265,12 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 20 * time.Millisecond
 	}
+	config.Defaults(&cfg)
 	j, err := journal.Open(r.journal, false, logging.Discard())
 	must(r.t, err)
-	parts := pilot.Parts{Link: r.newLink(true), Runner: w, Journal: j}
+	log, err := logging.New(&r.log, "pilot", "info", "json")
+	must(r.t, err)
+	parts := pilot.Parts{Link: r.newLink(true), Runner: w, Journal: j, Logger: log}
 	if idds != nil {
 		parts.Reporter = idds
 	}
@@ -251,12 +279,12 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	}, cfg)
 	must(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &started{t: r.t, stop: cancel, done: make(chan struct{})}
+	s := &started{t: r.t, stop: cancel, done: make(chan struct{}), release: sync.OnceFunc(func() { _ = j.Close() })}
 	go func() { defer close(s.done); s.err = p.Run(ctx) }()
 	r.t.Cleanup(func() {
 		cancel()
 		<-s.done
-		_ = j.Close()
+		s.release()
 	})
 	return s
 }

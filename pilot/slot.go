@@ -167,6 +167,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	} else {
 		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.slice(), k.attempt())
 	}
+	s.p.hold(k)
 	if err := s.p.publish(ctx, m, done, result); err != nil {
 		return err // held in the journal; the slice stays unacknowledged
 	}
@@ -280,7 +281,17 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 type inHand struct {
 	message.SliceInHand
 
-	left chan struct{}
+	result time.Time // when its result was in the journal; zero while a payload works on it
+	left   chan struct{}
+}
+
+// hold notes that only the broker is waited for.
+func (p *Pilot) hold(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.inHand[k.Identity]
+	h.result = time.Now()
+	p.inHand[k.Identity] = h
 }
 
 func (p *Pilot) leave(k JournalKey) {

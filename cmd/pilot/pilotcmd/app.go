@@ -63,7 +63,8 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "take slices until the run ends",
 		Description: "SIGTERM drains: no further slice is taken, what is in hand is finished within --drain-time or given back\n" +
-			"uncounted.\n\nExit status: 0 when the run is over, 55 and 56 when no slice came, 59 after a signal; all in docs/exit-codes.md.",
+			"uncounted.\n\nExit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 59 after a\n" +
+			"signal; all in docs/exit-codes.md.",
 		Flags: append(bind.Flags(), program.LogFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := program.NoArgs(c); err != nil {

@@ -1,0 +1,70 @@
+package pilot
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tfpilot/internal/exitcode"
+)
+
+// Config is how a pilot behaves. Zero means zero: [config.Defaults] sets the defaults.
+type Config struct {
+	Run       string `toml:"run" help:"run number; without one the run of the first slice"`
+	Namespace string `toml:"namespace" help:"namespace: messages of others are left alone"`
+	Slots     int    `toml:"slots" default:"1" help:"payloads at once"`
+	// IdleTimeout counts on a proven link, after the first slice, unless idds says that the run is open.
+	IdleTimeout time.Duration `toml:"idle_timeout" default:"2m" help:"leave after this long without a slice"`
+	// FirstSliceTimeout is the same before the first slice.
+	FirstSliceTimeout time.Duration `toml:"first_slice_timeout" default:"10m" help:"leave after this long when no slice comes at all"`
+	// BrokerTimeout counts while there is no connection and no payload under way.
+	BrokerTimeout time.Duration `toml:"broker_timeout" default:"10m" help:"leave after this long without a broker; 0 waits for ever"`
+	// StopQuiet is how long no slice may come after stop_transformer.
+	StopQuiet time.Duration `toml:"stop_quiet" default:"5s" help:"leave after the stop message and this long without a slice"`
+	Heartbeat time.Duration `toml:"heartbeat" default:"5s" help:"time between two reports to idds"`
+	// DrainTime is how long a signal lets payloads go on.
+	DrainTime time.Duration `toml:"drain_time" default:"10s" help:"time that a signal leaves to payloads under way"`
+	// SiteHold is how long a slot takes no slice after a failure of the site; doubled each time up to ten times.
+	SiteHold    time.Duration `toml:"site_hold" default:"10s" help:"time a slot rests after a failure of the site"`
+	MaxReleases int           `toml:"max_releases" default:"3" help:"releases of one slice for the site's sake before it is published as failed"`
+	ResultTTL   time.Duration `toml:"result_ttl" default:"12h" help:"time after which the broker may drop a result"`
+	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester"`
+	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester"`
+}
+
+// maxSlots is beyond any node: more of them are a slip of the finger, and each is a subscription at the broker.
+const maxSlots = 4096
+
+// Validate names every option that makes no sense.
+func (c Config) Validate() error {
+	var errs []error
+	for _, n := range []struct {
+		option         string
+		value, low, up int
+	}{
+		{"slots", c.Slots, 1, maxSlots},
+		{"max-releases", c.MaxReleases, 1, 1000},
+	} {
+		if n.value < n.low || n.value > n.up {
+			errs = append(errs, fmt.Errorf("--%s %d: must be %d to %d", n.option, n.value, n.low, n.up))
+		}
+	}
+	for _, d := range []struct {
+		option     string
+		value, low time.Duration
+	}{
+		{"idle-timeout", c.IdleTimeout, time.Millisecond},
+		{"first-slice-timeout", c.FirstSliceTimeout, time.Millisecond},
+		{"broker-timeout", c.BrokerTimeout, 0},
+		{"stop-quiet", c.StopQuiet, 0},
+		{"heartbeat", c.Heartbeat, time.Millisecond},
+		{"drain-time", c.DrainTime, 0},
+		{"site-hold", c.SiteHold, time.Millisecond},
+		{"result-ttl", c.ResultTTL, time.Second},
+	} {
+		if d.value < d.low {
+			errs = append(errs, fmt.Errorf("--%s %s: must be at least %s", d.option, d.value, d.low))
+		}
+	}
+	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
+}
