@@ -119,6 +119,16 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 	return nil
 }
 
+// Settle notes what became of the workers, and submits nothing: the last look, when the batch system has ended with us.
+func (h *Harvester) Settle(ctx context.Context) error {
+	live, err := h.store.Live(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = h.refresh(ctx, live)
+	return err
+}
+
 // refresh asks the batch system about the live workers and notes what changed. asked is false when it could not be asked.
 func (h *Harvester) refresh(ctx context.Context, live []Worker) (asked bool, err error) {
 	ids := make([]string, 0, len(live))

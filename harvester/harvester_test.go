@@ -255,3 +255,25 @@ func TestAPartlyRefusedSubmissionIsBookedAsItHappened(t *testing.T) {
 		t.Errorf("%d live, %v", len(live), err)
 	}
 }
+
+func TestTheLastLookNotesTheEndsAndSubmitsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.wanted["1"] = 2
+	h := s.harvester(harvester.Config{})
+	s.look(h)
+	s.set(2, harvester.Queued, harvester.Status{State: harvester.Ended, ExitCode: 59, Reason: "interrupted"})
+	if err := h.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("jobs", len(s.jobs), 2)
+	list, err := s.store.Latest(t.Context(), 10)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, w := range list {
+		if w.State != harvester.Ended || w.ExitCode != 59 || w.Reason != "interrupted" {
+			t.Errorf("%+v", w)
+		}
+	}
+}

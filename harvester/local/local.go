@@ -1,25 +1,21 @@
 // Package local is the batch system of one machine: pilots are processes of it.
 //
 // A job leaves a folder of its own under the state folder, with what it printed and a note of its process, so that a harvester
-// that comes after a kill -9 finds the pilots that live on. Those are not its children: how they end, nobody hears; their last
-// words to idds tell. Close ends all jobs.
+// that comes after a kill -9 adopts the pilots that live on. Those are not its children: how they end, nobody hears; their last
+// words to idds tell. Close ends all jobs, adopted ones too.
 package local
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"tfpilot/harvester"
 	"tfpilot/internal/exitcode"
@@ -40,8 +36,10 @@ type Config struct {
 type System struct {
 	cfg Config
 
-	mu   sync.Mutex
-	jobs map[string]*job
+	mu      sync.Mutex
+	jobs    map[string]*job
+	adopted map[string]note // that lived when we came; none is added later
+	closed  bool
 }
 
 var _ harvester.BatchSystem = (*System)(nil)
@@ -52,18 +50,10 @@ type job struct {
 	cancel  context.CancelFunc
 	started time.Time
 	ended   time.Time
+	ready   chan struct{} // closed when ended is set
 }
 
-// note is how a pilot that a former harvester started is recognised: a process id alone may be somebody else's by now.
-type note struct {
-	PID       int       `json:"pid"`
-	Start     uint64    `json:"start_ticks"`
-	StartedAt time.Time `json:"started_at"`
-}
-
-const noteFile = "process.json"
-
-// New makes a system.
+// New makes a system and adopts the jobs of its folder that live.
 func New(cfg Config) (*System, error) {
 	cfg.Grace = cmp.Or(cfg.Grace, 15*time.Second)
 	abs, err := filepath.Abs(cfg.Dir)
@@ -74,7 +64,11 @@ func New(cfg Config) (*System, error) {
 		return nil, exitcode.New(exitcode.StoreFailed, "making the jobs' folder: %w", err)
 	}
 	cfg.Dir = abs
-	return &System{cfg: cfg, jobs: map[string]*job{}}, nil
+	s := &System{cfg: cfg, jobs: map[string]*job{}}
+	if s.adopted, err = living(cfg.Dir); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Name is local.
@@ -113,7 +107,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 		cancel()
 		return err
 	}
-	j := &job{process: p, cancel: cancel, started: time.Now().UTC()}
+	j := &job{process: p, cancel: cancel, started: time.Now().UTC(), ready: make(chan struct{})}
 	s.mu.Lock()
 	s.jobs[id] = j
 	s.mu.Unlock()
@@ -123,15 +117,12 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 		s.mu.Lock()
 		j.ended = time.Now().UTC()
 		s.mu.Unlock()
+		close(j.ready)
 	}()
 	start, _ := startTicks(p.PID()) // gone already: then there is nobody to be found either
-	b, err := json.Marshal(note{p.PID(), start, j.started})
-	if err == nil {
-		err = renameio.WriteFile(filepath.Join(dir, noteFile), b, 0o600)
-	}
-	if err != nil {
+	if err := (note{p.PID(), start, j.started}).write(dir); err != nil {
 		cancel()
-		return exitcode.New(exitcode.SiteNoSpace, "noting the job: %w", err)
+		return err
 	}
 	return nil
 }
@@ -159,7 +150,7 @@ func (s *System) Poll(_ context.Context, ids []string) (map[string]harvester.Sta
 			out[id] = j.status()
 			continue
 		}
-		n, err := s.read(id)
+		n, err := readNote(s.cfg.Dir, id)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			continue
@@ -168,9 +159,14 @@ func (s *System) Poll(_ context.Context, ids []string) (map[string]harvester.Sta
 		case n.alive():
 			out[id] = harvester.Status{State: harvester.Running, StartedAt: n.StartedAt}
 		default:
-			out[id] = harvester.Status{
-				State: harvester.Ended, ExitCode: -1, Reason: "it ended while no harvester watched", StartedAt: n.StartedAt, EndedAt: time.Now().UTC(),
+			reason := "it ended while no harvester watched"
+			if _, seen := s.adopted[id]; seen {
+				reason = "it ended; a former harvester had started it, so nobody heard how"
 			}
+			if s.closed {
+				reason = "ended with the harvester; a former one had started it, so nobody heard how"
+			}
+			out[id] = harvester.Status{State: harvester.Ended, ExitCode: -1, Reason: reason, StartedAt: n.StartedAt, EndedAt: time.Now().UTC()}
 		}
 	}
 	return out, nil
@@ -201,14 +197,14 @@ func (s *System) Cancel(_ context.Context, ids []string) error {
 	for _, id := range ids {
 		if j, ours := s.jobs[id]; ours {
 			j.cancel()
-		} else if n, err := s.read(id); err == nil && n.alive() {
-			_ = syscall.Kill(n.PID, syscall.SIGTERM) // gone in this moment: as wished
+		} else if n, err := readNote(s.cfg.Dir, id); err == nil && n.alive() {
+			n.signal(syscall.SIGTERM)
 		}
 	}
 	return nil
 }
 
-// Close ends all jobs that were started here and returns when nothing is left of them.
+// Close ends all jobs, adopted ones too, and returns when nothing is left of them. How they ended, Poll says also after it.
 func (s *System) Close() {
 	s.mu.Lock()
 	var all []*job
@@ -216,47 +212,14 @@ func (s *System) Close() {
 		all = append(all, j)
 		j.cancel()
 	}
+	s.closed = true
 	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, n := range s.adopted {
+		wg.Go(func() { n.end(s.cfg.Grace) })
+	}
+	wg.Wait()
 	for _, j := range all {
-		<-j.process.Done()
+		<-j.ready
 	}
-}
-
-func (s *System) read(id string) (note, error) {
-	var n note
-	if !filepath.IsLocal(id) {
-		return n, os.ErrNotExist
-	}
-	b, err := os.ReadFile(filepath.Join(s.cfg.Dir, id, noteFile))
-	if err != nil {
-		return n, err
-	}
-	if err := json.Unmarshal(b, &n); err != nil {
-		return n, fmt.Errorf("decoding the note of job %s: %w", id, err)
-	}
-	return n, nil
-}
-
-// alive reports whether the process is the one that was started.
-func (n note) alive() bool {
-	start, err := startTicks(n.PID)
-	return err == nil && n.Start != 0 && start == n.Start
-}
-
-// startTicks is when a process started, in ticks since boot: field 22 of /proc/PID/stat (proc(5)).
-func startTicks(pid int) (uint64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	// The name in field 2 may hold anything, but nothing after its closing bracket does.
-	_, rest, ok := strings.Cut(string(b), ") ")
-	for strings.Contains(rest, ") ") {
-		_, rest, ok = strings.Cut(rest, ") ")
-	}
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 || fields[0] == "Z" {
-		return 0, os.ErrNotExist
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
 }

@@ -82,6 +82,39 @@ func TestTheNextHarvesterFindsPilotsThatOutlivedTheLast(t *testing.T) {
 	await(t, "its end", func() bool { return state() == harvester.Ended })
 }
 
+func TestCloseEndsTheJobsOfAFormerHarvesterToo(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{"that listens": "sleep 1000 & wait", "that does not": "trap '' TERM; while :; do sleep 1; done"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			ready := filepath.Join(dir, "ready")
+			ids := submit(t, open(t, dir), "echo > "+ready+"; "+script) // by one that is not closed, as after a kill -9
+			await(t, "the job", func() bool { _, err := os.Stat(ready); return err == nil })
+			second := open(t, dir)
+			second.Close()
+			got, err := second.Poll(t.Context(), ids)
+			if s := got[ids[0]]; err != nil || s.State != harvester.Ended || !strings.Contains(s.Reason, "ended with the harvester") {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+}
+
+func TestHowJobsEndedIsKnownAfterClose(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	ready := filepath.Join(dir, "ready")
+	ids := submit(t, s, "trap 'exit 59' TERM; echo > "+ready+"; while :; do sleep 0.01; done")
+	await(t, "the job", func() bool { _, err := os.Stat(ready); return err == nil })
+	s.Close()
+	got, err := s.Poll(t.Context(), ids)
+	if st := got[ids[0]]; err != nil || st.State != harvester.Ended || st.ExitCode != 59 || st.Reason != "interrupted" {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 func TestAProcessThatMerelyHasTheNumberIsNotTakenForOurs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

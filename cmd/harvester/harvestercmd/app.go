@@ -2,6 +2,8 @@
 package harvestercmd
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,7 +60,7 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "submit pilots as idds demands, until it is told to stop",
 		Description: "Pilots run as processes of this machine (batch system local). They end with the harvester when it is stopped by\n" +
-			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state finds them.",
+			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them.",
 		Flags: append(bind.Flags(), program.LogFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := program.NoArgs(c); err != nil {
@@ -103,9 +105,17 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return err
 	}
-	defer batch.Close()
-	return harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config).Run(c.Context)
+	h := harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config)
+	err = h.Run(c.Context)
+	batch.Close()
+	// The context has ended; what the jobs ended with is for whoever asks later.
+	last, cancel := context.WithTimeout(context.WithoutCancel(c.Context), settleLimit)
+	defer cancel()
+	return errors.Join(err, h.Settle(last))
 }
+
+// settleLimit bounds the last look at the workers.
+const settleLimit = 5 * time.Second
 
 // pilotCommand is how a pilot is started. Its token travels in a file, never in its arguments.
 func pilotCommand(cfg runConfig) (harvester.Pilot, error) {

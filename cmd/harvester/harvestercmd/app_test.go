@@ -1,0 +1,80 @@
+package harvestercmd_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tfpilot/cmd/harvester/harvestercmd"
+	"tfpilot/harvester"
+	"tfpilot/internal/program"
+)
+
+// command runs a command line. These tests are not parallel: all apps of the library share one help flag.
+func command(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	app := harvestercmd.App()
+	app.Writer, app.ErrWriter = &out, &errs
+	status = program.Run(ctx, app, append([]string{"harvester"}, args...))
+	return status, out.String(), errs.String()
+}
+
+// idds demands so many workers for a run.
+func idds(t *testing.T, demand string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(demand)) }))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func workers(t *testing.T, state string) []harvester.Worker {
+	t.Helper()
+	status, stdout, stderr := command(t.Context(), "workers", "--state", state, "--output", "json")
+	var list []harvester.Worker
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil || status != 0 {
+		t.Fatalf("%d, %v: %s%s", status, err, stdout, stderr)
+	}
+	return list
+}
+
+func TestAfterAStopTheRecordSaysHowPilotsEnded(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	dir := t.TempDir()
+	pilot, ready, state := filepath.Join(dir, "pilot"), filepath.Join(dir, "ready"), filepath.Join(dir, "state")
+	script := "#!/bin/sh\ntrap 'exit 59' TERM\necho > " + ready + "\nwhile :; do sleep 0.01; done\n"
+	if err := os.WriteFile(pilot, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int, 1)
+	url := idds(t, `{"demands":[{"run_id":"7","namespace":"test","wanted":1}]}`)
+	go func() {
+		status, _, _ := command(ctx, "run", "--idds", url, "--state", state, "--pilot-path", pilot, "--interval", "10ms")
+		ended <- status
+	}()
+	limit, look := time.NewTimer(30*time.Second), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer look.Stop()
+	for _, err := os.Stat(ready); err != nil; _, err = os.Stat(ready) {
+		select {
+		case <-look.C:
+		case <-limit.C:
+			t.Fatal("no pilot was started")
+		}
+	}
+	stop()
+	if status := <-ended; status != 0 {
+		t.Errorf("ended with %d", status)
+	}
+	for _, w := range workers(t, state) {
+		if w.State != harvester.Ended || w.ExitCode != 59 || w.Reason != "interrupted" || w.EndedAt.IsZero() {
+			t.Errorf("%+v", w)
+		}
+	}
+}
