@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
@@ -75,13 +74,13 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	for i, arg := range c.argv[1:] {
 		args[i] = expand(arg, vars)
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(c.spec.Timeout), errTimeout)
+	limited, cancel := context.WithTimeoutCause(ctx, c.spec.Timeout, errTimeout)
 	defer cancel()
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	res, err := proc.Run(limited, proc.Command{
 		Path: c.argv[0], Args: args, Dir: r.Dir, Env: environment(c.spec, r, vars),
 		Stdin: bytes.NewReader(append(input, '\n')), Stdout: stdout, Stderr: stderr,
-		Grace: time.Duration(c.spec.Grace), DiesWithParent: true,
+		Grace: c.spec.Grace, DiesWithParent: true,
 	})
 	if err != nil {
 		return Result{}, err
@@ -117,7 +116,7 @@ func (c *Command) outcome(ctx, limited context.Context, r Request, res proc.Resu
 // ended says why we ended it: its own time was over, or that of the slot.
 func (c *Command) ended(ctx, limited context.Context) error {
 	if errors.Is(context.Cause(limited), errTimeout) {
-		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, time.Duration(c.spec.Timeout))
+		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, c.spec.Timeout)
 	}
 	return exitcode.New(exitcode.Interrupted, "%s was ended: %w", c.spec.Name, context.Cause(ctx))
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 )
 
@@ -34,11 +33,11 @@ type Spec struct {
 	// Env is added to the scrubbed environment.
 	Env map[string]string `toml:"env"`
 	// Timeout is the wall time of one slice (default 10m).
-	Timeout Duration `toml:"timeout"`
+	Timeout time.Duration `toml:"-"`
 	// Grace is the time between SIGTERM and SIGKILL (default 5s).
-	Grace Duration `toml:"grace"`
+	Grace time.Duration `toml:"-"`
 	// Synthetic says what the fake does.
-	Synthetic Synthetic `toml:"synthetic"`
+	Synthetic Synthetic `toml:"-"`
 
 	// Dir is where the file was; empty for a built-in.
 	Dir string `toml:"-"`
@@ -54,7 +53,7 @@ type Synthetic struct {
 	// Mode is one of SyntheticModes.
 	Mode string `toml:"mode"`
 	// Duration of sleep and burn.
-	Duration Duration `toml:"duration"`
+	Duration time.Duration `toml:"-"`
 	// SizeMB of what grow takes and print prints.
 	SizeMB int `toml:"size_mb"`
 	// Permanent makes fail a permanent failure.
@@ -66,23 +65,12 @@ func SyntheticModes() []string {
 	return []string{"noop", "sleep", "burn", "grow", "print", "crash", "hang", "fail"}
 }
 
-// Duration is a time.Duration that is text in TOML: "90s".
-type Duration time.Duration
-
-// UnmarshalText parses "90s", "2m".
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	if err != nil {
-		return fmt.Errorf("%q is no duration such as 90s or 2m", b)
-	}
-	*d = Duration(v)
-	return nil
-}
-
 // Defaults of a Spec.
 const (
-	defaultTimeout = Duration(10 * time.Minute)
-	defaultGrace   = Duration(5 * time.Second)
+	defaultTimeout = 10 * time.Minute
+	defaultGrace   = 5 * time.Second
+	// shortest keeps a unit that was meant to be another from failing every slice.
+	shortest = time.Millisecond
 	// maxSizeMB keeps a slip of the finger from taking the machine down.
 	maxSizeMB = 1 << 20
 )
@@ -101,7 +89,7 @@ func LoadSpec(name string) (Spec, error) {
 		if err != nil {
 			return Spec{}, exitcode.New(exitcode.Usage, "reading payload: %w; or name a built-in: tfreco, synthetic", err)
 		}
-		if err := config.DecodeTOML(name, text, &s); err != nil {
+		if s, err = decode(name, text); err != nil {
 			return Spec{}, err
 		}
 		dir, err := filepath.Abs(filepath.Dir(name))
@@ -148,8 +136,8 @@ func (s Spec) Validate() error {
 		if modes := SyntheticModes(); !slices.Contains(modes, s.Synthetic.Mode) {
 			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
 		}
-		if s.Synthetic.Duration < 0 || s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {
-			errs = append(errs, fmt.Errorf("synthetic: duration is not negative, and size_mb 0 to %d", maxSizeMB))
+		if s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {
+			errs = append(errs, fmt.Errorf("synthetic.size_mb = %d: must be 0 to %d", s.Synthetic.SizeMB, maxSizeMB))
 		}
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic", s.Kind))
@@ -162,8 +150,10 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
 	}
-	if s.Timeout < 0 || s.Grace < 0 {
-		errs = append(errs, errors.New("timeout and grace cannot be negative"))
+	for key, d := range map[string]time.Duration{"timeout": s.Timeout, "grace": s.Grace, "synthetic.duration": s.Synthetic.Duration} {
+		if d < 0 || (d > 0 && d < shortest) {
+			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -54,8 +54,15 @@ func TestAWrongPayloadFileNamesLineAndKey(t *testing.T) {
 		`kind command needs command = `:                "name = \"x\"\nkind = \"command\"\ncommand = [\"\"]\n",
 		`kind tfreco has its own command`:              "name = \"x\"\nkind = \"tfreco\"\ncommand = [\"x\"]\n",
 		`synthetic.mode "explode" is none of noop`:     "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"explode\"\n",
-		`size_mb 0 to`:                                 "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"grow\"\nsize_mb = -1\n",
-		`timeout and grace cannot be negative`:         good + "timeout = \"-1s\"\n",
+		`size_mb = -1: must be 0 to`:                   "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"grow\"\nsize_mb = -1\n",
+		`timeout = -1s: must be at least 1ms`:          good + "timeout = \"-1s\"\n",
+		`:4: timeout = 5 has no unit: write "5s"`:      good + "timeout = 5\n",
+		`:5: grace = 0.5 has no unit: write "0.5s"`:    good + "\ngrace = 0.5\n",
+		`:4: grace = 5 has no unit: write "5s"`:        good + "grace = \"5\"\n",
+		`synthetic.duration = 5ns: must be at`:         good + "[synthetic]\nduration = \"5ns\"\n",
+		`:5: synthetic.duration = 2 has no unit`:       good + "[synthetic]\nduration = 2\n",
+		`"0s" is no time: leave the key out`:           good + "timeout = \"0s\"\n",
+		`timeout = 1µs: must be at least 1ms`:          good + "timeout = \"1us\"\n",
 		`env.TFPILOT_X: not a name that can be set`:    good + "[env]\nTFPILOT_X = \"1\"\n",
 		`env.A=B: not a name`:                          good + "[env]\n\"A=B\" = \"1\"\n",
 		`${TFPILOT_OUTPUT} is no variable of a slice`:  "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_OUTPUT}\"]\n",
@@ -78,7 +85,7 @@ func TestAWrongPayloadFileNamesLineAndKey(t *testing.T) {
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, "kind = \"synthetic\"\ngrace = \"-1s\"\n[env]\nTFPILOT_X = \"\"\n")
-	for _, want := range []string{"name missing", "synthetic.mode", "cannot be negative", "env.TFPILOT_X"} {
+	for _, want := range []string{"name missing", "synthetic.mode", "grace = -1s", "env.TFPILOT_X"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named in %v", want, err)
 		}

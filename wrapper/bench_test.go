@@ -60,7 +60,7 @@ func BenchmarkForkExec(b *testing.B) {
 // that both see the same machine. above-ms is what a slice costs more.
 func BenchmarkCommandNoop(b *testing.B) {
 	program, result := buildNoop(b), filepath.Join(b.TempDir(), "result")
-	spec := payload.Spec{Name: "noop", Kind: payload.KindCommand, Command: []string{program}, Timeout: payload.Duration(time.Minute)}
+	spec := payload.Spec{Name: "noop", Kind: payload.KindCommand, Command: []string{program}, Timeout: time.Minute}
 	p, err := payload.NewCommand(spec, "")
 	if err != nil {
 		b.Fatal(err)

@@ -90,7 +90,7 @@ func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
 		sh -c 'setsid sh -c "echo \$\$ >>\"\$PIDS\"; while :; do sleep 1; done" & exit'
 		while :; do sleep 1; done`)
 	spec.Env = map[string]string{"PIDS": pids}
-	spec.Timeout, spec.Grace = payload.Duration(time.Second), payload.Duration(100*time.Millisecond)
+	spec.Timeout, spec.Grace = time.Second, 100*time.Millisecond
 	o := work(t, spec, slice(t, `{}`))
 	mustFail(t, o, exitcode.PayloadTimeout, "test ran longer than its 1s")
 	if took := o.Ended.Sub(o.Started); took < 1100*time.Millisecond || o.Result.Usage.Signal != "killed" {
@@ -114,7 +114,7 @@ func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
 func TestMeasuringAnEndlessOutputIsInTheTimeout(t *testing.T) {
 	t.Parallel()
 	spec := shell("truncate -s 4T hole\n" + leave(`{"outputs":[{"name":"hole"}]}`))
-	spec.Timeout = payload.Duration(time.Second)
+	spec.Timeout = time.Second
 	mustFail(t, work(t, spec, slice(t, `{}`)), exitcode.PayloadTimeout, "longer than its 1s")
 }
 
@@ -249,7 +249,7 @@ func TestNoopAndSleepNeedNeitherProcessNorFolder(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"noop", "sleep"} {
 		dir := filepath.Join(t.TempDir(), "work")
-		spec := payload.Spec{Name: "s", Kind: payload.KindSynthetic, Timeout: payload.Duration(time.Minute), Synthetic: payload.Synthetic{Mode: mode, Duration: payload.Duration(time.Millisecond)}}
+		spec := payload.Spec{Name: "s", Kind: payload.KindSynthetic, Timeout: time.Minute, Synthetic: payload.Synthetic{Mode: mode, Duration: time.Millisecond}}
 		w := newWrapper(t, spec, wrapper.Config{WorkDir: dir}) // its tfpilot-payload does not exist
 		if err := os.Remove(dir); err != nil {
 			t.Fatal(err)

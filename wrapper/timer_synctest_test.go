@@ -38,8 +38,8 @@ func TestASimulatedSliceTakesItsOwnTimeWhateverThePayload(t *testing.T) {
 
 func sleeping(d, timeout time.Duration) payload.Spec {
 	return payload.Spec{
-		Name: "s", Kind: payload.KindSynthetic, Timeout: payload.Duration(timeout),
-		Synthetic: payload.Synthetic{Mode: "sleep", Duration: payload.Duration(d)},
+		Name: "s", Kind: payload.KindSynthetic, Timeout: timeout,
+		Synthetic: payload.Synthetic{Mode: "sleep", Duration: d},
 	}
 }
 

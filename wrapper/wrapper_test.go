@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func shell(script string) payload.Spec {
 	return payload.Spec{
 		Name: "test", Version: "1", Kind: payload.KindCommand, Command: []string{"/bin/sh", "-c", script},
-		Timeout: payload.Duration(time.Minute), Grace: payload.Duration(time.Second),
+		Timeout: time.Minute, Grace: time.Second,
 	}
 }
 

@@ -33,7 +33,7 @@ func fake(t *testing.T, s payload.Synthetic, timeout time.Duration) wrapper.Outc
 	}
 	spec := payload.Spec{
 		Name: "fake", Kind: payload.KindSynthetic, Synthetic: s,
-		Timeout: payload.Duration(timeout), Grace: payload.Duration(50 * time.Millisecond),
+		Timeout: timeout, Grace: 50 * time.Millisecond,
 	}
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
@@ -65,13 +65,13 @@ func TestEveryModeOfSyntheticDoesWhatItSays(t *testing.T) {
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "sleep", Duration: payload.Duration(20 * time.Millisecond)}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payload.Synthetic{Mode: "sleep", Duration: 20 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Ended.Sub(o.Started) < 20*time.Millisecond {
 				return "too short"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "burn", Duration: payload.Duration(100 * time.Millisecond)}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payload.Synthetic{Mode: "burn", Duration: 100 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Result.Usage.Wall < 100*time.Millisecond || o.Result.Usage.User == 0 {
 				return "it did not burn"
 			}

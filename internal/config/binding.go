@@ -132,7 +132,7 @@ func (b *Binding) LoadTOML(name string, text []byte) error {
 			continue
 		}
 		if err := o.from(FromFile, name, fmt.Sprint(v)); err != nil {
-			errs = append(errs, fmt.Errorf("%s:%d: %w", name, lineOf(text, o.Key), err))
+			errs = append(errs, fmt.Errorf("%s:%d: %w", name, LineOf(text, o.Key), err))
 		}
 	}
 	return errors.Join(errs...)

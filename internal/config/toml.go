@@ -91,8 +91,8 @@ func shape(t reflect.Type) reflect.Type {
 	return reflect.StructOf(fields)
 }
 
-// lineOf is the line of a file, from 1, that sets a key with its tables; 0 for a notation that is seldom seen.
-func lineOf(text []byte, key string) int {
+// LineOf is the line of a file, from 1, that sets a key with its tables; 0 for a notation that is seldom seen.
+func LineOf(text []byte, key string) int {
 	table := ""
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)

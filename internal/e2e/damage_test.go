@@ -42,7 +42,7 @@ func reconstructFile(t *testing.T, path string, last int64) (result string, err 
 	t.Helper()
 	spec, err := payload.LoadSpec("tfreco")
 	must(t, err)
-	spec.Timeout = payload.Duration(20 * time.Second) // a hang fails the test as a failure that is not of class data
+	spec.Timeout = 20 * time.Second // a hang fails the test as a failure that is not of class data
 	c, err := payload.NewCommand(spec, filepath.Join(bin(t), "tfpilot-payload"))
 	must(t, err)
 	s := slice(1, func(c *message.SliceContent) { c.Filename, c.End = path, message.NewInt(last) })

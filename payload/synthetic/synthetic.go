@@ -20,14 +20,14 @@ var _ payload.Payload = (*Payload)(nil)
 
 // New makes a fake of a spec of kind synthetic. builtin is the path of tfpilot-payload.
 func New(spec payload.Spec, builtin string) (*Payload, error) {
-	p := &Payload{script: spec.Synthetic, timeout: time.Duration(spec.Timeout)}
+	p := &Payload{script: spec.Synthetic, timeout: spec.Timeout}
 	if spec.InProcess() {
 		return p, nil
 	}
 	s := spec.Synthetic
 	spec.Kind = payload.KindCommand
 	spec.Command = []string{
-		builtin, "synthetic", "--mode", s.Mode, "--duration", time.Duration(s.Duration).String(),
+		builtin, "synthetic", "--mode", s.Mode, "--duration", s.Duration.String(),
 		"--size-mb", strconv.Itoa(s.SizeMB), "--permanent=" + strconv.FormatBool(s.Permanent),
 	}
 	child, err := payload.NewCommand(spec, builtin)
@@ -46,7 +46,7 @@ func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, e
 	c := r.Slice.Content
 	d, late := time.Duration(0), false
 	if p.script.Mode == "sleep" {
-		d = time.Duration(p.script.Duration)
+		d = p.script.Duration
 		d, late = min(d, p.timeout), d > p.timeout
 	}
 	if Simulated(c.FileType) {
