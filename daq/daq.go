@@ -26,10 +26,10 @@ type Config struct {
 	InputPrefix string `toml:"input_prefix" help:"what stands before the file's name in slices, such as root://host//data/; the data folder when empty, nothing when -"`
 	NoFiles     bool   `toml:"no_files" help:"announce STFs without writing files; for workers that only pretend"`
 	// TimeScale 0 waits for nothing.
-	TimeScale float64 `toml:"time_scale" default:"1" help:"length of a second of the plan; 0.1 is ten times faster than real time, 0 waits for nothing"`
+	TimeScale float64 `toml:"time_scale" default:"1" zero:"true" help:"length of a second of the plan; 0.1 is ten times faster than real time, 0 waits for nothing"`
 	Fast      bool    `toml:"fast" help:"as fast as possible: the same as time_scale 0"`
 	// WaitResults 0 leaves when the last slice is published.
-	WaitResults time.Duration `toml:"wait_results" default:"30m" help:"time after end_run to wait for the results of all slices; 0 does not wait"`
+	WaitResults time.Duration `toml:"wait_results" default:"30m" zero:"true" help:"time after end_run to wait for the results of all slices; 0 does not wait"`
 	Patience    time.Duration `toml:"patience" default:"5m" help:"time to keep trying when the broker is away or refuses"`
 	// StopTime bounds what is done after a signal: the rest of the STF under way, and end_run.
 	StopTime time.Duration `toml:"stop_time" default:"5s" help:"time that a signal leaves to finish the STF under way and to end the run"`

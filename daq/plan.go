@@ -28,37 +28,37 @@ type Plan struct {
 	ExecutionID string `toml:"execution_id" help:"execution id in the messages; made from the run when empty"`
 	Sender      string `toml:"sender" default:"daq" help:"name under which messages are sent"`
 	// Seed is the one source of chance: samples, and the detector's frames.
-	Seed uint64 `toml:"seed" default:"1" help:"seed of everything that is random"`
+	Seed uint64 `toml:"seed" default:"1" zero:"true" help:"seed of everything that is random"`
 
-	NoBeamNotReadyDelay   time.Duration `toml:"no_beam_not_ready_delay" default:"5s" help:"time in no_beam/not_ready"`
-	BeamNotReadyDelay     time.Duration `toml:"beam_not_ready_delay" default:"5s" help:"time in beam/not_ready before the run"`
-	BeamReadyDelay        time.Duration `toml:"beam_ready_delay" default:"2s" help:"time in beam/ready"`
-	BeamNotReadyEndDelay  time.Duration `toml:"beam_not_ready_end_delay" default:"5s" help:"time in beam/not_ready after the run"`
-	BroadcastDelay        time.Duration `toml:"broadcast_delay" default:"1s" help:"time that others get to react to a run message"`
-	STFInterval           time.Duration `toml:"stf_interval" default:"2s" help:"time between two STFs"`
-	STFGenerationTime     time.Duration `toml:"stf_generation_time" default:"100ms" help:"time from an STF's end to its file, when the file is ready before"`
+	NoBeamNotReadyDelay   time.Duration `toml:"no_beam_not_ready_delay" default:"5s" zero:"true" help:"time in no_beam/not_ready"`
+	BeamNotReadyDelay     time.Duration `toml:"beam_not_ready_delay" default:"5s" zero:"true" help:"time in beam/not_ready before the run"`
+	BeamReadyDelay        time.Duration `toml:"beam_ready_delay" default:"2s" zero:"true" help:"time in beam/ready"`
+	BeamNotReadyEndDelay  time.Duration `toml:"beam_not_ready_end_delay" default:"5s" zero:"true" help:"time in beam/not_ready after the run"`
+	BroadcastDelay        time.Duration `toml:"broadcast_delay" default:"1s" zero:"true" help:"time that others get to react to a run message"`
+	STFInterval           time.Duration `toml:"stf_interval" default:"2s" zero:"true" help:"time between two STFs"`
+	STFGenerationTime     time.Duration `toml:"stf_generation_time" default:"100ms" zero:"true" help:"time from an STF's end to its file, when the file is ready before"`
 	PhysicsPeriodDuration time.Duration `toml:"physics_period_duration" default:"10s" help:"length of a physics period, unless stf_count and physics_period_count say how many STFs it has"`
-	PhysicsPeriodCount    int           `toml:"physics_period_count" default:"1" help:"physics periods, with a pause between two; 0 is endless"`
-	StandbyDuration       time.Duration `toml:"standby_duration" default:"2s" help:"length of a pause"`
+	PhysicsPeriodCount    int           `toml:"physics_period_count" default:"1" zero:"true" help:"physics periods, with a pause between two; 0 is endless"`
+	StandbyDuration       time.Duration `toml:"standby_duration" default:"2s" zero:"true" help:"length of a pause"`
 	// STFCount 0 takes as many as the periods have room for.
-	STFCount int `toml:"stf_count" default:"10" help:"STFs in the run, shared among the periods; 0 is as many as fit into them"`
+	STFCount int `toml:"stf_count" default:"10" zero:"true" help:"STFs in the run, shared among the periods; 0 is as many as fit into them"`
 	Frames   int `toml:"frames" default:"1000" help:"time frames in an STF"`
 
 	TargetWorkerCount   int           `toml:"target_worker_count" default:"30" help:"workers that the run asks for"`
-	WorkerRampupTime    time.Duration `toml:"worker_rampup_time" default:"5m" help:"forwarded with the request for workers"`
-	WorkerRampdownTime  time.Duration `toml:"worker_rampdown_time" default:"1m" help:"forwarded with the request for workers"`
-	SliceProcessingTime time.Duration `toml:"slice_processing_time" default:"30s" help:"forwarded with the request for workers; with file_type fake the length of each slice's simulated processing"`
+	WorkerRampupTime    time.Duration `toml:"worker_rampup_time" default:"5m" zero:"true" help:"forwarded with the request for workers"`
+	WorkerRampdownTime  time.Duration `toml:"worker_rampdown_time" default:"1m" zero:"true" help:"forwarded with the request for workers"`
+	SliceProcessingTime time.Duration `toml:"slice_processing_time" default:"30s" zero:"true" help:"forwarded with the request for workers; with file_type fake the length of each slice's simulated processing"`
 
 	Mode             string        `toml:"mode" default:"stf" help:"what is sliced: stf, the whole STF, or samples"`
-	STFSamplingRate  float64       `toml:"stf_sampling_rate" default:"1" help:"share of the STFs that are sliced, 0 to 1"`
+	STFSamplingRate  float64       `toml:"stf_sampling_rate" default:"1" zero:"true" help:"share of the STFs that are sliced, 0 to 1"`
 	SlicesPerSample  int           `toml:"slices_per_sample" default:"15" help:"slices of an STF in mode stf"`
 	NumTFPerSlice    int           `toml:"num_tf_per_slice" default:"2" help:"frames of a slice in mode samples"`
-	TFFilesPerSTF    int           `toml:"tf_files_per_stf" default:"7" help:"time-frame samples registered per STF"`
-	TFSampleFraction float64       `toml:"tf_sample_fraction" default:"0.15" help:"mean share of its partition that a sample takes"`
-	TFSampleSpread   float64       `toml:"tf_sample_spread" default:"0.1" help:"relative spread of that share"`
+	TFFilesPerSTF    int           `toml:"tf_files_per_stf" default:"7" zero:"true" help:"time-frame samples registered per STF"`
+	TFSampleFraction float64       `toml:"tf_sample_fraction" default:"0.15" zero:"true" help:"mean share of its partition that a sample takes"`
+	TFSampleSpread   float64       `toml:"tf_sample_spread" default:"0.1" zero:"true" help:"relative spread of that share"`
 	Payload          string        `toml:"payload" help:"payload that the slices ask for; the worker's own when empty"`
 	FileType         string        `toml:"file_type" help:"fake or mock: workers only pretend to process"`
-	SliceLifetime    time.Duration `toml:"slice_lifetime" default:"12h" help:"time after which the broker may drop a slice"`
+	SliceLifetime    time.Duration `toml:"slice_lifetime" default:"12h" zero:"true" help:"time after which the broker may drop a slice; 0 is never"`
 }
 
 // DefaultPlan is the plan with all defaults.

@@ -18,12 +18,12 @@ type Config struct {
 	// FirstSliceTimeout is the same before the first slice.
 	FirstSliceTimeout time.Duration `toml:"first_slice_timeout" default:"10m" help:"leave after this long when no slice comes at all"`
 	// BrokerTimeout counts while there is no connection and no payload under way.
-	BrokerTimeout time.Duration `toml:"broker_timeout" default:"10m" help:"leave after this long without a broker; 0 waits for ever"`
+	BrokerTimeout time.Duration `toml:"broker_timeout" default:"10m" zero:"true" help:"leave after this long without a broker; 0 waits for ever"`
 	// StopQuiet is how long no slice may come after stop_transformer.
-	StopQuiet time.Duration `toml:"stop_quiet" default:"5s" help:"leave after the stop message and this long without a slice"`
+	StopQuiet time.Duration `toml:"stop_quiet" default:"5s" zero:"true" help:"leave after the stop message and this long without a slice"`
 	Heartbeat time.Duration `toml:"heartbeat" default:"5s" help:"time between two reports to idds"`
 	// DrainTime is how long a signal lets payloads go on.
-	DrainTime time.Duration `toml:"drain_time" default:"10s" help:"time that a signal leaves to payloads under way"`
+	DrainTime time.Duration `toml:"drain_time" default:"10s" zero:"true" help:"time that a signal leaves to payloads under way"`
 	// SiteHold is how long a slot takes no slice after a failure of the site; doubled each time up to ten times.
 	SiteHold    time.Duration `toml:"site_hold" default:"10s" help:"time a slot rests after a failure of the site"`
 	MaxReleases int           `toml:"max_releases" default:"3" help:"releases of one slice for the site's sake before it is published as failed"`

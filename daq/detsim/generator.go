@@ -19,15 +19,15 @@ import (
 // no noise.
 type Config struct {
 	FrameNS    float64 `toml:"frame_ns" default:"665000" help:"length of a time frame in ns (2^16 bunch crossings)"`
-	Collisions float64 `toml:"collisions" default:"45" help:"mean collisions in a frame"`
+	Collisions float64 `toml:"collisions" default:"45" zero:"true" help:"mean collisions in a frame"`
 	Tracks     float64 `toml:"tracks" default:"5" help:"mean charged particles of a collision"`
 	MeanPT     float64 `toml:"mean_pt" default:"0.7" help:"mean of the exponential transverse momentum above min_pt, in GeV"`
 	MinPT      float64 `toml:"min_pt" default:"0.2" help:"lowest transverse momentum, in GeV"`
 	MaxEta     float64 `toml:"max_eta" default:"1.1" help:"particles are uniform in pseudorapidity up to here"`
-	VertexZ    float64 `toml:"vertex_z" default:"30" help:"spread of the vertices along the beam, in mm"`
-	VertexXY   float64 `toml:"vertex_xy" default:"0.1" help:"spread of the vertices across the beam, in mm"`
+	VertexZ    float64 `toml:"vertex_z" default:"30" zero:"true" help:"spread of the vertices along the beam, in mm"`
+	VertexXY   float64 `toml:"vertex_xy" default:"0.1" zero:"true" help:"spread of the vertices across the beam, in mm"`
 	// Noise is the share of all hits that no particle made.
-	Noise float64 `toml:"noise" default:"0.10" help:"share of the hits that are noise, 0 to 0.9"`
+	Noise float64 `toml:"noise" default:"0.10" zero:"true" help:"share of the hits that are noise, 0 to 0.9"`
 }
 
 // Physical constants.

@@ -21,6 +21,7 @@ type sample struct {
 	Slots  int           `toml:"test_slots" default:"1" help:"payloads at once"`
 	Fast   bool          `toml:"test_fast" help:"hurry"`
 	Names  []string      `toml:"test_names" help:"several"`
+	Limit  time.Duration `toml:"test_limit" default:"10m" zero:"true" help:"0 is for ever"`
 	Secret string        `toml:"test_secret" secret:"true" help:"token"`
 	Broker struct {
 		Addr string  `toml:"addr" default:"127.0.0.1:61613" help:"host:port"`
@@ -58,7 +59,7 @@ func TestFlagWinsOverEnvironmentOverFileOverDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sample{Idle: 10 * time.Second, Slots: 8, Fast: true, Names: []string{"a", "b"}, Secret: "hush"}
+	want := sample{Idle: 10 * time.Second, Slots: 8, Fast: true, Names: []string{"a", "b"}, Limit: 10 * time.Minute, Secret: "hush"}
 	want.Broker.Addr, want.Broker.Rate = "flag:3", 2
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Error(diff)
@@ -124,6 +125,17 @@ func TestZeroNeverStandsForTheDefault(t *testing.T) {
 		if _, _, err := load(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %s", args, err, want)
 		}
+	}
+}
+
+func TestZeroMayMeanSomethingOfItsOwn(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := load(t, "--test-limit", "0")
+	if err != nil || cfg.Limit != 0 {
+		t.Errorf("%s, %v", cfg.Limit, err)
+	}
+	if _, _, err = load(t, "--test-limit", "-1s"); err == nil {
+		t.Error("a negative one was taken")
 	}
 }
 

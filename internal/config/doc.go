@@ -11,6 +11,7 @@
 //
 // gives --idle-timeout, TFPILOT_IDLE_TIMEOUT and idle_timeout = "2m"; a field of a nested struct has the table's name in
 // front: --broker-addr, TFPILOT_BROKER_ADDR, [broker] addr. A secret has no flag, because argv is readable by everybody.
+// Zero where there is a default is refused, unless the field is tagged zero:"true" because it means something of its own.
 // A flag wins over the environment, which wins over the file, which wins over the default. Unknown keys of a file are
 // errors that name the line.
 //

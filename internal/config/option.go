@@ -27,6 +27,7 @@ type Option struct {
 	Help    string
 	Default string
 	Secret  bool
+	Zero    bool // zero means something else than the default
 	Origin  Origin
 	// Where names the file, variable or flag of the Origin.
 	Where string
@@ -92,7 +93,7 @@ func walk(v reflect.Value, prefix string) ([]*Option, error) {
 		out = append(out, &Option{
 			Key: key, Flag: strings.ReplaceAll(words, "_", "-"), Env: "TFPILOT_" + strings.ToUpper(words),
 			Help: f.Tag.Get("help"), Default: f.Tag.Get("default"), Secret: f.Tag.Get("secret") == "true",
-			Origin: FromDefault, field: v.Field(i),
+			Zero: f.Tag.Get("zero") == "true", Origin: FromDefault, field: v.Field(i),
 		})
 	}
 	return out, nil
@@ -182,7 +183,7 @@ func (o *Option) plausible() error {
 	switch {
 	case (f.CanInt() && f.Int() < 0) || (f.CanFloat() && f.Float() < 0):
 		return fmt.Errorf("%s is negative", o.Value())
-	case o.Default == "" || !f.IsZero() || f.Kind() == reflect.Bool:
+	case o.Default == "" || o.Zero || !f.IsZero() || f.Kind() == reflect.Bool:
 		return nil
 	case f.CanInt() || f.CanUint() || f.CanFloat():
 		return fmt.Errorf("must be more than 0 (the default is %s)", o.Default)

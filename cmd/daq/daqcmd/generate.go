@@ -25,7 +25,7 @@ type generateOptions struct {
 	Count  int    `toml:"stf_count" default:"10" help:"STFs to make"`
 	First  int    `toml:"first" default:"1" help:"sequence number of the first"`
 	Frames int    `toml:"frames" default:"1000" help:"time frames in an STF"`
-	Seed   uint64 `toml:"seed" default:"1" help:"seed of the detector"`
+	Seed   uint64 `toml:"seed" default:"1" zero:"true" help:"seed of the detector"`
 	detector
 }
 
