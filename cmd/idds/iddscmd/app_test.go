@@ -2,6 +2,7 @@ package iddscmd_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -128,10 +129,15 @@ func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all a
 	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || len(page.Items) != 1 || page.Items[0].Identity != "slice-a" || page.Next == "" {
 		t.Errorf("%v: %s", err, o.stdout)
 	}
-	in.ask(t, "slices", "--state", "odd").mustSay(t, 64, `--state "odd" is none of`)
+	in.ask(t, "slices", "--state", "odd").mustSay(t, 64, `--state "odd" is none of outstanding, waiting, done, failed`)
+	in.ask(t, "slices", "--limit", "-1").mustSay(t, 64, "--limit -1 is negative")
+	in.ask(t, "slices", "--run", "999").mustSay(t, 64, "no run 999")
+	if o = in.ask(t, "slices", "--run", "100001", "--state", "waiting"); o.status != 0 || strings.Count(o.stdout, "\n") != 1 {
+		t.Errorf("%d: %q", o.status, o.stdout)
+	}
 	in.ask(t, "runs", "--output", "xml").mustSay(t, 64, "xml")
 	in.ask(t, "run", "check").mustSay(t, 64, "needs one run number")
-	in.ask(t, "run", "check", "5").mustSay(t, 64, "run 5 is not known")
+	in.ask(t, "run", "check", "5").mustSay(t, 64, "no run 5", "`idds runs` lists")
 }
 
 func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:paralleltest // all apps share one help flag
@@ -146,6 +152,47 @@ func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:par
 	o = in.ask(t, "run", "check", "--output", "json", "100001")
 	if err := json.Unmarshal([]byte(o.stdout), &check); err != nil || o.status != 4 || check.OK || len(check.Outstanding) != 1 {
 		t.Errorf("%d, %v: %s", o.status, err, o.stdout)
+	}
+}
+
+func TestATableHasALinePerSliceAndADocumentTheWholeReason(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	reason := "end before start\nfilename missing\t\x1b[31m" + strings.Repeat("x", 300)
+	in.publish(t, message.TopicSlices, slice("slice-a"))
+	in.publish(t, message.TopicResults, result("slice-a", &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: reason}))
+	until(t, "the result", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "data_invalid") })
+	o := in.ask(t, "slices")
+	o.mustSay(t, 0, "data_invalid: end before start; filename missing")
+	if lines := strings.Split(o.stdout, "\n"); len(lines) != 3 || len(lines[1]) > 250 || strings.ContainsAny(o.stdout, "\t\x1b") {
+		t.Errorf("%q", o.stdout)
+	}
+	var page message.Page[message.SliceRecord]
+	o = in.ask(t, "slices", "--output", "json")
+	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || page.Items[0].Failure.Message != reason {
+		t.Errorf("%v: %s", err, o.stdout)
+	}
+}
+
+func TestRunCheckShowsTheFirstOfManyOutstandingSlices(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	var all []any
+	for i := range 25 {
+		all = append(all, slice(fmt.Sprintf("slice-%02d", i)))
+	}
+	in.publish(t, message.TopicSlices, all...)
+	until(t, "the slices", func() bool { return strings.Count(in.ask(t, "slices").stdout, "slice-") == 25 })
+	o := in.ask(t, "run", "check", "100001")
+	o.mustSay(t, 0, "outstanding 25", "slice-19", "... and 5 more: `idds run check --output json 100001`")
+	if strings.Contains(o.stdout, "slice-20") {
+		t.Errorf("%s", o.stdout)
+	}
+	if o = in.ask(t, "run", "check", "100001", "--output", "quiet"); strings.Count(o.stdout, "\n") != 25 {
+		t.Errorf("%s", o.stdout)
+	}
+	var check message.RunCheck
+	o = in.ask(t, "run", "check", "100001", "--output", "json")
+	if err := json.Unmarshal([]byte(o.stdout), &check); err != nil || len(check.Outstanding) != 25 {
+		t.Errorf("%v: %s", err, o.stdout)
 	}
 }
 

@@ -1,0 +1,80 @@
+package iddscmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
+)
+
+func checkCommand() *cli.Command {
+	flags := []cli.Flag{&cli.DurationFlag{Name: "wait", Usage: "wait up to this long until the run is closed"}}
+	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", flags,
+		func(c *cli.Context, get getter) error {
+			if c.NArg() != 1 {
+				return exitcode.New(exitcode.Usage, "run check needs one run number")
+			}
+			check, err := awaitClosed(c, get)
+			if err != nil {
+				return err
+			}
+			if c.String("output") == "table" {
+				s := check.Slices
+				fmt.Fprintf(c.App.Writer, "run %s is %s: published %d = done %d + failed %d + outstanding %d\n",
+					check.RunID, check.State, s.Published, s.Done, s.Failed, s.Outstanding)
+				for _, p := range check.Problems {
+					fmt.Fprintln(c.App.Writer, "problem: "+p)
+				}
+			}
+			list, more := check.Outstanding, len(check.Outstanding)-shown
+			if more > 0 && c.String("output") == "table" {
+				list = list[:shown]
+			}
+			t := sliceTable(list)
+			if len(list) == 0 {
+				t = program.Table{}
+			}
+			if err := program.Print(c, check, t); err != nil {
+				return err
+			}
+			if len(list) < len(check.Outstanding) {
+				fmt.Fprintf(c.App.Writer, "... and %d more: `idds run check --output json %s`\n", more, check.RunID)
+			}
+			if !check.OK {
+				return program.Quiet(exitcode.New(exitcode.CheckFailed, "the accounting does not add up"))
+			}
+			return nil
+		})
+}
+
+// shown is how many outstanding slices the table has.
+const shown = 20
+
+// awaitClosed asks until the run is closed or the time of --wait is over, and returns the last answer.
+func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error) {
+	deadline := time.Now().Add(c.Duration("wait"))
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check)
+		refused, ok := errors.AsType[*rest.StatusError](err)
+		unknown := ok && refused.Code == http.StatusNotFound // its first slice may be on its way
+		if (err != nil && !unknown) || check.State == message.RunClosed || !time.Now().Before(deadline) {
+			return check, unknownRun(err, c.Args().First())
+		}
+		select {
+		case <-tick.C:
+		case <-c.Done():
+			return check, exitcode.Wrap(exitcode.Interrupted, context.Cause(c.Context))
+		}
+	}
+}

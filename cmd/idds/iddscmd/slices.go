@@ -1,0 +1,111 @@
+package iddscmd
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
+)
+
+// states are those of slices.
+var states = []string{"outstanding", "waiting", "done", "failed"}
+
+func slicesCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "run", Usage: "only of this run"},
+		&cli.StringFlag{Name: "state", Usage: "only in this state: " + strings.Join(states, ", ")},
+		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many; 0 for all"},
+	}
+	return ask("slices", "list slices", noArgs, flags, func(c *cli.Context, get getter) error {
+		run, state, limit := c.String("run"), c.String("state"), c.Int("limit")
+		if state != "" && !slices.Contains(states, state) {
+			return exitcode.New(exitcode.Usage, "--state %q is none of %s", state, strings.Join(states, ", "))
+		}
+		if limit < 0 {
+			return exitcode.New(exitcode.Usage, "--limit %d is negative; 0 is for all", limit)
+		}
+		page, err := readSlices(get, url.Values{"run": {run}, "state": {state}}, limit)
+		if err != nil {
+			return err
+		}
+		if run != "" && len(page.Items) == 0 { // none of that kind, or no such run?
+			if err := get("/v1/runs/"+url.PathEscape(run), new(message.RunDocument)); err != nil {
+				return unknownRun(err, run)
+			}
+		}
+		return program.Print(c, page, sliceTable(page.Items))
+	})
+}
+
+// pageSize is the most that the service hands out at once.
+const pageSize = 1000
+
+// readSlices asks for page after page until there are enough; next tells where they would go on.
+func readSlices(get getter, q url.Values, limit int) (message.Page[message.SliceRecord], error) {
+	out := message.Page[message.SliceRecord]{Items: []message.SliceRecord{}}
+	for {
+		want := pageSize
+		if limit > 0 {
+			want = min(want, limit-len(out.Items))
+		}
+		q.Set("limit", strconv.Itoa(want))
+		var page message.Page[message.SliceRecord]
+		if err := get("/v1/slices?"+q.Encode(), &page); err != nil {
+			return out, err
+		}
+		out.Items, out.Next = append(out.Items, page.Items...), page.Next
+		if page.Next == "" || len(out.Items) == limit {
+			return out, nil
+		}
+		q.Set("after", page.Next)
+	}
+}
+
+func sliceTable(list []message.SliceRecord) program.Table {
+	t := program.Table{Header: []string{"SLICE", "RUN", "FRAMES", "STATE", "ATTEMPT", "WHERE OR WHY"}}
+	for _, s := range list {
+		why := s.Where
+		if s.Failure != nil {
+			why = s.Failure.Name + ": " + s.Failure.Message
+		}
+		t.Rows = append(t.Rows, []string{cell(s.Identity), s.RunID, fmt.Sprintf("%d-%d", s.Start, s.End), s.State, strconv.Itoa(s.Attempt), cell(why)})
+	}
+	return t
+}
+
+// widest is how much of a text a table shows, in characters; JSON has all of it.
+const widest = 160
+
+// cell is a text as one cell of a table: on one line, without what a terminal would obey, and bounded.
+func cell(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.Join(lines, "; ")))
+	if len(runes) > widest {
+		runes = append(runes[:widest-3], []rune("...")...)
+	}
+	return string(runes)
+}
+
+// unknownRun says of a refusal that it means the run, when it does.
+func unknownRun(err error, run string) error {
+	if refused, ok := errors.AsType[*rest.StatusError](err); ok && refused.Code == http.StatusNotFound {
+		return exitcode.WithNext(exitcode.New(exitcode.Usage, "no run %s", cell(run)), "`idds runs` lists those that there are")
+	}
+	return err
+}
