@@ -17,7 +17,7 @@ var _ harvester.Demand = Client{}
 
 // New makes a client for an address such as https://idds.example.org:8443. The token's role is harvester.
 func New(base, token string) Client {
-	return Client{rest.New(rest.Config{Base: base, Token: token, Timeout: 10 * time.Second})}
+	return Client{rest.New(rest.Config{Base: base, Token: token, Role: "harvester", Timeout: 10 * time.Second})}
 }
 
 // Demand asks once: the next look comes soon.

@@ -26,6 +26,8 @@ type Config struct {
 	Base string
 	// Token is sent as bearer token.
 	Token string
+	// Role is what the token should be of, for the next step after a refusal.
+	Role string
 	// Retries is how often a request is repeated that found nobody, or a server's fault.
 	Retries int
 	// Timeout bounds one attempt (default 20 s).
@@ -34,8 +36,8 @@ type Config struct {
 
 // Client asks one idds.
 type Client struct {
-	base, token string
-	http        *retryablehttp.Client
+	base, token, role string
+	http              *retryablehttp.Client
 }
 
 // StatusError is an answer other than 2xx.
@@ -61,7 +63,7 @@ func New(cfg Config) *Client {
 	if cfg.Timeout > 0 {
 		h.HTTPClient.Timeout = cfg.Timeout
 	}
-	return &Client{base: strings.TrimSuffix(cfg.Base, "/"), token: cfg.Token, http: h}
+	return &Client{base: strings.TrimSuffix(cfg.Base, "/"), token: cfg.Token, role: cfg.Role, http: h}
 }
 
 // Read asks for a path and decodes the answer.
@@ -110,7 +112,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 		for _, e := range problem.Errors {
 			refused.Detail += "; " + e.Location + ": " + e.Message
 		}
-		return exitcode.Wrap(failure(resp.StatusCode), fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused))
+		return exitcode.Wrap(failure(resp.StatusCode), c.explain(resp.StatusCode, fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused)))
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return exitcode.New(exitcode.NoService, "decoding the answer of idds at %s: %w", c.base, err)

@@ -92,3 +92,43 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status     int
+		token      string
+		want, next string
+	}{
+		{401, "", "no token was given", "idds token --state STATE viewer > FILE"},
+		{401, "s3cret", "idds does not know the token", "--token-file or TFPILOT_TOKEN_FILE"},
+		{403, "s3cret", "the token must be of role viewer", "idds token --state STATE viewer > FILE"},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) }))
+		t.Cleanup(srv.Close)
+		err := rest.New(rest.Config{Base: srv.URL, Token: c.token, Role: "viewer"}).Read(t.Context(), "/v1/x", new(any))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(exitcode.Next(err), c.next) || exitcode.From(err) != exitcode.NoCredential {
+			t.Errorf("%d: %v (%s)", c.status, err, exitcode.Next(err))
+		}
+	}
+	err := rest.TokenError(exitcode.New(exitcode.NoCredential, "file x is empty"), "pilot")
+	if !strings.Contains(err.Error(), "--token-file (TFPILOT_TOKEN_FILE): file x is empty") || !strings.Contains(exitcode.Next(err), "idds token --state STATE pilot") ||
+		exitcode.From(err) != exitcode.NoCredential {
+		t.Errorf("%v (%s)", err, exitcode.Next(err))
+	}
+}
+
+func TestAnAddressThatIsNoneSaysWhatOneLooksLike(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"ftp://x", "127.0.0.1:8443", "idds.example.org", "http://", "http://:8443", "", "https://u:p@x", "http://x?y", "http://x:port"} {
+		err := rest.CheckBase("--idds", base)
+		if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), "--idds") || !strings.Contains(err.Error(), "https://idds.example.org:8443") {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+	for _, base := range []string{"http://127.0.0.1:8443", "https://idds.example.org/sub/", "http://[::1]:80"} {
+		if err := rest.CheckBase("--idds", base); err != nil {
+			t.Error(err)
+		}
+	}
+}

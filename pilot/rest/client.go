@@ -20,12 +20,15 @@ type Client struct {
 
 var _ pilot.Reporter = (*Client)(nil)
 
+// role is what the token has to be of.
+const role = "pilot"
+
 // New makes a client for an address such as https://idds.example.org:8443. The token is sent as bearer token.
 func New(base, token string) *Client {
 	return &Client{
 		base:    base,
-		patient: rest.New(rest.Config{Base: base, Token: token, Retries: 5}),
-		quick:   rest.New(rest.Config{Base: base, Token: token, Timeout: 3 * time.Second}),
+		patient: rest.New(rest.Config{Base: base, Token: token, Role: role, Retries: 5}),
+		quick:   rest.New(rest.Config{Base: base, Token: token, Role: role, Timeout: 3 * time.Second}),
 	}
 }
 

@@ -4,6 +4,7 @@ package harvestercmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
+	base "tfpilot/internal/rest"
 )
 
 // runConfig is everything that `harvester run` can be told.
@@ -79,19 +81,25 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := program.LockFolder(cfg.State)
-	if err != nil {
+	if err := base.CheckBase("--idds", cfg.IDDS); err != nil {
 		return err
 	}
-	defer unlock()
 	token, err := program.Token(cfg.Token, cfg.TokenFile)
 	if err != nil {
-		return err
+		return base.TokenError(err, "harvester")
+	}
+	if _, err := program.Token("", cfg.Pilot.TokenFile); err != nil { // sooner here than by every pilot
+		return exitcode.WithNext(fmt.Errorf("--pilot-token-file: %w", err), "on the machine of idds, `(umask 077; idds token --state STATE pilot > FILE)` writes one")
 	}
 	start, err := pilotCommand(cfg)
 	if err != nil {
 		return err
 	}
+	unlock, err := program.LockFolder(cfg.State)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	store, err := sqlite.Open(c.Context, cfg.State)
 	if err != nil {
 		return err
@@ -178,6 +186,9 @@ func workersCommand() *cli.Command {
 			}
 			if err := bind.Load(c); err != nil {
 				return err
+			}
+			if n := c.Int("limit"); n < 1 {
+				return exitcode.New(exitcode.Usage, "--limit %d: must be at least 1", n)
 			}
 			if _, err := os.Stat(filepath.Join(cfg.State, "harvester.db")); err != nil {
 				return exitcode.New(exitcode.StoreFailed, "no harvester has worked in %s: %w", cfg.State, err)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,43 @@ func workers(t *testing.T, state string) []harvester.Worker {
 		t.Fatalf("%d, %v: %s%s", status, err, stdout, stderr)
 	}
 	return list
+}
+
+func TestWhatCannotWorkIsSaidBeforeAPilotIsStarted(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(dir, "state")
+	for _, c := range []struct { //nolint:paralleltest // all apps share one help flag
+		name   string
+		status int
+		want   []string
+		args   []string
+	}{
+		{"an address that is none", 64, []string{`--idds "ftp://x"`, "https://idds.example.org:8443"}, []string{"run", "--idds", "ftp://x"}},
+		{"an empty token", 50, []string{"--token-file", "empty", "idds token --state STATE harvester"}, []string{"run", "--token-file", empty}},
+		{"no token of pilots", 50, []string{"--pilot-token-file", "absent", "idds token --state STATE pilot"}, []string{"run", "--pilot-token-file", filepath.Join(dir, "absent")}},
+		{"no slots", 64, []string{"--pilot-slots"}, []string{"run", "--pilot-slots", "0"}},
+		{"no limit", 64, []string{"--limit 0"}, []string{"workers", "--limit", "0"}},
+		{"no state", 43, []string{"no harvester has worked in"}, []string{"workers", "--state", state}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, stdout, stderr := command(t.Context(), append(c.args, "--state", state)...)
+			if status != c.status || strings.Count(stderr, "\n") != 1 || stdout != "" {
+				t.Errorf("%d: %s%s", status, stdout, stderr)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(stderr, w) {
+					t.Errorf("%q is not in %s", w, stderr)
+				}
+			}
+		})
+	}
+	if _, err := os.Stat(state); err == nil {
+		t.Error("a state folder was made")
+	}
 }
 
 func TestAfterAStopTheRecordSaysHowPilotsEnded(t *testing.T) { //nolint:paralleltest // all apps share one help flag

@@ -55,11 +55,14 @@ func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context,
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			token, err := program.Token(cfg.Token, cfg.TokenFile)
-			if err != nil {
+			if err := rest.CheckBase("--idds", cfg.IDDS); err != nil {
 				return err
 			}
-			client := rest.New(rest.Config{Base: cfg.IDDS, Token: token, Retries: 2})
+			token, err := program.Token(cfg.Token, cfg.TokenFile)
+			if err != nil {
+				return rest.TokenError(err, "viewer")
+			}
+			client := rest.New(rest.Config{Base: cfg.IDDS, Token: token, Role: "viewer", Retries: 2})
 			return action(c, func(path string, into any) error { return client.Read(c.Context, path, into) })
 		},
 	}

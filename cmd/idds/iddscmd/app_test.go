@@ -56,6 +56,9 @@ func TestABadStartIsOneLineWithItsOwnStatus(t *testing.T) { //nolint:paralleltes
 		{"a short token", 50, "shorter than 16", serve(folder("short", "viewer = ['secret']", 0o600))},
 		{"a token of two roles", 50, "twice", serve(folder("twice", "viewer = ['0123456789abcdef']\npilot = ['0123456789abcdef']", 0o600))},
 		{"a role that is none", 50, "pilot, harvester, operator, viewer", serve(folder("role", "admin = ['0123456789abcdef']", 0o600))},
+		{"an address that is none", 64, "https://idds.example.org:8443", []string{"runs", "--idds", "ftp://x"}},
+		{"an empty token", 50, "--token-file (TFPILOT_TOKEN_FILE): ", []string{"runs", "--token-file", file}},
+		{"a token that is not there", 50, "idds token --state STATE viewer", []string{"runs", "--token-file", file + "x"}},
 		{"token of no role", 64, "token needs one of", []string{"token", "--state", dir, "admin"}},
 		{"check without a run", 64, "run check needs one run", []string{"run", "check", "--idds", "http://" + port}},
 	} {
@@ -100,6 +103,14 @@ func TestTokensAreMadeOnceAndForTheirUserAlone(t *testing.T) { //nolint:parallel
 	if again := serve(t, in.state); command(t, "token", "--state", again.state, "viewer").stdout != before {
 		t.Error("a restart made other tokens")
 	}
+}
+
+func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	t.Setenv("TFPILOT_IDDS", in.url)
+	command(t, "runs").mustSay(t, 50, "no token was given", "--token-file or TFPILOT_TOKEN_FILE")
+	t.Setenv("TFPILOT_TOKEN", "another-token-of-another-idds")
+	command(t, "runs").mustSay(t, 50, "idds does not know the token", "idds token --state STATE viewer")
 }
 
 func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all apps share one help flag

@@ -4,6 +4,7 @@ package pilotcmd
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	base "tfpilot/internal/rest"
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/pilot"
@@ -84,10 +86,24 @@ func showCommand() *cli.Command {
 	return &cli.Command{
 		Name: "show", Usage: "print every option with its value and its origin", Flags: append(bind.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {
+			if err := program.NoArgs(c); err != nil {
+				return err
+			}
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			return bind.Show(c.App.Writer, c.String("output"))
+			if err := cfg.Pilot.Validate(); err != nil {
+				return err
+			}
+			if c.String("output") != "quiet" {
+				return bind.Show(c.App.Writer, c.String("output"))
+			}
+			for _, o := range bind.Options() {
+				if _, err := fmt.Fprintln(c.App.Writer, o.Key); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 }
@@ -102,11 +118,14 @@ func run(c *cli.Context, cfg runConfig) error {
 		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
 		runtime.GOMAXPROCS(1)
 	}
-	work, err := newWrapper(cfg)
-	if err != nil {
+	if err := cfg.Pilot.Validate(); err != nil {
 		return err
 	}
 	client, err := newClient(cfg)
+	if err != nil {
+		return err
+	}
+	work, err := newWrapper(cfg)
 	if err != nil {
 		return err
 	}
@@ -195,9 +214,12 @@ func newClient(cfg runConfig) (*rest.Client, error) {
 	if cfg.IDDS == "" {
 		return nil, nil
 	}
+	if err := base.CheckBase("--idds", cfg.IDDS); err != nil {
+		return nil, err
+	}
 	token, err := program.Token(cfg.Token, cfg.TokenFile)
 	if err != nil {
-		return nil, err
+		return nil, base.TokenError(err, "pilot")
 	}
 	return rest.New(cfg.IDDS, token), nil
 }
