@@ -214,7 +214,7 @@ func TestASliceThatMakesNoSenseFailsWithoutAPayload(t *testing.T) {
 		"upward dest_path":     {`{"dest_path":"/x/../y"}`, "path leads upward"},
 		"line end in a path":   {`{"filename":"x\ny"}`, "control character"},
 		"NUL in a path":        {`{"filename":"x\u0000y"}`, "control character"},
-		"NUL in the identity":  {`{"req_id":"x\u0000y"}`, "TFPILOT_REQ_ID: a NUL"},
+		"NUL in the identity":  {`{"req_id":"x\u0000y"}`, "identity \"x\\x00y\": control character"},
 		"endless identity":     {`{"req_id":"` + strings.Repeat("x", 1<<20) + `"}`, "TFPILOT_REQ_ID: 1048576 bytes"},
 		"no file":              {`{"filename":""}`, "filename missing"},
 		"no range":             {`{"start":null}`, "start or end missing"},

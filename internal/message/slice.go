@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Slice is one message of /topic/panda.slices: a range of time frames of one file, to be processed once.
@@ -170,16 +172,22 @@ func (s Slice) Validate() error {
 	if s.RunID.IsZero() && c.RunID.IsZero() {
 		return errors.New("run_id missing")
 	}
-	if c.FileType == "fake" || c.FileType == "mock" {
-		return nil // simulated: the production worker looks at no file and no range
-	}
 	var errs []error
+	// The names of a slice go into logs, tables, headers and the payload's environment, whatever kind of slice it is.
+	for _, f := range [][2]string{{"namespace", s.Namespace}, {"run_id", s.Run().String()}, {"identity", c.Identity()}} {
+		if hasControl(f[1]) {
+			errs = append(errs, fmt.Errorf("%s %.80q: control character", f[0], f[1]))
+		}
+	}
+	if c.FileType == "fake" || c.FileType == "mock" {
+		return errors.Join(errs...) // simulated: the production worker looks at no file and no range
+	}
 	if c.Filename == "" {
 		errs = append(errs, errors.New("filename missing"))
 	}
-	for name, f := range map[string]string{"filename": c.Filename, "tf_filename": c.TFFilename, "dest_path": c.DestPath} {
-		if err := safePath(f); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", name, f, err))
+	for _, f := range [][2]string{{"filename", c.Filename}, {"tf_filename", c.TFFilename}, {"dest_path", c.DestPath}} {
+		if err := safePath(f[1]); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: %w", f[0], f[1], err))
 		}
 	}
 	switch {
@@ -197,16 +205,16 @@ func (s Slice) Validate() error {
 
 // safePath refuses what could lead out of a folder or into a second line.
 func safePath(p string) error {
-	if strings.ContainsFunc(p, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+	if hasControl(p) {
 		return errors.New("control character in a path")
 	}
-	for part := range strings.SplitSeq(p, "/") {
-		if part == ".." {
-			return errors.New("path leads upward")
-		}
+	if slices.Contains(strings.Split(p, "/"), "..") {
+		return errors.New("path leads upward")
 	}
 	return nil
 }
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
 // Run is the run number, from the envelope or else from the content.
 func (s Slice) Run() RunID {
