@@ -111,19 +111,19 @@ func New(pub Publisher, src Source, journal *Journal, cfg Config) (*DAQ, error) 
 // Validate names everything that makes no sense.
 func (c Config) Validate() error {
 	errs := []error{c.Plan.Validate()}
-	if !(c.TimeScale >= 0) {
-		errs = append(errs, fmt.Errorf("time_scale = %g: must not be negative", c.TimeScale))
+	if !(c.TimeScale >= 0 && c.TimeScale <= 1000) { // NaN too
+		errs = append(errs, fmt.Errorf("--time-scale %g: must be 0 to 1000", c.TimeScale))
 	}
-	for key, d := range map[string]time.Duration{"wait_results": c.WaitResults, "stop_time": c.StopTime} {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("%s = %s: must not be negative", key, d))
+	for _, d := range []struct {
+		option     string
+		value, low time.Duration
+	}{{"wait-results", c.WaitResults, 0}, {"stop-time", c.StopTime, 0}, {"patience", c.Patience, 1}} {
+		if d.value < d.low || d.value > maxTime {
+			errs = append(errs, fmt.Errorf("--%s %s: must be %s to %s", d.option, d.value, d.low, maxTime))
 		}
 	}
-	if c.Patience <= 0 {
-		errs = append(errs, fmt.Errorf("patience = %s: must be more than nothing", c.Patience))
-	}
 	if c.NoFiles && c.FileType == "" {
-		errs = append(errs, errors.New("no_files: workers would look for the files; set file_type = fake too"))
+		errs = append(errs, errors.New("--no-files: workers would look for the files; add --file-type fake"))
 	}
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
 }

@@ -68,88 +68,98 @@ func DefaultPlan() Plan {
 	return p
 }
 
-// Validate names everything that makes no sense.
+// The most of everything: beyond it is a slip of the finger, which would be noticed when the disk is full.
+const (
+	// MaxFrames is the most time frames in an STF.
+	MaxFrames = 1_000_000
+	// MaxSTFs is the most STFs in a run, and the greatest sequence number.
+	MaxSTFs    = 1_000_000
+	maxWorkers = 100_000
+	maxTime    = 365 * 24 * time.Hour
+)
+
+// Validate names everything that makes no sense, by its option.
 func (p Plan) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, d := range []struct {
-		key   string
-		value time.Duration
+		option string
+		value  time.Duration
 	}{
-		{"no_beam_not_ready_delay", p.NoBeamNotReadyDelay},
-		{"beam_not_ready_delay", p.BeamNotReadyDelay},
-		{"beam_ready_delay", p.BeamReadyDelay},
-		{"beam_not_ready_end_delay", p.BeamNotReadyEndDelay},
-		{"broadcast_delay", p.BroadcastDelay},
-		{"stf_interval", p.STFInterval},
-		{"stf_generation_time", p.STFGenerationTime},
-		{"physics_period_duration", p.PhysicsPeriodDuration},
-		{"standby_duration", p.StandbyDuration},
-		{"worker_rampup_time", p.WorkerRampupTime},
-		{"worker_rampdown_time", p.WorkerRampdownTime},
-		{"slice_processing_time", p.SliceProcessingTime},
-		{"slice_lifetime", p.SliceLifetime},
+		{"no-beam-not-ready-delay", p.NoBeamNotReadyDelay},
+		{"beam-not-ready-delay", p.BeamNotReadyDelay},
+		{"beam-ready-delay", p.BeamReadyDelay},
+		{"beam-not-ready-end-delay", p.BeamNotReadyEndDelay},
+		{"broadcast-delay", p.BroadcastDelay},
+		{"stf-interval", p.STFInterval},
+		{"stf-generation-time", p.STFGenerationTime},
+		{"physics-period-duration", p.PhysicsPeriodDuration},
+		{"standby-duration", p.StandbyDuration},
+		{"worker-rampup-time", p.WorkerRampupTime},
+		{"worker-rampdown-time", p.WorkerRampdownTime},
+		{"slice-processing-time", p.SliceProcessingTime},
+		{"slice-lifetime", p.SliceLifetime},
 	} {
-		if d.value < 0 {
-			bad("%s = %s: must not be negative", d.key, d.value)
+		if d.value < 0 || d.value > maxTime {
+			bad("--%s %s: must be 0 to %s", d.option, d.value, maxTime)
 		}
 	}
 	for _, n := range []struct {
-		key        string
-		value, low int
+		option         string
+		value, low, up int
 	}{
-		{"physics_period_count", p.PhysicsPeriodCount, 0},
-		{"stf_count", p.STFCount, 0},
-		{"frames", p.Frames, 1},
-		{"target_worker_count", p.TargetWorkerCount, 1},
-		{"slices_per_sample", p.SlicesPerSample, 1},
-		{"num_tf_per_slice", p.NumTFPerSlice, 1},
-		{"tf_files_per_stf", p.TFFilesPerSTF, 0},
+		{"physics-period-count", p.PhysicsPeriodCount, 0, MaxSTFs},
+		{"stf-count", p.STFCount, 0, MaxSTFs},
+		{"frames", p.Frames, 1, MaxFrames},
+		{"target-worker-count", p.TargetWorkerCount, 1, maxWorkers},
+		{"slices-per-sample", p.SlicesPerSample, 1, MaxFrames},
+		{"num-tf-per-slice", p.NumTFPerSlice, 1, MaxFrames},
+		{"tf-files-per-stf", p.TFFilesPerSTF, 0, MaxFrames},
 	} {
-		if n.value < n.low {
-			bad("%s = %d: must be at least %d", n.key, n.value, n.low)
+		if n.value < n.low || n.value > n.up {
+			bad("--%s %d: must be %d to %d", n.option, n.value, n.low, n.up)
 		}
 	}
 	if p.SlicesPerSample > p.Frames {
-		bad("slices_per_sample = %d: more than the %d frames of an STF", p.SlicesPerSample, p.Frames)
+		bad("--slices-per-sample %d: more than the %d frames of an STF", p.SlicesPerSample, p.Frames)
 	}
 	if p.TFFilesPerSTF > p.Frames {
-		bad("tf_files_per_stf = %d: more than the %d frames of an STF", p.TFFilesPerSTF, p.Frames)
+		bad("--tf-files-per-stf %d: more than the %d frames of an STF", p.TFFilesPerSTF, p.Frames)
 	}
 	if needsRoom := p.STFCount == 0 || p.PhysicsPeriodCount == 0; needsRoom && p.periodRoom() == 0 {
-		bad("stf_interval = %s: no STF fits into a physics_period_duration of %s", p.STFInterval, p.PhysicsPeriodDuration)
+		bad("--stf-interval %s: no STF fits into a --physics-period-duration of %s", p.STFInterval, p.PhysicsPeriodDuration)
 	}
 	for _, f := range []struct {
-		key            string
+		option         string
 		value, lo, top float64
 	}{
-		{"stf_sampling_rate", p.STFSamplingRate, 0, 1},
-		{"tf_sample_fraction", p.TFSampleFraction, 0, 1},
-		{"tf_sample_spread", p.TFSampleSpread, 0, 10},
+		{"stf-sampling-rate", p.STFSamplingRate, 0, 1},
+		{"tf-sample-fraction", p.TFSampleFraction, 0, 1},
+		{"tf-sample-spread", p.TFSampleSpread, 0, 10},
 	} {
 		if !(f.value >= f.lo && f.value <= f.top) { // NaN too
-			bad("%s = %g: must be %g to %g", f.key, f.value, f.lo, f.top)
+			bad("--%s %g: must be %g to %g", f.option, f.value, f.lo, f.top)
 		}
 	}
 	switch Mode(p.Mode) {
 	case ModeSTF:
 	case ModeSamples:
 		if p.TFFilesPerSTF == 0 {
-			bad("tf_files_per_stf = 0: mode samples has nothing to slice")
+			bad("--tf-files-per-stf 0: mode samples has nothing to slice")
 		}
 	default:
-		bad("mode = %q: must be stf or samples", p.Mode)
+		bad("--mode %q: must be stf or samples", p.Mode)
 	}
 	if p.FileType != "" && p.FileType != "fake" && p.FileType != "mock" {
-		bad("file_type = %q: must be fake, mock or empty", p.FileType)
+		bad("--file-type %q: must be fake, mock or empty", p.FileType)
 	}
 	if p.Namespace == "" {
-		bad("namespace is empty")
+		bad("--namespace is empty")
 	}
 	if strings.ContainsFunc(p.Run, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
 	}) {
-		bad("run = %q: letters, digits, - and _ only, because files are named after it", p.Run)
+		bad("--run %q: letters, digits, - and _ only, because files are named after it", p.Run)
 	}
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
 }

@@ -225,9 +225,12 @@ func TestTheSamplingRateIsThatOfTheSTFs(t *testing.T) {
 func TestAPlanAgainstReasonNamesEveryMistake(t *testing.T) {
 	t.Parallel()
 	p := daq.DefaultPlan()
-	p.Frames, p.STFInterval, p.Mode, p.STFSamplingRate, p.Run = 0, -time.Second, "all", 2, "../1"
+	p.Frames, p.STFInterval, p.Mode, p.STFSamplingRate, p.Run, p.STFCount, p.SliceLifetime = 0, -time.Second, "all", 2, "../1", 1e9, 1e6*time.Hour
 	err := p.Validate()
-	for _, want := range []string{"frames = 0", "stf_interval = -1s", `mode = "all"`, "stf_sampling_rate = 2", `run = "../1"`} {
+	for _, want := range []string{
+		"--frames 0: must be 1 to 1000000", "--stf-interval -1s", `--mode "all"`, "--stf-sampling-rate 2: must be 0 to 1", `--run "../1"`,
+		"--stf-count 1000000000: must be 0 to 1000000", "--slice-lifetime 1000000h0m0s: must be 0 to 8760h",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

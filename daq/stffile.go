@@ -28,7 +28,10 @@ func Write(ctx context.Context, src Source, path string, sequence, frames int, p
 	}
 	if err := fill(ctx, w, src, sequence, frames, progress); err != nil {
 		w.Abort()
-		return stf.Summary{}, fmt.Errorf("writing %s: %w", path, err)
+		if ctx.Err() != nil { // all others name the file
+			err = fmt.Errorf("writing %s: %w", path, err)
+		}
+		return stf.Summary{}, err
 	}
 	return w.Close()
 }

@@ -236,7 +236,7 @@ func TestLayersMeasureAsTheGeometrySays(t *testing.T) {
 func TestNonsenseIsRefusedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := detsim.New(detsim.Config{Noise: 2, MaxEta: math.NaN()}, 1)
-	if exitcode.From(err) != exitcode.BadConfig || !strings.Contains(err.Error(), "noise") || !strings.Contains(err.Error(), "max_eta") {
+	if exitcode.From(err) != exitcode.BadConfig || !strings.Contains(err.Error(), "--detector-noise 2") || !strings.Contains(err.Error(), "--detector-max-eta") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -57,18 +57,18 @@ func New(cfg Config, seed uint64) (*Generator, error) {
 		name          string
 		value, lo, hi float64
 	}{
-		{"frame_ns", cfg.FrameNS, 4 * guardNS, 1e9},
+		{"frame-ns", cfg.FrameNS, 4 * guardNS, 1e9},
 		{"collisions", cfg.Collisions, 0, 1e5},
 		{"tracks", cfg.Tracks, 0.1, 1000},
-		{"mean_pt", cfg.MeanPT, 0.01, 100},
-		{"min_pt", cfg.MinPT, 0.01, 100},
-		{"max_eta", cfg.MaxEta, 0.01, 3},
-		{"vertex_z", cfg.VertexZ, 0, 1000},
-		{"vertex_xy", cfg.VertexXY, 0, 10},
+		{"mean-pt", cfg.MeanPT, 0.01, 100},
+		{"min-pt", cfg.MinPT, 0.01, 100},
+		{"max-eta", cfg.MaxEta, 0.01, 3},
+		{"vertex-z", cfg.VertexZ, 0, 1000},
+		{"vertex-xy", cfg.VertexXY, 0, 10},
 		{"noise", cfg.Noise, 0, 0.9},
 	} {
 		if !(c.value >= c.lo && c.value <= c.hi) { // NaN too
-			errs = append(errs, fmt.Errorf("detector %s = %g: must be %g to %g", c.name, c.value, c.lo, c.hi))
+			errs = append(errs, fmt.Errorf("--detector-%s %g: must be %g to %g", c.name, c.value, c.lo, c.hi))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

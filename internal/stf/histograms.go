@@ -18,15 +18,15 @@ func WriteHistograms(path string, list []*hist.H1) (err error) {
 	defer recoverInto(&err, path)
 	f, err := groot.Create(path)
 	if err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, err)
+		return exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
 	}
 	for _, h := range list {
 		if err := f.Put(h.Name, RootH1(h)); err != nil {
-			return errors.Join(exitcode.New(exitcode.SiteNoSpace, "writing histogram %s into %s: %w", h.Name, path, err), f.Close())
+			return errors.Join(exitcode.New(exitcode.SiteNoSpace, "writing histogram %s into %s: %w", h.Name, path, cause(err)), f.Close())
 		}
 	}
 	if err := f.Close(); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", path, err)
+		return exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", path, cause(err))
 	}
 	return nil
 }

@@ -61,7 +61,9 @@ func Open(path string) (r *Reader, err error) {
 	}()
 	defer recoverInto(&err, path)
 	r = &Reader{path: path, src: src, cache: newBlockCache(src, info.Size())}
-	if err := checkStructure(r.cache, info.Size()); err != nil {
+	if err := checkStructure(r.cache, info.Size()); errors.Is(err, errNoROOT) {
+		return nil, exitcode.WithNext(r.corrupt(err), nextFile)
+	} else if err != nil {
 		return nil, r.corrupt(err)
 	}
 	if r.file, err = groot.NewReader(r.cache); err != nil {
@@ -70,7 +72,34 @@ func Open(path string) (r *Reader, err error) {
 	return r, r.open()
 }
 
+// nextFile is what to do about a file that was never meant.
+const nextFile = "name an STF file, as `daq generate` and `daq run` write them"
+
+// checkKeys tells another ROOT file, which is whole but not ours, from a damaged one.
+func (r *Reader) checkKeys() error {
+	missing, holds := []string{hitsTree, geometryKey, geometryCRCKey}, []string{}
+	for _, k := range r.file.Keys() {
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == k.Name() })
+		holds = append(holds, fmt.Sprintf("%s (%s)", k.Name(), k.ClassName()))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	const most = 10
+	if more := len(holds) - most; more > 0 {
+		holds = append(holds[:most], fmt.Sprintf("%d more", more))
+	}
+	if len(holds) == 0 {
+		holds = []string{"nothing"}
+	}
+	return exitcode.WithNext(exitcode.New(exitcode.DataCorrupt, "%s is a ROOT file, but no time-frame file: it has no %s; it holds %s",
+		r.path, strings.Join(missing, ", no "), line(strings.Join(holds, ", "))), nextFile)
+}
+
 func (r *Reader) open() error {
+	if err := r.checkKeys(); err != nil {
+		return err
+	}
 	if err := r.readGeometry(); err != nil {
 		return r.corrupt(err)
 	}

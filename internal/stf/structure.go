@@ -7,6 +7,8 @@ import (
 	"io"
 )
 
+var errNoROOT = errors.New("it does not begin as a ROOT file")
+
 // checkStructure looks at what the ROOT library takes on trust when it opens a file: lengths, for which it would allocate
 // whatever they say, and the checksums of what lies compressed under the file's keys, the trees' own descriptions among them.
 // It reads some kilobytes, all of which the library reads next. Baskets are checked when they are read: [checkBasket].
@@ -17,7 +19,7 @@ func checkStructure(src io.ReaderAt, size int64) error {
 		return err
 	}
 	if len(head) < 75 || !bytes.HasPrefix(head, []byte("root")) {
-		return errors.New("it does not begin as a ROOT file")
+		return errNoROOT
 	}
 	c := cursor{b: head[4:]}
 	version := c.uint32()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"go-hep.org/x/hep/groot"
@@ -68,12 +69,12 @@ func Create(path string, g Geometry, sample *Frame) (w *Writer, err error) {
 	temp := path + ".tmp"
 	file, err := groot.Create(temp)
 	if err != nil {
-		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, err)
+		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
 	}
 	w = &Writer{path: path, temp: temp, file: file, extra: map[string]any{}}
 	if err := w.open(g, sample); err != nil {
 		w.Abort()
-		return nil, fmt.Errorf("creating %s: %w", path, err)
+		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
 	}
 	return w, nil
 }
@@ -172,13 +173,13 @@ func (w *Writer) Write(f *Frame) (err error) {
 	}
 	w.tf, w.nhit, w.frame = int32(f.TF), int32(len(f.Time)), *f
 	if _, err := w.hits.Write(); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, err)
+		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, cause(err))
 	}
 	if f.Truth != nil {
 		w.truthRow = *f.Truth
 		w.nevt, w.ntrk, w.nref = int32(len(f.Truth.EventTime)), int32(len(f.Truth.TrackPT)), int32(len(f.Truth.HitTrack))
 		if _, err := w.truth.Write(); err != nil {
-			return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, err)
+			return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, cause(err))
 		}
 	}
 	w.frames++
@@ -217,14 +218,14 @@ func (w *Writer) Close() (s Summary, err error) {
 		err = errors.Join(err, c.Close())
 	}
 	if err != nil {
-		return Summary{}, errors.Join(exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", w.path, err), os.Remove(w.temp))
+		return Summary{}, errors.Join(exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", w.path, cause(err)), os.Remove(w.temp))
 	}
 	size, sum, err := Checksum(w.temp)
 	if err != nil {
 		return Summary{}, err
 	}
 	if err := os.Rename(w.temp, w.path); err != nil {
-		return Summary{}, exitcode.New(exitcode.SiteNoSpace, "finishing %s: %w", w.path, err)
+		return Summary{}, exitcode.New(exitcode.SiteNoSpace, "finishing %s: %w", w.path, cause(err))
 	}
 	return Summary{Path: w.path, SizeBytes: size, Adler32: sum, Frames: w.frames, Hits: w.total}, nil
 }
@@ -247,6 +248,15 @@ func Checksum(path string) (size int64, sum string, err error) {
 		return 0, "", exitcode.New(exitcode.DataCorrupt, "reading %s: %w", path, err)
 	}
 	return size, fmt.Sprintf("%08x", h.Sum32()), nil
+}
+
+// cause is what the system said about a file of ours. The library wraps that in words about its own insides, and in the
+// temporary name, which nobody has given; without a system's word it is put on one line.
+func cause(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return errors.New(line(err))
 }
 
 // openError tells a file that is not there from one that cannot be read.

@@ -7,6 +7,7 @@ import (
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
 	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
 )
 
 // App is the whole command line.
@@ -38,6 +39,14 @@ func flags(bind *config.Binding, more ...cli.Flag) []cli.Flag {
 		}
 	}
 	return append(all, more...)
+}
+
+// dataHint names the option of the folder that is full, or cannot be written to.
+func dataHint(err error) error {
+	if exitcode.From(err) == exitcode.SiteNoSpace {
+		return exitcode.WithNext(err, "free the disk, or choose another folder with --data")
+	}
+	return err
 }
 
 // source is the detector of a plan.

@@ -56,7 +56,7 @@ func generateCommand() *cli.Command {
 			}
 			files, err := generate(c.Context, o, c.App.ErrWriter)
 			if err != nil {
-				return err
+				return dataHint(err)
 			}
 			t := program.Table{Header: []string{"FILE", "SIZE", "ADLER32", "FRAMES", "HITS", "TIME"}}
 			for _, f := range files {
@@ -76,8 +76,10 @@ func generate(ctx context.Context, o generateOptions, progress io.Writer) ([]gen
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Count < 1 || o.First < 1 {
-		return nil, exitcode.New(exitcode.Usage, "stf_count = %d, first = %d: must be at least 1", o.Count, o.First)
+	for option, n := range map[string]int{"stf-count": o.Count, "first": o.First} {
+		if n < 1 || n > daq.MaxSTFs {
+			return nil, exitcode.New(exitcode.Usage, "--%s %d: must be 1 to %d", option, n, daq.MaxSTFs)
+		}
 	}
 	src, err := source(o.detector, plan)
 	if err != nil {

@@ -45,10 +45,13 @@ func inspectCommand() *cli.Command {
 		Flags:       []cli.Flag{program.OutputFlag()},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
-				return exitcode.New(exitcode.Usage, "inspect takes one FILE")
+				return exitcode.New(exitcode.Usage, "inspect takes one FILE, not %d arguments", c.NArg())
 			}
 			i, err := inspect(c.Args().First())
-			if err != nil {
+			switch {
+			case exitcode.From(err) == exitcode.DataMissing:
+				return exitcode.WithNext(err, "check the name of the file")
+			case err != nil:
 				return err
 			}
 			return program.Print(c, i, i.table())

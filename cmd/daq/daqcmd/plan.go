@@ -8,6 +8,7 @@ import (
 
 	"tfpilot/daq"
 	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
 )
 
@@ -41,6 +42,9 @@ func planCommand() *cli.Command {
 			}
 			if err := plan.Validate(); err != nil {
 				return err
+			}
+			if n := c.Int("steps"); n < 1 {
+				return exitcode.New(exitcode.Usage, "--steps %d: must be at least 1", n)
 			}
 			if plan.Run == "" {
 				plan.Run = "RUN"

@@ -80,6 +80,7 @@ func run(c *cli.Context, o runOptions) error {
 		return err
 	}
 	report, err := drive(c.Context, d, link, o, journal.Run())
+	err = dataHint(err)
 	if perr := program.Print(c, report, table(report)); perr != nil {
 		return errors.Join(err, perr)
 	}
