@@ -56,6 +56,7 @@ func TestABadStartIsOneLineWithItsOwnStatus(t *testing.T) { //nolint:paralleltes
 		{"a short token", 50, "shorter than 16", serve(folder("short", "viewer = ['secret']", 0o600))},
 		{"a token of two roles", 50, "twice", serve(folder("twice", "viewer = ['0123456789abcdef']\npilot = ['0123456789abcdef']", 0o600))},
 		{"a role that is none", 50, "pilot, harvester, operator, viewer", serve(folder("role", "admin = ['0123456789abcdef']", 0o600))},
+		{"a wait into the past", 64, "--wait -1s", []string{"run", "check", "--wait", "-1s", "5"}},
 		{"an address that is none", 64, "https://idds.example.org:8443", []string{"runs", "--idds", "ftp://x"}},
 		{"an empty token", 50, "--token-file (TFPILOT_TOKEN_FILE): ", []string{"runs", "--token-file", file}},
 		{"a token that is not there", 50, "idds token --state STATE viewer", []string{"runs", "--token-file", file + "x"}},

@@ -23,6 +23,9 @@ func checkCommand() *cli.Command {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "run check needs one run number")
 			}
+			if d := c.Duration("wait"); d < 0 {
+				return exitcode.New(exitcode.Usage, "--wait %s is negative", d)
+			}
 			check, err := awaitClosed(c, get)
 			if err != nil {
 				return err
