@@ -28,12 +28,12 @@ func TestAPayloadFileIsReadWithItsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Name != "x" || s.Version != "2" || time.Duration(s.Timeout) != 90*time.Second || time.Duration(s.Grace) != 5*time.Second ||
+	if s.Name != "x" || s.Version != "2" || s.Timeout != 90*time.Second || s.Grace != 5*time.Second ||
 		s.Env["A"] != "1" || s.Dir != filepath.Dir(file) {
 		t.Errorf("%+v", s)
 	}
 	for name, kind := range map[string]payload.Kind{"": payload.KindTFReco, "tfreco": payload.KindTFReco, "synthetic": payload.KindSynthetic} {
-		if s, err := payload.LoadSpec(name); err != nil || s.Kind != kind || time.Duration(s.Timeout) != 10*time.Minute {
+		if s, err := payload.LoadSpec(name); err != nil || s.Kind != kind || s.Timeout != 10*time.Minute {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 	}

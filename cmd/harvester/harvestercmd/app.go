@@ -116,14 +116,18 @@ func run(c *cli.Context, cfg runConfig) error {
 	h := harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config)
 	err = h.Run(c.Context)
 	batch.Close()
-	// The context has ended; what the jobs ended with is for whoever asks later.
-	last, cancel := context.WithTimeout(context.WithoutCancel(c.Context), settleLimit)
-	defer cancel()
-	return errors.Join(err, h.Settle(last))
+	return errors.Join(err, settle(c.Context, h))
 }
 
 // settleLimit bounds the last look at the workers.
 const settleLimit = 5 * time.Second
+
+// settle notes what the jobs ended with, for whoever asks later. The context has ended by then.
+func settle(ctx context.Context, h *harvester.Harvester) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return h.Settle(last)
+}
 
 // pilotCommand is how a pilot is started. Its token travels in a file, never in its arguments.
 func pilotCommand(cfg runConfig) (harvester.Pilot, error) {

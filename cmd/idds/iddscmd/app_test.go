@@ -106,7 +106,7 @@ func TestTokensAreMadeOnceAndForTheirUserAlone(t *testing.T) { //nolint:parallel
 	}
 }
 
-func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) {
 	in := serve(t, t.TempDir())
 	t.Setenv("TFPILOT_IDDS", in.url)
 	command(t, "runs").mustSay(t, 50, "no token was given", "--token-file or TFPILOT_TOKEN_FILE")

@@ -86,8 +86,16 @@ func TestAWrongBrokerConfigurationSaysWhatAndWhere(t *testing.T) { //nolint:para
 
 func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for _, args := range [][]string{
-		{"--slots", "0"}, {"--slots", "-2"}, {"--slots", "5000"}, {"--idle-timeout", "0"}, {"--idle-timeout", "-1s"}, {"--heartbeat", "0s"},
-		{"--max-releases", "0"}, {"--broker-timeout", "-1s"}, {"--idds", "ftp://x"}, {"--output", "xml"},
+		{"--slots", "0"},
+		{"--slots", "-2"},
+		{"--slots", "5000"},
+		{"--idle-timeout", "0"},
+		{"--idle-timeout", "-1s"},
+		{"--heartbeat", "0s"},
+		{"--max-releases", "0"},
+		{"--broker-timeout", "-1s"},
+		{"--idds", "ftp://x"},
+		{"--output", "xml"},
 	} {
 		for _, before := range [][]string{{"config", "show"}, {"run", "--broker-config", "none"}} {
 			if before[0] == "run" && args[0] == "--output" || before[0] == "config" && args[0] == "--idds" {
