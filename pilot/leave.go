@@ -66,13 +66,15 @@ func (p *Pilot) idle(now time.Time) error {
 	state := p.link.State()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.inHand) > 0 || !state.Connected || p.phase == message.WorkerStarting {
+	if len(p.inHand) > 0 || !state.Connected {
 		return nil // busy, or nothing can come: that is not idleness
 	}
 	quiet := now.Sub(p.idleSince(state))
 	switch {
 	case !p.stopped.IsZero() && quiet > p.cfg.StopQuiet && now.Sub(p.stopped) > p.cfg.StopQuiet:
 		return errRunOver
+	case !p.listening():
+		return nil
 	case p.asked.Add(3*p.cfg.Heartbeat).After(now) && (p.runState == message.RunOpen || p.runState == message.RunEnding):
 		return nil // idds knows better
 	case p.hadSlice && quiet > p.cfg.IdleTimeout:
@@ -81,6 +83,11 @@ func (p *Pilot) idle(now time.Time) error {
 		return exitcode.New(exitcode.NoFirstSlice, "no slice at all in %s", p.cfg.FirstSliceTimeout)
 	}
 	return nil
+}
+
+// listening says that some slot is subscribed, so that a slice could come. The caller holds p.mu.
+func (p *Pilot) listening() bool {
+	return p.phase != message.WorkerStarting && p.rests < p.cfg.Slots
 }
 
 // idleSince is since when a slice could have come and none did: no sooner than this connection. The caller holds p.mu.

@@ -36,6 +36,8 @@ type Journal interface {
 	Received(k JournalKey) error
 	// Outcome notes the result before it is sent.
 	Outcome(k JournalKey, done bool, result []byte) error
+	// Published notes that the broker has the result: what is left is to acknowledge the slice.
+	Published(k JournalKey)
 	// Find returns the result that answers a redelivery of this attempt: of any attempt when it was done, of this one when it
 	// failed.
 	Find(k JournalKey) (result []byte, done, ok bool)
@@ -80,6 +82,7 @@ type Pilot struct {
 	mu       sync.Mutex
 	run      string
 	inHand   map[string]inHand
+	rests    int // slots that rest after a failure of the site
 	totals   message.WorkerTotals
 	last     time.Time // when a slice was last in hand, or the first subscription confirmed
 	hadSlice bool

@@ -2,7 +2,10 @@ package pilot_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,7 +98,7 @@ func TestAFaultOfTheSiteGivesTheSliceBackUncountedUntilTheThirdTime(t *testing.T
 func TestJunkIsGoneWithoutAResult(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, junk := range []string{"", "{", `{"msg_type":"slice"}`, `{"msg_type":"other","run_id":"7"}`} {
+	for _, junk := range []string{`{"msg_type":"other","run_id":"7","sender":"producer-x"}`, "", "{", `{"msg_type":"slice"}`} {
 		r.publishBody([]byte(junk), run)
 	}
 	r.publish(slice("good", 1))
@@ -105,24 +108,67 @@ func TestJunkIsGoneWithoutAResult(t *testing.T) {
 		t.Errorf("result of %s", m.Identity())
 	}
 	await(t, "a report of the junk", func() bool { return idds.last().Totals.Junk == 4 && idds.last().Totals.Done == 1 })
+	if said := r.log.String(); strings.Count(said, "junk was acknowledged") != 1 || !strings.Contains(said, "producer-x") {
+		t.Errorf("want one line with the sender in %s", said)
+	}
 }
 
-func TestASliceOfAnotherNamespaceIsGivenBack(t *testing.T) {
+// The header, by which it was selected, says that it is ours: nobody else would take it, and it must not stop those behind it.
+func TestAMessageOfOthersIsLeftAloneAndStopsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	foreign := slice("theirs", 1)
-	foreign.Namespace = "other" // the header says that it is ours
-	r.publish(foreign)
-	w, idds := &runner{}, &reporter{}
-	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour}, w, idds)
-	await(t, "its start", func() bool { return idds.last().Phase == message.WorkerRunning })
-	await(t, "its release", func() bool { q := r.queue(); return q.Depth == 1 && q.Consumers == 0 })
-	if q := r.queue(); q.Acked != 0 || w.count("theirs") != 0 {
-		t.Errorf("%+v", q)
+	namespace, number := slice("theirs", 1), slice("theirs", 1)
+	namespace.Namespace, namespace.Sender = "other", "producer-x"
+	number.RunID, number.Content.RunID, number.Sender = message.Run("8"), message.Run("8"), "producer-x"
+	for name, foreign := range map[string]message.Slice{"another namespace": namespace, "another run": number} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			body, err := json.Marshal(foreign)
+			must(t, err)
+			r.publishBody(body, run)
+			for i := range 3 {
+				r.publish(slice(fmt.Sprint(i), 1))
+			}
+			w := &runner{}
+			p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour}, w, nil)
+			for range 3 {
+				r.next()
+			}
+			await(t, "the acknowledgements", func() bool { return r.queue().Acked == 3 })
+			connections := r.cut() // what is kept comes again on the next connection
+			await(t, "a new connection", func() bool { return r.connections() > connections })
+			r.publish(slice("after", 1))
+			r.next()
+			p.stop()
+			if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {
+				t.Errorf("got %v", err)
+			}
+			if q := r.queue(); q.Depth != 1 || q.Acked != 4 || q.Consumers != 0 || w.count("theirs") != 0 {
+				t.Errorf("%+v, ran %d times", q, w.count("theirs"))
+			}
+			if !strings.Contains(r.log.String(), "producer-x") {
+				t.Errorf("its producer is not named in %s", r.log.String())
+			}
+		})
 	}
-	p.stop()
-	if err := p.wait(); exitcode.From(err) != exitcode.Interrupted {
-		t.Errorf("got %v", err)
+}
+
+func TestASlotThatRestsIsNotIdle(t *testing.T) {
+	t.Parallel()
+	r, idds := newRig(t), &reporter{}
+	r.publish(slice("a", 1))
+	w := &runner{do: func(context.Context, message.Slice) error { return exitcode.New(exitcode.SiteNoSpace, "disk full") }}
+	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour, IdleTimeout: 50 * time.Millisecond}, w, idds)
+	await(t, "the slice back in the queue", func() bool { q := r.queue(); return w.count("a") == 1 && q.Depth == 1 && q.Consumers == 0 })
+	before := idds.count()
+	await(t, "reports of the time after", func() bool { return idds.count() > before+10 })
+	if w := idds.last(); !w.IdleSince.IsZero() || w.Totals.Released != 1 {
+		t.Errorf("idds hears that it could take slices: %+v", w)
+	}
+	select {
+	case <-p.done:
+		t.Errorf("it left: %v", p.err)
+	default:
 	}
 }
 

@@ -104,7 +104,7 @@ func (p *Pilot) document() message.WorkerReport {
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)
 	}
-	if len(w.InHand) == 0 {
+	if len(w.InHand) == 0 && p.listening() {
 		w.IdleSince = p.idleSince(state).UTC()
 	}
 	return w

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tfpilot/internal/broker"
@@ -15,7 +17,6 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
-	"tfpilot/wrapper"
 )
 
 // slot holds one slice at a time.
@@ -25,17 +26,28 @@ type slot struct {
 	log    *slog.Logger
 	// released counts the slices given back in a row because of the site.
 	released int
+	// selects says that the subscription names the run; foreign is the connection on which the last foreign message came.
+	selects bool
+	foreign uint64
+	parked  sync.WaitGroup
+	holding atomic.Int32 // subscriptions that are parked
 }
 
 // errRelease says that the slice is to be given back uncounted.
 var errRelease = errors.New("slice released")
 
+// errForeign says that a message is somebody else's: what its header says of it, by which it was selected, is not so.
+var errForeign = errors.New("message of others")
+
 // run takes slices until take ends; what is in hand then goes on for as long as work allows, and is given back otherwise.
 func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
+	defer s.parked.Wait()
 	var old *broker.Consumer // without a selector for the run, kept until the one with it is confirmed
 	for take.Err() == nil {
+		number := s.p.runNumber()
+		s.selects = number != ""
 		c := s.p.link.Subscribe(stomp.SubscribeOptions{
-			Destination: s.p.to.Slices, Selector: s.p.selector(s.p.runNumber()), Ack: "client-individual", Window: 1,
+			Destination: s.p.to.Slices, Selector: s.p.selector(number), Ack: "client-individual", Window: 1,
 		})
 		select {
 		case <-c.Ready():
@@ -49,16 +61,47 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 			old = c
 			continue
 		}
+		if errors.Is(err, errForeign) && s.holding.Load() < maxParked {
+			s.park(take, c, s.foreign)
+			continue
+		}
 		s.leave(work, c)
 		switch {
-		case errors.Is(err, errRelease):
+		case errors.Is(err, errRelease), errors.Is(err, errForeign):
+			s.p.resting(1)
 			s.p.rest(take, s.released)
+			s.p.resting(-1)
 			s.released++
 		case err != nil && take.Err() == nil:
 			stop(err)
 		}
 	}
 	s.leave(work, old)
+}
+
+// maxParked is how many foreign messages a slot keeps: more are given back, and the slot rests.
+const maxParked = 8
+
+// park keeps a message that is not ours where it is, unacknowledged, on a subscription of its own, until the pilot leaves or the
+// connection ends. Given back at once it would come again before all others, to us or to the next pilot, and nobody would get
+// to the slices behind it.
+func (s *slot) park(take context.Context, c *broker.Consumer, generation uint64) {
+	s.holding.Add(1)
+	s.parked.Go(func() {
+		defer s.holding.Add(-1)
+		defer s.leave(take, c)
+		for {
+			changed := s.p.link.Changed()
+			if s.p.link.State().Generation != generation {
+				return
+			}
+			select {
+			case <-changed:
+			case <-take.Done():
+				return
+			}
+		}
+	})
 }
 
 // leave ends a subscription: what is not acknowledged goes back to the queue without being counted.
@@ -123,14 +166,19 @@ func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
 func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	m, err := s.p.accept(ctx, d)
 	if err != nil {
-		if errors.Is(err, errRelease) {
+		if errors.Is(err, errForeign) {
+			s.foreign = d.Generation
 			return err
 		}
 		_, err = s.ack(ctx, d) // junk: not ours to keep
 		return err
 	}
 	k := JournalKey{Run: m.Run().String(), Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
-	if err := s.p.take(ctx, k); err != nil {
+	if err := s.p.take(ctx, k); errors.Is(err, errLateBound) && s.selects {
+		s.log.ErrorContext(ctx, "slice of another run is left alone", slog.String(logging.KeyRun, k.Run), slog.String("sender", m.Sender))
+		s.foreign = d.Generation
+		return errForeign
+	} else if err != nil {
 		return err
 	}
 	defer s.p.leave(k)
@@ -171,6 +219,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	if err := s.p.publish(ctx, m, done, result); err != nil {
 		return err // held in the journal; the slice stays unacknowledged
 	}
+	s.p.journal.Published(k)
 	if settled, err := s.ack(ctx, d); !settled {
 		return err // it comes again: the journal answers it then
 	}
@@ -190,7 +239,7 @@ func (s *slot) ack(ctx context.Context, d *broker.Delivery) (settled bool, err e
 	return err == nil, err
 }
 
-// accept decodes a delivery. Its error is errRelease for somebody else's slice, anything else for junk.
+// accept decodes a delivery. Its error is errForeign for somebody else's slice, anything else for junk.
 func (p *Pilot) accept(ctx context.Context, d *broker.Delivery) (message.Slice, error) {
 	m, err := message.Decode[message.Slice](d.Body)
 	if m.MsgType != message.TypeSlice || m.Content.Identity() == "" {
@@ -202,8 +251,8 @@ func (p *Pilot) accept(ctx context.Context, d *broker.Delivery) (message.Slice, 
 		return m, err
 	}
 	if p.cfg.Namespace != "" && m.Namespace != "" && m.Namespace != p.cfg.Namespace {
-		p.log.ErrorContext(ctx, "slice of another namespace given back", slog.String("namespace", m.Namespace), slog.String("sender", m.Sender))
-		return message.Slice{}, errRelease
+		p.log.ErrorContext(ctx, "slice of another namespace is left alone", slog.String("namespace", m.Namespace), slog.String("sender", m.Sender))
+		return message.Slice{}, errForeign
 	}
 	// A slice with identity that is otherwise invalid fails in the wrapper, with a result.
 	return m, nil
@@ -219,7 +268,9 @@ func (p *Pilot) junk(ctx context.Context, d *broker.Delivery, err error) {
 	}
 	p.mu.Unlock()
 	if say {
-		p.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", n), slog.String("destination", d.Destination), logging.Err(err))
+		e, _ := message.Peek(d.Body)
+		p.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", n), slog.String("destination", d.Destination),
+			slog.String("sender", fmt.Sprintf("%.40s", e.Sender)), logging.Err(err))
 	}
 }
 
@@ -236,96 +287,14 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.releases[k.Identity]++
-		p.totals.Released++
-		return p.releases[k.Identity] < p.cfg.MaxReleases
+		if p.releases[k.Identity] < p.cfg.MaxReleases {
+			p.totals.Released++
+			return true
+		}
+		delete(p.releases, k.Identity)
 	case exitcode.ClassPayload, exitcode.ClassData, exitcode.ClassNone:
 	}
 	return false
-}
-
-// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run; then a slice
-// of another run is given back. One that another slot holds already, because the connection was lost meanwhile, waits for it:
-// the journal has the answer then.
-func (p *Pilot) take(ctx context.Context, k JournalKey) error {
-	for {
-		p.mu.Lock()
-		if p.run == "" {
-			p.run = k.Run
-			p.bind()
-		}
-		if p.run != k.Run {
-			p.mu.Unlock()
-			return errLateBound
-		}
-		other, held := p.inHand[k.Identity]
-		if !held {
-			now := time.Now()
-			p.hadSlice, p.last = true, now
-			p.inHand[k.Identity] = inHand{
-				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
-				left:        make(chan struct{}),
-			}
-			p.mu.Unlock()
-			return nil
-		}
-		p.mu.Unlock()
-		select {
-		case <-other.left:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// inHand is a slice that a slot holds; left is closed when it does no more.
-type inHand struct {
-	message.SliceInHand
-
-	result time.Time // when its result was in the journal; zero while a payload works on it
-	left   chan struct{}
-}
-
-// hold notes that only the broker is waited for.
-func (p *Pilot) hold(k JournalKey) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	h := p.inHand[k.Identity]
-	h.result = time.Now()
-	p.inHand[k.Identity] = h
-}
-
-func (p *Pilot) leave(k JournalKey) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = time.Now()
-	close(p.inHand[k.Identity].left)
-	delete(p.inHand, k.Identity)
-}
-
-func (p *Pilot) ready() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.phase == message.WorkerStarting {
-		p.phase, p.last = message.WorkerRunning, time.Now()
-	}
-}
-
-func (p *Pilot) runNumber() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.run
-}
-
-func (p *Pilot) count(o wrapper.Outcome) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if o.Err == nil {
-		p.totals.Done++
-	} else {
-		p.totals.Failed++
-	}
-	p.totals.WallSeconds += o.Ended.Sub(o.Started).Seconds()
-	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
 }
 
 // selector keeps other namespaces and other runs out. Every property is a string to Artemis: quotes always.

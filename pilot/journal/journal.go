@@ -58,7 +58,8 @@ type key struct{ run, identity string }
 type entry struct {
 	record
 
-	adopted bool // of a pilot before us: not ours to count
+	adopted   bool // of a pilot before us: not ours to count
+	published bool // the broker has it; not on disk, because a result that is sent again changes nothing
 }
 
 // record is one entry of the file. On disk: the lengths of head and result, a CRC-32C over both (12 bytes, little-endian), the
@@ -214,13 +215,22 @@ func (j *Journal) Find(k pilot.JournalKey) (result []byte, done, ok bool) {
 	return e.result, e.Done, true
 }
 
-// Held is how many results of this pilot are waiting to be acknowledged.
+// Published notes that the broker has a result. It stays for redeliveries until the slice is acknowledged.
+func (j *Journal) Published(k pilot.JournalKey) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e := j.entries[key{k.Run, k.Identity}]; e != nil {
+		e.published = true
+	}
+}
+
+// Held is how many results of this pilot the broker does not have.
 func (j *Journal) Held() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
 	for _, e := range j.entries {
-		if e.ended() && !e.adopted {
+		if e.ended() && !e.adopted && !e.published {
 			n++
 		}
 	}

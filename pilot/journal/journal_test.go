@@ -80,6 +80,10 @@ func TestADoneResultAnswersLaterAttemptsAFailedOneOnlyItsOwn(t *testing.T) {
 	if n := j.Held(); n != 2 {
 		t.Errorf("%d held, want 2", n)
 	}
+	j.Published(key("good", 2))
+	if got, _, ok := j.Find(key("good", 2)); j.Held() != 1 || !ok || string(got) != "yes" {
+		t.Errorf("what the broker has is held (%d), or answers no redelivery: %q", j.Held(), got)
+	}
 }
 
 func TestTheNextPilotAnswersWithTheSameBytesAfterAKill(t *testing.T) {

@@ -163,7 +163,7 @@ func run(c *cli.Context, cfg runConfig) error {
 	hangUp()
 	<-linkDone
 	if n := j.Held(); n > 0 && err == nil {
-		err = exitcode.New(exitcode.ResultsHeld, "%d results are not acknowledged", n)
+		err = exitcode.New(exitcode.ResultsHeld, "results that the broker did not take: %d; they are in the journal in %s", n, journalDir(cfg))
 	}
 	if cerr := j.Close(); err == nil && cerr != nil {
 		err = exitcode.Wrap(exitcode.StoreFailed, cerr)

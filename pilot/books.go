@@ -1,0 +1,102 @@
+package pilot
+
+import (
+	"context"
+	"time"
+
+	"tfpilot/internal/message"
+	"tfpilot/wrapper"
+)
+
+// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run; then a slice
+// of another run is given back. One that another slot holds already, because the connection was lost meanwhile, waits for it:
+// the journal has the answer then.
+func (p *Pilot) take(ctx context.Context, k JournalKey) error {
+	for {
+		p.mu.Lock()
+		if p.run == "" {
+			p.run = k.Run
+			p.bind()
+		}
+		if p.run != k.Run {
+			p.mu.Unlock()
+			return errLateBound
+		}
+		other, held := p.inHand[k.Identity]
+		if !held {
+			now := time.Now()
+			p.hadSlice, p.last = true, now
+			p.inHand[k.Identity] = inHand{
+				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
+				left:        make(chan struct{}),
+			}
+			p.mu.Unlock()
+			return nil
+		}
+		p.mu.Unlock()
+		select {
+		case <-other.left:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// inHand is a slice that a slot holds; left is closed when it does no more.
+type inHand struct {
+	message.SliceInHand
+
+	result time.Time // when its result was in the journal; zero while a payload works on it
+	left   chan struct{}
+}
+
+// hold notes that only the broker is waited for.
+func (p *Pilot) hold(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.inHand[k.Identity]
+	h.result = time.Now()
+	p.inHand[k.Identity] = h
+}
+
+func (p *Pilot) leave(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	close(p.inHand[k.Identity].left)
+	delete(p.inHand, k.Identity)
+}
+
+func (p *Pilot) ready() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase == message.WorkerStarting {
+		p.phase, p.last = message.WorkerRunning, time.Now()
+	}
+}
+
+func (p *Pilot) runNumber() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run
+}
+
+func (p *Pilot) count(o wrapper.Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.Err == nil {
+		p.totals.Done++
+	} else {
+		p.totals.Failed++
+	}
+	p.totals.WallSeconds += o.Ended.Sub(o.Started).Seconds()
+	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
+}
+
+// resting counts the slots that are not subscribed, because they rest: they are not idle.
+func (p *Pilot) resting(change int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rests += change
+	p.last = time.Now()
+}
