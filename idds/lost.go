@@ -87,7 +87,7 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 					since = now
 				}
 				absent[k] = since
-				if idle < wait || now.Sub(since) < wait || now.Sub(a.CreatedAt) < wait {
+				if idle < wait || now.Sub(since) < wait {
 					continue
 				}
 				s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, a.Attempt))

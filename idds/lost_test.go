@@ -102,6 +102,20 @@ func TestClocksOfWorkersMayBeWrong(t *testing.T) {
 	}
 }
 
+// A producer's time may lie hours ahead: it is another machine's, and one without a zone is read as UTC.
+func TestTheClockOfAProducerMayBeWrong(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, false)
+	w.now = w.now.Add(-12 * time.Hour) // the slice is of tomorrow
+	w.report("idle", 0, time.Hour)
+	if w.after(0) {
+		t.Error("given up at once")
+	}
+	if !w.after(61 * time.Second) {
+		t.Error("not given up")
+	}
+}
+
 func TestAWorkerWithoutARunIsIdleForAllRuns(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, false)
