@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"tfpilot/internal/exitcode"
@@ -211,6 +212,19 @@ func (s *Stack) Stop(name string) {
 		svc.cancel()
 		<-svc.ended
 	}
+}
+
+// Kill ends one program as a crash does, with SIGKILL, and waits for its end and that of what it has started.
+func (s *Stack) Kill(name string) error {
+	svc := s.find(name)
+	if svc == nil {
+		return fmt.Errorf("%s was never started", name)
+	}
+	if err := syscall.Kill(svc.pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing %s: %w", name, err)
+	}
+	<-svc.ended
+	return nil
 }
 
 // StopAll ends all programs in the reverse order of their start, then lets go of the lifeline, so that whoever still holds

@@ -23,8 +23,9 @@ func App() *cli.App {
 		Description: "Examples:\n" +
 			"  testbed demo                                   3 STFs through the whole chain, ten seconds or so\n" +
 			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n" +
+			"  testbed chaos --faults kill-pilot,reset-links  break it, and see that nothing is lost\n" +
 			"  testbed broker --listen 127.0.0.1:61613        the embedded broker alone",
-		Commands: []*cli.Command{demoCommand(), brokerCommand()},
+		Commands: []*cli.Command{demoCommand(), chaosCommand(), brokerCommand()},
 	}
 }
 

@@ -1,0 +1,180 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/rest"
+)
+
+// scenario takes one run through one fault.
+func (c *chaos) scenario(ctx context.Context, f fault) (ChaosRow, error) {
+	row := ChaosRow{Fault: f.name, What: f.what, Slices: c.cfg.Slices}
+	c.sent = 0
+	foreign := c.watch.foreignSeen()
+	if err := c.startDAQ(ctx); err != nil {
+		return row, err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, c.cfg.Limit+time.Duration(f.times)*2*time.Minute, errStuck)
+	defer cancel()
+	check, err := c.breakAndFollow(limited, f, &row)
+	if errors.Is(err, errStuck) && ctx.Err() == nil {
+		row.Problems = append(row.Problems, fmt.Sprintf("not over after %s", c.cfg.Limit))
+		if check, err = c.chain.Client().Check(ctx, c.run); err != nil {
+			return row, err
+		}
+		c.chain.Stop("daq") // the next run is to have its chance
+	}
+	if err != nil {
+		return row, err
+	}
+	s := check.Slices
+	row.Published, row.Done, row.Failed, row.Absorbed, row.Unexplained = s.Published, s.Done, s.Failed, s.Absorbed, s.Unexplained
+	row.Lost = s.Published - s.Done - s.Failed
+	row.Problems = append(row.Problems, check.Problems...)
+	row.Copies = c.watch.again(c.run)
+	if n := c.watch.foreignSeen() - foreign; n > 0 {
+		row.Problems = append(row.Problems, fmt.Sprintf("%d results of others' slices", n))
+	}
+	done, times, err := c.executions()
+	row.Again = times - done
+	return row, err
+}
+
+var errStuck = errors.New("stuck")
+
+// breakAndFollow injects the fault at points of the run that the seed chooses, and follows the run to its end.
+func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *ChaosRow) (message.RunCheck, error) {
+	for i := range f.times {
+		// One point in each of as many equal parts of the first 60 % of the run.
+		share := 0.05 + 0.6*(float64(i)+0.8*c.rng.Float64())/float64(f.times)
+		if err := c.progressTo(ctx, int(share*float64(c.cfg.Slices))); err != nil {
+			return message.RunCheck{}, err
+		}
+		if err := wait(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
+			return message.RunCheck{}, err
+		}
+		if err := f.inject(c, ctx); err != nil {
+			return message.RunCheck{}, fmt.Errorf("injecting %s: %w", f.name, err)
+		}
+		row.Times++
+		mended := time.Now()
+		before, _ := c.watch.seen(c.run)
+		if before >= c.cfg.Slices {
+			continue
+		}
+		after, err := c.watch.await(ctx, c.run, before+1)
+		if err != nil {
+			return message.RunCheck{}, err
+		}
+		row.Recover = max(row.Recover, after.Sub(mended).Seconds())
+	}
+	return c.end(ctx)
+}
+
+// progressTo waits until there are n results, as our own eyes or idds' have it.
+func (c *chaos) progressTo(ctx context.Context, n int) error {
+	for {
+		seen, changed := c.watch.seen(c.run)
+		if seen >= n {
+			return nil
+		}
+		run, err := c.chain.Client().Run(ctx, c.run)
+		if err == nil && run.Slices.Done+run.Slices.Failed >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// end waits until the run is closed and its pilots have left.
+func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
+	client := c.chain.Client()
+	for {
+		if err := c.stillThere(); err != nil {
+			return message.RunCheck{}, err
+		}
+		check, err := client.Check(ctx, c.run)
+		unknown, ok := errors.AsType[*rest.StatusError](err)
+		if err != nil && (!ok || unknown.Code != http.StatusNotFound) {
+			return check, err
+		}
+		c.show.show(time.Now(), len(stfFiles(c.chain.Stack)), 0, check.RunDocument, 0)
+		if err == nil && check.State == message.RunClosed {
+			left, err := c.left(ctx, client)
+			if err != nil || left {
+				return check, err
+			}
+		}
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
+			return check, err
+		}
+	}
+}
+
+// left is true when no pilot of the run is alive.
+func (c *chaos) left(ctx context.Context, client *Client) (bool, error) {
+	workers, err := client.Workers(ctx)
+	for _, w := range workers {
+		if w.Alive && w.RunID == c.run {
+			return false, err
+		}
+	}
+	return true, err
+}
+
+// stillThere is the error of a program that has ended when nobody killed it.
+func (c *chaos) stillThere() error {
+	for _, name := range []string{"broker", "idds", "harvester"} {
+		if name == "broker" && c.cfg.Broker != "" {
+			continue
+		}
+		select {
+		case <-c.chain.Ended(name):
+			return c.chain.failure(name)
+		default:
+		}
+	}
+	select {
+	case <-c.chain.Ended("daq"):
+		res, err := c.chain.Result("daq")
+		if f, known := exitcode.ByCode(res.ExitCode); err != nil || !known || (f != exitcode.OK && f != exitcode.SliceFailed && f != exitcode.CheckFailed) {
+			return c.chain.failure("daq")
+		}
+	default:
+	}
+	return nil
+}
+
+// startDAQ takes the present run, or goes on with it: slices come somewhat faster than they can be worked on, until two thirds
+// of the run.
+func (c *chaos) startDAQ(ctx context.Context) error {
+	perSTF := time.Duration(slicesPerSTF) * c.cfg.Work / time.Duration(c.cfg.Pilots*c.cfg.Slots)
+	return c.chain.StartDAQ(ctx, c.run, "--frames", strconv.Itoa(slicesPerSTF), "--slices-per-sample", strconv.Itoa(slicesPerSTF),
+		"--stf-count", strconv.Itoa(c.cfg.Slices/slicesPerSTF), "--stf-interval", max(time.Millisecond, perSTF*2/3).String(),
+		"--target-worker-count", strconv.Itoa(c.cfg.Pilots), "--stf-generation-time", "1ms", "--wait-results", "1ms", "--detector-collisions", "1")
+}
+
+// seededJitter draws durations, the same for the same seed and stream as far as the order of the callers is the same.
+func seededJitter(seed, stream uint64) func(time.Duration) time.Duration {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, stream))
+	return func(d time.Duration) time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(rng.Int64N(int64(d)))
+	}
+}
