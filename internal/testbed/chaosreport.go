@@ -46,7 +46,7 @@ type ChaosRow struct {
 	Unexplained int `json:"unexplained"`
 	// Recover is the longest time from the end of a fault to the next result, in seconds.
 	Recover  float64  `json:"recover_s"`
-	Problems []string `json:"problems"`
+	Problems []string `json:"problems,omitempty"`
 }
 
 // OK is whether every promise was kept.

@@ -41,8 +41,7 @@ func (c *chaos) fillDisk(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("filling the disk: %w", err)
 	}
-	defer os.Remove(ballast)
-	defer f.Close()
+	defer func() { _ = errors.Join(f.Close(), os.Remove(ballast)) }() // the folder is taken away at the end in any case
 	until := time.Now().Add(3 * time.Second)
 	block := make([]byte, 1<<16)
 	for size := len(block); time.Now().Before(until); {

@@ -31,20 +31,18 @@ func newObserver(link *broker.Link) *observer {
 // run watches until ctx ends.
 func (o *observer) run(ctx context.Context, namespace string) error {
 	results := o.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicResults, Window: 1 << 20})
-	for {
+	for ctx.Err() == nil {
 		d, err := results.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err == nil {
+			o.note(d.Body, namespace)
+			err = d.Ack(ctx)
+		}
+		// Of a topic there is no redelivery: an ACK that comes too late is no loss.
+		if err != nil && ctx.Err() == nil && !errors.Is(err, broker.ErrStale) && !errors.Is(err, stomp.ErrClosed) {
 			return err
 		}
-		// Of a topic there is no redelivery: an ACK that was too late is no loss.
-		if err := d.Ack(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, broker.ErrStale) && !errors.Is(err, stomp.ErrClosed) {
-			return err
-		}
-		o.note(d.Body, namespace)
 	}
+	return nil
 }
 
 func (o *observer) note(body []byte, namespace string) {
