@@ -28,7 +28,7 @@ import (
 // the embedded broker.
 type ChaosConfig struct {
 	Out       string        `toml:"out" default:"chaos-out" help:"folder for the report and all state; a former one's is replaced"`
-	Faults    []string      `toml:"faults" default:"short" help:"names of faults, or short, long, all; --list shows them"`
+	Faults    []string      `toml:"faults" default:"short" help:"names of faults, or short, long, all; --help names them"`
 	Seed      uint64        `toml:"seed" default:"1" help:"seed of the schedule: the same seed breaks the same things at the same points"`
 	Slices    int           `toml:"slices" default:"600" help:"slices per fault"`
 	Pilots    int           `toml:"pilots" default:"3" help:"pilots"`
@@ -184,8 +184,8 @@ func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *St
 	return c.chain.StartHarvester(ctx, "--pilot-payload", payload, "--pilot-slots", strconv.Itoa(c.cfg.Slots))
 }
 
-// brokerArgs make the embedded broker keep what it is given over a kill -9.
-func (c *chaos) brokerArgs() []string { return nil }
+// brokerArgs make the embedded broker as quick to notice a dead link as the programs are.
+func (c *chaos) brokerArgs() []string { return []string{"--heart-beat", c.cfg.HeartBeat.String()} }
 
 // iddsArgs shorten the patience with workers: a lost slice is to be found within the run.
 func (c *chaos) iddsArgs() []string { return []string{"--lost-after", "5s"} }

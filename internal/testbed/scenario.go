@@ -53,16 +53,25 @@ var errStuck = errors.New("stuck")
 
 // breakAndFollow injects the fault at points of the run that the seed chooses, and follows the run to its end.
 func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *ChaosRow) (message.RunCheck, error) {
+	open, stop := c.whileOpen(ctx)
+	defer stop()
 	for i := range f.times {
 		// One point in each of as many equal parts of the first 60 % of the run.
 		share := 0.05 + 0.6*(float64(i)+0.8*c.rng.Float64())/float64(f.times)
 		if err := c.progressTo(ctx, int(share*float64(c.cfg.Slices))); err != nil {
 			return message.RunCheck{}, err
 		}
+		if open.Err() != nil {
+			break
+		}
 		if err := wait(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
 			return message.RunCheck{}, err
 		}
-		if err := f.inject(c, ctx); err != nil {
+		err := f.inject(c, open)
+		if errors.Is(err, errOver) {
+			break // the rest would hit nobody
+		}
+		if err != nil {
 			return message.RunCheck{}, fmt.Errorf("injecting %s: %w", f.name, err)
 		}
 		row.Times++
@@ -71,13 +80,36 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *ChaosRow) (mes
 		if before >= c.cfg.Slices {
 			continue
 		}
-		after, err := c.watch.await(ctx, c.run, before+1)
+		after, err := c.watch.await(open, c.run, before+1)
+		if errors.Is(err, errOver) {
+			break
+		}
 		if err != nil {
 			return message.RunCheck{}, err
 		}
 		row.Recover = max(row.Recover, after.Sub(mended).Seconds())
 	}
 	return c.end(ctx)
+}
+
+// errOver ends what waits for a run that is over.
+var errOver = errors.New("the run is over")
+
+// whileOpen is a context that ends with the present run. stop waits for its goroutine.
+func (c *chaos) whileOpen(ctx context.Context) (open context.Context, stop func()) {
+	open, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for wait(open, 200*time.Millisecond) == nil {
+			if run, err := c.chain.Client().Run(open, c.run); err == nil && run.State == message.RunClosed {
+				cancel(errOver)
+			}
+		}
+	})
+	return open, func() {
+		cancel(nil)
+		wg.Wait()
+	}
 }
 
 // progressTo waits until there are n results, as our own eyes or idds' have it.
