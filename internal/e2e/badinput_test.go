@@ -84,7 +84,7 @@ func TestEveryKindOfMessageOnTheSliceQueueHasItsOutcome(t *testing.T) {
 	c := newChain(t)
 	results := c.results(t)
 	must(t, c.Start(t.Context(), "pilot", "pilot", []string{
-		"run", "--broker-config", brokerFile(t, c.Stack, c.Broker), "--namespace", namespace, "--run", run, "--journal-dir", c.Path("journal"), "--work-dir", c.Path("work"),
+		"run", "--broker-config", brokerFile(t, c.Stack, c.Broker, "", ""), "--namespace", namespace, "--run", run, "--journal-dir", c.Path("journal"), "--work-dir", c.Path("work"),
 	}))
 	for _, junk := range []string{
 		"", "{", "[]", "null", `"slice"`, `{"msg_type":"heartbeat"}`, `{"msg_type":"unheard"}`, `{"msg_type":"slice"}`,

@@ -79,7 +79,7 @@ func (e *bench) publish(n int) {
 func (e *bench) pilot(slots int) {
 	e.b.Helper()
 	must(e.b, e.Start(e.b.Context(), "pilot", "pilot", []string{
-		"run", "--broker-config", brokerFile(e.b, e.Stack, e.addr), "--payload", "synthetic", "--slots", strconv.Itoa(slots),
+		"run", "--broker-config", brokerFile(e.b, e.Stack, e.addr, "", ""), "--payload", "synthetic", "--slots", strconv.Itoa(slots),
 		"--namespace", namespace, "--run", run, "--journal-dir", e.Path("journal"), "--log-level", "warn",
 	}))
 }

@@ -72,10 +72,10 @@ func must(tb testing.TB, err error) {
 }
 
 // brokerFile is a broker configuration for pilots without idds.
-func brokerFile(tb testing.TB, stack *testbed.Stack, addr string) string {
+func brokerFile(tb testing.TB, stack *testbed.Stack, addr, login, passcode string) string {
 	tb.Helper()
 	entry := func(name, destination string) string {
-		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\n", name, destination, addr)
+		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\nusername = %q\npassword = %q\n", name, destination, addr, login, passcode)
 	}
 	path := stack.Path("broker.toml")
 	text := entry("transformer_broker", message.QueueSlicesWorkers) + entry("transformer_broadcast_broker", message.TopicTransformer) +

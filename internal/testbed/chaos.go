@@ -3,6 +3,7 @@ package testbed
 import (
 	"cmp"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,9 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/faultproxy"
+	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/stompd"
 )
 
 // ChaosConfig says what is broken, and how much work meanwhile goes through the chain. The zero value is every short fault on
@@ -45,12 +48,10 @@ type ChaosConfig struct {
 	BrokerStart  string `toml:"broker_start" help:"program that starts that broker again and returns when it listens"`
 }
 
-// The names under which chaos works. Each fault has a run of its own.
+// Each fault has a run of its own.
 const (
-	chaosNamespace   = "chaos"
-	foreignNamespace = "chaos-foreign"
-	chaosFirstRun    = 200001
-	slicesPerSTF     = 20
+	chaosFirstRun = 200001
+	slicesPerSTF  = 20
 )
 
 // Validate names every value that makes no sense.
@@ -87,6 +88,10 @@ type chaos struct {
 	chain *Chain
 	show  *progress
 	rng   *rand.Rand
+
+	// namespace is new each time: a broker that saw the same slices yesterday would take ours for duplicates. foreign is that
+	// of the slices which are nobody's here.
+	namespace, foreign string
 
 	link  *broker.Link // ours, straight to the broker
 	watch *observer
@@ -127,13 +132,18 @@ func Chaos(ctx context.Context, cfg ChaosConfig, bin string, out io.Writer) (Cha
 	if err != nil {
 		return ChaosReport{}, err
 	}
-	c := &chaos{cfg: cfg, show: newProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{}}
+	namespace := "chaos-" + strings.ToLower(crand.Text()[:6])
+	c := &chaos{
+		cfg: cfg, show: newProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{},
+		namespace: namespace, foreign: namespace + "-foreign",
+	}
 	report := ChaosReport{Seed: cfg.Seed, Broker: cmp.Or(cfg.Broker, "embedded"), Pilots: cfg.Pilots, Slots: cfg.Slots, HeartBeat: cfg.HeartBeat.Seconds()}
 	// What we own ends after what uses it: proxies and observer after the programs.
 	own, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	group, own := errgroup.WithContext(own)
 	defer func() {
 		stack.StopAll()
+		c.sweep(ctx)
 		hangUp()
 		_ = group.Wait()
 		c.unmount()
@@ -154,7 +164,7 @@ func Chaos(ctx context.Context, cfg ChaosConfig, bin string, out io.Writer) (Cha
 // start starts everything but daq, which is started for each run.
 func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *Stack) error {
 	var err error
-	if c.chain, err = JoinChain(stack, chaosNamespace, c.cfg.Broker); err != nil {
+	if c.chain, err = JoinChain(stack, c.namespace, c.cfg.Broker); err != nil {
 		return err
 	}
 	c.chain.Login, c.chain.Passcode, c.chain.HeartBeat = c.cfg.Login, c.cfg.Passcode, c.cfg.HeartBeat
@@ -184,8 +194,16 @@ func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *St
 	return c.chain.StartHarvester(ctx, "--pilot-payload", payload, "--pilot-slots", strconv.Itoa(c.cfg.Slots))
 }
 
-// brokerArgs make the embedded broker as quick to notice a dead link as the programs are.
-func (c *chaos) brokerArgs() []string { return []string{"--heart-beat", c.cfg.HeartBeat.String()} }
+// brokerArgs make the embedded broker as quick to notice a dead link as the programs are, and give the observer its queue.
+func (c *chaos) brokerArgs() []string {
+	binds := []string{message.TopicResults + "=" + observedQueue}
+	for topic, queues := range stompd.DefaultFanOut() {
+		for _, queue := range queues {
+			binds = append(binds, topic+"="+queue)
+		}
+	}
+	return []string{"--heart-beat", c.cfg.HeartBeat.String(), "--bind", strings.Join(binds, ",")}
+}
 
 // iddsArgs shorten the patience with workers: a lost slice is to be found within the run.
 func (c *chaos) iddsArgs() []string { return []string{"--lost-after", "5s"} }
@@ -199,9 +217,9 @@ func (c *chaos) observe(own context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	c.watch = newObserver(c.link)
+	c.watch = newObserver(c.link, c.namespace, c.foreign)
 	group.Go(func() error { return c.link.Run(own) })
-	group.Go(func() error { return c.watch.run(own, chaosNamespace) })
+	group.Go(func() error { return c.watch.run(own) })
 	return nil
 }
 

@@ -288,14 +288,14 @@ func (c *chaos) publishJunk(ctx context.Context) error {
 	for _, junk := range []string{
 		"", "{", "[]", "null", `"slice"`, `{"msg_type":"heartbeat"}`, `{"msg_type":"unheard"}`, `{"msg_type":"slice","content":7}`,
 	} {
-		if err := c.link.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte(junk), Headers: headers(chaosNamespace)}); err != nil {
+		if err := c.link.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte(junk), Headers: headers(c.namespace)}); err != nil {
 			return err
 		}
 	}
 	for range 3 {
 		body := fmt.Sprintf(`{"msg_type":"slice","run_id":%q,"namespace":%q,"content":{"req_id":"foreign-%d","filename":"x","start":0,"end":1}}`,
-			c.run, foreignNamespace, c.sent)
-		if err := c.link.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte(body), Headers: headers(foreignNamespace)}); err != nil {
+			c.run, c.foreign, c.sent)
+		if err := c.link.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte(body), Headers: headers(c.foreign)}); err != nil {
 			return err
 		}
 		c.sent++

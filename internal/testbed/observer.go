@@ -3,6 +3,8 @@ package testbed
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,12 +13,17 @@ import (
 	"tfpilot/internal/stomp"
 )
 
-// observer sees the results of all runs as they leave the broker, on a link of its own that nobody breaks: a witness beside
-// idds. What passes while the broker is dead it misses, as any subscriber of a topic does.
+// observedQueue is the fan-out queue of results that none of our programs reads.
+const observedQueue = message.QueueResultsWorker
+
+// observer sees the results of all runs as a consumer of a fan-out queue does, on a link of its own that nobody breaks: a
+// witness beside idds.
 type observer struct {
-	link *broker.Link
+	link                        *broker.Link
+	namespace, foreignNamespace string // ours, and that of the slices which nobody here may work on
 
 	mu      sync.Mutex
+	known   map[string]struct{}       // messages that were counted
 	copies  map[string]map[string]int // run -> identity -> results with state done
 	count   map[string]int            // run -> results of any kind
 	foreign int                       // results of a slice that is not the namespace's
@@ -24,20 +31,24 @@ type observer struct {
 }
 
 // newObserver makes an observer; run owns its goroutines.
-func newObserver(link *broker.Link) *observer {
-	return &observer{link: link, copies: map[string]map[string]int{}, count: map[string]int{}, changed: make(chan struct{})}
+func newObserver(link *broker.Link, namespace, foreign string) *observer {
+	return &observer{
+		link: link, namespace: namespace, foreignNamespace: foreign, known: map[string]struct{}{},
+		copies: map[string]map[string]int{}, count: map[string]int{}, changed: make(chan struct{}),
+	}
 }
 
 // run watches until ctx ends.
-func (o *observer) run(ctx context.Context, namespace string) error {
-	results := o.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicResults, Window: 1 << 20})
+func (o *observer) run(ctx context.Context) error {
+	results := o.link.Subscribe(stomp.SubscribeOptions{
+		Destination: observedQueue, Window: 1 << 20, Selector: fmt.Sprintf("namespace='%s' OR namespace='%s'", o.namespace, o.foreignNamespace),
+	})
 	for ctx.Err() == nil {
 		d, err := results.Next(ctx)
 		if err == nil {
-			o.note(d.Body, namespace)
+			o.note(d)
 			err = d.Ack(ctx)
 		}
-		// Of a topic there is no redelivery: an ACK that comes too late is no loss.
 		if err != nil && ctx.Err() == nil && !errors.Is(err, broker.ErrStale) && !errors.Is(err, stomp.ErrClosed) {
 			return err
 		}
@@ -45,17 +56,22 @@ func (o *observer) run(ctx context.Context, namespace string) error {
 	return nil
 }
 
-func (o *observer) note(body []byte, namespace string) {
-	m, err := message.Decode[message.SliceResult](body)
+// note counts a result, once for each message that the broker has: one that was not acknowledged comes again.
+func (o *observer) note(d *broker.Delivery) {
+	m, err := message.Decode[message.SliceResult](d.Body)
 	if err != nil {
-		return // somebody else's, on a broker that is not ours alone
+		return // not for us to judge
 	}
+	// The last part of the id is the message's on every broker; the rest, where there is any, the subscription's.
+	id := d.ID[strings.LastIndexByte(d.ID, ',')+1:] + " " + d.Header.Get("timestamp")
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if m.Namespace != namespace {
-		if m.Namespace == foreignNamespace {
-			o.foreign++
-		}
+	if _, again := o.known[id]; again {
+		return
+	}
+	o.known[id] = struct{}{}
+	if m.Namespace != o.namespace {
+		o.foreign++
 		return
 	}
 	run := m.RunID.String()
