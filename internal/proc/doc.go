@@ -9,5 +9,6 @@
 // mark. What has dropped both is ended when no other tree is there that it could belong to. Only descendants of this process
 // are looked at; what somebody else has started in this process, or before it became this program, is left alone.
 //
-// Goroutines: one that waits for the program, and one for each stream that is captured or fed; all end with Wait.
+// Goroutines: one that waits for the program, and one for each stream that is captured or fed; all end with Wait. Each process
+// of a service that a program was to start ([Command].StartsService) has one until it ends.
 package proc

@@ -230,6 +230,37 @@ func TestAProgramDiesWithItsParentWhenToldTo(t *testing.T) {
 	}
 }
 
+func TestAServiceOutlivesTheProgramThatStartsItAndIsReaped(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"in its starter's session": `sleep 300 </dev/null >/dev/null 2>&1 & echo $!`,
+		"in one of its own":        `setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said strings.Builder
+			c := sh(script)
+			c.Stdout, c.StartsService = &said, true
+			res, err := proc.Run(t.Context(), c)
+			if err != nil || res.ExitCode != 0 || res.LeftBehind != 0 {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(said.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Another tree that ends does not take it along.
+			if res, err := proc.Run(t.Context(), sh(`sleep 300 & :`)); err != nil || res.LeftBehind < 1 || !alive(pid) {
+				t.Errorf("%+v, %v, alive %v", res, err, alive(pid))
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "its end in the process table", func() bool { return syscall.Kill(pid, 0) != nil })
+		})
+	}
+}
+
 func TestTheGraceIsTheWholeTrees(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -41,6 +41,9 @@ type Command struct {
 	// DiesWithParent kills the program (not what it has started) when this process dies without a chance to end it. What
 	// is to outlive a restart of its parent leaves it false.
 	DiesWithParent bool
+	// StartsService says that what the program leaves behind when it ends by itself is a service that it was to start, and
+	// stays. A service that keeps its starter's output writes to nobody from then on.
+	StartsService bool
 }
 
 // Result is how a program ended.
@@ -212,8 +215,12 @@ func (p *Process) wait(ctx context.Context) {
 		err = p.end(ended)
 	}
 	p.result.Wall = time.Since(p.started)
-	p.result.LeftBehind = p.killTree()
-	running.gone(p.mark)
+	if p.command.StartsService && !p.result.Ended {
+		p.release()
+	} else {
+		p.result.LeftBehind = p.killTree()
+		running.gone(p.mark)
+	}
 	// Nobody of the tree holds the pipes any more. Should somebody else do (a descriptor passed over a socket), the time is
 	// bounded.
 	deadline := time.Now().Add(2 * time.Second)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,6 +43,31 @@ func (p *Process) killTree() int {
 		waitBriefly(alive)
 	}
 	return len(met)
+}
+
+// release leaves the rest of the tree running. It is ours to reap all the same, for as long as we live: who stops a service
+// waits until it is out of the process table. Until then its mark stays noted, so that no other tree takes it for its own.
+func (p *Process) release() {
+	var service sync.WaitGroup
+	alive, doubtful := p.orphans()
+	for _, pid := range append(alive, doubtful...) {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // gone already
+		}
+		service.Go(func() {
+			died := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			for died[0].Revents == 0 {
+				_, _ = unix.Poll(died, -1) // a signal to us ends it early
+			}
+			_ = unix.Close(fd)
+			running.reap(pid)
+		})
+	}
+	go func() {
+		service.Wait()
+		running.gone(p.mark)
+	}()
 }
 
 // signalTree sends a signal to every process of the tree.

@@ -269,7 +269,9 @@ func (c *chaos) killBroker(ctx context.Context) error {
 	}
 	for _, program := range []string{c.cfg.BrokerKill, c.cfg.BrokerStart} {
 		said := proc.NewCapture(1<<10, 1<<10)
-		res, err := proc.Run(ctx, proc.Command{Path: "/bin/sh", Args: []string{"-c", program}, Env: baseEnv(), Stdout: said, Stderr: said, Grace: grace})
+		res, err := proc.Run(ctx, proc.Command{
+			Path: "/bin/sh", Args: []string{"-c", program}, Env: baseEnv(), Stdout: said, Stderr: said, Grace: grace, StartsService: true,
+		})
 		if err != nil {
 			return err
 		}
