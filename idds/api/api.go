@@ -53,6 +53,9 @@ func Handler(service *idds.Service, store idds.Store, cfg Config) http.Handler {
 	h := humago.New(mux, conf)
 	h.UseMiddleware(a.authorise(h))
 	a.register(h)
+	// Not described by OpenAPI: the PanDA server's documents are its own.
+	mux.HandleFunc("POST /server/panda/relay_idds_command", a.relayLegacy)
+	mux.HandleFunc("POST /api/v1/idds/relay_idds_command", a.relayModern)
 	return http.MaxBytesHandler(mux, 4<<20)
 }
 
