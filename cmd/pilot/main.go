@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"tfpilot/cmd/pilot/pilotcmd"
-	"tfpilot/internal/program"
 )
 
-func main() { os.Exit(program.Main(pilotcmd.App())) }
+func main() { os.Exit(pilotcmd.Main()) }

@@ -63,7 +63,20 @@ func (o *Option) defaultText() string {
 
 // Load fills the struct: file, then environment, then flags. All mistakes are reported together, as [exitcode.Usage].
 func (b *Binding) Load(c *cli.Context) error {
-	file := c.String(fileFlag)
+	return b.load(c.String(fileFlag), func(o *Option) (string, bool) {
+		if o.Secret || !c.IsSet(o.Flag) {
+			return "", false
+		}
+		return fmt.Sprint(c.Value(o.Flag)), true
+	})
+}
+
+// LoadEnv is Load for a program without flags of ours: file (TFPILOT_CONFIG), then environment.
+func (b *Binding) LoadEnv() error {
+	return b.load("", func(*Option) (string, bool) { return "", false })
+}
+
+func (b *Binding) load(file string, flag func(*Option) (text string, isSet bool)) error {
 	if file == "" {
 		file = os.Getenv("TFPILOT_CONFIG")
 	}
@@ -75,8 +88,8 @@ func (b *Binding) Load(c *cli.Context) error {
 		if text := os.Getenv(o.Env); text != "" { // an empty one is as good as none: it is how shells and batch files unset
 			errs = append(errs, o.from(FromEnv, o.Env, text))
 		}
-		if !o.Secret && c.IsSet(o.Flag) {
-			errs = append(errs, o.from(FromFlag, "--"+o.Flag, fmt.Sprint(c.Value(o.Flag))))
+		if text, isSet := flag(o); isSet {
+			errs = append(errs, o.from(FromFlag, "--"+o.Flag, text))
 		}
 	}
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))

@@ -22,11 +22,16 @@ import (
 // The first SIGINT or SIGTERM cancels the context; further ones change nothing, because under PanDA the second comes
 // within a second and must not mean "die at once".
 func Main(app *cli.App) int {
+	return UnderSignals(func(ctx context.Context) int { return Run(ctx, app, os.Args) })
+}
+
+// UnderSignals is Main for a command line of another kind.
+func UnderSignals(run func(ctx context.Context) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := withLifeline(ctx)
 	defer cancel(nil)
-	return Run(ctx, app, os.Args)
+	return run(ctx)
 }
 
 // Run is Main without signals and with the arguments given: what tests call.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,6 +42,19 @@ type runConfig struct {
 	Fsync  bool          `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
 
 	Work wrapper.Config `toml:",inline"`
+
+	// maxGrace, when not 0, bounds the time between SIGTERM and SIGKILL of every payload.
+	maxGrace time.Duration
+}
+
+// Main is the program: a pilot, or a production worker when it is called as one.
+func Main() int {
+	if isRunPrompt(os.Args[0]) {
+		return program.UnderSignals(func(ctx context.Context) int {
+			return RunPrompt(ctx, os.Args, os.Stdout, os.Stderr)
+		})
+	}
+	return program.Main(App())
 }
 
 // App is the whole command line.
@@ -108,15 +122,11 @@ func showCommand() *cli.Command {
 	}
 }
 
-// run puts a pilot together and runs it.
+// run is `pilot run`.
 func run(c *cli.Context, cfg runConfig) error {
 	log, err := program.Logger(c, "pilot")
 	if err != nil {
 		return err
-	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
-		runtime.GOMAXPROCS(1)
 	}
 	if err := cfg.Pilot.Validate(); err != nil {
 		return err
@@ -125,6 +135,7 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return err
 	}
+	// Before idds is asked: what is wrong here is wrong without it.
 	work, err := newWrapper(cfg)
 	if err != nil {
 		return err
@@ -133,21 +144,28 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return err
 	}
-	link, err := broker.New(broker.Config{
-		Addrs: brokers.TransformerBroker.Brokers, Login: brokers.TransformerBroker.Username,
-		Passcode: brokers.TransformerBroker.Password, Logger: log, Tuning: cfg.Broker,
-	})
-	if err != nil {
-		return err
-	}
-	j, err := journal.Open(journalDir(cfg), cfg.Fsync, log)
-	if err != nil {
-		return err
-	}
-	parts := pilot.Parts{Link: link, Runner: work, Journal: j, Logger: log}
+	var reporter pilot.Reporter
 	if client != nil {
-		parts.Reporter = client
+		reporter = client
 	}
+	return hold(c.Context, cfg, brokers, pilot.Parts{Runner: work, Reporter: reporter, Logger: log})
+}
+
+// hold adds link and journal to the parts of a pilot, and runs it until it leaves.
+func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, parts pilot.Parts) error {
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
+		runtime.GOMAXPROCS(1)
+	}
+	link, err := newLink(cfg, brokers, parts.Logger)
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger)
+	if err != nil {
+		return err
+	}
+	parts.Link, parts.Journal = link, j
 	p, err := pilot.New(parts, pilot.Destinations{
 		Slices: brokers.TransformerBroker.Destination, Broadcast: brokers.TransformerBroadcastBroker.Destination,
 		Results: brokers.ResultBroker.Destination,
@@ -156,10 +174,10 @@ func run(c *cli.Context, cfg runConfig) error {
 		return err
 	}
 	// The link outlives the pilot, which gives back what it holds at its end.
-	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
+	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	linkDone := make(chan struct{})
 	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
-	err = p.Run(c.Context)
+	err = p.Run(ctx)
 	hangUp()
 	<-linkDone
 	if n := j.Held(); n > 0 && err == nil {
@@ -184,6 +202,9 @@ func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
 	spec, err := payload.LoadSpec(cfg.Payload)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.maxGrace > 0 {
+		spec.Grace = min(spec.Grace, cfg.maxGrace)
 	}
 	builtin, err := payload.Builtin(cfg.PayloadBin)
 	if err != nil {
