@@ -164,12 +164,12 @@ func (c *Client) call(ctx context.Context, endpoint, encoding string) (message.P
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return none, c.unreached(endpoint, err)
+		return none, c.unreached(ctx, endpoint, err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return none, c.unreached(endpoint, err)
+		return none, c.unreached(ctx, endpoint, err)
 	}
 	switch {
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusMethodNotAllowed, resp.StatusCode == http.StatusGone:
@@ -187,7 +187,10 @@ func (c *Client) call(ctx context.Context, endpoint, encoding string) (message.P
 }
 
 // unreached says why there is no answer; a server's certificate that is not trusted is a matter of configuration.
-func (c *Client) unreached(endpoint string, err error) error {
+func (c *Client) unreached(ctx context.Context, endpoint string, err error) error {
+	if ctx.Err() != nil {
+		return exitcode.New(exitcode.Interrupted, "ended while waiting for the PanDA relay %s: %w", endpoint, context.Cause(ctx))
+	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return exitcode.New(exitcode.NoService, "the PanDA relay %s did not answer within %s", endpoint, c.cfg.Timeout)
 	}

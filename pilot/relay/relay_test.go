@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"io"
@@ -268,6 +269,17 @@ func TestNobodyThereIsNoService(t *testing.T) {
 	c := client(t, srv)
 	srv.Close()
 	if _, err := c.PromptBroker(t.Context()); exitcode.From(err) != exitcode.NoService || !strings.Contains(err.Error(), srv.URL) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnEndOfTheWaitIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	srv := server(t, func(http.ResponseWriter, *http.Request) { cancel(); <-release })
+	t.Cleanup(func() { close(release) })
+	if _, err := client(t, srv).PromptBroker(ctx); exitcode.From(err) != exitcode.Interrupted {
 		t.Errorf("got %v", err)
 	}
 }

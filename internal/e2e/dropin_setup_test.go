@@ -1,0 +1,220 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/message"
+	"tfpilot/internal/proc"
+	"tfpilot/internal/stomp"
+)
+
+// production is the world of the production worker: a broker with its addresses, a PanDA server that relays, and a namespace
+// that is this test's alone.
+type production struct {
+	addr, login, passcode, namespace string
+
+	link  *broker.Link
+	relay *httptest.Server
+	ca    string // the authority that signed the relay's certificate
+}
+
+const relayToken = "s3cret-token-of-the-job" //nolint:gosec // of the tests
+
+func newProduction(tb testing.TB, addr, login, passcode string) *production {
+	tb.Helper()
+	p := &production{addr: addr, login: login, passcode: passcode, namespace: "e2e-" + uuid.NewString()[:8], ca: filepath.Join(tb.TempDir(), "ca.pem")}
+	var err error
+	p.link, err = broker.New(broker.Config{Addrs: []string{addr}, Login: login, Passcode: passcode})
+	must(tb, err)
+	background(tb, p.link.Run)
+	p.relay = httptest.NewTLSServer(http.HandlerFunc(p.answer))
+	tb.Cleanup(p.relay.Close)
+	must(tb, os.WriteFile(p.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.relay.Certificate().Raw}), 0o600))
+	return p
+}
+
+// answer is the relay's.
+func (p *production) answer(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+relayToken || r.Header.Get("Origin") != "EIC" {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	_ = json.NewEncoder(w).Encode([]any{true, []any{true, p.brokers()}})
+}
+
+func (p *production) brokers() map[string]message.BrokerEntry {
+	entry := func(destination string) message.BrokerEntry {
+		return message.BrokerEntry{Destination: destination, Brokers: []string{p.addr}, Username: p.login, Password: p.passcode}
+	}
+	return map[string]message.BrokerEntry{
+		"transformer_broker": entry(message.QueueSlicesWorkers), "transformer_broadcast_broker": entry(message.TopicTransformer), "result_broker": entry(message.TopicResults),
+	}
+}
+
+// conf is a prompt.conf with these brokers.
+func (p *production) conf(tb testing.TB) string {
+	tb.Helper()
+	text := "[prompt]\n"
+	for key, entry := range p.brokers() {
+		b, err := json.Marshal(entry)
+		must(tb, err)
+		text += key + " = " + string(b) + "\n"
+	}
+	return text
+}
+
+// publish sends slices as the production agent does: with the live message's fields, and no more.
+func (p *production) publish(tb testing.TB, ids ...int) {
+	tb.Helper()
+	for _, n := range ids {
+		body, err := json.Marshal(map[string]any{
+			"msg_type": "slice", "run_id": run, "created_at": "2026-01-18T14:36:03.194616", "sender": "fastprocessing-agent", "namespace": p.namespace,
+			"content": map[string]any{
+				"run_id": run, "execution_id": "stf_datataking-user-0079", "req_id": uuid.NewString(), "filename": "swf." + run + ".000001.stf",
+				"tf_filename": "swf.000001_slice_000.tf", "slice_id": n, "start": 0, "end": 65, "tf_count": 66, "state": "queued", "substate": "new",
+			},
+		})
+		must(tb, err)
+		must(tb, p.link.Publish(soon(tb), broker.Out{Destination: message.TopicSlices, Body: body, Headers: []string{
+			"persistent", "true", "ttl", "43200000", "vo", "eic", "msg_type", "slice", "run_id", run, "namespace", p.namespace,
+		}}))
+	}
+}
+
+// stop says that the run is over.
+func (p *production) stop(tb testing.TB) {
+	tb.Helper()
+	body := `{"msg_type":"stop_transformer","run_id":` + run + `,"created_at":"2026-01-18T14:40:03.000001","content":{"requested_at":"2026-01-18T14:40:03"}}` // a number this time
+	must(tb, p.link.Publish(soon(tb), broker.Out{Destination: message.TopicTransformer, Body: []byte(body), Headers: []string{
+		"persistent", "true", "vo", "eic", "msg_type", "stop_transformer", "run_id", run, "namespace", p.namespace,
+	}}))
+}
+
+// consume subscribes to what of a queue is this test's.
+func (p *production) consume(tb testing.TB, queue string) *broker.Consumer {
+	tb.Helper()
+	c := p.link.Subscribe(stomp.SubscribeOptions{Destination: queue, Selector: "namespace='" + p.namespace + "'", Window: 1})
+	tb.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+// job is a worker's job as the PanDA pilot starts it.
+type job struct {
+	dir string
+	env []string
+	*proc.Process
+}
+
+// newJob makes a job's folder, with a copy of the program in it under the name of the production one, and the token.
+func (p *production) newJob(tb testing.TB, env ...string) *job {
+	tb.Helper()
+	j := &job{dir: tb.TempDir()}
+	program, err := os.ReadFile(filepath.Join(bin(tb), "pilot"))
+	must(tb, err)
+	must(tb, os.WriteFile(j.path("run_prompt_wrapper"), program, 0o755))
+	if !strings.Contains(strings.Join(env, " "), "PANDA_AUTH_DIR=") {
+		must(tb, os.WriteFile(j.path("token"), []byte(relayToken), 0o600))
+	}
+	j.env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + tb.TempDir(), "PANDAID=119830", "PanDA_TaskID=33708", "HARVESTER_WORKER_ID=91464",
+		"PANDA_SERVER_URL=" + p.relay.URL, "PANDA_AUTH_DIR=" + j.path("token"), "PANDA_AUTH_ORIGIN=EIC", "TFPILOT_RELAY_CA_FILE=" + p.ca,
+		"TFPILOT_JOURNAL_DIR=" + tb.TempDir(), "TFPILOT_PAYLOAD=noop",
+	}, env...)
+	return j
+}
+
+func (j *job) path(name string) string { return filepath.Join(j.dir, name) }
+
+// start runs a command line as the PanDA pilot does: by bash, in a session of its own, with the outputs in the job's folder.
+func (j *job) start(tb testing.TB, line string) {
+	tb.Helper()
+	create := func(name string) *os.File {
+		f, err := os.Create(j.path(name))
+		must(tb, err)
+		tb.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	var err error
+	j.Process, err = proc.Start(tb.Context(), proc.Command{
+		Path: "bash", Args: []string{"-c", line}, Dir: j.dir, Env: j.env, Stdout: create("payload.stdout"), Stderr: create("payload.stderr"),
+	})
+	must(tb, err)
+}
+
+// term sends SIGTERM twice, and SIGKILL when the PanDA pilot would.
+func (j *job) term(tb testing.TB) {
+	tb.Helper()
+	const patience = 3 * time.Second
+	must(tb, syscall.Kill(j.PID(), syscall.SIGTERM))
+	must(tb, syscall.Kill(j.PID(), syscall.SIGTERM))
+	kill := time.AfterFunc(patience, func() { _ = syscall.Kill(j.PID(), syscall.SIGKILL) })
+	tb.Cleanup(func() { kill.Stop() })
+	<-j.Done()
+}
+
+// end waits for the end and returns the exit status, -1 after death by a signal.
+func (j *job) end(tb testing.TB) int {
+	tb.Helper()
+	r, err := j.Wait()
+	must(tb, err)
+	if r.LeftBehind > 0 {
+		tb.Errorf("the job left %d processes behind", r.LeftBehind)
+	}
+	return r.ExitCode
+}
+
+func (j *job) read(tb testing.TB, name string) string {
+	tb.Helper()
+	b, err := os.ReadFile(j.path(name))
+	must(tb, err)
+	return string(b)
+}
+
+// report is the job's report of itself.
+func (j *job) report(tb testing.TB) (r struct {
+	RunID  string               `json:"run_id"`
+	Slices message.WorkerTotals `json:"slices"`
+	Exit   message.WorkerLastWord
+},
+) {
+	tb.Helper()
+	must(tb, json.Unmarshal([]byte(j.read(tb, "jobReport.json")), &r))
+	return r
+}
+
+// mustBeClean holds the folder to what may go into the job's log: no secret, no program, nothing of slices.
+func (j *job) mustBeClean(tb testing.TB, secrets ...string) {
+	tb.Helper()
+	entries, err := os.ReadDir(j.dir)
+	must(tb, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		b, err := os.ReadFile(j.path(e.Name()))
+		if err != nil {
+			tb.Errorf("%s: %v", e.Name(), err)
+		}
+		for _, secret := range append(secrets, relayToken) {
+			if secret != "" && bytes.Contains(b, []byte(secret)) {
+				tb.Errorf("%q stands in %s", secret, e.Name())
+			}
+		}
+	}
+	if got := strings.Join(names, " "); got != "jobReport.json payload.stderr payload.stdout" {
+		tb.Errorf("the job left %s", got)
+	}
+}
