@@ -100,3 +100,18 @@ func TestTheDefaultFilesAreTriedInTheOrderOfTheProductionWorker(t *testing.T) {
 		t.Errorf("%q", path)
 	}
 }
+
+func TestTheExampleOfTheGuideIsRead(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/compatibility.md")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(text), "```ini\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !closed {
+		t.Fatal("docs/compatibility.md has no example")
+	}
+	got, err := prompt.Read(confFile(t, example))
+	if err != nil || !got.TransformerBroker.UseSSL {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
