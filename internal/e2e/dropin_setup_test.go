@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/stomp"
@@ -26,6 +30,9 @@ import (
 // that is this test's alone.
 type production struct {
 	addr, login, passcode, namespace string
+	// via is where jobs are told that the broker is, when it is not addr; tls says that they shall use TLS.
+	via string
+	tls bool
 
 	link  *broker.Link
 	relay *httptest.Server
@@ -47,6 +54,20 @@ func newProduction(tb testing.TB, addr, login, passcode string) *production {
 	return p
 }
 
+// through has jobs reach the broker through links that can be broken, over TLS when conf is not nil.
+func (p *production) through(tb testing.TB, conf *tls.Config) *faultproxy.Proxy {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port of this machine
+	must(tb, err)
+	p.via, p.tls = ln.Addr().String(), conf != nil
+	if conf != nil {
+		ln = tls.NewListener(ln, conf)
+	}
+	proxy := faultproxy.New(func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", p.addr) }, nil)
+	background(tb, func(ctx context.Context) error { return proxy.Serve(ctx, ln) })
+	return proxy
+}
+
 // answer is the relay's.
 func (p *production) answer(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer "+relayToken || r.Header.Get("Origin") != "EIC" {
@@ -58,7 +79,7 @@ func (p *production) answer(w http.ResponseWriter, r *http.Request) {
 
 func (p *production) brokers() map[string]message.BrokerEntry {
 	entry := func(destination string) message.BrokerEntry {
-		return message.BrokerEntry{Destination: destination, Brokers: []string{p.addr}, Username: p.login, Password: p.passcode}
+		return message.BrokerEntry{Destination: destination, Brokers: []string{cmp.Or(p.via, p.addr)}, Username: p.login, Password: p.passcode, UseSSL: p.tls}
 	}
 	return map[string]message.BrokerEntry{
 		"transformer_broker": entry(message.QueueSlicesWorkers), "transformer_broadcast_broker": entry(message.TopicTransformer), "result_broker": entry(message.TopicResults),

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
 )
 
@@ -119,6 +121,46 @@ func leavesInTime(t *testing.T, p *production) {
 		t.Error("the slice's delivery was counted")
 	}
 	must(t, d.Ack(soon(t)))
+}
+
+func TestUnderThePanDAPilotASlotIsLeftInTimeWhenTheBrokerHangs(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	proxy := p.through(t, nil)
+	p.publish(t, 7)
+	begun := filepath.Join(t.TempDir(), "begun")
+	j := p.newJob(t, "TFPILOT_PAYLOAD="+payloadFile(t, `trap '' TERM; touch `+begun+`; while :; do sleep 0.1; done`))
+	j.start(t, "./run_prompt_wrapper --run_id "+run+" --namespace "+p.namespace)
+	await(t, "the payload", func() bool { _, err := os.Stat(begun); return err == nil })
+	proxy.Set(faultproxy.Conditions{Up: faultproxy.Direction{Hold: true}, Down: faultproxy.Direction{Hold: true}})
+	j.term(t)
+	if code := j.end(t); code != 59 {
+		t.Errorf("exit status %d: %s", code, j.read(t, "payload.stderr"))
+	}
+	j.mustBeClean(t)
+	proxy.Cut() // or it would wait for the pilot that is gone
+	d, err := p.consume(t, message.QueueSlicesWorkers).Next(soon(t))
+	must(t, err)
+	must(t, d.Ack(soon(t)))
+}
+
+func TestTheBrokersCertificateIsVerified(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	p.through(t, &tls.Config{Certificates: p.relay.TLS.Certificates}) //nolint:gosec // a test's
+	results := p.consume(t, message.QueueResultsFast)
+	p.publish(t, 0)
+	for ca, want := range map[string]int{"": 40, p.ca: 0} {
+		j := p.newJob(t, "ARTEMIS_SSL_CA_CERTS="+ca, "TFPILOT_BROKER_TIMEOUT=200ms")
+		j.start(t, "./run_prompt_wrapper --run_id "+run+" --idle_timeout 0.2 --namespace "+p.namespace)
+		if code := j.end(t); code != want || (want != 0) != strings.Contains(j.read(t, "payload.stderr"), "certificate") {
+			t.Errorf("%q: exit status %d: %s", ca, code, j.read(t, "payload.stderr"))
+		}
+		j.mustBeClean(t)
+	}
+	d, err := results.Next(soon(t))
+	must(t, err)
+	satisfiesConsumers(t, d.Body)
 }
 
 func readFile(tb testing.TB, path string) string {
