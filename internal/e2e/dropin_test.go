@@ -93,6 +93,42 @@ func satisfiesConsumers(t *testing.T, body []byte) {
 	}
 }
 
+func TestAFailedSliceHasAResultThatClosesItsRecord(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	results := p.consume(t, message.QueueResultsFast)
+	p.publish(t, 3)
+	j := p.newJob(t, "TFPILOT_PAYLOAD="+payloadFile(t, "echo 'CRITICAL: no hits' >&2; exit 11"))
+	j.start(t, "./run_prompt_wrapper --run_id "+run+" --idle_timeout 0.2 --namespace "+p.namespace)
+	d, err := results.Next(soon(t))
+	must(t, err)
+	must(t, d.Ack(soon(t)))
+	var m struct {
+		Content struct {
+			State          string   `json:"state"`
+			ProcessingTime *float64 `json:"processing_time"`
+			Result         struct {
+				State  bool           `json:"state"`
+				Result map[string]any `json:"result"`
+				Error  string         `json:"error"`
+			} `json:"result"`
+		} `json:"content"`
+	}
+	must(t, json.Unmarshal(d.Body, &m))
+	c := m.Content
+	if c.State != "failed" || c.ProcessingTime == nil || c.Result.State || c.Result.Result["slice_id"] != 3.0 || c.Result.Result["processed"] != false ||
+		c.Result.Result["tf_filename"] == nil || !strings.Contains(c.Result.Error, "no hits") {
+		t.Errorf("%s", d.Body)
+	}
+	if code := j.end(t); code != 0 || j.read(t, "payload.stderr") != "" || strings.Contains(j.read(t, "payload.stdout"), "CRITICAL") {
+		t.Errorf("exit status %d: %s%s", code, j.read(t, "payload.stderr"), j.read(t, "payload.stdout"))
+	}
+	if r := j.report(t); r.Slices.Failed != 1 || r.Exit.Code != 0 {
+		t.Errorf("%+v", r)
+	}
+	j.mustBeClean(t)
+}
+
 // leavesInTime: SIGTERM twice, to a pilot with a payload that ignores it and writes on stderr what the PanDA pilot looks for.
 func leavesInTime(t *testing.T, p *production) {
 	t.Helper()
@@ -189,10 +225,14 @@ func TestANormalIdleEndIsNoFailure(t *testing.T) {
 
 func TestOutsideOfAJobNothingIsRemoved(t *testing.T) {
 	t.Parallel()
-	j := embedded(t).newJob(t, "PANDAID=")
+	log := filepath.Join(t.TempDir(), "log")
+	j := embedded(t).newJob(t, "PANDAID=", "PROMPT_LOG_FILE="+log, "PROMPT_LOG_LEVEL=INFO")
 	j.start(t, "./run_prompt_wrapper --idle_timeout 0.2")
 	if code := j.end(t); code != 0 {
 		t.Errorf("exit status %d: %s", code, j.read(t, "payload.stderr"))
+	}
+	if readFile(t, log) != j.read(t, "payload.stdout") {
+		t.Errorf("the log file: %s", readFile(t, log))
 	}
 	for _, name := range []string{"run_prompt_wrapper", "token"} {
 		if _, err := os.Stat(j.path(name)); err != nil {

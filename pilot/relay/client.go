@@ -37,6 +37,8 @@ type Config struct {
 	Roots *x509.CertPool
 	// Timeout bounds one call (default 150 s: a server whose iDDS is down says so after 100).
 	Timeout time.Duration
+	// Transport replaces the network with its TLS, for tests.
+	Transport http.RoundTripper
 	// Logger gets a line now and then while the server is silent; nobody when nil.
 	Logger *slog.Logger
 }
@@ -75,12 +77,14 @@ func New(cfg Config) (*Client, error) {
 	h := retryablehttp.NewClient()
 	h.Logger, h.RetryMax, h.RetryWaitMin, h.RetryWaitMax = nil, tries-1, 200*time.Millisecond, 5*time.Second
 	h.ErrorHandler, h.CheckRetry = retryablehttp.PassthroughErrorHandler, again
-	h.HTTPClient = &http.Client{
-		Timeout: cfg.Timeout,
-		Transport: &http.Transport{
+	if cfg.Transport == nil {
+		cfg.Transport = &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 20 * time.Second,
 			TLSClientConfig: &tls.Config{RootCAs: cfg.Roots, Certificates: cfg.Credential.Certificates, MinVersion: tls.VersionTLS12},
-		},
+		}
+	}
+	h.HTTPClient = &http.Client{
+		Timeout: cfg.Timeout, Transport: cfg.Transport,
 		// What comes after a redirection would be asked without the token, or tell it to somebody else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -21,6 +21,7 @@ import (
 	"tfpilot/pilot"
 	"tfpilot/pilot/prompt"
 	"tfpilot/pilot/relay"
+	"tfpilot/pilot/rest"
 )
 
 // The time from SIGTERM to the end. The PanDA pilot kills 3 s after the first SIGTERM; 2.5 s are promised.
@@ -121,7 +122,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	if client != nil {
 		next = client
 	}
-	brokers, err := promptBrokers(ctx, cfg, client != nil, func() (message.PromptBroker, error) { return client.PromptBroker(ctx) }, argv0, log)
+	brokers, err := promptBrokers(ctx, cfg, client, argv0, log)
 	if err != nil {
 		return w, err
 	}
@@ -188,7 +189,7 @@ func pythonLevel(name string) string {
 }
 
 // promptBrokers is the first broker configuration that there is: a file that was named, idds, the relay, a default file.
-func promptBrokers(ctx context.Context, cfg runConfig, hasIDDS bool, idds func() (message.PromptBroker, error), argv0 string, log *slog.Logger) (message.PromptBroker, error) {
+func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 string, log *slog.Logger) (message.PromptBroker, error) {
 	switch {
 	case cfg.BrokerConfig != "":
 		return readBrokerConfig(cfg.BrokerConfig)
@@ -198,8 +199,8 @@ func promptBrokers(ctx context.Context, cfg runConfig, hasIDDS bool, idds func()
 			err = fmt.Errorf("%s: %w", prompt.ConfEnv, err)
 		}
 		return brokers, err
-	case hasIDDS:
-		return idds()
+	case idds != nil:
+		return idds.PromptBroker(ctx)
 	}
 	brokers, err := askRelay(ctx, log)
 	if err == nil || ctx.Err() != nil {
