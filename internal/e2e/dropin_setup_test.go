@@ -140,13 +140,12 @@ type job struct {
 	*proc.Process
 }
 
-// newJob makes a job's folder, with a copy of the program in it under the name of the production one, and the token.
+// newJob makes a job's folder, with the program in it under the name of the production one, and the token.
 func (p *production) newJob(tb testing.TB, env ...string) *job {
 	tb.Helper()
 	j := &job{dir: tb.TempDir()}
-	program, err := os.ReadFile(filepath.Join(bin(tb), "pilot"))
-	must(tb, err)
-	must(tb, os.WriteFile(j.path("run_prompt_wrapper"), program, 0o755))
+	// A hard link for a copy: a file that was just written cannot be run while a process forked meanwhile has it open.
+	must(tb, os.Link(filepath.Join(bin(tb), "pilot"), j.path("run_prompt_wrapper")))
 	if !strings.Contains(strings.Join(env, " "), "PANDA_AUTH_DIR=") {
 		must(tb, os.WriteFile(j.path("token"), []byte(relayToken), 0o600))
 	}
