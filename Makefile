@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X tfpilot/internal/version.text=$(VERSION)
 
 help: ## Print this message
-	@awk -F ':.*## ' '/^[a-z\/-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Static binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -21,6 +21,15 @@ test: ## All tests, no services needed (CGO_ENABLED=0)
 test/race: ## All tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 
+test/integration: ## Tests on the real brokers, which it starts if they are down (REQUIRE_SERVICES=1: none is skipped)
+	scripts/integration.sh
+
+services/up: ## Start Apache ActiveMQ Artemis and ActiveMQ Classic on this machine (what is missing is installed, as root)
+	scripts/services.sh up
+
+services/down: ## Stop them and remove their state
+	scripts/services.sh down
+
 bench: build ## The numbers of docs/benchmarks.md, as ratios where something stands beside them
 	scripts/bench.sh
 
@@ -31,7 +40,7 @@ fmt: $(LINT) ## Format the code
 	$(LINT) fmt ./...
 
 lint: $(LINT) ## Layer law and lint set of .golangci.yml
-	$(LINT) run ./...
+	$(LINT) run --build-tags integration ./...
 
 tidy: ## go.mod and go.sum hold what is imported, nothing else
 	go mod tidy
@@ -49,4 +58,4 @@ $(LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/golangci-lint $@
 
-.PHONY: help build demo test test/race bench fuzz fmt lint tidy generate verify clean
+.PHONY: help build demo test test/race test/integration services/up services/down bench fuzz fmt lint tidy generate verify clean
