@@ -18,7 +18,7 @@ func artemis(t *testing.T) *production {
 	if addr == "" {
 		t.Skip("start Apache ActiveMQ Artemis and set TFPILOT_TEST_ARTEMIS=host:port")
 	}
-	return newProduction(t, addr, cmp.Or(os.Getenv("TFPILOT_TEST_ARTEMIS_LOGIN"), "panda"), cmp.Or(os.Getenv("TFPILOT_TEST_ARTEMIS_PASSCODE"), "panda"))
+	return newProduction(t, addr, cmp.Or(os.Getenv("TFPILOT_TEST_LOGIN"), "panda"), cmp.Or(os.Getenv("TFPILOT_TEST_PASSCODE"), "panda"))
 }
 
 func TestIntegrationArtemisCalledAsTheProductionWorkerAPilotDoesItsRun(t *testing.T) {

@@ -69,16 +69,20 @@ func (c *peer) connect(headers ...string) {
 // put writes a frame.
 func (c *peer) put(command, body string, headers ...string) {
 	c.p.Helper()
+	if err := c.write(command, body, headers...); err != nil {
+		c.p.Fatalf("writing %s: %v", command, err)
+	}
+}
+
+// write is put to a broker that may hang up meanwhile.
+func (c *peer) write(command, body string, headers ...string) error {
 	f := frame.New(command, headers...)
 	f.Body = []byte(body)
 	_ = c.nc.SetWriteDeadline(time.Now().Add(patience))
-	err := c.w.Write(f)
-	if err == nil {
-		err = c.w.Flush()
+	if err := c.w.Write(f); err != nil {
+		return err
 	}
-	if err != nil {
-		c.p.Fatalf("writing %s: %v", command, err)
-	}
+	return c.w.Flush()
 }
 
 // next is the next frame that is no heart-beat; nil when none comes in time.
