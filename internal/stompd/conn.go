@@ -240,7 +240,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	if destination == "" || id == "" {
 		return refuse("SUBSCRIBE needs destination and id")
 	}
-	sel, err := parseSelector(f.Header.Get("selector"))
+	sel, err := parseSelector(f.Header.Get("selector"), false)
 	if err != nil {
 		return refuse("selector: %v", err)
 	}

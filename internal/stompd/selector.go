@@ -1,17 +1,18 @@
 package stompd
 
 import (
-	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// selector is a parsed filter on headers: =, <>, AND, OR, NOT, parentheses, quoted strings and names. nil matches all.
+// selector is a parsed filter on headers, in the selector language of JMS 2.0, chapter 3.8.1, as the brokers read it: = and <>
+// on strings and numbers, < <= > >= and BETWEEN on numbers, IN, LIKE, IS NULL, AND, OR, NOT, parentheses. nil matches all.
 //
-// Every header is a string, so a number without quotes equals none of them: run_id = 102023 never matches, as in Artemis.
-// A comparison with a header that is absent is unknown (SQL's three values), and unknown does not match.
+// Every header is a string. In Artemis a number equals none of them: run_id = 102023 never matches; Classic takes the string for
+// a number. What is compared with an absent header is unknown (SQL's three values), and unknown does not match. NOT without
+// parentheses binds to the name after it, in both: NOT a = 'b' is unknown.
 type selector struct{ root node }
 
 // matches reports whether a message with these headers is wanted.
@@ -26,230 +27,196 @@ const (
 	yes
 )
 
-type node interface{ eval(h *frame.Header) truth }
-
-type (
-	operand struct {
-		text    string
-		literal bool
-		number  bool
-	}
-	comparison struct {
-		left, right operand
-		equal       bool
-	}
-	both   struct{ left, right node }
-	either struct{ left, right node }
-	not    struct{ inner node }
-)
-
-func (o operand) value(h *frame.Header) (string, bool) {
-	if o.literal {
-		return o.text, true
-	}
-	return h.Contains(o.text)
-}
-
-func (c comparison) eval(h *frame.Header) truth {
-	l, lok := c.left.value(h)
-	r, rok := c.right.value(h)
-	switch {
-	case !lok || !rok:
-		return unknown
-	case c.left.number != c.right.number:
-		return no // a number and a string are neither equal nor unequal
-	case (l == r) == c.equal:
+func known(b bool) truth {
+	if b {
 		return yes
 	}
 	return no
 }
 
+// node is a condition.
+type node interface{ eval(h *frame.Header) truth }
+
+type (
+	both   struct{ left, right node }
+	either struct{ left, right node }
+	not    struct{ inner node }
+)
+
 func (n both) eval(h *frame.Header) truth   { return min(n.left.eval(h), n.right.eval(h)) }
 func (n either) eval(h *frame.Header) truth { return max(n.left.eval(h), n.right.eval(h)) }
 func (n not) eval(h *frame.Header) truth    { return yes - n.inner.eval(h) }
 
-// maxDepth bounds nesting, so that a hostile selector cannot exhaust the stack.
-const maxDepth = 100
-
-var errSelectorEnd = errors.New("ends too early")
-
-// parseSelector parses a selector; an empty text is nil.
-func parseSelector(text string) (*selector, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, nil
-	}
-	p := parser{rest: text}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	root, err := p.or(0)
-	if err != nil {
-		return nil, err
-	}
-	if p.kind != tokenEnd {
-		return nil, fmt.Errorf("unexpected %q", p.text)
-	}
-	return &selector{root}, nil
+// comparison is = <> < <= > >=.
+type comparison struct {
+	left, right operand
+	symbol      string
+	convert     bool // a string beside a number is taken for one
 }
 
-type tokenKind int
+func (c comparison) eval(h *frame.Header) truth {
+	l, r := c.left.value(h), c.right.value(h)
+	if l.kind == null || r.kind == null {
+		return unknown
+	}
+	if l.kind != r.kind {
+		if !c.convert {
+			switch c.symbol {
+			case "=":
+				return no
+			case "<>":
+				return yes
+			}
+			return unknown
+		}
+		if l, r = l.asNumber(), r.asNumber(); l.kind == null || r.kind == null {
+			return unknown
+		}
+	}
+	switch c.symbol {
+	case "=":
+		return known(l == r)
+	case "<>":
+		return known(l != r)
+	}
+	if l.kind != number {
+		return unknown // strings have no order
+	}
+	switch c.symbol {
+	case "<":
+		return known(l.number < r.number)
+	case "<=":
+		return known(l.number <= r.number)
+	case ">":
+		return known(l.number > r.number)
+	}
+	return known(l.number >= r.number)
+}
+
+// membership is IN.
+type membership struct {
+	left operand
+	set  []string
+}
+
+func (m membership) eval(h *frame.Header) truth {
+	v := m.left.value(h)
+	if v.kind == null {
+		return unknown
+	}
+	for _, text := range m.set {
+		if v.kind == str && v.text == text {
+			return yes
+		}
+	}
+	return no
+}
+
+// absence is IS NULL.
+type absence struct{ left operand }
+
+func (a absence) eval(h *frame.Header) truth { return known(a.left.value(h).kind == null) }
+
+// pattern is LIKE: % stands for anything, _ for one character.
+type pattern struct {
+	left  operand
+	parts []patternPart
+}
+
+type patternPart struct {
+	char rune
+	wild byte // '%', '_', or 0 for char
+}
+
+func (p pattern) eval(h *frame.Header) truth {
+	v := p.left.value(h)
+	if v.kind != str {
+		return unknown
+	}
+	return known(like([]rune(v.text), p.parts))
+}
+
+// like goes back to the last % only, so that it takes at most len(text) x len(parts) steps.
+func like(text []rune, parts []patternPart) bool {
+	t, p, star, mark := 0, 0, -1, 0
+	for t < len(text) {
+		switch {
+		case p < len(parts) && parts[p].wild == '%':
+			star, mark = p, t
+			p++
+		case p < len(parts) && (parts[p].wild == '_' || parts[p].wild == 0 && parts[p].char == text[t]):
+			p++
+			t++
+		case star >= 0:
+			mark++
+			p, t = star+1, mark
+		default:
+			return false
+		}
+	}
+	for p < len(parts) && parts[p].wild == '%' {
+		p++
+	}
+	return p == len(parts)
+}
+
+func parsePattern(text string, escape rune) []patternPart {
+	var parts []patternPart
+	escaped := false
+	for _, r := range text {
+		switch {
+		case !escaped && escape != 0 && r == escape:
+			escaped = true
+			continue
+		case !escaped && (r == '%' || r == '_'):
+			parts = append(parts, patternPart{wild: byte(r)})
+		default:
+			parts = append(parts, patternPart{char: r})
+		}
+		escaped = false
+	}
+	return parts
+}
+
+// valueKind is what a value is.
+type valueKind int
 
 const (
-	tokenEnd tokenKind = iota
-	tokenName
-	tokenString
-	tokenNumber
-	tokenSymbol // = <> ( )
+	null valueKind = iota
+	str
+	number
 )
 
-type parser struct {
-	rest string
-	kind tokenKind
-	text string
+// value is what an operand stands for in a message.
+type value struct {
+	kind   valueKind
+	text   string
+	number float64
 }
 
-func (p *parser) or(depth int) (node, error) {
-	left, err := p.and(depth)
-	for err == nil && p.keyword("OR") {
-		var right node
-		if err = p.advance(); err == nil {
-			right, err = p.and(depth)
-			left = either{left, right}
-		}
-	}
-	return left, err
-}
-
-func (p *parser) and(depth int) (node, error) {
-	left, err := p.unary(depth)
-	for err == nil && p.keyword("AND") {
-		var right node
-		if err = p.advance(); err == nil {
-			right, err = p.unary(depth)
-			left = both{left, right}
-		}
-	}
-	return left, err
-}
-
-func (p *parser) unary(depth int) (node, error) {
-	if depth > maxDepth {
-		return nil, errors.New("nested too deeply")
-	}
-	switch {
-	case p.keyword("NOT"):
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		inner, err := p.unary(depth + 1)
-		return not{inner}, err
-	case p.kind == tokenSymbol && p.text == "(":
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		inner, err := p.or(depth + 1)
+func (v value) asNumber() value {
+	if v.kind == str {
+		n, err := strconv.ParseFloat(strings.TrimSpace(v.text), 64)
 		if err != nil {
-			return nil, err
+			return value{}
 		}
-		if p.kind != tokenSymbol || p.text != ")" {
-			return nil, errors.New("missing )")
-		}
-		return inner, p.advance()
-	default:
-		return p.comparison()
+		return value{kind: number, number: n}
 	}
+	return v
 }
 
-func (p *parser) comparison() (node, error) {
-	left, err := p.operand()
-	if err != nil {
-		return nil, err
-	}
-	if p.kind != tokenSymbol || (p.text != "=" && p.text != "<>") {
-		return nil, fmt.Errorf("expected = or <> after %q", left.text)
-	}
-	equal := p.text == "="
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	right, err := p.operand()
-	return comparison{left, right, equal}, err
+// operand is a name or a literal.
+type operand struct {
+	name    string // of a header; empty for a literal
+	literal value
 }
 
-func (p *parser) operand() (operand, error) {
-	o := operand{text: p.text, literal: p.kind != tokenName, number: p.kind == tokenNumber}
-	switch p.kind {
-	case tokenName, tokenString, tokenNumber:
-		return o, p.advance()
-	case tokenEnd:
-		return o, errSelectorEnd
-	default:
-		return o, fmt.Errorf("unexpected %q", p.text)
+func (o operand) value(h *frame.Header) value {
+	if o.name == "" {
+		return o.literal
 	}
-}
-
-func (p *parser) keyword(word string) bool {
-	return p.kind == tokenName && strings.EqualFold(p.text, word)
-}
-
-// advance reads the next token.
-func (p *parser) advance() error {
-	p.rest = strings.TrimLeft(p.rest, " \t\r\n")
-	if p.rest == "" {
-		p.kind, p.text = tokenEnd, ""
-		return nil
+	if text, ok := h.Contains(o.name); ok {
+		return value{kind: str, text: text}
 	}
-	c := p.rest[0]
-	switch {
-	case c == '\'':
-		return p.quoted()
-	case strings.HasPrefix(p.rest, "<>"):
-		p.token(tokenSymbol, 2)
-	case c == '=' || c == '(' || c == ')':
-		p.token(tokenSymbol, 1)
-	case nameStart(c):
-		n := 1
-		for n < len(p.rest) && (nameStart(p.rest[n]) || digit(p.rest[n]) || p.rest[n] == '.') {
-			n++
-		}
-		p.token(tokenName, n)
-	case digit(c) || c == '-' || c == '+':
-		n := 1
-		for n < len(p.rest) && (digit(p.rest[n]) || p.rest[n] == '.') {
-			n++
-		}
-		p.token(tokenNumber, n)
-	default:
-		return fmt.Errorf("unexpected %q", c)
-	}
-	return nil
+	return value{}
 }
-
-func (p *parser) token(kind tokenKind, n int) {
-	p.kind, p.text, p.rest = kind, p.rest[:n], p.rest[n:]
-}
-
-// quoted reads a string in single quotes; a quote within is doubled.
-func (p *parser) quoted() error {
-	var b strings.Builder
-	for i := 1; i < len(p.rest); i++ {
-		if p.rest[i] != '\'' {
-			b.WriteByte(p.rest[i])
-			continue
-		}
-		if i+1 < len(p.rest) && p.rest[i+1] == '\'' {
-			b.WriteByte('\'')
-			i++
-			continue
-		}
-		p.kind, p.text, p.rest = tokenString, b.String(), p.rest[i+1:]
-		return nil
-	}
-	return errors.New("string without its closing quote")
-}
-
-func nameStart(c byte) bool {
-	return c == '_' || c == '$' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }

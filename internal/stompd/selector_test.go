@@ -19,26 +19,34 @@ func TestSelectorsMeanWhatTheyMeanInArtemis(t *testing.T) {
 		"namespace <> 'other'":                  true,
 		"run_id='102023'":                       true,
 		"run_id=102023":                         false, // every header is a string
-		"run_id<>102023":                        false,
+		"run_id<>102023":                        true,  // nor unequal to a number
 		"absent='x'":                            false,
 		"absent<>'x'":                           false, // unknown is not true
 		"NOT absent='x'":                        false,
-		"NOT namespace='other'":                 true,
+		"NOT namespace='other'":                 false, // it binds to the name
+		"NOT (namespace='other')":               true,
 		"absent='x' OR namespace='demo'":        true,
 		"absent='x' AND namespace='demo'":       false,
 		"namespace='a' OR run_id='b' AND x='c'": false,
 		"(namespace='demo' OR x='y') AND absent='z'":           false,
 		"namespace='demo' AND (run_id='1' OR run_id='102023')": true,
 		"quote='it''s'": true,
-		"not namespace='other' and run_id='102023'": true,
-		"'demo'=namespace":                          true,
+		"not (namespace='other') and run_id='102023'": true,
+		"namespace IN ('a','demo')":                   true,
+		"absent IS NULL":                              true,
+		"namespace LIKE 'd_m%'":                       true,
+		"namespace LIKE 'd!_mo' ESCAPE '!'":           false,
+		"2 BETWEEN 1 AND 3":                           true,
+		"-2 < -1":                                     true,
+		"my-key='a'":                                  false,
+		"'demo'=namespace":                            true,
 	} {
 		got, err := stompd.Matches(text, h)
 		if got != want || err != nil {
 			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"namespace=", "='x'", "namespace='open", "(a='b'", "a='b')", "a='b' AND", "a 'b'", "a==b", "NOT", "a='b' c='d'"} {
+	for _, text := range []string{"namespace=", "='x'", "namespace='open", "(a='b'", "a='b')", "a='b' AND", "a 'b'", "a==b", "NOT", "a='b' c='d'", "a>'b'", "a BETWEEN 'x' AND 'y'", "a IN ()", "a IN (1)", "a LIKE", "a LIKE 'x' ESCAPE 'ab'", "a IS", "NOT a IN ('b')", "a <> -", "1..2=1"} {
 		if _, err := stompd.Matches(text, h); err == nil {
 			t.Errorf("%s is no selector", text)
 		}
