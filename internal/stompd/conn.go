@@ -35,6 +35,7 @@ type conn struct {
 	client  string // client-id; names durable subscriptions
 	out     *outbox
 	subs    map[string]*subscription // guarded by the broker's lock
+	open    map[string]*transaction
 	once    sync.Once
 }
 
@@ -43,7 +44,7 @@ func (c *conn) close() { c.once.Do(func() { c.nc.Close() }) }
 
 // handle serves one client until it leaves.
 func (b *Broker) handle(nc net.Conn) {
-	c := &conn{b: b, nc: nc, out: newOutbox(), subs: map[string]*subscription{}}
+	c := &conn{b: b, nc: nc, out: newOutbox(), subs: map[string]*subscription{}, open: map[string]*transaction{}}
 	b.mu.Lock()
 	if b.closing {
 		b.mu.Unlock()
@@ -80,7 +81,7 @@ func (b *Broker) handle(nc net.Conn) {
 	for id, s := range c.subs {
 		delete(c.subs, id)
 		b.giveBack(s, true)
-		b.unbind(s.queue)
+		b.release(s.queue)
 	}
 	if err != nil && !b.closing {
 		b.log.Debug("connection ended", slog.Any("err", err))
@@ -220,7 +221,7 @@ func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
 func (c *conn) command(f *frame.Frame) (bye bool, err error) {
 	switch f.Command {
 	case frame.SEND:
-		return false, c.b.route(f)
+		return false, c.send(f)
 	case frame.SUBSCRIBE:
 		return false, c.subscribe(f)
 	case frame.UNSUBSCRIBE:
@@ -228,136 +229,13 @@ func (c *conn) command(f *frame.Frame) (bye bool, err error) {
 	case frame.ACK, frame.NACK:
 		// NACK discards, as in Artemis: the message is not delivered again.
 		return false, c.acknowledge(f)
+	case frame.BEGIN, frame.COMMIT, frame.ABORT:
+		return false, c.transact(f)
 	case frame.DISCONNECT:
 		return true, nil
 	default:
 		return false, refuse("%s is not supported", f.Command)
 	}
-}
-
-func (c *conn) subscribe(f *frame.Frame) error {
-	destination, id := f.Header.Get(frame.Destination), f.Header.Get(frame.Id)
-	if destination == "" || id == "" {
-		return refuse("SUBSCRIBE needs destination and id")
-	}
-	sel, err := parseSelector(f.Header.Get("selector"), false)
-	if err != nil {
-		return refuse("selector: %v", err)
-	}
-	s := &subscription{id: id, conn: c, selector: sel, window: 10240}
-	switch mode := f.Header.Get(frame.Ack); mode {
-	case "", frame.AckAuto:
-		s.auto = true
-	case frame.AckClientIndividual:
-	default:
-		return refuse("ack mode %q is not supported", mode)
-	}
-	for _, key := range []string{"activemq.prefetchSize", "consumer-window-size"} {
-		if text, ok := f.Header.Contains(key); ok {
-			if s.window, err = strconv.Atoi(text); err != nil {
-				return refuse("%s %q is no number", key, text)
-			}
-			if s.window < 0 {
-				s.window = 1 << 40 // unlimited
-			}
-		}
-	}
-	b := c.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c.subs[id] != nil {
-		return refuse("subscription id %s is in use", id)
-	}
-	c.subs[id] = s
-	q := b.queues[destination]
-	if q == nil {
-		if q, err = b.topicQueue(c.client, f.Header.Get("durable-subscription-name"), destination, sel); err != nil {
-			delete(c.subs, id)
-			return err
-		}
-	}
-	q.add(s)
-	return nil
-}
-
-// topicQueue is the queue of a subscription to a topic: its own, which ends with it, or, for a durable one, the queue
-// CLIENT-ID.NAME, which stays and gathers what its first subscription selected.
-func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue, error) {
-	full := ""
-	if name != "" {
-		if client == "" {
-			return nil, refuse("durable-subscription-name %q without client-id", name)
-		}
-		full = client + "." + name
-		if q := b.queues[full]; q != nil {
-			if q.address != address {
-				return nil, refuse("durable subscription %s is of %s", full, q.address)
-			}
-			return q, nil
-		}
-	}
-	q := b.newQueue(full, address)
-	if full != "" {
-		q.filter = sel
-		b.queues[full] = q
-	}
-	b.bound[address] = append(b.bound[address], q)
-	return q, nil
-}
-
-func (c *conn) unsubscribe(f *frame.Frame) error {
-	id := f.Header.Get(frame.Id)
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	s := c.subs[id]
-	if s == nil {
-		return refuse("no subscription %q", id)
-	}
-	delete(c.subs, id)
-	s.queue.remove(s)
-	c.b.giveBack(s, false)
-	c.b.unbind(s.queue)
-	return nil
-}
-
-// unbind removes a topic subscription's private queue.
-func (b *Broker) unbind(q *queue) {
-	if q.name != "" {
-		return
-	}
-	queues := b.bound[q.address]
-	for i := range queues {
-		if queues[i] == q {
-			queues = append(queues[:i:i], queues[i+1:]...)
-			break
-		}
-	}
-	if b.bound[q.address] = queues; len(queues) == 0 {
-		delete(b.bound, q.address)
-	}
-}
-
-func (c *conn) acknowledge(f *frame.Frame) error {
-	id := f.Header.Get(frame.Id)
-	if c.version == "1.1" {
-		id = f.Header.Get(frame.MessageId)
-	}
-	// A message id begins with its subscription's.
-	sub, _, _ := cutLast(id, ",")
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	s := c.subs[sub]
-	if s == nil || !s.acknowledge(id) {
-		return refuse("AMQ339018: no message %q to acknowledge", id)
-	}
-	return nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 func errorFrame(text, receipt string) *frame.Frame {

@@ -3,13 +3,14 @@
 //
 // A SEND goes to an address. An address has queues bound to it (fan-out), and every subscription to an address that is no
 // queue has a private queue of its own, which ends with it: that is a topic. One with a client-id and a
-// durable-subscription-name has a queue that stays. A queue gives each message to one
-// subscription whose selector matches and whose window has room.
+// durable-subscription-name has a queue that stays. destination-type or subscription-type ANYCAST makes a queue of an address
+// that has none. A queue gives each message to one subscription whose selector matches and whose window has room.
 //
 // As in Artemis: all headers are strings to a selector; NACK discards; an ACK that fits nothing is an ERROR, and every ERROR
 // closes the connection; a message not acknowledged when its connection ends has failed a delivery and goes to the dead
 // letters after MaxDeliveries, while UNSUBSCRIBE gives it back uncounted; a SEND to an address without queues has a
-// RECEIPT and is gone; a repeated _AMQ_DUPL_ID has a RECEIPT and is dropped.
+// RECEIPT and is gone; a repeated _AMQ_DUPL_ID has a RECEIPT and is dropped; a transaction holds back SENDs, not ACKs.
+// internal/e2e/conformance asks both for all of it.
 //
 // Goroutines: per connection a reader and a writer, and one that looks for expired messages. One lock guards addresses and
 // queues; nobody holds it while waiting for a socket.

@@ -14,6 +14,7 @@ type queue struct {
 	name    string
 	address string
 	filter  *selector  // what it takes of its address; nil: all
+	passing bool       // goes when it is empty and nobody listens
 	pending *list.List // of *stored, oldest first
 	subs    []*subscription
 	turn    int // whose turn the next message is
@@ -32,9 +33,11 @@ type subscription struct {
 	queue    *queue
 	selector *selector
 	auto     bool
-	window   int // bytes that may be unacknowledged; 0: one message
-	held     int // bytes that are
-	unacked  []*stored
+	// cumulative: an ACK settles all messages up to its own.
+	cumulative bool
+	window     int // bytes that may be unacknowledged; 0: one message. Of auto: bytes that may come, for good
+	held       int // bytes that are, or came
+	unacked    []*stored
 	// cursor is the first pending message that was not yet rejected by the selector: since headers never change, what is
 	// before it need not be looked at again. nil: all were.
 	cursor *list.Element
@@ -44,7 +47,7 @@ type subscription struct {
 func (s *subscription) room() bool {
 	switch {
 	case s.auto:
-		return s.conn.out.room()
+		return s.held < max(s.window, 1) && s.conn.out.room()
 	case s.window <= 1:
 		return len(s.unacked) == 0
 	default:
@@ -185,11 +188,11 @@ func (s *subscription) deliver(m *stored) {
 	}
 	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.body)))
 	f.Body = m.body
+	s.held += size(m)
 	if s.auto {
 		s.queue.stat.Acked++
 	} else {
 		s.unacked = append(s.unacked, m)
-		s.held += size(m)
 	}
 	s.conn.out.put(f)
 }
@@ -214,9 +217,15 @@ func (s *subscription) acknowledge(id string) bool {
 	if i < 0 {
 		return false
 	}
-	s.held -= size(s.unacked[i])
-	s.unacked = slices.Delete(s.unacked, i, i+1)
-	s.queue.stat.Acked++
+	first := i
+	if s.cumulative {
+		first = 0
+	}
+	for _, m := range s.unacked[first : i+1] {
+		s.held -= size(m)
+		s.queue.stat.Acked++
+	}
+	s.unacked = slices.Delete(s.unacked, first, i+1)
 	s.queue.serve(s)
 	return true
 }

@@ -32,50 +32,73 @@ func (r *refusal) Error() string { return r.text }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
 
-// route takes a SEND. It returns when the message is in every queue of its address, or refused, or dropped as Artemis would.
-func (b *Broker) route(f *frame.Frame) error {
+// accept makes a message of a SEND.
+func accept(f *frame.Frame) (*stored, error) {
 	address := f.Header.Get(frame.Destination)
 	if address == "" {
-		return refuse("SEND without destination")
+		return nil, refuse("SEND without destination")
 	}
 	m := &stored{address: address, header: f.Header, body: f.Body, at: time.Now(), persistent: f.Header.Get("persistent") == "true"}
 	_, m.sized = f.Header.Contains(frame.ContentLength)
 	if text, ok := f.Header.Contains("expires"); ok && text != "" && text != "0" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return refuse("expires %q is no time in milliseconds", text)
+			return nil, refuse("expires %q is no time in milliseconds", text)
 		}
 		m.expires = time.UnixMilli(ms)
 	}
+	return m, nil
+}
+
+// route returns when the messages are in every queue of their addresses, or all refused, or dropped as Artemis would.
+func (b *Broker) route(messages ...*stored) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if id, ok := f.Header.Contains(message.HeaderDuplicateID); ok {
-		cache := b.seen[address]
-		if cache == nil {
-			cache = &idCache{known: map[string]struct{}{}, ring: make([]string, 0, 64), size: b.cfg.IDCacheSize}
-			b.seen[address] = cache
+	for _, m := range messages {
+		if err := b.room(m.address, len(messages)); err != nil {
+			return err // and its duplicate id is not remembered: the sender must be able to try again
 		}
-		if cache.has(id) {
-			b.duplicate++
-			b.log.Debug("dropped a duplicate", slog.String("address", address), slog.String("dupl_id", id))
-			return nil
-		}
-		if err := b.room(address); err != nil {
-			return err // not remembered: the sender must be able to try again
-		}
-		cache.add(id)
 	}
-	if err := b.room(address); err != nil {
-		return err
+	for _, m := range messages {
+		if !b.repeated(m) {
+			b.place(m)
+		}
 	}
-	targets := b.bound[address]
+	return nil
+}
+
+// repeated reports whether the address has seen the message's duplicate id, and remembers it.
+func (b *Broker) repeated(m *stored) bool {
+	id, ok := m.header.Contains(message.HeaderDuplicateID)
+	if !ok {
+		return false
+	}
+	cache := b.seen[m.address]
+	if cache == nil {
+		cache = &idCache{known: map[string]struct{}{}, ring: make([]string, 0, 64), size: b.cfg.IDCacheSize}
+		b.seen[m.address] = cache
+	}
+	if cache.has(id) {
+		b.duplicate++
+		b.log.Debug("dropped a duplicate", slog.String("address", m.address), slog.String("dupl_id", id))
+		return true
+	}
+	cache.add(id)
+	return false
+}
+
+// place puts a message into the queues of its address.
+func (b *Broker) place(m *stored) {
+	if b.queues[m.address] == nil && m.header.Get("destination-type") == "ANYCAST" {
+		b.shared(m.address)
+	}
+	targets := b.bound[m.address]
 	if len(targets) == 0 {
 		b.unrouted++
-		if !b.unheard[address] { // a topic that nobody hears is common, a misspelt address too: once is enough
-			b.unheard[address] = true
-			b.log.Info("messages to an address without a queue are gone", slog.String("address", address))
+		if !b.unheard[m.address] { // a topic that nobody hears is common, a misspelt address too: once is enough
+			b.unheard[m.address] = true
+			b.log.Info("messages to an address without a queue are gone", slog.String("address", m.address))
 		}
-		return nil
 	}
 	for _, q := range targets {
 		if !q.filter.matches(m.header) {
@@ -86,13 +109,12 @@ func (b *Broker) route(f *frame.Frame) error {
 		own.id = b.nextID
 		q.append(&own)
 	}
-	return nil
 }
 
-// room refuses when any queue of the address is full: a message is in all of them or in none.
-func (b *Broker) room(address string) error {
+// room refuses when any queue of the address has no place for n more: a message is in all of them or in none.
+func (b *Broker) room(address string, n int) error {
 	for _, q := range b.bound[address] {
-		if q.pending.Len() >= b.cfg.QueueLimit {
+		if q.pending.Len()+n > b.cfg.QueueLimit {
 			return refuse("queue %s is full (%d messages)", q.name, q.pending.Len())
 		}
 	}

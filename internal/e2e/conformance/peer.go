@@ -228,15 +228,21 @@ func (c *peer) unsubscribe(id string) {
 	c.must(frame.UNSUBSCRIBE, "", frame.Id, id)
 }
 
-// message is the next one.
-func (c *peer) message() *frame.Frame {
+// arrived is the next message, or another frame; nil when none comes in time.
+func (c *peer) arrived(wait time.Duration) *frame.Frame {
 	c.p.Helper()
 	if len(c.inbox) > 0 {
 		m := c.inbox[0]
 		c.inbox = c.inbox[1:]
 		return m
 	}
-	f := c.next(patience)
+	return c.next(wait)
+}
+
+// message is the next one.
+func (c *peer) message() *frame.Frame {
+	c.p.Helper()
+	f := c.arrived(patience)
 	switch {
 	case f == nil:
 		c.p.Fatal("no message")

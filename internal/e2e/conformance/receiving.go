@@ -106,7 +106,7 @@ func automatic(p *probe) {
 	var m *frame.Frame
 	for deadline := time.Now().Add(patience); m == nil && time.Now().Before(deadline); {
 		c.send(p.queue(), "end") // the broker may give some to the dead connection before it notices
-		if m = c.next(p.Quiet); m != nil && string(m.Body) != "end" {
+		if m = c.arrived(p.Quiet); m != nil && string(m.Body) != "end" {
 			p.Fatalf("got %q again", m.Body)
 		}
 	}

@@ -1,0 +1,171 @@
+package stompd
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+// unlimited is the window of who takes everything.
+const unlimited = math.MaxInt
+
+func (c *conn) subscribe(f *frame.Frame) error {
+	destination, id := f.Header.Get(frame.Destination), f.Header.Get(frame.Id)
+	if destination == "" || id == "" {
+		return refuse("SUBSCRIBE needs destination and id")
+	}
+	sel, err := parseSelector(f.Header.Get("selector"), false)
+	if err != nil {
+		return refuse("selector: %v", err)
+	}
+	s := &subscription{id: id, conn: c, selector: sel, window: 10240}
+	switch mode := f.Header.Get(frame.Ack); mode {
+	case "", frame.AckAuto:
+		s.auto, s.window = true, unlimited
+	case frame.AckClient:
+		s.cumulative = true
+	case frame.AckClientIndividual:
+	default:
+		return refuse("ack mode %q is not supported", mode)
+	}
+	for _, key := range []string{"activemq.prefetchSize", "consumer-window-size"} {
+		if text, ok := f.Header.Contains(key); ok {
+			if s.window, err = strconv.Atoi(text); err != nil {
+				return refuse("%s %q is no number", key, text)
+			}
+			if s.window < 0 {
+				s.window = unlimited
+			}
+		}
+	}
+	b := c.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.subs[id] != nil {
+		return refuse("subscription id %s is in use", id)
+	}
+	q, err := b.source(c, f, sel)
+	if err != nil {
+		return err
+	}
+	c.subs[id] = s
+	q.add(s)
+	return nil
+}
+
+// source is the queue that a SUBSCRIBE takes its messages from.
+func (b *Broker) source(c *conn, f *frame.Frame, sel *selector) (*queue, error) {
+	address := f.Header.Get(frame.Destination)
+	if q := b.queues[address]; q != nil {
+		return q, nil
+	}
+	if f.Header.Get("subscription-type") == "ANYCAST" {
+		return b.shared(address), nil
+	}
+	return b.topicQueue(c.client, durableName(f), address, sel)
+}
+
+// shared makes a queue because a client wants one: it goes when it is empty and nobody listens.
+func (b *Broker) shared(address string) *queue {
+	b.bind(address, address)
+	q := b.queues[address]
+	q.passing = true
+	return q
+}
+
+func durableName(f *frame.Frame) string {
+	if name := f.Header.Get("durable-subscription-name"); name != "" {
+		return name
+	}
+	return f.Header.Get("activemq.subscriptionName")
+}
+
+// topicQueue is the queue of a subscription to a topic: its own, which ends with it, or, for a durable one, the queue
+// CLIENT-ID.NAME, which stays and gathers what its first subscription selected.
+func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue, error) {
+	full := ""
+	if name != "" {
+		if client == "" {
+			return nil, refuse("durable-subscription-name %q without client-id", name)
+		}
+		full = client + "." + name
+		if q := b.queues[full]; q != nil {
+			if q.address != address {
+				return nil, refuse("durable subscription %s is of %s", full, q.address)
+			}
+			return q, nil
+		}
+	}
+	q := b.newQueue(full, address)
+	if full != "" {
+		q.filter = sel
+		b.queues[full] = q
+	}
+	b.bound[address] = append(b.bound[address], q)
+	return q, nil
+}
+
+// unsubscribe ends a subscription; with its name a durable one for good.
+func (c *conn) unsubscribe(f *frame.Frame) error {
+	b, id := c.b, f.Header.Get(frame.Id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, durable := c.subs[id], b.queues[c.client+"."+durableName(f)]
+	if s == nil && durable == nil {
+		return refuse("no subscription %q", id)
+	}
+	if s != nil {
+		delete(c.subs, id)
+		s.queue.remove(s)
+		b.giveBack(s, false)
+		b.release(s.queue)
+	}
+	if durable != nil && len(durable.subs) == 0 {
+		b.unbind(durable)
+	}
+	return nil
+}
+
+// release removes a queue that nobody listens to, if it does not outlive its subscriptions.
+func (b *Broker) release(q *queue) {
+	if len(q.subs) == 0 && (q.name == "" || q.passing && q.pending.Len() == 0) {
+		b.unbind(q)
+	}
+}
+
+// unbind removes a queue from its address.
+func (b *Broker) unbind(q *queue) {
+	if q.name != "" {
+		delete(b.queues, q.name)
+	}
+	b.bound[q.address] = slices.DeleteFunc(b.bound[q.address], func(o *queue) bool { return o == q })
+	if len(b.bound[q.address]) == 0 {
+		delete(b.bound, q.address)
+	}
+}
+
+func (c *conn) acknowledge(f *frame.Frame) error {
+	id := f.Header.Get(frame.Id)
+	if c.version == "1.1" {
+		id = f.Header.Get(frame.MessageId)
+	}
+	// A message id begins with its subscription's.
+	sub, _, _ := cutLast(id, ",")
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	s := c.subs[sub]
+	if s == nil || !s.acknowledge(id) {
+		return refuse("AMQ339018: no message %q to acknowledge", id)
+	}
+	return nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}

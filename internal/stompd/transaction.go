@@ -1,0 +1,60 @@
+package stompd
+
+import "github.com/go-stomp/stomp/v3/frame"
+
+// transactionLimit is how many bytes a client may send into a transaction, and how many transactions it may have open.
+const (
+	transactionLimit  = 64 << 20
+	transactionsLimit = 100
+)
+
+// transaction is what waits for its COMMIT. Only SENDs do: an ACK in a transaction counts at once, as in Artemis.
+type transaction struct {
+	messages []*stored
+	bytes    int
+}
+
+// send takes a SEND, in a transaction or not. In one that was not begun it is lost, as in Artemis.
+func (c *conn) send(f *frame.Frame) error {
+	m, err := accept(f)
+	if err != nil {
+		return err
+	}
+	name, in := f.Header.Contains(frame.Transaction)
+	if !in {
+		return c.b.route(m)
+	}
+	t := c.open[name]
+	if t == nil {
+		return nil
+	}
+	if t.bytes += size(m); t.bytes > transactionLimit {
+		return refuse("transaction %.40q has more than %d MiB", name, transactionLimit>>20)
+	}
+	t.messages = append(t.messages, m)
+	return nil
+}
+
+// transact takes a BEGIN, COMMIT or ABORT. What was sent is in its queues when COMMIT returns, all or nothing.
+func (c *conn) transact(f *frame.Frame) error {
+	name := f.Header.Get(frame.Transaction)
+	t := c.open[name]
+	switch {
+	case name == "":
+		return refuse("%s needs a transaction", f.Command)
+	case f.Command == frame.BEGIN && t != nil:
+		return refuse("transaction %.40q has begun already", name)
+	case f.Command == frame.BEGIN && len(c.open) >= transactionsLimit:
+		return refuse("more than %d transactions", transactionsLimit)
+	case f.Command == frame.BEGIN:
+		c.open[name] = &transaction{}
+		return nil
+	case t == nil:
+		return refuse("no transaction %.40q", name)
+	}
+	delete(c.open, name)
+	if f.Command == frame.COMMIT {
+		return c.b.route(t.messages...)
+	}
+	return nil
+}
