@@ -108,9 +108,18 @@ func (r SliceResult) Identity() string {
 	return c.Identity()
 }
 
-// ResultDuplicateID is the _AMQ_DUPL_ID of a result: one for done whatever the attempt, one for each failed attempt.
+// lostResults is after how many attempts a done result is no longer taken for a copy: a message that Artemis gave to a
+// connection that died half-open can stay in its queue undelivered until the broker starts again, and the copy that would
+// take its place is dropped for its id.
+const lostResults = 2
+
+// ResultDuplicateID is the _AMQ_DUPL_ID of a result: one for done whatever the attempt, one for each failed attempt. From the
+// third attempt on done has one of its own too: idds asks for a third only when it heard of neither, so two are lost.
 func ResultDuplicateID(namespace, run, identity string, attempt int, state string) string {
 	if state == StateDone {
+		if attempt > lostResults {
+			return fmt.Sprintf("result/%s/%s/%s/done/%d", namespace, run, identity, attempt)
+		}
 		return fmt.Sprintf("result/%s/%s/%s/done", namespace, run, identity)
 	}
 	return fmt.Sprintf("result/%s/%s/%s/%d/failed", namespace, run, identity, attempt)

@@ -18,6 +18,8 @@ import (
 
 // Config is how a broker behaves. The zero value accepts everybody and has the production addresses.
 type Config struct {
+	// Mode is the broker that is imitated.
+	Mode Mode `toml:"mode" default:"artemis" help:"broker that is imitated: artemis or classic"`
 	// Users are login -> passcode; empty accepts everybody.
 	Users map[string]string `toml:"-"`
 	// FanOut binds queues to addresses; nil is DefaultFanOut.
@@ -38,12 +40,6 @@ type Config struct {
 	Logger     *slog.Logger      `toml:"-"`
 }
 
-// The queues that every broker has.
-const (
-	DeadLetters = "DLQ"
-	Expired     = "ExpiryQueue"
-)
-
 // DefaultFanOut is the production system's, without the queue of a component that is not ours to run.
 func DefaultFanOut() map[string][]string {
 	return map[string][]string{
@@ -55,12 +51,12 @@ func DefaultFanOut() map[string][]string {
 // Broker is the embedded broker. Make one with New and run it with Serve.
 type Broker struct {
 	cfg Config
+	how manners
 	log *slog.Logger
 
 	mu        sync.Mutex
 	queues    map[string]*queue   // by name
 	bound     map[string][]*queue // by address
-	anycast   map[string]bool     // names of fan-out queues: literal addresses without a queue of their own
 	seen      map[string]*idCache
 	unheard   map[string]bool // addresses without a queue that were sent to
 	nextID    uint64
@@ -73,6 +69,13 @@ type Broker struct {
 // New makes a broker with its queues.
 func New(cfg Config) (*Broker, error) {
 	config.Defaults(&cfg)
+	how, err := mannersOf(cfg.Mode)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Limits.HeaderBytes == 0 {
+		cfg.Limits.HeaderBytes = how.headerBytes
+	}
 	if cfg.FanOut == nil {
 		cfg.FanOut = DefaultFanOut()
 	}
@@ -80,11 +83,13 @@ func New(cfg Config) (*Broker, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{
-		cfg: cfg, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{}, anycast: map[string]bool{},
+		cfg: cfg, how: how, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{},
 		seen: map[string]*idCache{}, unheard: map[string]bool{}, conns: map[*conn]struct{}{},
 	}
-	for _, name := range append([]string{DeadLetters, Expired}, cfg.Queues...) {
-		b.bind(name, name)
+	for _, name := range append([]string{how.deadLetters, how.expired}, cfg.Queues...) {
+		if b.queues[name] == nil {
+			b.bind(name, name)
+		}
 	}
 	for address, names := range cfg.FanOut {
 		for _, name := range names {
@@ -92,7 +97,6 @@ func New(cfg Config) (*Broker, error) {
 				return nil, fmt.Errorf("queue %s is bound to %s and to another address", name, address)
 			}
 			b.bind(address, name)
-			b.anycast[name] = true
 		}
 	}
 	return b, nil

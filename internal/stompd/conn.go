@@ -34,9 +34,11 @@ type conn struct {
 	version string
 	client  string // client-id; names durable subscriptions
 	out     *outbox
-	subs    map[string]*subscription // guarded by the broker's lock
+	subs    []*subscription // guarded by the broker's lock
 	open    map[string]*transaction
-	once    sync.Once
+	// givenBack are the messages that the last UNSUBSCRIBE gave back.
+	givenBack []string
+	once      sync.Once
 }
 
 // close ends the connection; its reader then gives everything back.
@@ -44,7 +46,7 @@ func (c *conn) close() { c.once.Do(func() { c.nc.Close() }) }
 
 // handle serves one client until it leaves.
 func (b *Broker) handle(nc net.Conn) {
-	c := &conn{b: b, nc: nc, out: newOutbox(), subs: map[string]*subscription{}, open: map[string]*transaction{}}
+	c := &conn{b: b, nc: nc, out: newOutbox(), open: map[string]*transaction{}}
 	b.mu.Lock()
 	if b.closing {
 		b.mu.Unlock()
@@ -78,11 +80,11 @@ func (b *Broker) handle(nc net.Conn) {
 	for _, s := range c.subs {
 		s.queue.remove(s) // all of them first: what one gives back must not go to another of the same connection
 	}
-	for id, s := range c.subs {
-		delete(c.subs, id)
+	for _, s := range c.subs {
 		b.giveBack(s, true)
 		b.release(s.queue)
 	}
+	c.subs = nil
 	if err != nil && !b.closing {
 		b.log.Debug("connection ended", slog.Any("err", err))
 	}
@@ -101,7 +103,6 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 	if f.Command != frame.CONNECT && f.Command != frame.STOMP {
 		return 0, 0, refuse("not connected: %s before CONNECT", f.Command)
 	}
-	c.client = f.Header.Get("client-id")
 	for _, v := range []string{"1.2", "1.1"} {
 		if strings.Contains(","+f.Header.Get(frame.AcceptVersion)+",", ","+v+",") {
 			c.version = v
@@ -117,6 +118,9 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 			return 0, 0, refuse("security error: unknown login or wrong passcode")
 		}
 	}
+	if err := c.claim(f.Header.Get("client-id")); err != nil {
+		return 0, 0, err
+	}
 	theySend, theyWant := time.Duration(0), time.Duration(0)
 	if text, ok := f.Header.Contains(frame.HeartBeat); ok {
 		if theySend, theyWant, err = frame.ParseHeartBeat(text); err != nil {
@@ -125,6 +129,9 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 	}
 	ours := max(c.b.cfg.HeartBeat, minBeat)
 	patience = silentLimit
+	if c.b.how.patient {
+		patience = 0
+	}
 	if theySend > 0 {
 		patience = 2 * max(theySend, minBeat, ours)
 	}
@@ -144,13 +151,30 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 	return every, patience, nil
 }
 
+// claim takes a client-id, which may be another's already.
+func (c *conn) claim(id string) error {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	for other := range c.b.conns {
+		if id != "" && c.b.how.ownClientID && other.client == id {
+			return refuse("client-id %.40q is in use", id)
+		}
+	}
+	c.client = id
+	return nil
+}
+
 // write is the only writer after CONNECTED: it gathers what waits and beats when there is nothing.
 func (c *conn) write(w *stompframe.Writer, every time.Duration) {
-	var beat <-chan time.Time
+	var next <-chan time.Time
 	if every > 0 {
 		t := time.NewTicker(every * 4 / 5)
 		defer t.Stop()
-		beat = t.C
+		next = t.C
+	}
+	beat := next
+	if every > 0 && c.b.how.lateFirstBeat {
+		beat = time.After(2 * every)
 	}
 	var spare []*frame.Frame
 	for {
@@ -163,7 +187,7 @@ func (c *conn) write(w *stompframe.Writer, every time.Duration) {
 				_ = c.nc.SetWriteDeadline(time.Now().Add(goodbye))
 			}
 		case <-beat:
-			frames = []*frame.Frame{nil}
+			beat, frames = next, []*frame.Frame{nil}
 		}
 		for i, f := range frames {
 			if err := w.Write(f); err != nil {
@@ -190,7 +214,9 @@ func (c *conn) write(w *stompframe.Writer, every time.Duration) {
 // read handles frames until the client leaves, falls silent, or is refused.
 func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
 	for {
-		_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+		if patience > 0 {
+			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+		}
 		f, err := r.Read()
 		switch {
 		case errors.Is(err, stompframe.ErrTooLarge), errors.Is(err, frame.ErrInvalidCommand), errors.Is(err, frame.ErrInvalidFrameFormat):
@@ -207,6 +233,9 @@ func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
 		bye, err := c.command(f)
 		if err != nil {
 			c.out.put(errorFrame(err.Error(), id))
+			if c.b.how.endures {
+				continue
+			}
 			return fmt.Errorf("%s refused: %s", f.Command, err.Error()) // no refusal any more: it is said
 		}
 		if wantsReceipt {
@@ -227,12 +256,11 @@ func (c *conn) command(f *frame.Frame) (bye bool, err error) {
 	case frame.UNSUBSCRIBE:
 		return false, c.unsubscribe(f)
 	case frame.ACK, frame.NACK:
-		// NACK discards, as in Artemis: the message is not delivered again.
-		return false, c.acknowledge(f)
+		return false, c.settle(f)
 	case frame.BEGIN, frame.COMMIT, frame.ABORT:
 		return false, c.transact(f)
 	case frame.DISCONNECT:
-		return true, nil
+		return true, c.claim("") // whoever hears the RECEIPT may have the client-id
 	default:
 		return false, refuse("%s is not supported", f.Command)
 	}

@@ -1,5 +1,5 @@
 // Package stompd is the embedded broker: STOMP 1.1 and 1.2, in memory, imitating ActiveMQ Artemis as it was measured, so
-// that what works here works there.
+// that what works here works there. In the mode classic it imitates ActiveMQ Classic: see manners.
 //
 // A SEND goes to an address. An address has queues bound to it (fan-out), and every subscription to an address that is no
 // queue has a private queue of its own, which ends with it: that is a topic. One with a client-id and a

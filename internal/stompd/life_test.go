@@ -48,7 +48,7 @@ func TestAMessageThatTakesTenWorkersDownIsADeadLetterThatSaysWhereItIsFrom(t *te
 	}
 	c := dial(t, addr)
 	s := subscribe(t, c, stomp.SubscribeOptions{
-		Destination: stompd.DeadLetters, Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer' AND namespace='n'",
+		Destination: "DLQ", Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer' AND namespace='n'",
 	})
 	if m := next(t, s); string(m.Body) != "poison" || m.Header.Get("_AMQ_ORIG_ADDRESS") != message.TopicSlices {
 		t.Errorf("%s, %v", m.Body, m.Header)
@@ -95,7 +95,7 @@ func TestAnExpiredMessageIsNotDelivered(t *testing.T) {
 	if q := stat(b); q.Expired != 2 {
 		t.Errorf("%+v", q)
 	}
-	old := subscribe(t, c, stomp.SubscribeOptions{Destination: stompd.Expired, Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer'", Window: 1})
+	old := subscribe(t, c, stomp.SubscribeOptions{Destination: "ExpiryQueue", Selector: "_AMQ_ORIG_QUEUE='/queue/panda.slices.transformer'", Window: 1})
 	if m := next(t, old); string(m.Body) != "long ago" {
 		t.Errorf("got %s", m.Body)
 	}

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -23,7 +24,7 @@ type queue struct {
 }
 
 func (b *Broker) newQueue(name, address string) *queue {
-	return &queue{name: name, address: address, pending: list.New(), expired: func(q *queue, m *stored) { b.bury(Expired, q, m) }}
+	return &queue{name: name, address: address, pending: list.New(), expired: func(q *queue, m *stored) { b.bury(b.how.expired, q, m) }}
 }
 
 // subscription takes messages from one queue to one connection.
@@ -46,6 +47,8 @@ type subscription struct {
 // room reports whether another message may be delivered.
 func (s *subscription) room() bool {
 	switch {
+	case s.conn.b.how.windowOfMessages:
+		return s.auto && s.conn.out.room() || !s.auto && len(s.unacked) < s.window
 	case s.auto:
 		return s.held < max(s.window, 1) && s.conn.out.room()
 	case s.window <= 1:
@@ -167,8 +170,12 @@ func (q *queue) remove(s *subscription) {
 
 // deliver sends a message to the subscription's connection. The receiver sees it as redelivered once a delivery has failed.
 func (s *subscription) deliver(m *stored) {
+	destination, how := m.address, &s.conn.b.how
+	if how.namedQueues && strings.HasPrefix(s.queue.name, queuePrefix) {
+		destination = s.queue.name
+	}
 	f := frame.New(frame.MESSAGE,
-		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, m.address,
+		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, destination,
 		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.deliveries > 0), "priority", "4",
 		"persistent", strconv.FormatBool(m.persistent), "timestamp", strconv.FormatInt(m.at.UnixMilli(), 10))
 	if s.conn.version == "1.2" && !s.auto {
@@ -179,6 +186,10 @@ func (s *subscription) deliver(m *stored) {
 		switch key {
 		case frame.Destination, frame.Subscription, frame.MessageId, "expires", "redelivered", "priority", "persistent",
 			"timestamp", frame.ContentLength:
+		case frame.Receipt:
+			if !how.ownReceipt {
+				f.Header.Add(key, value)
+			}
 		case frame.Ack:
 			// A stray ack header comes back to 1.1 receivers, as from Artemis; in 1.2 ours stands first and wins.
 			f.Header.Add(key, value)
@@ -211,21 +222,25 @@ func expiresText(m *stored) string {
 	return strconv.FormatInt(m.expires.UnixMilli(), 10)
 }
 
-// acknowledge settles the message of an id, and all before it when cumulative. ok is false when it is not held here.
-func (s *subscription) acknowledge(id string) bool {
-	i := slices.IndexFunc(s.unacked, func(m *stored) bool { return s.messageID(m) == id })
-	if i < 0 {
-		return false
-	}
+// find is the place of a message among those that are held, negative when it is not.
+func (s *subscription) find(id string) int {
+	return slices.IndexFunc(s.unacked, func(m *stored) bool { return s.messageID(m) == id })
+}
+
+// settle ends the message at a place, and all before it when cumulative; refused, they are not wanted.
+func (s *subscription) settle(i int, refused bool) {
 	first := i
 	if s.cumulative {
 		first = 0
 	}
+	b := s.conn.b
 	for _, m := range s.unacked[first : i+1] {
 		s.held -= size(m)
 		s.queue.stat.Acked++
+		if refused && b.how.nackBuries {
+			b.bury(b.how.deadLetters, s.queue, m)
+		}
 	}
 	s.unacked = slices.Delete(s.unacked, first, i+1)
 	s.queue.serve(s)
-	return true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -70,7 +71,7 @@ func (b *Broker) route(messages ...*stored) error {
 // repeated reports whether the address has seen the message's duplicate id, and remembers it.
 func (b *Broker) repeated(m *stored) bool {
 	id, ok := m.header.Contains(message.HeaderDuplicateID)
-	if !ok {
+	if !ok || b.how.noIDCache {
 		return false
 	}
 	cache := b.seen[m.address]
@@ -89,10 +90,10 @@ func (b *Broker) repeated(m *stored) bool {
 
 // place puts a message into the queues of its address.
 func (b *Broker) place(m *stored) {
-	if b.queues[m.address] == nil && m.header.Get("destination-type") == "ANYCAST" {
+	if b.queues[m.address] == nil && b.wantsQueue(m.address, m.header.Get("destination-type")) {
 		b.shared(m.address)
 	}
-	targets := b.bound[m.address]
+	targets := b.targets(m.address)
 	if len(targets) == 0 {
 		b.unrouted++
 		if !b.unheard[m.address] { // a topic that nobody hears is common, a misspelt address too: once is enough
@@ -111,9 +112,25 @@ func (b *Broker) place(m *stored) {
 	}
 }
 
+// queuePrefix begins the names of queues, in the production system as in Classic.
+const queuePrefix = "/queue/"
+
+// wantsQueue reports whether an address that a client names, with a type or without, is to be a queue.
+func (b *Broker) wantsQueue(address, kind string) bool {
+	return kind == "ANYCAST" || b.how.namedQueues && strings.HasPrefix(address, queuePrefix)
+}
+
+// targets are the queues that a message to an address goes to.
+func (b *Broker) targets(address string) []*queue {
+	if q := b.queues[address]; b.how.namedQueues && q != nil {
+		return []*queue{q}
+	}
+	return b.bound[address]
+}
+
 // room refuses when any queue of the address has no place for n more: a message is in all of them or in none.
 func (b *Broker) room(address string, n int) error {
-	for _, q := range b.bound[address] {
+	for _, q := range b.targets(address) {
 		if q.pending.Len()+n > b.cfg.QueueLimit {
 			return refuse("queue %s is full (%d messages)", q.name, q.pending.Len())
 		}
@@ -126,26 +143,35 @@ func (b *Broker) bury(to string, q *queue, m *stored) {
 	h := m.header.Clone()
 	h.Del(message.HeaderDuplicateID)
 	h.Del("expires")
-	h.Set(message.HeaderOriginalQueue, q.name)
-	h.Set(message.HeaderOriginalAddress, m.address)
-	h.Set("_AMQ_ORIG_MESSAGE_ID", strconv.FormatUint(m.id, 10))
+	if b.cfg.Mode == Artemis {
+		h.Set(message.HeaderOriginalQueue, q.name)
+		h.Set(message.HeaderOriginalAddress, m.address)
+		h.Set("_AMQ_ORIG_MESSAGE_ID", strconv.FormatUint(m.id, 10))
+	}
 	b.nextID++
 	b.queues[to].append(&stored{id: b.nextID, address: to, header: h, body: m.body, sized: m.sized, persistent: m.persistent, at: time.Now()})
 }
 
-// giveBack returns messages of a subscription that ended to the head of its queue. Only the oldest counts as a failed
-// delivery, as Artemis has it, and only when counted is set.
-func (b *Broker) giveBack(s *subscription, counted bool) {
+// giveBack returns messages of a subscription that ended to the head of its queue; lost, with its connection. Then the oldest
+// has failed a delivery in Artemis; in Classic all have, whatever the end.
+func (b *Broker) giveBack(s *subscription, lost bool) {
 	back := s.unacked
 	s.unacked = nil
-	if counted && len(back) > 0 {
+	switch {
+	case b.how.countsAll:
+		for _, m := range back {
+			m.deliveries++
+		}
+	case lost && len(back) > 0:
+		back[0].deliveries++
+	}
+	if len(back) > 0 {
 		first := back[0]
-		first.deliveries++
-		if first.deliveries >= b.cfg.MaxDeliveries {
+		if first.deliveries >= b.cfg.MaxDeliveries && !b.how.deliversForever {
 			back = back[1:]
 			s.queue.stat.Dead++
 			b.log.Warn("message went to the dead letters", slog.String("queue", s.queue.name), slog.Int("deliveries", first.deliveries))
-			b.bury(DeadLetters, s.queue, first)
+			b.bury(b.how.deadLetters, s.queue, first)
 		}
 	}
 	s.queue.pushFront(back)

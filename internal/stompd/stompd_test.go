@@ -205,7 +205,7 @@ func TestUnsubscribeGivesBackUncountedAndDisconnectCounts(t *testing.T) {
 		_ = c.Close()
 		// The broker notices the end on its own; the next subscriber waits for the message, so nothing is to wait for here.
 	}
-	s := subscribe(t, producer, stomp.SubscribeOptions{Destination: stompd.DeadLetters, Window: 1})
+	s := subscribe(t, producer, stomp.SubscribeOptions{Destination: "DLQ", Window: 1})
 	m := next(t, s)
 	if m.Header.Get(message.HeaderOriginalQueue) != message.QueueSlicesWorkers || string(m.Body) != "x" {
 		t.Errorf("dead letter %q of %s", m.Body, m.Header.Get(message.HeaderOriginalQueue))

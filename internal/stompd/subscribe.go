@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -17,7 +16,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	if destination == "" || id == "" {
 		return refuse("SUBSCRIBE needs destination and id")
 	}
-	sel, err := parseSelector(f.Header.Get("selector"), false)
+	sel, err := parseSelector(f.Header.Get("selector"), c.b.how.numbers)
 	if err != nil {
 		return refuse("selector: %v", err)
 	}
@@ -44,14 +43,14 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	b := c.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.subs[id] != nil {
+	if len(c.named(id)) > 0 && !b.how.sharedIDs {
 		return refuse("subscription id %s is in use", id)
 	}
 	q, err := b.source(c, f, sel)
 	if err != nil {
 		return err
 	}
-	c.subs[id] = s
+	c.subs = append(c.subs, s)
 	q.add(s)
 	return nil
 }
@@ -62,7 +61,7 @@ func (b *Broker) source(c *conn, f *frame.Frame, sel *selector) (*queue, error) 
 	if q := b.queues[address]; q != nil {
 		return q, nil
 	}
-	if f.Header.Get("subscription-type") == "ANYCAST" {
+	if b.wantsQueue(address, f.Header.Get("subscription-type")) {
 		return b.shared(address), nil
 	}
 	return b.topicQueue(c.client, durableName(f), address, sel)
@@ -113,13 +112,17 @@ func (c *conn) unsubscribe(f *frame.Frame) error {
 	b, id := c.b, f.Header.Get(frame.Id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s, durable := c.subs[id], b.queues[c.client+"."+durableName(f)]
-	if s == nil && durable == nil {
+	subs, durable := c.named(id), b.queues[c.client+"."+durableName(f)]
+	if len(subs) == 0 && durable == nil {
 		return refuse("no subscription %q", id)
 	}
-	if s != nil {
-		delete(c.subs, id)
+	for _, s := range subs {
+		c.subs = slices.DeleteFunc(c.subs, func(o *subscription) bool { return o == s })
 		s.queue.remove(s)
+		c.givenBack = c.givenBack[:0]
+		for _, m := range s.unacked {
+			c.givenBack = append(c.givenBack, s.messageID(m))
+		}
 		b.giveBack(s, false)
 		b.release(s.queue)
 	}
@@ -147,25 +150,33 @@ func (b *Broker) unbind(q *queue) {
 	}
 }
 
+// named are the subscriptions with an id.
+func (c *conn) named(id string) []*subscription {
+	var out []*subscription
+	for _, s := range c.subs {
+		if s.id == id {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// acknowledge takes an ACK, or a NACK: in Artemis that discards, the message is not delivered again.
 func (c *conn) acknowledge(f *frame.Frame) error {
 	id := f.Header.Get(frame.Id)
 	if c.version == "1.1" {
 		id = f.Header.Get(frame.MessageId)
 	}
-	// A message id begins with its subscription's.
-	sub, _, _ := cutLast(id, ",")
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	s := c.subs[sub]
-	if s == nil || !s.acknowledge(id) {
-		return refuse("AMQ339018: no message %q to acknowledge", id)
+	for _, s := range c.subs {
+		if i := s.find(id); i >= 0 {
+			s.settle(i, f.Command == frame.NACK)
+			return nil
+		}
 	}
-	return nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+	if c.b.how.lateACK && slices.Contains(c.givenBack, id) {
+		return nil
 	}
-	return s, "", false
+	return refuse("AMQ339018: no message %q to acknowledge", id)
 }

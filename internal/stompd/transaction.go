@@ -8,9 +8,10 @@ const (
 	transactionsLimit = 100
 )
 
-// transaction is what waits for its COMMIT. Only SENDs do: an ACK in a transaction counts at once, as in Artemis.
+// transaction is what waits for its COMMIT: SENDs, and in Classic ACKs. In Artemis an ACK in a transaction counts at once.
 type transaction struct {
 	messages []*stored
+	acks     []*frame.Frame
 	bytes    int
 }
 
@@ -26,12 +27,32 @@ func (c *conn) send(f *frame.Frame) error {
 	}
 	t := c.open[name]
 	if t == nil {
+		if c.b.how.holdsACK {
+			return refuse("no transaction %.40q", name)
+		}
 		return nil
 	}
 	if t.bytes += size(m); t.bytes > transactionLimit {
 		return refuse("transaction %.40q has more than %d MiB", name, transactionLimit>>20)
 	}
 	t.messages = append(t.messages, m)
+	return nil
+}
+
+// settle takes an ACK or a NACK, in a transaction or not.
+func (c *conn) settle(f *frame.Frame) error {
+	name, in := f.Header.Contains(frame.Transaction)
+	if !in || !c.b.how.holdsACK {
+		return c.acknowledge(f)
+	}
+	t := c.open[name]
+	if t == nil {
+		return refuse("no transaction %.40q", name)
+	}
+	if t.bytes += len(f.Header.Get(frame.Id)); t.bytes > transactionLimit {
+		return refuse("transaction %.40q has more than %d MiB", name, transactionLimit>>20)
+	}
+	t.acks = append(t.acks, f)
 	return nil
 }
 
@@ -53,8 +74,16 @@ func (c *conn) transact(f *frame.Frame) error {
 		return refuse("no transaction %.40q", name)
 	}
 	delete(c.open, name)
-	if f.Command == frame.COMMIT {
-		return c.b.route(t.messages...)
+	if f.Command == frame.ABORT {
+		return nil
+	}
+	if err := c.b.route(t.messages...); err != nil {
+		return err
+	}
+	for _, ack := range t.acks {
+		if err := c.acknowledge(ack); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -27,10 +27,11 @@ func brokerCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "broker",
 		Usage: "run the embedded broker alone",
-		Description: "A STOMP 1.2 broker with the production addresses, which behaves as Artemis does. It keeps messages in memory and\n" +
-			"lets everybody in: for one machine and for tests.\n\n" +
+		Description: "A STOMP 1.2 broker with the production addresses, which behaves as Artemis does, or, with --mode classic, as\n" +
+			"ActiveMQ Classic. It keeps messages in memory and lets everybody in: for one machine and for tests.\n\n" +
 			"Examples:\n" +
 			"  testbed broker --listen 127.0.0.1:61613\n" +
+			"  testbed broker --mode classic\n" +
 			"  testbed broker --bind /topic/panda.slices=/queue/panda.slices.transformer,/topic/panda.slices=/queue/mine",
 		Flags: append(bind.Flags(), program.LogFlags()...),
 		Action: func(c *cli.Context) error {

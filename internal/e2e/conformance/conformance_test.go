@@ -15,6 +15,11 @@ func TestTheEmbeddedBrokerDoesWhatArtemisDoes(t *testing.T) {
 	conformance.Run(t, embedded(t, conformance.Artemis, stompd.Config{}))
 }
 
+func TestTheEmbeddedBrokerDoesWhatClassicDoesInItsMode(t *testing.T) {
+	t.Parallel()
+	conformance.Run(t, embedded(t, conformance.Classic, stompd.Config{Mode: stompd.Classic}))
+}
+
 // embedded is the embedded broker with a login.
 func embedded(t *testing.T, mode conformance.Mode, cfg stompd.Config) conformance.Broker {
 	t.Helper()
