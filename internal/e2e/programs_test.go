@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"tfpilot/internal/proc"
 )
 
 // bin is the folder with all programs, built once from this checkout: static, as they ship.
@@ -48,12 +50,13 @@ func TestMain(m *testing.M) {
 // tool runs a program to its end and returns its exit status and what it printed.
 func tool(tb testing.TB, name string, args ...string) (status int, stdout, stderr string) {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), filepath.Join(bin(tb), name), args...)
-	cmd.Dir = tb.TempDir()
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	// Not by os/exec: what it starts has no mark, and beside a tree of ours that ends it would be taken for a part of that.
+	res, err := proc.Run(tb.Context(), proc.Command{
+		Path: filepath.Join(bin(tb), name), Args: args, Dir: tb.TempDir(), Env: os.Environ(), Stdout: &out, Stderr: &errs,
+	})
+	if err != nil {
 		tb.Fatalf("%s: %v", name, err)
 	}
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+	return res.ExitCode, out.String(), errs.String()
 }
