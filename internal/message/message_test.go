@@ -256,22 +256,3 @@ func TestPromptBrokerNamesEveryMissingEntry(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
-
-func FuzzDecodeSlice(f *testing.F) {
-	f.Add([]byte(`{"msg_type":"slice","run_id":1,"content":{"req_id":"a","start":"1","end":2,"x":[{}]}}`))
-	f.Add([]byte(`{"content":null}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := message.Decode[message.Slice](b)
-		if err != nil {
-			return
-		}
-		out, err := json.Marshal(s)
-		if err != nil {
-			t.Fatalf("a valid slice does not encode: %v", err)
-		}
-		again, err := message.Decode[message.Slice](out)
-		if err != nil || again.Content.Identity() != s.Content.Identity() || again.Content.Start != s.Content.Start {
-			t.Fatalf("%q changed to %q: %v", b, out, err)
-		}
-	})
-}
