@@ -38,6 +38,16 @@ type Config struct {
 	ExpiryScan time.Duration     `toml:"expiry_scan" default:"30s" help:"time between two searches for expired messages"`
 	Limits     stompframe.Limits `toml:"-"`
 	Logger     *slog.Logger      `toml:"-"`
+	// Fault is for tests: it is asked about every frame, in either direction, and says what goes wrong with it; nil: nothing
+	// does. Heart-beats pass unasked. Several connections ask at once, and each in both directions. It may wait, for an event or
+	// for Passing.Done: the frame is late then, with all behind it in this direction, and a client that is not written to hears
+	// no heart-beats either. A RECEIPT that never comes, once:
+	//
+	//	var lost atomic.Bool
+	//	cfg.Fault = func(p stompd.Passing) stompd.Fault {
+	//		return stompd.Fault{Drop: !p.In && p.Command == frame.RECEIPT && lost.CompareAndSwap(false, true)}
+	//	}
+	Fault func(Passing) Fault `toml:"-"`
 }
 
 // DefaultFanOut is the production system's, without the queue of a component that is not ours to run.
@@ -63,6 +73,7 @@ type Broker struct {
 	unrouted  uint64
 	duplicate uint64
 	conns     map[*conn]struct{}
+	accepted  uint64
 	closing   bool
 }
 
@@ -142,7 +153,7 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
 			}
 			continue
 		}
-		wg.Go(func() { b.handle(nc) })
+		wg.Go(func() { b.serve(nc) })
 	}
 }
 

@@ -10,10 +10,16 @@ import (
 // by their window, receipts by what the client sends.
 const outboxLimit = 4096
 
+// outgoing is a frame on its way to a client.
+type outgoing struct {
+	frame *frame.Frame // nil: a heart-beat
+	asked bool         // the fault that it was to have is done
+}
+
 // outbox is what waits to be written to one connection. Putting never waits.
 type outbox struct {
 	mu     sync.Mutex
-	frames []*frame.Frame
+	frames []outgoing
 	full   bool
 	closed bool
 	wake   chan struct{}
@@ -21,7 +27,9 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
-func (o *outbox) put(f *frame.Frame) {
+func (o *outbox) put(f *frame.Frame) { o.add(outgoing{frame: f}) }
+
+func (o *outbox) add(f outgoing) {
 	o.mu.Lock()
 	if !o.closed {
 		o.frames = append(o.frames, f)
@@ -50,7 +58,7 @@ func (o *outbox) room() bool {
 }
 
 // take returns everything that waits; wasFull says that somebody was refused meanwhile.
-func (o *outbox) take(spare []*frame.Frame) (frames []*frame.Frame, wasFull, closed bool) {
+func (o *outbox) take(spare []outgoing) (frames []outgoing, wasFull, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	frames, o.frames = o.frames, spare[:0]

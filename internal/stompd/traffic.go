@@ -1,0 +1,154 @@
+package stompd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"tfpilot/internal/stompframe"
+)
+
+// write is the only writer after CONNECTED: it gathers what waits and beats when there is nothing.
+func (c *conn) write(w *stompframe.Writer, every time.Duration) {
+	defer c.close()
+	var next <-chan time.Time
+	if every > 0 {
+		t := time.NewTicker(every * 4 / 5)
+		defer t.Stop()
+		next = t.C
+	}
+	beat := next
+	if every > 0 && c.b.how.lateFirstBeat {
+		beat = time.After(2 * every)
+	}
+	var spare []outgoing
+	for {
+		var frames []outgoing
+		var wasFull, closed bool
+		select {
+		case <-c.out.wake:
+			frames, wasFull, closed = c.out.take(spare)
+			if closed {
+				_ = c.nc.SetWriteDeadline(time.Now().Add(goodbye))
+			}
+		case <-beat:
+			beat, frames = next, make([]outgoing, 1)
+		}
+		for i, f := range frames {
+			if c.emit(w, f) != nil {
+				return
+			}
+			frames[i] = outgoing{}
+		}
+		if w.Flush() != nil || closed {
+			return
+		}
+		spare = frames
+		if wasFull {
+			c.b.mu.Lock()
+			for _, s := range c.subs {
+				s.queue.serve(s)
+			}
+			c.b.mu.Unlock()
+		}
+	}
+}
+
+// next reads a frame that no fault drops.
+func (c *conn) next(r *stompframe.Reader) (*frame.Frame, Fault, error) {
+	for {
+		f, err := r.Read()
+		if err != nil {
+			return nil, Fault{}, err
+		}
+		if fault := c.fault(true, f); f != nil && !fault.Drop {
+			return f, fault, nil
+		}
+	}
+}
+
+// read handles frames until the client leaves, falls silent, or is refused.
+func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
+	for {
+		if patience > 0 {
+			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+		}
+		f, fault, err := c.next(r)
+		switch {
+		case errors.Is(err, stompframe.ErrTooLarge), errors.Is(err, frame.ErrInvalidCommand), errors.Is(err, frame.ErrInvalidFrameFormat):
+			return refuse("%v", err)
+		case err != nil:
+			if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+				return refuse("nothing heard for %s", patience)
+			}
+			return err
+		}
+		bye, err := c.handle(f, fault)
+		if err != nil || bye {
+			return err
+		}
+	}
+}
+
+// handle does what a frame asks for, or what a fault wants, and answers.
+func (c *conn) handle(f *frame.Frame, fault Fault) (bye bool, err error) {
+	if fault.CutBefore {
+		return false, errCut
+	}
+	id, wantsReceipt := f.Header.Contains(frame.Receipt)
+	if fault.Refuse != "" {
+		err = refuse("%s", fault.Refuse)
+	} else {
+		bye, err = c.command(f)
+	}
+	if fault.CutAfter {
+		c.close() // before anything of the answer is put
+		return false, errCut
+	}
+	if err != nil {
+		c.out.put(errorFrame(err.Error(), id))
+		if c.b.how.endures {
+			return false, nil
+		}
+		return false, fmt.Errorf("%s refused: %s", f.Command, err.Error()) // no refusal any more: it is said
+	}
+	if wantsReceipt {
+		c.out.put(frame.New(frame.RECEIPT, frame.ReceiptId, id))
+	}
+	if fault.Twice {
+		return c.handle(f, Fault{})
+	}
+	return bye, nil
+}
+
+func (c *conn) command(f *frame.Frame) (bye bool, err error) {
+	switch f.Command {
+	case frame.SEND:
+		return false, c.send(f)
+	case frame.SUBSCRIBE:
+		return false, c.subscribe(f)
+	case frame.UNSUBSCRIBE:
+		return false, c.unsubscribe(f)
+	case frame.ACK, frame.NACK:
+		return false, c.settle(f)
+	case frame.BEGIN, frame.COMMIT, frame.ABORT:
+		return false, c.transact(f)
+	case frame.DISCONNECT:
+		c.detach() // before the RECEIPT: whoever hears it may have the messages and the client-id
+		return true, nil
+	default:
+		return false, refuse("%s is not supported", f.Command)
+	}
+}
+
+func errorFrame(text, receipt string) *frame.Frame {
+	f := frame.New(frame.ERROR, frame.Message, text)
+	if receipt != "" {
+		f.Header.Add(frame.ReceiptId, receipt)
+	}
+	f.Body = []byte(text)
+	return f
+}
