@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompframe"
 )
@@ -32,6 +33,9 @@ type Config struct {
 	IDCacheSize int `toml:"id_cache_size" default:"20000" help:"duplicate ids that an address remembers"`
 	// QueueLimit is how many messages a queue holds before a SEND to it is refused.
 	QueueLimit int `toml:"queue_limit" default:"1000000" help:"messages in a queue before a SEND is refused"`
+	// State is a folder in which persistent messages, acknowledgements, durable subscriptions and duplicate ids outlive the
+	// process; its user keeps others out of it. Empty: all is in memory.
+	State string `toml:"state" help:"folder in which persistent messages outlive the broker; without it all is in memory"`
 	// HeartBeat is what the broker offers and asks for.
 	HeartBeat time.Duration `toml:"heart_beat" default:"10s" help:"heart-beat interval in both directions"`
 	// ExpiryScan is how often queues are searched for expired messages.
@@ -48,6 +52,8 @@ type Config struct {
 	//		return stompd.Fault{Drop: !p.In && p.Command == frame.RECEIPT && lost.CompareAndSwap(false, true)}
 	//	}
 	Fault func(Passing) Fault `toml:"-"`
+	// Disk is for tests: see seglog.Options.
+	Disk func(bytes int64) error `toml:"-"`
 }
 
 // DefaultFanOut is the production system's, without the queue of a component that is not ours to run.
@@ -72,12 +78,13 @@ type Broker struct {
 	nextID    uint64
 	unrouted  uint64
 	duplicate uint64
+	disk      *store // nil: in memory
 	conns     map[*conn]struct{}
 	accepted  uint64
 	closing   bool
 }
 
-// New makes a broker with its queues.
+// New makes a broker with its queues, and with what its state holds: then Serve must be called, which closes it.
 func New(cfg Config) (*Broker, error) {
 	config.Defaults(&cfg)
 	how, err := mannersOf(cfg.Mode)
@@ -105,12 +112,24 @@ func New(cfg Config) (*Broker, error) {
 	for address, names := range cfg.FanOut {
 		for _, name := range names {
 			if b.queues[name] != nil {
-				return nil, fmt.Errorf("queue %s is bound to %s and to another address", name, address)
+				return nil, exitcode.New(exitcode.BadConfig, "queue %s is bound to %s and to another address", name, address)
 			}
 			b.bind(address, name)
 		}
 	}
+	if cfg.State != "" {
+		if err := b.restore(); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
+}
+
+// unlock ends what one command does; serial is the number of its record, 0 when nothing of it is kept.
+func (b *Broker) unlock() (serial uint64) {
+	serial = b.disk.commit(b.nextID)
+	b.mu.Unlock()
+	return serial
 }
 
 func (b *Broker) bind(address, name string) {
@@ -119,12 +138,18 @@ func (b *Broker) bind(address, name string) {
 	b.bound[address] = append(b.bound[address], q)
 }
 
-// Serve accepts connections until ctx ends, then closes them all and returns nil. It closes ln.
-func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// Serve accepts connections until ctx ends, then closes them all and returns nil; or until its state cannot be written any
+// more, with the error. It closes ln.
+func (b *Broker) Serve(ctx context.Context, ln net.Listener) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() {
+		cancel(nil)
+		wg.Wait()
+		if closing := b.disk.close(); closing != nil {
+			err = exitcode.New(exitcode.StoreFailed, "keeping the broker's state: %w", closing)
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() {
 		ln.Close()
 		b.mu.Lock()
@@ -136,6 +161,13 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	defer stop()
 	wg.Go(func() { b.expire(ctx) })
+	wg.Go(func() {
+		select {
+		case <-b.disk.failed():
+			cancel(errors.New("the state cannot be written"))
+		case <-ctx.Done():
+		}
+	})
 	for {
 		nc, err := ln.Accept()
 		if err != nil {

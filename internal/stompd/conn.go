@@ -36,6 +36,7 @@ type conn struct {
 	client  string // client-id; names durable subscriptions; guarded by the broker's lock
 	called  string // client-id at CONNECT
 	out     *outbox
+	after   uint64          // the last record that this client's doing is in; its reader's alone
 	subs    []*subscription // guarded by the broker's lock
 	open    map[string]*transaction
 	// givenBack are the messages that the last UNSUBSCRIBE gave back.
@@ -72,7 +73,7 @@ func (b *Broker) serve(nc net.Conn) {
 	every, patience, err := c.connect(r, w)
 	if err == nil {
 		var wg sync.WaitGroup
-		wg.Go(func() { c.write(w, every) })
+		wg.Go(func() { newWriter(c, w).run(every) })
 		err = c.read(r, patience)
 		if refused, ok := errors.AsType[*refusal](err); ok {
 			c.out.put(errorFrame(refused.text, ""))
@@ -95,17 +96,29 @@ func (b *Broker) serve(nc net.Conn) {
 	}
 }
 
+// serve delivers what the client has room for again.
+func (c *conn) serve() {
+	c.b.mu.Lock()
+	defer c.b.unlock()
+	for _, s := range c.subs {
+		s.queue.serve(s)
+	}
+}
+
+// unlock ends what one command of this client does.
+func (c *conn) unlock() { c.after = max(c.after, c.b.unlock()) }
+
 // detach gives everything back that the client holds, and its client-id.
 func (c *conn) detach() {
 	b := c.b
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer c.unlock()
 	c.client = ""
 	for _, s := range c.subs {
 		s.queue.remove(s) // all of them first: what one gives back must not go to another of the same connection
 	}
 	for _, s := range c.subs {
-		b.giveBack(s, true)
+		b.giveBack(s, !b.closing)
 		b.release(s.queue)
 	}
 	c.subs = nil

@@ -1,5 +1,7 @@
 package stompd
 
+import "tfpilot/internal/exitcode"
+
 // Mode names the broker that is imitated.
 type Mode string
 
@@ -49,5 +51,5 @@ func mannersOf(m Mode) (manners, error) {
 			windowOfMessages: true, nackBuries: true, deliversForever: true, countsAll: true, holdsACK: true, lateACK: true, sharedIDs: true,
 		}, nil
 	}
-	return manners{}, refuse("mode %q is neither %s nor %s", m, Artemis, Classic)
+	return manners{}, exitcode.New(exitcode.BadConfig, "mode %q is neither %s nor %s", m, Artemis, Classic)
 }

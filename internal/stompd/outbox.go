@@ -14,6 +14,7 @@ const outboxLimit = 4096
 type outgoing struct {
 	frame *frame.Frame // nil: a heart-beat
 	asked bool         // the fault that it was to have is done
+	after uint64       // record that must be on disk before
 }
 
 // outbox is what waits to be written to one connection. Putting never waits.

@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
+
+	"tfpilot/internal/selector"
 )
 
 // queue holds messages for the subscriptions that compete for them. The broker's lock guards it.
 type queue struct {
 	name    string
 	address string
-	filter  *selector  // what it takes of its address; nil: all
-	passing bool       // goes when it is empty and nobody listens
-	pending *list.List // of *stored, oldest first
+	filter  *selector.Selector // what it takes of its address; nil: all
+	kept    *keptSubscription  // on disk, of a durable subscription
+	passing bool               // goes when it is empty and nobody listens
+	pending *list.List         // of *stored, oldest first
 	subs    []*subscription
 	turn    int // whose turn the next message is
 	stat    QueueStat
@@ -32,7 +35,7 @@ type subscription struct {
 	id       string
 	conn     *conn
 	queue    *queue
-	selector *selector
+	selector *selector.Selector
 	auto     bool
 	// cumulative: an ACK settles all messages up to its own.
 	cumulative bool
@@ -74,7 +77,7 @@ func (q *queue) append(m *stored) {
 	for i := range q.subs {
 		s := q.subs[(q.turn+i)%len(q.subs)]
 		if s.cursor == e && s.room() {
-			if s.selector.matches(m.header) {
+			if s.selector.Matches(m.header) {
 				q.turn = (q.turn + i + 1) % len(q.subs)
 				q.take(e)
 				s.deliver(m)
@@ -101,7 +104,7 @@ func (q *queue) serve(s *subscription) {
 	for s.cursor != nil && s.room() {
 		e := s.cursor
 		m, _ := e.Value.(*stored)
-		if !s.selector.matches(m.header) {
+		if !s.selector.Matches(m.header) {
 			s.cursor = e.Next()
 			continue
 		}
@@ -202,10 +205,11 @@ func (s *subscription) deliver(m *stored) {
 	s.held += size(m)
 	if s.auto {
 		s.queue.stat.Acked++
+		s.conn.b.disk.gone(m)
 	} else {
 		s.unacked = append(s.unacked, m)
 	}
-	s.conn.out.put(f)
+	s.conn.out.add(outgoing{frame: f, after: m.serial})
 }
 
 // size is what a message takes of a window: about its frame.
@@ -239,6 +243,8 @@ func (s *subscription) settle(i int, refused bool) {
 		s.queue.stat.Acked++
 		if refused && b.how.nackBuries {
 			b.bury(b.how.deadLetters, s.queue, m)
+		} else {
+			b.disk.gone(m)
 		}
 	}
 	s.unacked = slices.Delete(s.unacked, first, i+1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type stored struct {
 	expires    time.Time // zero: never
 	at         time.Time
 	deliveries int
+	queue      string       // that it is in; empty: one without a name
+	kept       *keptMessage // on disk; nil: not
+	serial     uint64       // of its record; 0: it is on disk already, or never will be
 }
 
 // refusal is an error that goes to the client as an ERROR frame, after which the connection closes.
@@ -52,16 +56,17 @@ func accept(f *frame.Frame) (*stored, error) {
 }
 
 // route returns when the messages are in every queue of their addresses, or all refused, or dropped as Artemis would.
-func (b *Broker) route(messages ...*stored) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (c *conn) route(messages ...*stored) error {
+	b := c.b
 	for _, m := range messages {
-		if err := b.room(m.address, len(messages)); err != nil {
+		if err := b.room(m, len(messages)); err != nil {
 			return err // and its duplicate id is not remembered: the sender must be able to try again
 		}
 	}
 	for _, m := range messages {
-		if !b.repeated(m) {
+		if b.repeated(m) {
+			c.after = b.disk.all() // the first one may not be on disk yet, and has no receipt then
+		} else {
 			b.place(m)
 		}
 	}
@@ -76,7 +81,7 @@ func (b *Broker) repeated(m *stored) bool {
 	}
 	cache := b.seen[m.address]
 	if cache == nil {
-		cache = &idCache{known: map[string]struct{}{}, ring: make([]string, 0, 64), size: b.cfg.IDCacheSize}
+		cache = newIDCache(b.cfg.IDCacheSize)
 		b.seen[m.address] = cache
 	}
 	if cache.has(id) {
@@ -84,7 +89,11 @@ func (b *Broker) repeated(m *stored) bool {
 		b.log.Debug("dropped a duplicate", slog.String("address", m.address), slog.String("dupl_id", id))
 		return true
 	}
-	cache.add(id)
+	k := &keptID{address: m.address, serial: cache.last + 1, id: id}
+	k.entry = b.disk.keep(k)
+	if old := cache.add(k); old != nil {
+		b.disk.drop(old.entry)
+	}
 	return false
 }
 
@@ -101,14 +110,22 @@ func (b *Broker) place(m *stored) {
 			b.log.Info("messages to an address without a queue are gone", slog.String("address", m.address))
 		}
 	}
-	for _, q := range targets {
-		if !q.filter.matches(m.header) {
-			continue
-		}
+	targets = slices.DeleteFunc(slices.Clone(targets), func(q *queue) bool { return !q.filter.Matches(m.header) })
+	b.enter(m, targets...)
+}
+
+// enter puts a copy of a message into each queue.
+func (b *Broker) enter(m *stored, targets ...*queue) {
+	copies := make([]*stored, len(targets))
+	for i, q := range targets {
 		own := *m
 		b.nextID++
-		own.id = b.nextID
-		q.append(&own)
+		own.id, own.queue = b.nextID, q.name
+		copies[i] = &own
+	}
+	b.disk.added(copies)
+	for i, q := range targets {
+		q.append(copies[i])
 	}
 }
 
@@ -128,9 +145,14 @@ func (b *Broker) targets(address string) []*queue {
 	return b.bound[address]
 }
 
-// room refuses when any queue of the address has no place for n more: a message is in all of them or in none.
-func (b *Broker) room(address string, n int) error {
-	for _, q := range b.targets(address) {
+// room refuses when any queue of the message's address has no place for n more, or the disk: a message is in all or in none.
+func (b *Broker) room(m *stored, n int) error {
+	if m.persistent {
+		if err := b.disk.full(); err != nil {
+			return err
+		}
+	}
+	for _, q := range b.targets(m.address) {
 		if q.pending.Len()+n > b.cfg.QueueLimit {
 			return refuse("queue %s is full (%d messages)", q.name, q.pending.Len())
 		}
@@ -148,8 +170,8 @@ func (b *Broker) bury(to string, q *queue, m *stored) {
 		h.Set(message.HeaderOriginalAddress, m.address)
 		h.Set("_AMQ_ORIG_MESSAGE_ID", strconv.FormatUint(m.id, 10))
 	}
-	b.nextID++
-	b.queues[to].append(&stored{id: b.nextID, address: to, header: h, body: m.body, sized: m.sized, persistent: m.persistent, at: time.Now()})
+	b.disk.gone(m)
+	b.enter(&stored{address: to, header: h, body: m.body, sized: m.sized, persistent: m.persistent, at: time.Now()}, b.queues[to])
 }
 
 // giveBack returns messages of a subscription that ended to the head of its queue; lost, with its connection. Then the oldest
@@ -161,9 +183,11 @@ func (b *Broker) giveBack(s *subscription, lost bool) {
 	case b.how.countsAll:
 		for _, m := range back {
 			m.deliveries++
+			b.disk.counted(m)
 		}
 	case lost && len(back) > 0:
 		back[0].deliveries++
+		b.disk.counted(back[0])
 	}
 	if len(back) > 0 {
 		first := back[0]
@@ -190,7 +214,7 @@ func (b *Broker) expire(ctx context.Context) {
 			for _, q := range b.queues {
 				q.expireAll(now)
 			}
-			b.mu.Unlock()
+			b.unlock()
 		}
 	}
 }
@@ -198,26 +222,30 @@ func (b *Broker) expire(ctx context.Context) {
 // idCache remembers the last ids of an address in a ring.
 type idCache struct {
 	known map[string]struct{}
-	ring  []string
+	ring  []*keptID
 	next  int
 	size  int
+	last  uint64 // serial number
 }
+
+func newIDCache(size int) *idCache { return &idCache{known: map[string]struct{}{}, size: size} }
 
 func (c *idCache) has(id string) bool {
 	_, ok := c.known[id]
 	return ok
 }
 
-func (c *idCache) add(id string) {
-	if c.has(id) {
-		return
-	}
-	c.known[id] = struct{}{}
+// add takes an id that is new, with the next serial number, and returns the one that it displaces.
+func (c *idCache) add(k *keptID) (old *keptID) {
+	c.known[k.id] = struct{}{}
+	c.last = k.serial
 	if len(c.ring) < c.size {
-		c.ring = append(c.ring, id)
-		return
+		c.ring = append(c.ring, k)
+		return nil
 	}
-	delete(c.known, c.ring[c.next])
-	c.ring[c.next] = id
+	old = c.ring[c.next]
+	delete(c.known, old.id)
+	c.ring[c.next] = k
 	c.next = (c.next + 1) % c.size
+	return old
 }

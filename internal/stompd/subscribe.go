@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/go-stomp/stomp/v3/frame"
+
+	"tfpilot/internal/selector"
 )
 
 // unlimited is the window of who takes everything.
@@ -16,7 +18,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	if destination == "" || id == "" {
 		return refuse("SUBSCRIBE needs destination and id")
 	}
-	sel, err := parseSelector(f.Header.Get("selector"), c.b.how.numbers)
+	sel, err := selector.Parse(f.Header.Get("selector"), c.b.how.numbers)
 	if err != nil {
 		return refuse("selector: %v", err)
 	}
@@ -42,7 +44,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	}
 	b := c.b
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer c.unlock()
 	if len(c.named(id)) > 0 && !b.how.sharedIDs {
 		return refuse("subscription id %s is in use", id)
 	}
@@ -56,7 +58,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 }
 
 // source is the queue that a SUBSCRIBE takes its messages from.
-func (b *Broker) source(c *conn, f *frame.Frame, sel *selector) (*queue, error) {
+func (b *Broker) source(c *conn, f *frame.Frame, sel *selector.Selector) (*queue, error) {
 	address := f.Header.Get(frame.Destination)
 	if q := b.queues[address]; q != nil {
 		return q, nil
@@ -84,7 +86,7 @@ func durableName(f *frame.Frame) string {
 
 // topicQueue is the queue of a subscription to a topic: its own, which ends with it, or, for a durable one, the queue
 // CLIENT-ID.NAME, which stays and gathers what its first subscription selected.
-func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue, error) {
+func (b *Broker) topicQueue(client, name, address string, sel *selector.Selector) (*queue, error) {
 	full := ""
 	if name != "" {
 		if client == "" {
@@ -98,20 +100,29 @@ func (b *Broker) topicQueue(client, name, address string, sel *selector) (*queue
 			return q, nil
 		}
 	}
-	q := b.newQueue(full, address)
-	if full != "" {
-		q.filter = sel
-		b.queues[full] = q
+	if full == "" {
+		q := b.newQueue("", address)
+		b.bound[address] = append(b.bound[address], q)
+		return q, nil
 	}
-	b.bound[address] = append(b.bound[address], q)
+	q := b.durable(full, address, sel)
+	b.disk.subscribed(q)
 	return q, nil
+}
+
+// durable makes the queue of a durable subscription.
+func (b *Broker) durable(name, address string, sel *selector.Selector) *queue {
+	b.bind(address, name)
+	q := b.queues[name]
+	q.filter = sel
+	return q
 }
 
 // unsubscribe ends a subscription; with its name a durable one for good.
 func (c *conn) unsubscribe(f *frame.Frame) error {
 	b, id := c.b, f.Header.Get(frame.Id)
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer c.unlock()
 	subs, durable := c.named(id), b.queues[c.client+"."+durableName(f)]
 	if len(subs) == 0 && durable == nil {
 		return refuse("no subscription %q", id)
@@ -127,9 +138,20 @@ func (c *conn) unsubscribe(f *frame.Frame) error {
 		b.release(s.queue)
 	}
 	if durable != nil && len(durable.subs) == 0 {
-		b.unbind(durable)
+		b.forget(durable)
 	}
 	return nil
+}
+
+// forget ends a durable subscription with what it holds.
+func (b *Broker) forget(q *queue) {
+	for e := q.pending.Front(); e != nil; e = e.Next() {
+		if m, ok := e.Value.(*stored); ok {
+			b.disk.gone(m)
+		}
+	}
+	b.disk.unsubscribed(q)
+	b.unbind(q)
 }
 
 // release removes a queue that nobody listens to, if it does not outlive its subscriptions.
@@ -163,20 +185,32 @@ func (c *conn) named(id string) []*subscription {
 
 // acknowledge takes an ACK, or a NACK: in Artemis that discards, the message is not delivered again.
 func (c *conn) acknowledge(f *frame.Frame) error {
-	id := f.Header.Get(frame.Id)
-	if c.version == "1.1" {
-		id = f.Header.Get(frame.MessageId)
+	if s, i := c.holds(f); s != nil {
+		s.settle(i, f.Command == frame.NACK)
+		return nil
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	for _, s := range c.subs {
-		if i := s.find(id); i >= 0 {
-			s.settle(i, f.Command == frame.NACK)
-			return nil
-		}
-	}
+	id := c.settles(f)
 	if c.b.how.lateACK && slices.Contains(c.givenBack, id) {
 		return nil
 	}
 	return refuse("AMQ339018: no message %q to acknowledge", id)
+}
+
+// settles is the id of the message that an ACK is for.
+func (c *conn) settles(f *frame.Frame) string {
+	if c.version == "1.1" {
+		return f.Header.Get(frame.MessageId)
+	}
+	return f.Header.Get(frame.Id)
+}
+
+// holds finds the subscription that holds the message of an ACK, and its place there; nil when none does.
+func (c *conn) holds(f *frame.Frame) (s *subscription, place int) {
+	id := c.settles(f)
+	for _, s := range c.subs {
+		if i := s.find(id); i >= 0 {
+			return s, i
+		}
+	}
+	return nil, 0
 }

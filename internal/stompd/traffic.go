@@ -11,52 +11,6 @@ import (
 	"tfpilot/internal/stompframe"
 )
 
-// write is the only writer after CONNECTED: it gathers what waits and beats when there is nothing.
-func (c *conn) write(w *stompframe.Writer, every time.Duration) {
-	defer c.close()
-	var next <-chan time.Time
-	if every > 0 {
-		t := time.NewTicker(every * 4 / 5)
-		defer t.Stop()
-		next = t.C
-	}
-	beat := next
-	if every > 0 && c.b.how.lateFirstBeat {
-		beat = time.After(2 * every)
-	}
-	var spare []outgoing
-	for {
-		var frames []outgoing
-		var wasFull, closed bool
-		select {
-		case <-c.out.wake:
-			frames, wasFull, closed = c.out.take(spare)
-			if closed {
-				_ = c.nc.SetWriteDeadline(time.Now().Add(goodbye))
-			}
-		case <-beat:
-			beat, frames = next, make([]outgoing, 1)
-		}
-		for i, f := range frames {
-			if c.emit(w, f) != nil {
-				return
-			}
-			frames[i] = outgoing{}
-		}
-		if w.Flush() != nil || closed {
-			return
-		}
-		spare = frames
-		if wasFull {
-			c.b.mu.Lock()
-			for _, s := range c.subs {
-				s.queue.serve(s)
-			}
-			c.b.mu.Unlock()
-		}
-	}
-}
-
 // next reads a frame that no fault drops.
 func (c *conn) next(r *stompframe.Reader) (*frame.Frame, Fault, error) {
 	for {
@@ -116,7 +70,7 @@ func (c *conn) handle(f *frame.Frame, fault Fault) (bye bool, err error) {
 		return false, fmt.Errorf("%s refused: %s", f.Command, err.Error()) // no refusal any more: it is said
 	}
 	if wantsReceipt {
-		c.out.put(frame.New(frame.RECEIPT, frame.ReceiptId, id))
+		c.out.add(outgoing{frame: frame.New(frame.RECEIPT, frame.ReceiptId, id), after: c.after})
 	}
 	if fault.Twice {
 		return c.handle(f, Fault{})

@@ -23,7 +23,10 @@ func (c *conn) send(f *frame.Frame) error {
 	}
 	name, in := f.Header.Contains(frame.Transaction)
 	if !in {
-		return c.b.route(m)
+		c.b.disk.wait(c.done)
+		c.b.mu.Lock()
+		defer c.unlock()
+		return c.route(m)
 	}
 	t := c.open[name]
 	if t == nil {
@@ -43,6 +46,8 @@ func (c *conn) send(f *frame.Frame) error {
 func (c *conn) settle(f *frame.Frame) error {
 	name, in := f.Header.Contains(frame.Transaction)
 	if !in || !c.b.how.holdsACK {
+		c.b.mu.Lock()
+		defer c.unlock()
 		return c.acknowledge(f)
 	}
 	t := c.open[name]
@@ -77,13 +82,22 @@ func (c *conn) transact(f *frame.Frame) error {
 	if f.Command == frame.ABORT {
 		return nil
 	}
-	if err := c.b.route(t.messages...); err != nil {
+	c.b.disk.wait(c.done)
+	c.b.mu.Lock()
+	defer c.unlock()
+	for _, ack := range t.acks {
+		if s, _ := c.holds(ack); s != nil {
+			continue
+		}
+		if err := c.acknowledge(ack); err != nil {
+			return err // before anything is done
+		}
+	}
+	if err := c.route(t.messages...); err != nil {
 		return err
 	}
 	for _, ack := range t.acks {
-		if err := c.acknowledge(ack); err != nil {
-			return err
-		}
+		_ = c.acknowledge(ack) // it was good before; a cumulative one may have settled it since
 	}
 	return nil
 }

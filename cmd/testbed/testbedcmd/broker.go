@@ -49,9 +49,16 @@ func brokerCommand() *cli.Command {
 			if cfg.FanOut, err = fanOut(cfg.Bind); err != nil {
 				return err
 			}
+			if cfg.State != "" {
+				unlock, err := program.LockFolder(cfg.State)
+				if err != nil {
+					return err
+				}
+				defer unlock()
+			}
 			b, err := stompd.New(cfg.Config)
 			if err != nil {
-				return exitcode.Wrap(exitcode.BadConfig, err)
+				return err
 			}
 			ln, err := program.Listen(cfg.Listen, cfg.AddressFile)
 			if err != nil {

@@ -1,4 +1,4 @@
-package stompd
+package selector
 
 import (
 	"strconv"
@@ -7,16 +7,27 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// selector is a parsed filter on headers, in the selector language of JMS 2.0, chapter 3.8.1, as the brokers read it: = and <>
+// Selector is a parsed filter on headers, in the selector language of JMS 2.0, chapter 3.8.1, as the brokers read it: = and <>
 // on strings and numbers, < <= > >= and BETWEEN on numbers, IN, LIKE, IS NULL, AND, OR, NOT, parentheses. nil matches all.
 //
 // Every header is a string. In Artemis a number equals none of them: run_id = 102023 never matches; Classic takes the string for
 // a number. What is compared with an absent header is unknown (SQL's three values), and unknown does not match. NOT without
 // parentheses binds to the name after it, in both: NOT a = 'b' is unknown.
-type selector struct{ root node }
+type Selector struct {
+	text string
+	root node
+}
 
-// matches reports whether a message with these headers is wanted.
-func (s *selector) matches(h *frame.Header) bool { return s == nil || s.root.eval(h) == yes }
+// String is the selector as it was written.
+func (s *Selector) String() string {
+	if s == nil {
+		return ""
+	}
+	return s.text
+}
+
+// Matches reports whether a message with these headers is wanted.
+func (s *Selector) Matches(h *frame.Header) bool { return s == nil || s.root.eval(h) == yes }
 
 // truth has SQL's three values.
 type truth int

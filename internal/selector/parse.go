@@ -1,4 +1,4 @@
-package stompd
+package selector
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ const maxDepth = 100
 
 var errSelectorEnd = errors.New("ends too early")
 
-// parseSelector parses a selector; an empty text is nil. convert is Classic's way with strings beside numbers.
-func parseSelector(text string, convert bool) (*selector, error) {
+// Parse parses a selector; an empty text is nil. convert is Classic's way with strings beside numbers.
+func Parse(text string, convert bool) (*Selector, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
@@ -30,7 +30,7 @@ func parseSelector(text string, convert bool) (*selector, error) {
 	if p.kind != tokenEnd {
 		return nil, fmt.Errorf("unexpected %q", p.text)
 	}
-	return &selector{root}, nil
+	return &Selector{text, root}, nil
 }
 
 type tokenKind int
