@@ -2,16 +2,17 @@
 # Real brokers on this machine, for tests and for trying things out: Apache ActiveMQ Artemis and ActiveMQ Classic, one java
 # process each, as any user, on loopback only, users panda/panda and admin/admin. docs/brokers.md says how they are set up.
 #
-#   scripts/services.sh up | down | status [artemis] [classic]      (both by default)
+#   scripts/services.sh up | stop | kill | down | status [artemis] [classic]      (both by default)
 #
-# TFPILOT_SERVICES       folder of all state (default .services in the checkout); `down` removes it
+# TFPILOT_SERVICES       folder of all state (default .services in the checkout); only `down` removes it
 # TFPILOT_ARTEMIS_PORT   STOMP port of Artemis (default 62613; 0: a free one)
 # TFPILOT_CLASSIC_PORT   STOMP port of Classic (default 62614; 0: a free one)
 # TFPILOT_CACHE          where downloads are kept (default ~/.cache/tfpilot)
 # ARTEMIS_HOME           an unpacked Artemis distribution to use instead of the download
 #
 # `up` waits until the brokers answer and prints their addresses as NAME=host:port lines; one that runs already is left alone.
-# `down` ends only what `up` has started.
+# `stop` ends them in good order, `kill` with KILL, and an `up` after either goes on with their messages, on the same port.
+# `down` removes these. Only what `up` has started is ended.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -72,7 +73,7 @@ up() {
 		port=$(cat "$dir/port")
 	else
 		mkdir -p "$dir"
-		if [ "$port" = 0 ]; then port=$(free_port); fi
+		if [ "$port" = 0 ]; then port=$(cat "$dir/port" 2>/dev/null || free_port); fi
 		if open "$port"; then fail "port $port is taken; set TFPILOT_${name^^}_PORT to another, or to 0 for a free one"; fi
 		echo "$port" >"$dir/port"
 		"start_$name" "$dir" "$port" # leaves its process in $!
@@ -132,17 +133,37 @@ start_classic() {
 		-jar /usr/share/activemq/bin/activemq.jar start "xbean:file:$dir/conf/classic-broker.xml" >"$dir/out.log" 2>&1 </dev/null &
 }
 
-# down NAME: TERM, then KILL; its folder goes too.
-down() {
+# end NAME: TERM, then KILL.
+end() {
 	local name=$1 group
 	if group=$(pid "$name"); then
 		kill -- "-$group" 2>/dev/null || true
-		for _ in $(seq 200); do
-			pid "$name" >/dev/null || break
-			sleep 0.1
-		done
-		kill -KILL -- "-$group" 2>/dev/null || true
+		gone "$name" || kill -KILL -- "-$group" 2>/dev/null || true
 	fi
+}
+
+# kill9 NAME: as a crash would.
+kill9() {
+	local name=$1 group
+	if group=$(pid "$name"); then
+		kill -KILL -- "-$group" 2>/dev/null || true
+		gone "$name" || fail "$name does not end"
+	fi
+}
+
+# gone NAME: waits until it is.
+gone() {
+	for _ in $(seq 200); do
+		pid "$1" >/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# down NAME: ends it; its folder goes too.
+down() {
+	local name=$1
+	end "$name"
 	rm -rf "${state:?}/$name"
 	rm -f "$state/apt.log"
 	rmdir "$state" 2>/dev/null || true
@@ -165,6 +186,8 @@ for name in "${@:-artemis classic}"; do
 		case $what:$name in
 		up:artemis) mkdir -p "$state"; up artemis "${TFPILOT_ARTEMIS_PORT:-62613}" ;;
 		up:classic) mkdir -p "$state"; up classic "${TFPILOT_CLASSIC_PORT:-62614}" ;;
+		stop:artemis | stop:classic) end "$name" ;;
+		kill:artemis | kill:classic) kill9 "$name" ;;
 		down:artemis | down:classic) down "$name" ;;
 		status:artemis | status:classic) status "$name" || result=1 ;;
 		*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
