@@ -41,27 +41,38 @@ func dial(tb testing.TB, addr string) *stomp.Conn {
 // aSlice is about what a slice message is.
 var aSlice = make([]byte, 700)
 
-// The number of SENDs that wait for their receipts makes the rate.
+// The number of SENDs that wait for their receipts makes the rate: on a disk they share a sync.
 func BenchmarkSendWithReceipt(b *testing.B) {
-	for _, window := range []int{1, 8, 64} {
-		b.Run("window="+strconv.Itoa(window), func(b *testing.B) {
-			c := dial(b, embedded(b, stompd.Config{})) // to a topic that nobody hears
-			b.ReportAllocs()
-			var pending []*stomp.Receipt
-			for b.Loop() {
-				if len(pending) == window {
-					if err := pending[0].Wait(b.Context()); err != nil {
+	for _, where := range []string{"memory", "disk"} {
+		for _, window := range []int{1, 8, 64} {
+			b.Run(where+"/window="+strconv.Itoa(window), func(b *testing.B) {
+				cfg := stompd.Config{Queues: []string{"/queue/bench"}}
+				if where == "disk" {
+					cfg.State = b.TempDir()
+				}
+				c := dial(b, embedded(b, cfg))
+				b.ReportAllocs()
+				var pending []*stomp.Receipt
+				for b.Loop() {
+					if len(pending) == window {
+						if err := pending[0].Wait(b.Context()); err != nil {
+							b.Fatal(err)
+						}
+						pending = pending[1:]
+					}
+					r, err := c.Send(b.Context(), "/queue/bench", aSlice, "persistent", "true", "run_id", "102023")
+					if err != nil {
 						b.Fatal(err)
 					}
-					pending = pending[1:]
+					pending = append(pending, r)
 				}
-				r, err := c.Send(b.Context(), "/topic/bench", aSlice, "persistent", "true", "run_id", "102023")
-				if err != nil {
-					b.Fatal(err)
+				for _, r := range pending {
+					if err := r.Wait(b.Context()); err != nil {
+						b.Fatal(err)
+					}
 				}
-				pending = append(pending, r)
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/seglog"
 	"tfpilot/internal/stompframe"
 )
 
@@ -52,8 +53,8 @@ type Config struct {
 	//		return stompd.Fault{Drop: !p.In && p.Command == frame.RECEIPT && lost.CompareAndSwap(false, true)}
 	//	}
 	Fault func(Passing) Fault `toml:"-"`
-	// Disk is for tests: see seglog.Options.
-	Disk func(bytes int64) error `toml:"-"`
+	// Log is for tests: how the state is written.
+	Log seglog.Options `toml:"-"`
 }
 
 // DefaultFanOut is the production system's, without the queue of a component that is not ours to run.

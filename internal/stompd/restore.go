@@ -25,9 +25,11 @@ type restored struct {
 
 // restore opens the log of a broker and takes up what it was doing.
 func (b *Broker) restore() error {
-	options := seglog.Options{Version: recordVersion, SegmentBytes: segmentBytes, Disk: b.cfg.Disk, Logger: b.log}
+	options := b.cfg.Log
+	options.Version, options.Logger = recordVersion, b.log
+	options.SegmentBytes = cmp.Or(options.SegmentBytes, segmentBytes)
 	r := &restored{
-		store:    &store{live: list.New(), segment: segmentBytes},
+		store:    &store{live: list.New(), segment: options.SegmentBytes},
 		messages: map[uint64]*stored{}, ids: map[string]map[uint64]*keptID{}, subscriptions: map[string]*keptSubscription{},
 	}
 	log, err := seglog.Open(b.cfg.State, options, r.replay)
@@ -163,13 +165,11 @@ func (r *restored) cache(ids map[uint64]*keptID, size int) *idCache {
 		sorted = append(sorted, k)
 	}
 	slices.SortFunc(sorted, func(a, b *keptID) int { return cmp.Compare(a.serial, b.serial) })
-	old := max(0, len(sorted)-size)
-	for _, k := range sorted[:old] {
-		r.drop(k.entry)
-	}
 	c := newIDCache(size)
-	for _, k := range sorted[old:] {
-		c.add(k)
+	for _, k := range sorted {
+		if old := c.add(k); old != nil {
+			r.drop(old.entry)
+		}
 	}
 	return c
 }

@@ -22,15 +22,15 @@ import (
 )
 
 // serve runs a broker until stop is called, which returns what Serve did.
-func serve(t *testing.T, cfg stompd.Config) (addr string, stop func() error) {
-	t.Helper()
+func serve(tb testing.TB, cfg stompd.Config) (addr string, stop func() error) {
+	tb.Helper()
 	b, err := stompd.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -44,7 +44,7 @@ func serve(t *testing.T, cfg stompd.Config) (addr string, stop func() error) {
 		}
 		return result
 	}
-	t.Cleanup(func() { _ = stop() })
+	tb.Cleanup(func() { _ = stop() })
 	return ln.Addr().String(), stop
 }
 
@@ -306,7 +306,7 @@ func TestAFullDiskRefusesAndPasses(t *testing.T) {
 	t.Parallel()
 	var full atomic.Bool
 	cfg := stompd.Config{State: t.TempDir()}
-	cfg.Disk = func(n int64) error {
+	cfg.Log.Disk = func(n int64) error {
 		if _, err := os.Stat(filepath.Join(cfg.State, "reserve")); full.Load() && (err == nil || n > 1<<20) {
 			return syscall.ENOSPC
 		}
@@ -346,12 +346,13 @@ func TestAFullDiskRefusesAndPasses(t *testing.T) {
 func TestABrokenDiskEndsTheBroker(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
-	cfg := stompd.Config{State: t.TempDir(), Disk: func(int64) error {
+	cfg := stompd.Config{State: t.TempDir()}
+	cfg.Log.Disk = func(int64) error {
 		if broken.Load() {
 			return syscall.EIO
 		}
 		return nil
-	}}
+	}
 	addr, stop := serve(t, cfg)
 	c := dial(t, addr)
 	put(t, c, "kept")
@@ -367,7 +368,7 @@ func TestABrokenDiskEndsTheBroker(t *testing.T) {
 	if err := stop(); !errors.Is(err, syscall.EIO) || exitcode.From(err) != exitcode.StoreFailed {
 		t.Errorf("got %v", err)
 	}
-	cfg.Disk = nil
+	cfg.Log.Disk = nil
 	_, addr = start(t, cfg)
 	if got := waiting(t, addr, queueA); len(got) != 1 || got[0] != "kept" {
 		t.Errorf("got %q", got)
