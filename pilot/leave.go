@@ -41,20 +41,21 @@ func (p *Pilot) subscribeBroadcast() *broker.Consumer {
 // lookForEnd is how often the pilot looks whether it should leave.
 const lookForEnd = 100 * time.Millisecond
 
-// watchIdle ends the taking when nothing comes any more.
+// watchIdle ends the taking when nothing comes any more. It looks once again after the broker's answer: what the broker has sent
+// before that is in hand by then.
 func (p *Pilot) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 	t := time.NewTicker(lookForEnd)
 	defer t.Stop()
+	proven := false
 	for {
 		select {
 		case <-t.C:
-			if p.idle(time.Now()) == nil || !p.prove(ctx) {
-				continue
-			}
-			if cause := p.idle(time.Now()); cause != nil {
+			cause := p.idle(time.Now())
+			if cause != nil && proven {
 				stop(cause)
 				return
 			}
+			proven = cause != nil && p.prove(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -71,7 +72,7 @@ func (p *Pilot) idle(now time.Time) error {
 	}
 	quiet := now.Sub(p.idleSince(state))
 	switch {
-	case !p.stopped.IsZero() && quiet > p.cfg.StopQuiet && now.Sub(p.stopped) > p.cfg.StopQuiet:
+	case !p.stopped.IsZero() && quiet > p.stopQuiet():
 		return errRunOver
 	case !p.listening():
 		return nil
@@ -83,6 +84,20 @@ func (p *Pilot) idle(now time.Time) error {
 		return exitcode.New(exitcode.NoFirstSlice, "no slice at all in %s", p.cfg.FirstSliceTimeout)
 	}
 	return nil
+}
+
+// stopSettle is how long nothing must have come for a pilot to count as idle when the stop message comes.
+const stopSettle = 500 * time.Millisecond
+
+// stopQuiet is how long after the stop message no slice may come. For a pilot at work it is StopQuiet: there were slices a moment
+// ago, and others may give theirs back. A pilot that was idle when the message came, and has been since, has a window open for
+// whatever is in the queue: it would have it by the time at which the broker answers (watchIdle asks), so it need not wait. The
+// caller holds p.mu.
+func (p *Pilot) stopQuiet() time.Duration {
+	if p.listening() && !p.last.After(p.stopped) {
+		return min(p.cfg.StopQuiet, stopSettle)
+	}
+	return p.cfg.StopQuiet
 }
 
 // listening says that some slot is subscribed, so that a slice could come. The caller holds p.mu.

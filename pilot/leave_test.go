@@ -2,7 +2,6 @@ package pilot_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -17,13 +16,6 @@ import (
 
 func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 	t.Parallel()
-	stop := func(r *rig, runID string) {
-		body, err := json.Marshal(message.StopTransformer{
-			MsgType: message.TypeStopTransformer, RunID: message.Run(runID), CreatedAt: message.At(time.Now()), Namespace: namespace,
-		})
-		must(r.t, err)
-		must(r.t, r.link.Publish(soon(r.t), broker.Out{Destination: message.TopicTransformer, Body: body, Headers: []string{"namespace", namespace}}))
-	}
 	t.Run("idds says closed", func(t *testing.T) {
 		t.Parallel()
 		r, idds := newRig(t), &reporter{}
@@ -38,12 +30,66 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 		r, idds := newRig(t), &reporter{}
 		p := r.pilot(pilot.Config{Run: run, StopQuiet: 10 * time.Millisecond}, nil, idds)
 		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
-		stop(r, "8")
+		r.stop(`"8"`)
 		r.publish(slice("a", 1))
 		r.next() // it has not left for another run's stop
-		stop(r, run)
+		r.stop(`"` + run + `"`)
 		must(t, p.wait())
 	})
+	t.Run("stop message to an idle pilot, at once", func(t *testing.T) {
+		t.Parallel()
+		for _, number := range []string{run, `"` + run + `"`} {
+			r, idds := newRig(t), &reporter{}
+			p := r.pilot(pilot.Config{Run: run, StopQuiet: time.Hour}, nil, idds)
+			await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+			r.stop(number)
+			must(t, p.wait())
+		}
+	})
+	t.Run("stop message to a pilot at work, not before it is quiet", func(t *testing.T) {
+		t.Parallel()
+		r, g := newRig(t), make(gate)
+		r.publish(slice("a", 1))
+		w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
+		idds := &reporter{}
+		p := r.pilot(pilot.Config{Run: run, StopQuiet: 3 * time.Second}, w, idds)
+		await(t, "the payload", func() bool { return w.count("a") == 1 })
+		before := idds.count()
+		r.stop(run)
+		await(t, "that the stop has come", func() bool { return idds.count() > before+1 })
+		close(g)
+		r.next()
+		ended := time.Now()
+		await(t, "more than an idle pilot's time", func() bool { return time.Since(ended) > time.Second })
+		r.publish(slice("b", 1)) // somebody gave it back
+		if m := r.next(); m.Identity() != "b" {
+			t.Errorf("result of %s", m.Identity())
+		}
+		must(t, p.wait())
+	})
+	t.Run("idds says closed to one that missed the stop message", func(t *testing.T) {
+		t.Parallel()
+		r, idds := newRig(t), &reporter{}
+		idds.answer(message.RunOpen)
+		p := r.pilot(pilot.Config{Run: run}, nil, idds)
+		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+		r.refuse.Store(true)
+		r.cut()
+		await(t, "a report of the loss", func() bool { return !idds.last().LinkProven })
+		r.stop(run)
+		idds.answer(message.RunClosed)
+		r.refuse.Store(false)
+		must(t, p.wait())
+	})
+}
+
+// stop sends the stop message of a run, whose number is given as JSON.
+func (r *rig) stop(number string) {
+	r.t.Helper()
+	must(r.t, r.link.Publish(soon(r.t), broker.Out{
+		Destination: message.TopicTransformer, Body: []byte(`{"msg_type":"stop_transformer","run_id":` + number + `,"namespace":"` + namespace + `"}`),
+		Headers: []string{"namespace", namespace},
+	}))
 }
 
 func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
