@@ -81,9 +81,16 @@ func (p *Pilot) runNumber() string {
 	return p.run
 }
 
-func (p *Pilot) count(o wrapper.Outcome) {
+// releases are those of one slice for the site's sake.
+type releases struct {
+	times   int
+	counted time.Time // the last one that counted
+}
+
+func (p *Pilot) count(k JournalKey, o wrapper.Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.releases, k.Identity)
 	if o.Err == nil {
 		p.totals.Done++
 	} else {

@@ -19,14 +19,16 @@ type Config struct {
 	FirstSliceTimeout time.Duration `toml:"first_slice_timeout" default:"10m" help:"leave after this long when no slice comes at all"`
 	// BrokerTimeout counts while there is no connection and no payload under way.
 	BrokerTimeout time.Duration `toml:"broker_timeout" default:"10m" zero:"true" help:"leave after this long without a broker; 0 waits for ever"`
-	// StopQuiet is how long no slice may come after stop_transformer.
-	StopQuiet time.Duration `toml:"stop_quiet" default:"5s" zero:"true" help:"leave after the stop message and this long without a slice"`
+	// StopQuiet is how long no slice may come after stop_transformer. A pilot that was idle when it came leaves at once.
+	StopQuiet time.Duration `toml:"stop_quiet" default:"5s" zero:"true" help:"leave after the stop message and this long without a slice; an idle pilot leaves at once"`
 	Heartbeat time.Duration `toml:"heartbeat" default:"5s" help:"time between two reports to idds"`
 	// DrainTime is how long a signal lets payloads go on.
 	DrainTime time.Duration `toml:"drain_time" default:"10s" zero:"true" help:"time that a signal leaves to payloads under way"`
-	// SiteHold is how long a slot takes no slice after a failure of the site; doubled each time up to ten times.
-	SiteHold    time.Duration `toml:"site_hold" default:"10s" help:"time a slot rests after a failure of the site"`
-	MaxReleases int           `toml:"max_releases" default:"3" help:"releases of one slice for the site's sake before it is published as failed"`
+	// SiteHold measures the patience with a site that fails: a slot rests for a tenth of it after the first failure, then for
+	// twice as long each time, up to ten times of it.
+	SiteHold time.Duration `toml:"site_hold" default:"10s" help:"a slot rests after failures of the site, from a tenth of this, doubled each time, to ten times this"`
+	// MaxReleases counts those of one slice at least SiteHold apart.
+	MaxReleases int           `toml:"max_releases" default:"3" help:"releases of one slice for the site's sake, each --site-hold apart, before it is published as failed"`
 	ResultTTL   time.Duration `toml:"result_ttl" default:"12h" help:"time after which the broker may drop a result"`
 	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester"`
 	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester"`

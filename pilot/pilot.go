@@ -41,8 +41,8 @@ type Journal interface {
 	// Find returns the result that answers a redelivery of this attempt: of any attempt when it was done, of this one when it
 	// failed.
 	Find(k JournalKey) (result []byte, done, ok bool)
-	// Drop forgets a slice that has been acknowledged.
-	Drop(k JournalKey) error
+	// Drop forgets an attempt that has been acknowledged or given back.
+	Drop(k JournalKey)
 }
 
 // JournalKey names an attempt of a slice.
@@ -90,7 +90,7 @@ type Pilot struct {
 	runState message.RunState
 	asked    time.Time // when idds last answered
 	stopped  time.Time // when stop_transformer came
-	releases map[string]int
+	releases map[string]releases
 	junkSaid time.Time
 
 	wake chan struct{} // has the next report made at once; holds one
@@ -122,7 +122,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
 		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
-		phase: message.WorkerStarting, releases: map[string]int{}, wake: make(chan struct{}, 1),
+		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 	}
 	p.bound = make(chan struct{})
 	p.bind = sync.OnceFunc(func() { close(p.bound) })

@@ -79,22 +79,6 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	}
 }
 
-func TestAFaultOfTheSiteGivesTheSliceBackUncountedUntilTheThirdTime(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.publish(slice("a", 1))
-	w := &runner{do: func(context.Context, message.Slice) error { return exitcode.New(exitcode.SiteNoSpace, "disk full") }}
-	r.pilot(pilot.Config{Run: run, SiteHold: time.Millisecond, MaxReleases: 3}, w, nil)
-	m := r.next()
-	if m.Content.Failure == nil || m.Content.Failure.Name != "site_no_space" || !m.Content.Failure.Retryable {
-		t.Errorf("%+v", m.Content)
-	}
-	if n := w.count("a"); n != 3 {
-		t.Errorf("tried %d times, want 3", n)
-	}
-	await(t, "the acknowledgement", func() bool { return r.queue().Acked == 1 })
-}
-
 func TestJunkIsGoneWithoutAResult(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -150,25 +134,6 @@ func TestAMessageOfOthersIsLeftAloneAndStopsNothing(t *testing.T) {
 				t.Errorf("its producer is not named in %s", r.log.String())
 			}
 		})
-	}
-}
-
-func TestASlotThatRestsIsNotIdle(t *testing.T) {
-	t.Parallel()
-	r, idds := newRig(t), &reporter{}
-	r.publish(slice("a", 1))
-	w := &runner{do: func(context.Context, message.Slice) error { return exitcode.New(exitcode.SiteNoSpace, "disk full") }}
-	p := r.pilot(pilot.Config{Run: run, SiteHold: time.Hour, IdleTimeout: 50 * time.Millisecond}, w, idds)
-	await(t, "the slice back in the queue", func() bool { q := r.queue(); return w.count("a") == 1 && q.Depth == 1 && q.Consumers == 0 })
-	before := idds.count()
-	await(t, "reports of the time after", func() bool { return idds.count() > before+10 })
-	if w := idds.last(); !w.IdleSince.IsZero() || w.Totals.Released != 1 {
-		t.Errorf("idds hears that it could take slices: %+v", w)
-	}
-	select {
-	case <-p.done:
-		t.Errorf("it left: %v", p.err)
-	default:
 	}
 }
 

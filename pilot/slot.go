@@ -17,6 +17,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/wrapper"
 )
 
 // slot holds one slice at a time.
@@ -116,10 +117,10 @@ func (s *slot) leave(ctx context.Context, c *broker.Consumer) {
 	}
 }
 
-// rest keeps a slot from trying the same again at once, for the nth time in a row (from 0): SiteHold, then twice as long, up to
-// ten times.
+// rest keeps a slot from trying the same again at once, for the nth time in a row (from 0): a tenth of SiteHold, then twice as
+// long each time, up to ten times SiteHold. A fault thus costs no more than a tenth of SiteHold, or its own time, once again.
 func (p *Pilot) rest(ctx context.Context, n int) {
-	t := time.NewTimer(min(p.cfg.SiteHold<<min(n, 4), 10*p.cfg.SiteHold))
+	t := time.NewTimer(min(p.cfg.SiteHold/10<<min(n, 7), 10*p.cfg.SiteHold))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -187,33 +188,10 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	}
 
 	result, done, known := s.p.journal.Find(k)
-	if !known {
-		if err := s.p.journal.Received(k); err != nil {
-			return exitcode.Wrap(exitcode.StoreFailed, err)
-		}
-		outcome := s.p.runner.Run(ctx, m)
-		if outcome.Err != nil && s.p.notItsFault(ctx, outcome.Err, k) {
-			s.log.WarnContext(ctx, "slice given back", k.slice(), k.attempt(), logging.Err(outcome.Err))
-			if err := s.p.journal.Drop(k); err != nil {
-				return exitcode.Wrap(exitcode.StoreFailed, err)
-			}
-			return errRelease
-		}
-		if result, err = s.p.result(m, outcome); err != nil {
-			return err
-		}
-		done, s.released = outcome.Err == nil, 0
-		if err := s.p.journal.Outcome(k, done, result); err != nil {
-			return exitcode.Wrap(exitcode.StoreFailed, err)
-		}
-		s.p.count(outcome)
-		if outcome.Err != nil {
-			s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), logging.Err(outcome.Err))
-		} else {
-			s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", outcome.Ended.Sub(outcome.Started)))
-		}
-	} else {
+	if known {
 		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.slice(), k.attempt())
+	} else if result, done, err = s.work(ctx, m, k); err != nil {
+		return err
 	}
 	s.p.hold(k)
 	if err := s.p.publish(ctx, m, done, result); err != nil {
@@ -223,10 +201,49 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	if settled, err := s.ack(ctx, d); !settled {
 		return err // it comes again: the journal answers it then
 	}
-	if err := s.p.journal.Drop(k); err != nil {
-		return exitcode.Wrap(exitcode.StoreFailed, err)
-	}
+	s.p.journal.Drop(k)
 	return nil
+}
+
+// work runs the payload and returns its result when it is in the journal. A journal that cannot be written is a fault of the site,
+// as a full disk is anywhere else.
+func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, err error) {
+	var o wrapper.Outcome
+	if err := s.p.journal.Received(k); err != nil {
+		now := time.Now()
+		o = wrapper.Outcome{Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
+	} else {
+		o = s.p.runner.Run(ctx, m)
+	}
+	if o.Err != nil && s.p.notItsFault(ctx, o.Err, k) {
+		return nil, false, s.giveBack(ctx, k, o.Err)
+	}
+	done = o.Err == nil
+	if result, err = s.p.result(m, o); err != nil {
+		return nil, false, err
+	}
+	if err := s.p.journal.Outcome(k, done, result); err != nil {
+		if s.p.notItsFault(ctx, exitcode.Wrap(exitcode.StoreFailed, err), k) {
+			return nil, false, s.giveBack(ctx, k, err)
+		}
+		// It was given back often enough. Only a kill before the acknowledgement could have it worked on again.
+		s.log.WarnContext(ctx, "result sent without being in the journal", k.slice(), k.attempt(), logging.Err(err))
+	}
+	s.released = 0
+	s.p.count(k, o)
+	if done {
+		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", o.Ended.Sub(o.Started)))
+	} else {
+		s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), logging.Err(o.Err))
+	}
+	return result, done, nil
+}
+
+// giveBack has the slot release the slice and rest.
+func (s *slot) giveBack(ctx context.Context, k JournalKey, why error) error {
+	s.log.WarnContext(ctx, "slice given back", k.slice(), k.attempt(), logging.Err(why))
+	s.p.journal.Drop(k)
+	return errRelease
 }
 
 // ack acknowledges; settled says that the broker has it. Too late is no error: the broker delivers the slice again.
@@ -275,7 +292,8 @@ func (p *Pilot) junk(ctx context.Context, d *broker.Delivery, err error) {
 }
 
 // notItsFault decides whether a failure is none of the slice's: the slot is ending, or the site is at fault. A slice that was
-// given back too often for the site's sake is published as failed all the same.
+// given back too often for the site's sake is published as failed all the same. Releases within SiteHold count once: a fault
+// that is over by then has cost the slice nothing.
 func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 	if ctx.Err() != nil {
 		return true
@@ -286,12 +304,15 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 	case exitcode.ClassSite, exitcode.ClassInfrastructure, exitcode.ClassCredential, exitcode.ClassConfiguration:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.releases[k.Identity]++
-		if p.releases[k.Identity] < p.cfg.MaxReleases {
+		r := p.releases[k.Identity]
+		if now := time.Now(); r.times == 0 || now.Sub(r.counted) >= p.cfg.SiteHold {
+			r.times, r.counted = r.times+1, now
+		}
+		if r.times < p.cfg.MaxReleases {
+			p.releases[k.Identity] = r
 			p.totals.Released++
 			return true
 		}
-		delete(p.releases, k.Identity)
 	case exitcode.ClassPayload, exitcode.ClassData, exitcode.ClassNone:
 	}
 	return false

@@ -3,20 +3,18 @@
 //
 // One folder per node and namespace, one file per pilot, held by a lock while the pilot lives. A new pilot takes over the
 // files whose lock is free. A torn tail is dropped. Writes reach the kernel, which survives the death of a process; fsync, for
-// the death of the node, is an option. The file starts anew when nothing is held, so it stays small.
+// the death of the node, is an option. The file starts anew when nothing is held, so it stays small. One that has grown all the
+// same, cannot be written or has vanished is left for a new one beside it, which has to hold everything before the old one goes:
+// at no moment is there less on disk than was promised.
 package journal
 
 import (
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,95 +30,41 @@ const (
 	compactAt = 16 << 20
 )
 
-// headBytes are two lengths and a checksum.
-const headBytes = 12
-
-// maxRecord bounds a record, so that a damaged length does not allocate the machine.
-const maxRecord = 64 << 20
+// keepFor is how long results are kept for a redelivery that does not come: as long as a broker keeps a slice.
+const keepFor = 24 * time.Hour
 
 // Journal is one pilot's file and what it took over.
 type Journal struct {
+	dir   string
 	fsync bool
 	log   *slog.Logger
 
-	mu      sync.Mutex
-	file    *os.File
-	path    string
-	size    int64
-	entries map[key]*entry
-	buf     []byte
+	mu   sync.Mutex
+	file *os.File
+	path string
+	size int64  // of the file, as far as it is whole
+	buf  []byte // records that wait to be written
+	held entries
 }
 
 var _ pilot.Journal = (*Journal)(nil)
 
-type key struct{ run, identity string }
-
-type entry struct {
-	record
-
-	adopted   bool // of a pilot before us: not ours to count
-	published bool // the broker has it; not on disk, because a result that is sent again changes nothing
-}
-
-// record is one entry of the file. On disk: the lengths of head and result, a CRC-32C over both (12 bytes, little-endian), the
-// head as JSON, the result as it will be sent.
-type record struct {
-	Op       string `json:"op"`
-	Run      string `json:"run"`
-	Identity string `json:"identity"`
-	Attempt  int    `json:"attempt"`
-	Done     bool   `json:"done,omitempty"`
-	// At is when it was written, in seconds since 1970.
-	At int64 `json:"at"`
-
-	result []byte
-}
-
-// keepFor is how long the results of pilots that are gone are kept for redeliveries: as long as a broker keeps a slice.
-const keepFor = 24 * time.Hour
-
-const (
-	opReceived = "r"
-	opOutcome  = "o"
-	opDropped  = "d"
-)
-
-func (e *entry) ended() bool { return e.Op == opOutcome }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Open makes a file in a folder and takes over the files of pilots that are gone.
 func Open(dir string, fsync bool, log *slog.Logger) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, exitcode.New(exitcode.SiteNoSpace, "making the journal's folder: %w", err)
-	}
-	path := filepath.Join(dir, rand.Text()+".journal")
-	f, err := openLocked(path, os.O_CREATE|os.O_EXCL)
+	f, path, err := create(dir)
 	if err != nil {
-		return nil, exitcode.New(exitcode.SiteNoSpace, "making the journal: %w", err)
+		return nil, exitcode.WithNext(exitcode.Wrap(exitcode.SiteNoSpace, err), "free the disk, or name another folder by --journal-dir")
 	}
-	j := &Journal{fsync: fsync, log: log, file: f, path: path, entries: map[key]*entry{}}
-	if err := j.adopt(dir); err != nil {
+	j := &Journal{dir: dir, fsync: fsync, log: log, file: f, path: path, held: entries{}}
+	if err := j.adopt(); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
 }
 
-// openLocked opens a file and takes its lock; a lock that somebody holds is EWOULDBLOCK.
-func openLocked(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|flags, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
 // adopt reads the files that no living pilot holds into ours and removes them.
-func (j *Journal) adopt(dir string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*.journal"))
+func (j *Journal) adopt() error {
+	files, err := filepath.Glob(filepath.Join(j.dir, "*"+extension))
 	if err != nil {
 		return fmt.Errorf("listing journals: %w", err)
 	}
@@ -132,17 +76,7 @@ func (j *Journal) adopt(dir string) error {
 		if err != nil {
 			continue // its pilot lives, or it is gone already
 		}
-		found := map[key]*entry{}
-		read(f, found)
-		results := 0
-		for k, e := range found {
-			if e.ended() && j.entries[k] == nil && time.Since(time.Unix(e.At, 0)) < keepFor {
-				e.adopted = true
-				j.entries[k] = e
-				results++
-			}
-		}
-		err = j.rewrite()
+		results, err := j.takeOver(f)
 		if err == nil {
 			err = os.Remove(path)
 		}
@@ -154,39 +88,26 @@ func (j *Journal) adopt(dir string) error {
 	return nil
 }
 
-// read applies the records of a file until its end, or where it is torn.
-func read(r io.Reader, into map[key]*entry) {
-	var lengths [headBytes]byte
-	for {
-		if _, err := io.ReadFull(r, lengths[:]); err != nil {
-			return
-		}
-		head, result := binary.LittleEndian.Uint32(lengths[:]), binary.LittleEndian.Uint32(lengths[4:])
-		if head > maxRecord || result > maxRecord {
-			return
-		}
-		body, err := io.ReadAll(io.LimitReader(r, int64(head)+int64(result)))
-		if err != nil || len(body) < int(head+result) || crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(lengths[8:]) {
-			return
-		}
-		var rec record
-		if json.Unmarshal(body[:head], &rec) != nil {
-			return
-		}
-		if result > 0 {
-			rec.result = body[head:]
-		}
-		apply(into, rec)
+// takeOver has the results of another file in ours when it returns.
+func (j *Journal) takeOver(f *os.File) (results int, err error) {
+	found := entries{}
+	if err := read(f, found); err != nil {
+		return 0, err
 	}
-}
-
-func apply(into map[key]*entry, rec record) {
-	k := key{rec.Run, rec.Identity}
-	if rec.Op == opDropped {
-		delete(into, k)
-		return
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for e := range found.all() {
+		if !e.ended() || e.old() || j.held.find(e.key(), e.Attempt) != nil {
+			continue
+		}
+		if j.buf, err = e.appendTo(j.buf); err != nil {
+			return results, err
+		}
+		e.adopted = true
+		j.held.put(e)
+		results++
 	}
-	into[k] = &entry{record: rec}
+	return results, j.flush()
 }
 
 // Received notes a slice in hand.
@@ -199,27 +120,34 @@ func (j *Journal) Outcome(k pilot.JournalKey, done bool, result []byte) error {
 	return j.write(record{Op: opOutcome, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt, Done: done, result: result})
 }
 
-// Drop forgets a slice.
-func (j *Journal) Drop(k pilot.JournalKey) error {
-	return j.write(record{Op: opDropped, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt})
+// Drop forgets an attempt of a slice. It is on disk with the next record: what a crash in between costs is an answer kept for
+// nobody.
+func (j *Journal) Drop(k pilot.JournalKey) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	rec := record{Op: opDropped, Run: k.Run, Identity: k.Identity, Attempt: k.Attempt, At: time.Now().Unix()}
+	if b, err := rec.appendTo(j.buf); err == nil {
+		j.buf = b
+	}
+	j.held.apply(rec)
 }
 
 // Find returns the result of a slice: a done one answers this and every later attempt, a failed one its own.
 func (j *Journal) Find(k pilot.JournalKey) (result []byte, done, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := j.entries[key{k.Run, k.Identity}]
-	if e == nil || !e.ended() || (!e.Done && e.Attempt != k.Attempt) || e.Attempt > k.Attempt {
-		return nil, false, false
+	if e := j.held.answer(k); e != nil {
+		return e.result, e.Done, true
 	}
-	return e.result, e.Done, true
+	return nil, false, false
 }
 
-// Published notes that the broker has a result. It stays for redeliveries until the slice is acknowledged.
+// Published notes that the broker has the result that answers an attempt. It stays for redeliveries until the slice is
+// acknowledged.
 func (j *Journal) Published(k pilot.JournalKey) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if e := j.entries[key{k.Run, k.Identity}]; e != nil {
+	if e := j.held.answer(k); e != nil {
 		e.published = true
 	}
 }
@@ -229,7 +157,7 @@ func (j *Journal) Held() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
-	for _, e := range j.entries {
+	for e := range j.held.all() {
 		if e.ended() && !e.adopted && !e.published {
 			n++
 		}
@@ -242,84 +170,98 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var err error
-	if len(j.entries) == 0 {
-		err = os.Remove(j.path)
-	} else {
+	if len(j.held) > 0 {
 		err = j.flush()
+	} else if rerr := os.Remove(j.path); !errors.Is(rerr, os.ErrNotExist) {
+		err = rerr
 	}
 	return errors.Join(err, j.file.Close())
 }
 
-// write notes a record. A drop waits for the next record: what a crash in between costs is an answer kept for nobody.
+// write notes a record. When it fails nothing was noted.
 func (j *Journal) write(rec record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	rec.At = time.Now().Unix()
-	nothing := len(j.entries) == 0
-	apply(j.entries, rec)
-	switch {
-	case rec.Op == opDropped:
-		return j.encode(rec)
-	case nothing && j.size > emptyAt:
-		if err := j.empty(); err != nil {
-			return err
-		}
-	case j.size > compactAt:
-		return j.rewrite()
-	}
-	if err := j.encode(rec); err != nil {
+	waiting := len(j.buf)
+	b, err := rec.appendTo(j.buf)
+	if err != nil {
 		return err
 	}
-	return j.flush()
-}
-
-// encode adds a record to what waits to be written.
-func (j *Journal) encode(rec record) error {
-	head, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("encoding a journal record: %w", err)
+	j.buf = b
+	switch {
+	case len(j.held) == 0 && j.size > emptyAt:
+		if err = j.file.Truncate(0); err == nil {
+			j.size, j.buf, waiting = 0, slices.Delete(j.buf, 0, waiting), 0
+			err = j.flush()
+		}
+	case j.size > compactAt:
+		err = errGrown
+	default:
+		err = j.flush()
 	}
-	start := len(j.buf)
-	j.buf = append(append(append(j.buf, make([]byte, headBytes)...), head...), rec.result...)
-	b := j.buf[start:]
-	binary.LittleEndian.PutUint32(b, uint32(len(head)))
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(rec.result)))
-	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[headBytes:], castagnoli))
+	if err != nil {
+		if nerr := j.renew(rec); nerr != nil {
+			j.buf = j.buf[:waiting]
+			return fmt.Errorf("writing the journal %s: %w", j.path, errors.Join(err, nerr))
+		}
+	}
+	j.held.apply(rec)
 	return nil
 }
 
-// flush writes what waits.
+// What is wrong with a file that could be written.
+var (
+	errGrown    = errors.New("grown too large")
+	errVanished = errors.New("removed by somebody")
+)
+
+// flush writes what waits. What a failed write has left is no record, and the next one overwrites it.
 func (j *Journal) flush() error {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(int(j.file.Fd()), &stat); err == nil && stat.Nlink == 0 {
+		return errVanished // nobody would find it after us
+	}
 	n, err := j.file.WriteAt(j.buf, j.size)
 	if err == nil && j.fsync {
 		err = j.file.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("writing the journal: %w", err)
+		_ = j.file.Truncate(j.size)
+		return err
 	}
 	j.size += int64(n)
 	j.buf = j.buf[:0]
 	return nil
 }
 
-func (j *Journal) empty() error {
-	j.size, j.buf = 0, j.buf[:0]
-	if err := j.file.Truncate(0); err != nil {
-		return fmt.Errorf("emptying the journal: %w", err)
-	}
-	return nil
-}
-
-// rewrite writes only what is still held. It is for a file that never runs empty, and for what was taken over; a crash in it
-// can lose no more than answers to redeliveries, which then are worked on again.
-func (j *Journal) rewrite() error {
-	if err := j.empty(); err != nil {
+// renew goes on in a new file with what is held and one record more.
+func (j *Journal) renew(more record) error {
+	f, path, err := create(j.dir)
+	if err != nil {
 		return err
 	}
-	for _, e := range j.entries {
-		if err := j.encode(e.record); err != nil {
-			return err
+	j.held.expire()
+	var b []byte
+	for e := range j.held.all() {
+		if b, err = e.appendTo(b); err != nil {
+			break
 		}
 	}
-	return j.flush()
+	if err == nil {
+		b, err = more.appendTo(b)
+	}
+	if err == nil {
+		_, err = f.Write(b)
+	}
+	if err == nil && j.fsync {
+		err = f.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(path))
+	}
+	_ = os.Remove(j.path) // one that stays answers for slices that are not delivered again
+	_ = j.file.Close()
+	j.file, j.path, j.size, j.buf = f, path, int64(len(b)), j.buf[:0]
+	return nil
 }
