@@ -177,16 +177,12 @@ func (p *Pilot) cutOff(now time.Time) error {
 	if now.Sub(since) < p.cfg.BrokerTimeout {
 		return nil
 	}
-	why := exitcode.NoBroker
-	if exitcode.From(state.Err) == exitcode.BrokerRefused {
-		why = exitcode.BrokerRefused
-	}
 	text := fmt.Sprintf("no broker for %s", p.cfg.BrokerTimeout)
 	if held > 0 {
 		text += fmt.Sprintf(" (results kept in the journal: %d)", held)
 	}
 	if state.Err == nil {
-		return exitcode.New(why, "%s", text)
+		return exitcode.New(exitcode.NoBroker, "%s", text)
 	}
-	return exitcode.New(why, "%s: %w", text, state.Err)
+	return exitcode.New(exitcode.From(state.Err), "%s: %w", text, state.Err)
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -144,5 +146,99 @@ func TestClosingAConsumerGivesBackWhatItHolds(t *testing.T) {
 	m, err := l.Subscribe(o).Next(ctx)
 	if err != nil || m.Header.Get("redelivered") != "false" {
 		t.Errorf("%v, %v", m, err)
+	}
+}
+
+// refuses is a broker that says the same to everybody, and hangs up.
+func refuses(t *testing.T, answer string) (addr string) {
+	t.Helper()
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = nc.Read(make([]byte, 1<<10))
+			_, _ = nc.Write([]byte(answer))
+			_ = nc.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-ended })
+	return ln.Addr().String()
+}
+
+// stateWhen waits for a state.
+func stateWhen(t *testing.T, l *broker.Link, ok func(broker.State) bool) broker.State {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		changed := l.Changed()
+		s := l.State()
+		if ok(s) {
+			return s
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("still %+v", s)
+		}
+	}
+}
+
+func TestABrokerThatLetsInAndHangsUpIsNone(t *testing.T) {
+	t.Parallel()
+	l := run(t, refuses(t, "CONNECTED\nversion:1.2\n\n\x00"))
+	began := l.State().Since
+	s := stateWhen(t, l, func(s broker.State) bool { return !s.Connected && s.Generation >= 3 })
+	if !s.Since.Equal(began) || exitcode.From(s.Err) != exitcode.NoBroker {
+		t.Errorf("the outage of %s began at %s: %v", began, s.Since, s.Err)
+	}
+}
+
+func TestAGoodConnectionEndsAnOutage(t *testing.T) {
+	t.Parallel()
+	addr, stop := listen(t, newBroker(t), "127.0.0.1:0")
+	l := run(t, addr)
+	began := l.State().Since
+	if err := l.Publish(t.Context(), broker.Out{Destination: message.TopicSlices, Body: []byte("a")}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	s := stateWhen(t, l, func(s broker.State) bool { return !s.Connected && s.Generation == 1 })
+	if !s.Since.After(began) {
+		t.Errorf("still the outage of the beginning: %+v", s)
+	}
+}
+
+func TestARefusalOfTheLoginSaysSoWithoutThePasscode(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]exitcode.Failure{
+		"ERROR\nmessage:User name [worker] or password is invalid.\n\ns3cret\x00": exitcode.NoCredential,
+		"ERROR\nmessage:Security Error occurred\n\nAMQ229031\x00":                 exitcode.NoCredential,
+		"ERROR\nmessage:too many connections\n\n\x00":                             exitcode.BrokerRefused,
+		"HTTP/1.1 400 Bad Request\r\n\r\n":                                        exitcode.NoBroker,
+		"":                                                                        exitcode.NoBroker,
+	} {
+		addr := refuses(t, answer)
+		l, err := broker.New(broker.Config{Addrs: []string{addr}, Login: "worker", Passcode: "s3cret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = l.Run(ctx) }()
+		s := stateWhen(t, l, func(s broker.State) bool { return s.Err != nil && !strings.Contains(s.Err.Error(), "no answer yet") })
+		if exitcode.From(s.Err) != want || strings.Contains(s.Err.Error(), "s3cret") || !strings.Contains(s.Err.Error(), addr) {
+			t.Errorf("%q: %s: %v", answer, exitcode.From(s.Err).Name, s.Err)
+		}
+		cancel()
+		<-ended
 	}
 }

@@ -126,6 +126,7 @@ func (c *Consumer) attach(ctx context.Context, s *session) {
 	defer close(c.attaching)
 	switch {
 	case err == nil:
+		s.answered.Store(true)
 		c.set(s, sub, c.err) // also when closed meanwhile: Close waits for it
 		c.once.Do(func() { close(c.ready) })
 	case errors.Is(err, stomp.ErrClosed), ctx.Err() != nil:

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +30,7 @@ type Link struct {
 	mu        sync.Mutex
 	session   *session // nil while there is none
 	state     State
+	outage    time.Time     // when the last good connection ended
 	changed   chan struct{} // closed and replaced at every change of state
 	consumers []*Consumer
 }
@@ -38,9 +41,10 @@ func New(cfg Config) (*Link, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	return &Link{
 		cfg: cfg, log: cfg.Logger, joined: make(chan struct{}, 1), closed: make(chan struct{}), changed: make(chan struct{}),
-		state: State{Since: time.Now()},
+		state: State{Since: now}, outage: now,
 	}, nil
 }
 
@@ -84,6 +88,7 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 	var last time.Time
 	for {
 		for _, addr := range addrs {
+			l.trying(addr)
 			dialCtx, cancel := context.WithTimeout(ctx, l.cfg.DialLimit)
 			conn, err := l.cfg.Dial(dialCtx, addr)
 			cancel()
@@ -93,7 +98,8 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 			case ctx.Err() != nil:
 				return nil, ""
 			}
-			l.down(place(err))
+			err = l.placeDial(addr, err)
+			l.down(err)
 			// Once, when it changes, and as a sign of life: an outage of an hour is not a thousand lines.
 			if text := err.Error(); text != told || time.Since(last) >= time.Minute {
 				told, last = text, time.Now()
@@ -150,6 +156,21 @@ func (l *Link) leave(ctx context.Context, s *session) {
 	}
 	l.down(ErrClosed)
 }
+
+// placeDial gives a failed attempt to connect its place in the table of failures.
+func (l *Link) placeDial(addr string, err error) error {
+	if e, refused := errors.AsType[*stomp.ServerError](err); refused && aboutLogin.MatchString(e.Error()) {
+		err = exitcode.New(exitcode.NoCredential, "the broker refuses the login %q: %w", l.cfg.Login, err)
+		return exitcode.WithNext(err, "check the username and the password in the configuration of this broker")
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "check the certificate of "+addr+", the authorities that are trusted here, and the clock")
+	}
+	return place(err)
+}
+
+// aboutLogin is what brokers say of an unknown login or a wrong passcode, each in other words.
+var aboutLogin = regexp.MustCompile(`(?i)security|authenti|credential|passw|passcode|login|user`)
 
 // place gives the loss of a connection its place in the table of failures.
 func place(err error) error {

@@ -43,6 +43,7 @@ func (l *Link) Publish(ctx context.Context, m Out) error {
 		}
 		switch {
 		case err == nil:
+			s.answered.Store(true)
 			return nil
 		case errors.Is(err, stomp.ErrClosed):
 			l.log.InfoContext(ctx, "publishing again", slog.String("destination", m.Destination), logging.Err(err))

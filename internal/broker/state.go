@@ -2,22 +2,25 @@ package broker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/stomp"
 )
 
 // State is how the link stands.
 type State struct {
 	Connected bool
-	// Since is when this state began.
+	// Since is when this state began. Without a connection that is the end of the last good one: a broker that lets us in and
+	// closes at once, again and again, is none.
 	Since time.Time
 	// Generation counts connections; 0 before the first.
 	Generation uint64
 	// Addr is the broker of the present connection.
 	Addr string
-	// Err is why there is none: nil before the first attempt has failed, ErrClosed when Run has ended. exitcode.From tells a
-	// broker that refused from one that was not there.
+	// Err is why there is none: nil before the first attempt, ErrClosed when Run has ended. exitcode.From tells a broker that
+	// refused from one that was not there.
 	Err error
 	// Heard is when a broker last said anything; zero before the first.
 	Heard time.Time
@@ -29,7 +32,11 @@ type session struct {
 	generation uint64
 	addr       string
 	since      time.Time
+	answered   atomic.Bool // the broker has confirmed a subscription or a message
 }
+
+// good says that the connection was of use: who only accepts and closes is no broker.
+func (s *session) good() bool { return s.answered.Load() || time.Since(s.since) >= settled }
 
 // State is how the link stands now.
 func (l *Link) State() State {
@@ -65,11 +72,23 @@ func (l *Link) down(err error) {
 	defer l.mu.Unlock()
 	if l.session != nil {
 		l.state.Heard = l.session.LastHeard()
-		l.state.Since = time.Now()
+		if l.session.good() {
+			l.outage = time.Now()
+		}
+		l.state.Since = l.outage
 	}
 	l.session = nil
 	l.state.Connected, l.state.Addr, l.state.Err = false, "", err
 	l.announce()
+}
+
+// trying notes what is under way until somebody knows better.
+func (l *Link) trying(addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Err == nil {
+		l.state.Err = exitcode.New(exitcode.NoBroker, "connecting to %s: no answer yet", addr)
+	}
 }
 
 func (l *Link) announce() {

@@ -186,7 +186,7 @@ func TestTheBrokersCertificateIsVerified(t *testing.T) {
 	p.through(t, &tls.Config{Certificates: p.relay.TLS.Certificates}) //nolint:gosec // a test's
 	results := p.consume(t, message.QueueResultsFast)
 	p.publish(t, 0)
-	for ca, want := range map[string]int{"": 40, p.ca: 0} {
+	for ca, want := range map[string]int{"": 51, p.ca: 0} {
 		j := p.newJob(t, "ARTEMIS_SSL_CA_CERTS="+ca, "TFPILOT_BROKER_TIMEOUT=200ms")
 		j.start(t, "./run_prompt_wrapper --run_id "+run+" --idle_timeout 0.2 --namespace "+p.namespace)
 		if code := j.end(t); code != want || (want != 0) != strings.Contains(j.read(t, "payload.stderr"), "certificate") {

@@ -3,6 +3,7 @@ package stomp
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -41,4 +42,12 @@ func serverError(f *frame.Frame) *ServerError {
 	return &ServerError{
 		Message: f.Header.Get(frame.Message), Body: string(f.Body), ReceiptID: f.Header.Get(frame.ReceiptId),
 	}
+}
+
+// without masks a secret that a broker repeats to who sent it.
+func (e *ServerError) without(secret string) *ServerError {
+	if secret != "" {
+		e.Message, e.Body = strings.ReplaceAll(e.Message, secret, "***"), strings.ReplaceAll(e.Body, secret, "***")
+	}
+	return e
 }
