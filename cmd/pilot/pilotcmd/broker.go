@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 
 	"tfpilot/internal/broker"
@@ -28,21 +29,23 @@ type fileEntry struct {
 	Brokers     []string `toml:"brokers"`
 	Username    string   `toml:"username"`
 	Password    string   `toml:"password"`
+	UseSSL      bool     `toml:"use_ssl"`
+	SSLCACerts  string   `toml:"ssl_ca_certs"`
 }
 
 func (e fileEntry) entry() *message.BrokerEntry {
-	return &message.BrokerEntry{Destination: e.Destination, Brokers: e.Brokers, Username: e.Username, Password: e.Password}
+	return &message.BrokerEntry{
+		Destination: e.Destination, Brokers: e.Brokers, Username: e.Username, Password: e.Password, UseSSL: e.UseSSL, SSLCACerts: &e.SSLCACerts,
+	}
 }
 
-// like gives an entry what the first has and it has not.
+// like gives an entry that only names its destination the brokers of the first.
 func (e fileEntry) like(first fileEntry) (fileEntry, error) {
-	if e.Brokers == nil && e.Username == "" && e.Password == "" {
-		e.Brokers, e.Username, e.Password = first.Brokers, first.Username, first.Password
+	first.Destination = e.Destination
+	if !reflect.DeepEqual(e, fileEntry{Destination: e.Destination}) && !reflect.DeepEqual(e, first) {
+		return e, errors.New("other brokers, username, password or TLS than transformer_broker: a pilot has one connection")
 	}
-	if !slices.Equal(e.Brokers, first.Brokers) || e.Username != first.Username || e.Password != first.Password {
-		return e, errors.New("other brokers, username or password than transformer_broker: a pilot has one connection")
-	}
-	return e, nil
+	return first, nil
 }
 
 // newLink makes the one connection of a pilot, to the brokers that all three entries have to agree on.
