@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -69,7 +70,7 @@ func (l *Link) Run(ctx context.Context) error {
 			l.leave(ctx, s)
 			return nil
 		}
-		l.down(place(conn.Err()))
+		l.down(place(fmt.Errorf("connected to %s: %w", addr, conn.Err())))
 		l.log.WarnContext(ctx, "lost the broker", slog.String("addr", addr), logging.Err(conn.Err()))
 		_ = conn.Close()
 		wait.lost(s.since)
