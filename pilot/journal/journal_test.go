@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"tfpilot/internal/logging"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
@@ -144,6 +146,28 @@ func TestALivingPilotsJournalIsLeftAlone(t *testing.T) {
 	two := open(t, dir)
 	if _, _, ok := two.Find(key("a", 1)); ok || len(files(t, dir)) != 2 {
 		t.Error("it was taken over")
+	}
+}
+
+func TestPilotsThatStartTogetherLeaveEachOthersJournalsAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 100 {
+		must(t, os.WriteFile(filepath.Join(dir, "dead.journal"), nil, 0o600))
+		var pilots errgroup.Group
+		for range 4 {
+			pilots.Go(func() error {
+				j, err := journal.Open(dir, false, logging.Discard())
+				if err != nil {
+					return err
+				}
+				return j.Close() // which removes it, if it is still there to be removed
+			})
+		}
+		must(t, pilots.Wait())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%d files left, %v", len(left), err)
 	}
 }
 
