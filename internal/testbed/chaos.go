@@ -22,9 +22,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/faultproxy"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
-	"tfpilot/internal/stompd"
 )
 
 // ChaosConfig says what is broken, and how much work meanwhile goes through the chain. The zero value is every short fault on
@@ -194,16 +192,8 @@ func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *St
 	return c.chain.StartHarvester(ctx, "--pilot-payload", payload, "--pilot-slots", strconv.Itoa(c.cfg.Slots))
 }
 
-// brokerArgs make the embedded broker as quick to notice a dead link as the programs are, and give the observer its queue.
-func (c *chaos) brokerArgs() []string {
-	binds := []string{message.TopicResults + "=" + observedQueue}
-	for topic, queues := range stompd.DefaultFanOut() {
-		for _, queue := range queues {
-			binds = append(binds, topic+"="+queue)
-		}
-	}
-	return []string{"--heart-beat", c.cfg.HeartBeat.String(), "--bind", strings.Join(binds, ",")}
-}
+// brokerArgs make the embedded broker as quick to notice a dead link as the programs are.
+func (c *chaos) brokerArgs() []string { return []string{"--heart-beat", c.cfg.HeartBeat.String()} }
 
 // iddsArgs shorten the patience with workers: a lost slice is to be found within the run.
 func (c *chaos) iddsArgs() []string { return []string{"--lost-after", "5s"} }

@@ -13,8 +13,9 @@ import (
 	"tfpilot/internal/stomp"
 )
 
-// observedQueue is the fan-out queue of results that none of our programs reads.
-const observedQueue = message.QueueResultsWorker
+// observedQueue is the fan-out queue of results that every broker has and none of our programs reads here: daq does not wait
+// for results.
+const observedQueue = message.QueueResultsFast
 
 // observer sees the results of all runs as a consumer of a fan-out queue does, on a link of its own that nobody breaks: a
 // witness beside idds.

@@ -197,7 +197,7 @@ func (c *chaos) startDAQ(ctx context.Context) error {
 	perSTF := time.Duration(slicesPerSTF) * c.cfg.Work / time.Duration(c.cfg.Pilots*c.cfg.Slots)
 	return c.chain.StartDAQ(ctx, c.run, "--frames", strconv.Itoa(slicesPerSTF), "--slices-per-sample", strconv.Itoa(slicesPerSTF),
 		"--stf-count", strconv.Itoa(c.cfg.Slices/slicesPerSTF), "--stf-interval", max(time.Millisecond, perSTF*2/3).String(),
-		"--target-worker-count", strconv.Itoa(c.cfg.Pilots), "--stf-generation-time", "1ms", "--wait-results", "1ms", "--detector-collisions", "1")
+		"--target-worker-count", strconv.Itoa(c.cfg.Pilots), "--stf-generation-time", "1ms", "--wait-results", "0s", "--detector-collisions", "1")
 }
 
 // seededJitter draws durations, the same for the same seed and stream as far as the order of the callers is the same.
