@@ -40,9 +40,10 @@ type Harvester struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	failures int // in a row
-	notUntil time.Time
-	trouble  map[string]string // last said, by what was asked
+	failures   int       // in a row
+	lastFailed time.Time // when the last of them was noted
+	notUntil   time.Time
+	trouble    map[string]string // last said, by what was asked
 }
 
 // New makes a harvester.
@@ -200,14 +201,23 @@ func (h *Harvester) note(ctx context.Context, w Worker) {
 		h.failures = 0
 		return
 	}
-	h.failed(ctx)
+	started := w.StartedAt
+	if started.IsZero() {
+		started = w.SubmittedAt
+	}
+	h.failed(ctx, started)
 }
 
-// failed lengthens the pause before the next submission.
-func (h *Harvester) failed(ctx context.Context) {
+// failed lengthens the pause before the next submission. The pause bounds how often pilots are started, so it counts from the
+// start of the one that failed: who lived longer is replaced at once. And one that was started before the last failure says
+// nothing new: a crash takes several together.
+func (h *Harvester) failed(ctx context.Context, started time.Time) {
+	if started.Before(h.lastFailed) {
+		return
+	}
 	pause := min(h.cfg.MaxBackoff, time.Second<<min(h.failures, 20))
 	h.failures++
-	h.notUntil = h.now().Add(pause)
+	h.lastFailed, h.notUntil = h.now(), started.Add(pause)
 	if h.failures > 1 {
 		h.log.WarnContext(ctx, "pilots fail; waiting before the next", slog.Int("failures", h.failures), slog.Duration("pause", pause))
 	}
@@ -238,7 +248,7 @@ func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int) erro
 	}
 	if err != nil {
 		h.log.WarnContext(ctx, "submitting failed", slog.String("tag", s.Tag), slog.Int("wanted", n), slog.Int("submitted", len(ids)), logging.Err(err))
-		h.failed(ctx)
+		h.failed(ctx, h.now())
 	} else {
 		h.log.InfoContext(ctx, "pilots submitted", slog.String("tag", s.Tag), slog.Int("count", n), slog.String(logging.KeyRun, d.RunID),
 			slog.String("reason", d.Reason))

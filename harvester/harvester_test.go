@@ -241,6 +241,21 @@ func TestPilotsThatFailAtOnceAreNotStartedOverAndOver(t *testing.T) {
 	})
 }
 
+func TestPilotsThatWereKilledAtWorkAreReplacedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.wanted["1"] = 3
+	h := s.harvester(harvester.Config{})
+	s.look(h)
+	started := time.Now().Add(-5 * time.Second)
+	s.set(3, harvester.Queued, harvester.Status{State: harvester.Running, StartedAt: started})
+	for i := range 3 {
+		s.set(1, harvester.Running, harvester.Status{State: harvester.Ended, ExitCode: -1, StartedAt: started, EndedAt: time.Now()})
+		s.look(h)
+		s.expect("jobs", len(s.jobs), 3+i+1)
+	}
+}
+
 func TestAPartlyRefusedSubmissionIsBookedAsItHappened(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
