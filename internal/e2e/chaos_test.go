@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/testbed"
+	"tfpilot/internal/testbed/chaos"
 )
 
 // A short one: all faults take minutes and are for people, and for brokers to be qualified.
 func TestChaosAccountsForEverySliceUnderItsFaults(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "chaos")
-	report, err := testbed.Chaos(soon(t), testbed.ChaosConfig{
+	report, err := chaos.Run(soon(t), chaos.Config{
 		Out: dir, Slices: 100, Faults: []string{"kill-idds", "reset-links", "junk"},
 	}, bin(t), io.Discard)
 	if err != nil {
@@ -35,21 +35,21 @@ func TestChaosAccountsForEverySliceUnderItsFaults(t *testing.T) {
 
 func TestChaosCallsABrokenPromiseBroken(t *testing.T) {
 	t.Parallel()
-	good := testbed.ChaosRow{Fault: "x", Slices: 2, Published: 2, Done: 2}
-	for name, spoil := range map[string]func(*testbed.ChaosRow){
-		"failed":      func(r *testbed.ChaosRow) { r.Done, r.Failed = 1, 1 },
-		"lost":        func(r *testbed.ChaosRow) { r.Done, r.Lost = 1, 1 },
-		"unpublished": func(r *testbed.ChaosRow) { r.Published, r.Done = 1, 1 },
-		"unexplained": func(r *testbed.ChaosRow) { r.Unexplained = 1 },
-		"a problem":   func(r *testbed.ChaosRow) { r.Problems = []string{"results of others"} },
+	good := chaos.Row{Fault: "x", Slices: 2, Published: 2, Done: 2}
+	for name, spoil := range map[string]func(*chaos.Row){
+		"failed":      func(r *chaos.Row) { r.Done, r.Failed = 1, 1 },
+		"lost":        func(r *chaos.Row) { r.Done, r.Lost = 1, 1 },
+		"unpublished": func(r *chaos.Row) { r.Published, r.Done = 1, 1 },
+		"unexplained": func(r *chaos.Row) { r.Unexplained = 1 },
+		"a problem":   func(r *chaos.Row) { r.Problems = []string{"results of others"} },
 	} {
 		bad := good
 		spoil(&bad)
-		if err := (testbed.ChaosReport{Rows: []testbed.ChaosRow{good, bad}}).Verdict(); exitcode.From(err) != exitcode.CheckFailed {
+		if err := (chaos.Report{Rows: []chaos.Row{good, bad}}).Verdict(); exitcode.From(err) != exitcode.CheckFailed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (testbed.ChaosReport{Rows: []testbed.ChaosRow{good}}).Verdict(); err != nil {
+	if err := (chaos.Report{Rows: []chaos.Row{good}}).Verdict(); err != nil {
 		t.Error(err)
 	}
 }

@@ -126,7 +126,7 @@ func TestADemoLeavesAForeignFolderAlone(t *testing.T) {
 	precious := filepath.Join(dir, "thesis.tex")
 	must(t, os.WriteFile(precious, []byte("x"), 0o600))
 	status, _, stderr := tool(t, "testbed", "demo", "--out", dir)
-	if _, err := os.Stat(precious); err != nil || status != 64 || !strings.Contains(stderr, "not a demo's") {
+	if _, err := os.Stat(precious); err != nil || status != 64 || !strings.Contains(stderr, "not a testbed's") {
 		t.Errorf("%v, status %d, %s", err, status, stderr)
 	}
 }

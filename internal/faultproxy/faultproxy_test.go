@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func must(tb testing.TB, err error) {
 }
 
 // ends is a proxy with one link: the client's end and the target's.
-func ends(t *testing.T) (p *faultproxy.Proxy, client, target *net.TCPConn) {
+func ends(t *testing.T, prepare ...func(*faultproxy.Proxy)) (p *faultproxy.Proxy, client, target *net.TCPConn) {
 	t.Helper()
 	listen := func() net.Listener {
 		ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a local port
@@ -41,6 +42,9 @@ func ends(t *testing.T) (p *faultproxy.Proxy, client, target *net.TCPConn) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", far.Addr().String())
 	}, rand.N[time.Duration])
+	for _, f := range prepare {
+		f(p)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx, near) }()
@@ -99,6 +103,43 @@ func TestAGoodLinkPassesBytesAndTheEndOfEachDirection(t *testing.T) {
 	read(t, client, "down")
 	if now, ever := p.Links(); now != 1 || ever != 1 {
 		t.Errorf("%d links, %d ever", now, ever)
+	}
+}
+
+// ear keeps what it hears.
+type ear struct {
+	mu     sync.Mutex
+	heard  bytes.Buffer
+	closed chan struct{}
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heard.Write(b)
+}
+
+func (e *ear) Close() error {
+	close(e.closed)
+	return nil
+}
+
+func TestWhoListensInHearsWhatTheTargetGetsAndNoMore(t *testing.T) {
+	t.Parallel()
+	e := &ear{closed: make(chan struct{})}
+	p, client, target := ends(t, func(p *faultproxy.Proxy) { p.ListenIn(func() io.WriteCloser { return e }) })
+	write(t, client, "up")
+	read(t, target, "up")
+	write(t, target, "down")
+	read(t, client, "down")
+	p.Set(faultproxy.Conditions{Up: faultproxy.Direction{Hold: true}})
+	write(t, client, "held")
+	p.Cut()
+	<-e.closed
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if got := e.heard.String(); got != "up" {
+		t.Errorf("heard %q", got)
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 type link struct {
 	client, target net.Conn
 	cancel         context.CancelCauseFunc
+	ear            io.Writer // hears what the target gets; may be nil
 }
 
 // parcel is bytes with the time at which they arrive; no bytes are the end of the stream.
@@ -33,8 +34,12 @@ func (l *link) run(ctx context.Context, p *Proxy) {
 	var wg sync.WaitGroup
 	up := func(c Conditions) Direction { return c.Up }
 	down := func(c Conditions) Direction { return c.Down }
-	wg.Go(func() { l.carry(ctx, p, l.client, l.target, up) })
-	wg.Go(func() { l.carry(ctx, p, l.target, l.client, down) })
+	var target io.Writer = l.target
+	if l.ear != nil {
+		target = heard{l.ear, l.target}
+	}
+	wg.Go(func() { l.carry(ctx, p, l.client, l.target, target, up) })
+	wg.Go(func() { l.carry(ctx, p, l.target, l.client, l.client, down) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -60,9 +65,20 @@ func linger0(c net.Conn) {
 	}
 }
 
-// carry brings bytes from one end to the other under the conditions of its direction. The end of the stream is passed on as
-// such; an error ends the link.
-func (l *link) carry(ctx context.Context, p *Proxy, from, to net.Conn, direction func(Conditions) Direction) {
+// heard is a connection with somebody who hears what is written to it, just before.
+type heard struct {
+	ear io.Writer
+	to  net.Conn
+}
+
+func (h heard) Write(b []byte) (int, error) {
+	_, _ = h.ear.Write(b) // its errors are nobody's
+	return h.to.Write(b)
+}
+
+// carry brings bytes from one end to the other, through a writer, under the conditions of its direction. The end of the stream
+// is passed on as such; an error ends the link.
+func (l *link) carry(ctx context.Context, p *Proxy, from, to net.Conn, through io.Writer, direction func(Conditions) Direction) {
 	parcels := make(chan parcel, underWay)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -72,7 +88,7 @@ func (l *link) carry(ctx context.Context, p *Proxy, from, to net.Conn, direction
 			l.cancel(err)
 		}
 	})
-	if err := deliver(ctx, p, to, parcels, direction); err != nil {
+	if err := deliver(ctx, p, through, parcels, direction); err != nil {
 		l.cancel(err)
 		return
 	}
@@ -113,7 +129,7 @@ func receive(ctx context.Context, p *Proxy, from net.Conn, parcels chan<- parcel
 }
 
 // deliver writes what has been received, when it is due and nothing holds it.
-func deliver(ctx context.Context, p *Proxy, to net.Conn, parcels <-chan parcel, direction func(Conditions) Direction) error {
+func deliver(ctx context.Context, p *Proxy, to io.Writer, parcels <-chan parcel, direction func(Conditions) Direction) error {
 	for {
 		var next parcel
 		var more bool

@@ -3,6 +3,7 @@ package faultproxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type Direction struct {
 type Proxy struct {
 	dial   Dial
 	jitter func(time.Duration) time.Duration
+	listen func() io.WriteCloser // nil when nobody listens in
 
 	mu         sync.Mutex
 	conditions Conditions
@@ -49,6 +51,10 @@ type Proxy struct {
 func New(dial Dial, jitter func(time.Duration) time.Duration) *Proxy {
 	return &Proxy{dial: dial, jitter: jitter, changed: make(chan struct{}), links: map[*link]struct{}{}}
 }
+
+// ListenIn makes every later link write what its client sends to a writer of its own too, before the target has it, and close
+// that at its end. Its errors are nobody's; a writer that waits holds up its link. To be called before Serve.
+func (p *Proxy) ListenIn(writer func() io.WriteCloser) { p.listen = writer }
 
 // Serve takes connections from ln until ctx ends, then closes ln and all links and returns nil. An error is that of a
 // listener that fails by itself.
@@ -99,6 +105,11 @@ func (p *Proxy) pass(ctx context.Context, client net.Conn) {
 	if l.target, err = p.dial(ctx); err != nil {
 		_ = client.Close() // the client sees what it would see of a target that is not there: no connection
 		return
+	}
+	if p.listen != nil {
+		ear := p.listen()
+		defer ear.Close() //nolint:errcheck // its errors are nobody's
+		l.ear = ear
 	}
 	l.run(ctx, p)
 }

@@ -68,7 +68,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	if err := cfg.prepare(bin); err != nil {
 		return Report{}, err
 	}
-	dir, unlock, err := cleanFolder(cfg.Out)
+	dir, unlock, err := CleanFolder(cfg.Out)
 	if err != nil {
 		return Report{}, err
 	}
@@ -82,15 +82,15 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		return Report{}, err
 	}
 	defer stack.StopAll()
-	show := newProgress(out, time.Now())
+	show := NewProgress(out, time.Now())
 	chain, err := startDemo(ctx, stack, cfg, show)
 	if err == nil {
 		err = watch(ctx, chain, cfg, show)
 	}
 	if err != nil {
-		err = causeOf(ctx, err)
+		err = Cause(ctx, err)
 		// Stopping takes a while: a payload has its grace.
-		show.note(time.Now(), "stopping everything: %v", err)
+		show.Note(time.Now(), "stopping everything: %v", err)
 	}
 	if chain == nil || exitcode.From(err) == exitcode.Interrupted {
 		return Report{}, err
@@ -126,7 +126,12 @@ func (c *DemoConfig) prepare(bin string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range needed {
+	return NeedPrograms(bin, needed...)
+}
+
+// NeedPrograms is the error of a program that is not in the folder bin, nil when all are there.
+func NeedPrograms(bin string, names ...string) error {
+	for _, name := range names {
 		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
 			return missing(name, bin)
 		}
@@ -140,16 +145,16 @@ func missing(name, bin string) error {
 }
 
 // startDemo starts everything.
-func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *progress) (*Chain, error) {
+func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *Progress) (*Chain, error) {
 	c, err := NewChain(ctx, stack, demoNamespace)
 	if err != nil {
 		return nil, err
 	}
-	show.note(time.Now(), "broker on %s", c.Broker)
+	show.Note(time.Now(), "broker on %s", c.Broker)
 	if err := c.StartIDDS(ctx); err != nil {
 		return nil, err // without idds there is nobody who could report
 	}
-	show.note(time.Now(), "idds on %s", c.IDDS)
+	show.Note(time.Now(), "idds on %s", c.IDDS)
 	if err := c.StartHarvester(ctx, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots)); err != nil {
 		return c, err
 	}
@@ -158,13 +163,13 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *progress
 		"--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10)); err != nil {
 		return c, err
 	}
-	show.note(time.Now(), "harvester and daq started; run %s: %d STFs of %d frames, %d slices each, %d pilots x %d slots, payload %s",
+	show.Note(time.Now(), "harvester and daq started; run %s: %d STFs of %d frames, %d slices each, %d pilots x %d slots, payload %s",
 		demoRun, cfg.STFs, cfg.Frames, cfg.Slices, cfg.Pilots, cfg.Slots, cfg.Payload)
 	return c, nil
 }
 
-// causeOf prefers the reason why a context ended to the error that its end led to.
-func causeOf(ctx context.Context, err error) error {
+// Cause prefers the reason why a context ended to the error that its end led to.
+func Cause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, context.Canceled) {
 			return exitcode.WithNext(exitcode.Wrap(exitcode.Interrupted, cause), "")

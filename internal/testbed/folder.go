@@ -9,9 +9,9 @@ import (
 	"tfpilot/internal/exitcode"
 )
 
-// cleanFolder makes dir an empty folder of ours. A folder that holds anything but a former demo is left alone, and so is one
-// in which a demo is running.
-func cleanFolder(dir string) (abs string, unlock func(), err error) {
+// CleanFolder makes dir an empty folder of ours. A folder that holds anything but a former run is left alone, and so is one
+// in which something is running; unlock lets go of it.
+func CleanFolder(dir string) (abs string, unlock func(), err error) {
 	if abs, err = filepath.Abs(dir); err != nil {
 		return "", nil, exitcode.Wrap(exitcode.Usage, err)
 	}
@@ -20,7 +20,7 @@ func cleanFolder(dir string) (abs string, unlock func(), err error) {
 		return "", nil, exitcode.New(exitcode.StoreFailed, "reading the output folder: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(abs, marker)); err != nil && len(entries) > 0 {
-		return "", nil, exitcode.New(exitcode.Usage, "--out %s holds files that are not a demo's; choose another folder", abs)
+		return "", nil, exitcode.New(exitcode.Usage, "--out %s holds files that are not a testbed's; choose another folder", abs)
 	}
 	if err := os.MkdirAll(abs, 0o755); err != nil {
 		return "", nil, exitcode.New(exitcode.StoreFailed, "making the output folder: %w", err)
@@ -31,7 +31,7 @@ func cleanFolder(dir string) (abs string, unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
-		return "", nil, exitcode.New(exitcode.StateLocked, "a demo is running in %s", abs)
+		return "", nil, exitcode.New(exitcode.StateLocked, "a testbed is running in %s", abs)
 	}
 	for _, e := range entries {
 		if e.Name() == marker {
@@ -39,7 +39,7 @@ func cleanFolder(dir string) (abs string, unlock func(), err error) {
 		}
 		if err := os.RemoveAll(filepath.Join(abs, e.Name())); err != nil {
 			_ = lock.Close()
-			return "", nil, exitcode.New(exitcode.StoreFailed, "removing the former demo: %w", err)
+			return "", nil, exitcode.New(exitcode.StoreFailed, "removing the former run: %w", err)
 		}
 	}
 	return abs, func() { _ = lock.Close() }, nil

@@ -138,7 +138,7 @@ func (s *Stack) Address(ctx context.Context, name string) (string, error) {
 		select {
 		case <-tick.C:
 		case <-s.Ended(name):
-			return "", s.failure(name)
+			return "", s.Failure(name)
 		case <-ctx.Done():
 			return "", exitcode.New(exitcode.Internal, "%s did not listen within %s; see %s", name, startLimit, s.Path("logs", name+".log"))
 		}
@@ -168,8 +168,8 @@ func (s *Stack) Result(name string) (proc.Result, error) {
 	return svc.result, svc.err
 }
 
-// failure is the error of a program that ended when it should not have, with the last line of its log.
-func (s *Stack) failure(name string) error {
+// Failure is the error of a program that ended when it should not have, with the last line of its log.
+func (s *Stack) Failure(name string) error {
 	res, err := s.Result(name)
 	if err != nil {
 		return fmt.Errorf("running %s: %w", name, err)

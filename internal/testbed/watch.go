@@ -22,7 +22,7 @@ import (
 const collectLimit = 10 * time.Second
 
 // watch follows the run until it is closed and its pilots have left.
-func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *progress) error {
+func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *Progress) error {
 	stack, client := chain.Stack, chain.Client()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -33,18 +33,18 @@ func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *progress) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-stack.Ended("broker"):
-			return stack.failure("broker")
+			return stack.Failure("broker")
 		case <-stack.Ended("idds"):
-			return stack.failure("idds")
+			return stack.Failure("idds")
 		case <-stack.Ended("harvester"):
-			return stack.failure("harvester")
+			return stack.Failure("harvester")
 		case <-daqEnd:
 			// What became of the slices is for the report to say.
 			res, err := stack.Result("daq")
 			if f, known := exitcode.ByCode(res.ExitCode); err != nil || !known || (f != exitcode.OK && f != exitcode.SliceFailed && f != exitcode.CheckFailed) {
-				return stack.failure("daq")
+				return stack.Failure("daq")
 			}
-			show.note(time.Now(), "the run has ended; waiting for its last results")
+			show.Note(time.Now(), "the run has ended; waiting for its last results")
 			daqEnd = nil
 		case <-tick.C:
 		}
@@ -71,12 +71,19 @@ func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *progress) er
 				return err
 			}
 		}
-		show.show(time.Now(), len(stfFiles(stack)), cfg.STFs, run, alive)
+		show.Show(time.Now(), howFar(len(stfFiles(stack)), cfg.STFs, run, alive))
 		if run.State == message.RunClosed && alive == 0 {
-			show.note(time.Now(), "run %s is closed, all pilots have left", demoRun)
+			show.Note(time.Now(), "run %s is closed, all pilots have left", demoRun)
 			return nil
 		}
 	}
+}
+
+// howFar is one line about a run.
+func howFar(taken, planned int, run message.RunDocument, pilots int) string {
+	s := run.Slices
+	return fmt.Sprintf("STFs %d/%d  slices %d: done %d, failed %d, to do %d  %s  pilots %d  events %d",
+		taken, planned, s.Published, s.Done, s.Failed, s.Outstanding, Bar(s.Done+s.Failed, max(1, s.Published)), pilots, run.Counts["events"])
 }
 
 // collect asks for everything that the report needs.

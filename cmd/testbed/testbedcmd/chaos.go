@@ -2,18 +2,17 @@ package testbedcmd
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
-	"tfpilot/internal/testbed"
+	"tfpilot/internal/testbed/chaos"
 )
 
 func chaosCommand() *cli.Command {
-	var cfg testbed.ChaosConfig
+	var cfg chaos.Config
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name:  "chaos",
@@ -21,7 +20,7 @@ func chaosCommand() *cli.Command {
 		Description: "Runs the chain once for every fault, injects it at points that the seed chooses, and prints one row for each: what\n" +
 			"became of the slices, what was done twice, and how long it took until results came again. With --broker it qualifies\n" +
 			"a broker that you run: its links are broken through a proxy, it is itself killed only with --broker-kill.\n\n" +
-			"Faults: " + strings.Join(testbed.FaultNames(), ", ") + ".\n\n" +
+			"Faults:\n" + chaos.Faults() + "\n" +
 			"Examples:\n" +
 			"  testbed chaos                                          every short fault on the embedded broker, some minutes\n" +
 			"  testbed chaos --faults kill-pilot,reset-links --slices 200 --seed 7\n" +
@@ -39,7 +38,7 @@ func chaosCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			report, err := testbed.Chaos(c.Context, cfg, bin, c.App.ErrWriter)
+			report, err := chaos.Run(c.Context, cfg, bin, c.App.ErrWriter)
 			if len(report.Rows) == 0 {
 				return err
 			}
@@ -49,7 +48,7 @@ func chaosCommand() *cli.Command {
 }
 
 // printChaos shows the report in the format of --output.
-func printChaos(c *cli.Context, report testbed.ChaosReport) error {
+func printChaos(c *cli.Context, report chaos.Report) error {
 	if format := c.String("output"); format != "table" {
 		t := program.Table{}
 		for _, row := range report.Rows {

@@ -1,4 +1,4 @@
-package testbed
+package chaos
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,76 +22,28 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/program"
+	"tfpilot/internal/testbed"
+	"tfpilot/internal/testbed/witness"
 )
-
-// ChaosConfig says what is broken, and how much work meanwhile goes through the chain. The zero value is every short fault on
-// the embedded broker.
-type ChaosConfig struct {
-	Out       string        `toml:"out" default:"chaos-out" help:"folder for the report and all state; a former one's is replaced"`
-	Faults    []string      `toml:"faults" default:"short" help:"names of faults, or short, long, all; --help names them"`
-	Seed      uint64        `toml:"seed" default:"1" help:"seed of the schedule: the same seed breaks the same things at the same points"`
-	Slices    int           `toml:"slices" default:"600" help:"slices per fault"`
-	Pilots    int           `toml:"pilots" default:"3" help:"pilots"`
-	Slots     int           `toml:"slots" default:"1" help:"slots of each pilot"`
-	Work      time.Duration `toml:"work" default:"50ms" help:"time that a payload takes for a slice"`
-	HeartBeat time.Duration `toml:"heart_beat" default:"1s" help:"heart-beat interval of the links to the broker"`
-	Limit     time.Duration `toml:"limit" default:"3m" help:"time in which a run has to end, beside the fault's own"`
-
-	Broker       string `toml:"broker" help:"host:port of a broker that runs already; an embedded one is started otherwise"`
-	Login        string `toml:"login" help:"login at that broker"`
-	PasscodeFile string `toml:"passcode_file" help:"file with the passcode at that broker"`
-	Passcode     string `toml:"passcode" secret:"true" help:"the passcode itself"`
-	BrokerKill   string `toml:"broker_kill" help:"program that kills that broker with -9; without it the faults of the broker are left out"`
-	BrokerStart  string `toml:"broker_start" help:"program that starts that broker again and returns when it listens"`
-}
 
 // Each fault has a run of its own.
-const (
-	chaosFirstRun = 200001
-	slicesPerSTF  = 20
-)
-
-// Validate names every value that makes no sense.
-func (c ChaosConfig) Validate() error {
-	var errs []error
-	for _, n := range []struct {
-		name            string
-		value, min, max int
-	}{{"slices", c.Slices, slicesPerSTF, 1_000_000}, {"pilots", c.Pilots, 1, 100}, {"slots", c.Slots, 1, 1000}} {
-		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("--%s %d: must be from %d to %d", n.name, n.value, n.min, n.max))
-		}
-	}
-	if c.Slices%slicesPerSTF != 0 {
-		errs = append(errs, fmt.Errorf("--slices %d: must be a multiple of %d, the slices of an STF", c.Slices, slicesPerSTF))
-	}
-	if _, err := chosen(c.Faults); err != nil {
-		errs = append(errs, err)
-	}
-	if (c.BrokerKill == "") != (c.BrokerStart == "") || (c.BrokerKill != "" && c.Broker == "") {
-		errs = append(errs, errors.New("--broker-kill and --broker-start go together, and with --broker"))
-	}
-	if c.Broker != "" {
-		if _, _, err := net.SplitHostPort(c.Broker); err != nil {
-			errs = append(errs, fmt.Errorf("--broker %q is not host:port", c.Broker))
-		}
-	}
-	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
-}
+const firstRun = 200001
 
 // chaos is a chain that is being broken.
 type chaos struct {
-	cfg   ChaosConfig
-	chain *Chain
-	show  *progress
+	cfg   Config
+	chain *testbed.Chain
+	show  *testbed.Progress
 	rng   *rand.Rand
 
 	// namespace is new each time: a broker that saw the same slices yesterday would take ours for duplicates. foreign is that
 	// of the slices which are nobody's here.
 	namespace, foreign string
 
-	link  *broker.Link // ours, straight to the broker
-	watch *observer
+	link *broker.Link // ours, straight to the broker
+	// absorbs is whether the broker drops a second message with one _AMQ_DUPL_ID.
+	absorbs bool
+	watch   *witness.Witness
 	// proxies stand between the broker and the programs: idds, daq, pilot.
 	proxies map[string]*faultproxy.Proxy
 	// work is the pilots' folder; full says whether it is a file system that can be filled, or why not.
@@ -102,67 +53,96 @@ type chaos struct {
 	sent int    // messages of others that were published during it
 }
 
-// Chaos runs the chain once for every fault and returns what became of the slices. The error is the report's verdict, or why
+// Run runs the chain once for every fault and returns what became of the slices. The error is the report's verdict, or why
 // there is none.
-func Chaos(ctx context.Context, cfg ChaosConfig, bin string, out io.Writer) (ChaosReport, error) {
+func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, error) {
 	config.Defaults(&cfg)
 	if err := cfg.Validate(); err != nil {
-		return ChaosReport{}, err
+		return Report{}, err
 	}
 	faults, err := chosen(cfg.Faults)
 	if err != nil {
-		return ChaosReport{}, err
+		return Report{}, err
 	}
 	if cfg.Passcode, err = program.Token(cfg.Passcode, cfg.PasscodeFile); err != nil {
-		return ChaosReport{}, err
+		return Report{}, err
 	}
-	for _, name := range []string{"testbed", "idds", "harvester", "pilot", "daq"} {
-		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
-			return ChaosReport{}, missing(name, bin)
-		}
+	if err := testbed.NeedPrograms(bin, "testbed", "idds", "harvester", "pilot", "daq"); err != nil {
+		return Report{}, err
 	}
-	dir, unlock, err := cleanFolder(cfg.Out)
+	dir, unlock, err := testbed.CleanFolder(cfg.Out)
 	if err != nil {
-		return ChaosReport{}, err
+		return Report{}, err
 	}
 	defer unlock()
-	stack, err := NewStack(dir, bin)
+	stack, err := testbed.NewStack(dir, bin)
 	if err != nil {
-		return ChaosReport{}, err
+		return Report{}, err
 	}
 	namespace := "chaos-" + strings.ToLower(crand.Text()[:6])
 	c := &chaos{
-		cfg: cfg, show: newProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{},
+		cfg: cfg, show: testbed.NewProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{},
 		namespace: namespace, foreign: namespace + "-foreign",
 	}
-	report := ChaosReport{Seed: cfg.Seed, Broker: cmp.Or(cfg.Broker, "embedded"), Pilots: cfg.Pilots, Slots: cfg.Slots, HeartBeat: cfg.HeartBeat.Seconds()}
-	// What we own ends after what uses it: proxies and observer after the programs.
+	report := Report{
+		Seed: cfg.Seed, Broker: cmp.Or(cfg.Broker, "embedded"), Pilots: cfg.Pilots, Slots: cfg.Slots, HeartBeat: cfg.HeartBeat.Seconds(),
+		RecoverLimit: cfg.RecoverLimit.Seconds(),
+	}
+	// What we own ends after what uses it: proxies and witness after the programs.
 	own, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	group, own := errgroup.WithContext(own)
 	defer func() {
 		stack.StopAll()
-		c.sweep(ctx)
 		hangUp()
 		_ = group.Wait()
+		if c.watch != nil {
+			c.watch.Wait()
+		}
 		c.unmount()
 	}()
-	if err = c.start(ctx, own, group, stack); err == nil {
+	if err = c.start(ctx, own, group, stack, &report); err == nil {
 		err = c.all(ctx, faults, &report)
 	}
 	if err != nil {
-		err = causeOf(ctx, err)
-		c.show.note(time.Now(), "stopping everything: %v", err)
-		if len(report.Rows) == 0 {
-			return ChaosReport{}, err
-		}
+		err = testbed.Cause(ctx, err)
+		c.show.Note(time.Now(), "stopping everything: %v", err)
+	}
+	c.leave(ctx, stack, &report)
+	if err != nil && len(report.Rows) == 0 {
+		return Report{}, err
 	}
 	return report, cmp.Or(errors.Join(err, report.Write(dir)), report.Verdict())
 }
 
+// leave ends the programs and notes what remains of them, when there was a time at which nothing had to remain.
+func (c *chaos) leave(ctx context.Context, stack *testbed.Stack, report *Report) {
+	if c.chain == nil {
+		return
+	}
+	if c.cfg.Broker == "" {
+		stack.Stop("harvester")
+		stack.Stop("idds")
+	} else {
+		stack.StopAll()
+	}
+	var problems []string
+	if c.link != nil && c.link.State().Connected {
+		problems = c.remains(ctx)
+	}
+	stack.StopAll()
+	pids, err := gone(context.WithoutCancel(ctx), c.chain.Path())
+	if err != nil || len(pids) > 0 {
+		problems = append(problems, fmt.Sprintf("processes left: %v %v", pids, errors.Join(err)))
+	}
+	if report.over {
+		report.Problems = problems
+	}
+}
+
 // start starts everything but daq, which is started for each run.
-func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *Stack) error {
+func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *testbed.Stack, report *Report) error {
 	var err error
-	if c.chain, err = JoinChain(stack, c.namespace, c.cfg.Broker); err != nil {
+	if c.chain, err = testbed.JoinChain(stack, c.namespace, c.cfg.Broker); err != nil {
 		return err
 	}
 	c.chain.Login, c.chain.Passcode, c.chain.HeartBeat = c.cfg.Login, c.cfg.Passcode, c.cfg.HeartBeat
@@ -171,10 +151,15 @@ func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *St
 			return err
 		}
 	}
-	c.show.note(time.Now(), "broker on %s", c.chain.Broker)
+	c.show.Note(time.Now(), "broker on %s", c.chain.Broker)
 	if err := c.observe(own, group); err != nil {
 		return err
 	}
+	if err := c.probe(ctx); err != nil {
+		return err
+	}
+	report.BrokerAbsorbs = c.absorbs
+	c.show.Note(time.Now(), "it has every binding, and %s", absorbing(c.absorbs))
 	c.chain.Via = map[string]string{}
 	for _, name := range []string{"idds", "daq", "pilot"} {
 		if err := c.between(own, group, name); err != nil {
@@ -207,9 +192,9 @@ func (c *chaos) observe(own context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	c.watch = newObserver(c.link, c.namespace, c.foreign)
+	c.watch = witness.New(c.link, c.namespace, c.foreign)
 	group.Go(func() error { return c.link.Run(own) })
-	group.Go(func() error { return c.watch.run(own) })
+	group.Go(func() error { return c.watch.Run(own) })
 	return nil
 }
 
@@ -222,9 +207,19 @@ func (c *chaos) between(own context.Context, group *errgroup.Group, name string)
 	p := faultproxy.New(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", c.chain.Broker)
 	}, seededJitter(c.cfg.Seed, uint64(len(c.proxies)+1)))
+	if name == "pilot" {
+		p.ListenIn(c.watch.Ear)
+	}
 	c.proxies[name], c.chain.Via[name] = p, ln.Addr().String()
 	group.Go(func() error { return p.Serve(own, ln) })
 	return nil
+}
+
+func absorbing(does bool) string {
+	if does {
+		return "drops a message that is sent twice"
+	}
+	return "passes on a message that is sent twice: the ledger has to absorb it"
 }
 
 // payload writes the payload that works for a while and notes every execution.
@@ -245,21 +240,23 @@ func (c *chaos) payload() (string, error) {
 }
 
 // all breaks one thing after the other.
-func (c *chaos) all(ctx context.Context, faults []fault, report *ChaosReport) error {
+func (c *chaos) all(ctx context.Context, faults []fault, report *Report) error {
 	for i, f := range faults {
-		c.run = strconv.Itoa(chaosFirstRun + i)
+		c.run = strconv.Itoa(firstRun + i)
 		if why := f.impossible(c); why != "" {
-			c.show.note(time.Now(), "%-16s left out: %s", f.name, why)
-			report.Rows = append(report.Rows, ChaosRow{Fault: f.name, LeftOut: why})
+			c.show.Note(time.Now(), "%-14s  left out: %s", f.name, why)
+			report.Rows = append(report.Rows, Row{Fault: f.name, LeftOut: why})
 			continue
 		}
+		c.show.Note(time.Now(), "%-14s  %s", f.name, f.what)
 		row, err := c.scenario(ctx, f)
 		if err != nil {
 			return err
 		}
-		c.show.note(time.Now(), "%-16s %s", f.name, row.summary())
+		c.show.Note(time.Now(), "%-14s  %s", f.name, row.summary())
 		report.Rows = append(report.Rows, row)
 	}
+	report.over = true
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package testbed
+package chaos
 
 import (
 	"context"
@@ -53,8 +53,11 @@ func (c *chaos) fillDisk(ctx context.Context) error {
 		case size > 1:
 			size /= 2
 		default:
-			if err := wait(ctx, 20*time.Millisecond); err != nil {
+			if err := last(ctx, 20*time.Millisecond); err != nil {
 				return err
+			}
+			if ctx.Err() != nil {
+				return nil
 			}
 		}
 		if _, err := f.Seek(0, io.SeekEnd); err != nil {

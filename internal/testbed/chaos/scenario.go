@@ -1,4 +1,4 @@
-package testbed
+package chaos
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/rest"
+	"tfpilot/internal/testbed"
 )
 
 // scenario takes one run through one fault.
-func (c *chaos) scenario(ctx context.Context, f fault) (ChaosRow, error) {
-	row := ChaosRow{Fault: f.name, What: f.what, Slices: c.cfg.Slices}
+func (c *chaos) scenario(ctx context.Context, f fault) (Row, error) {
+	row := Row{Fault: f.name, What: f.what, Slices: c.cfg.Slices}
 	c.sent = 0
-	foreign := c.watch.foreignSeen()
+	foreign := c.watch.Foreign()
 	if err := c.startDAQ(ctx); err != nil {
 		return row, err
 	}
@@ -40,19 +41,56 @@ func (c *chaos) scenario(ctx context.Context, f fault) (ChaosRow, error) {
 	row.Published, row.Done, row.Failed, row.Absorbed, row.Unexplained = s.Published, s.Done, s.Failed, s.Absorbed, s.Unexplained
 	row.Lost = s.Published - s.Done - s.Failed
 	row.Problems = append(row.Problems, check.Problems...)
-	row.Copies = c.watch.again(c.run)
-	if n := c.watch.foreignSeen() - foreign; n > 0 {
+	v := c.watch.Verdict(c.run)
+	row.Witnessed, row.Copies, row.AbsorbedByBroker = v.Slices, v.Copies, v.Absorbed
+	if n := c.watch.Foreign() - foreign; n > 0 {
 		row.Problems = append(row.Problems, fmt.Sprintf("%d results of others' slices", n))
 	}
 	done, times, err := c.executions()
+	if err != nil {
+		return row, err
+	}
 	row.Again = times - done
+	problems, err := c.afterwards(ctx)
+	row.Problems = append(row.Problems, problems...)
+	row.Problems = append(row.Problems, f.broken(row, c.absorbs, c.cfg.RecoverLimit)...)
 	return row, err
+}
+
+// afterwards is what is wrong when the run is over and its pilots have left.
+func (c *chaos) afterwards(ctx context.Context) ([]string, error) {
+	problems, err := c.foreignKept(ctx)
+	if err != nil {
+		return problems, err
+	}
+	pids, err := gone(ctx, c.work)
+	if len(pids) > 0 {
+		problems = append(problems, fmt.Sprintf("payloads outlived their pilots: processes %v", pids))
+	}
+	return problems, err
+}
+
+// broken is what a row says that must not be, beyond the accounting of idds.
+func (f fault) broken(r Row, absorbs bool, recoverLimit time.Duration) (problems []string) {
+	if r.Witnessed != r.Done {
+		problems = append(problems, fmt.Sprintf("idds has %d slices done, a consumer of results %d", r.Done, r.Witnessed))
+	}
+	if absorbs && r.Copies > 0 {
+		problems = append(problems, fmt.Sprintf("%d copies of done results in the fan-out queues", r.Copies))
+	}
+	if f.gentle && (r.Again > 0 || r.Absorbed > 0 || r.Copies > 0) {
+		problems = append(problems, "work done twice without a fault of a pilot or a link")
+	}
+	if r.Recover > recoverLimit.Seconds() {
+		problems = append(problems, fmt.Sprintf("no result for %.1f s after the fault", r.Recover))
+	}
+	return problems
 }
 
 var errStuck = errors.New("stuck")
 
 // breakAndFollow injects the fault at points of the run that the seed chooses, and follows the run to its end.
-func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *ChaosRow) (message.RunCheck, error) {
+func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.RunCheck, error) {
 	open, stop := c.whileOpen(ctx)
 	defer stop()
 	for i := range f.times {
@@ -76,11 +114,11 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *ChaosRow) (mes
 		}
 		row.Times++
 		mended := time.Now()
-		before, _ := c.watch.seen(c.run)
+		before, _ := c.watch.Seen(c.run)
 		if before >= c.cfg.Slices {
 			continue
 		}
-		after, err := c.watch.await(open, c.run, before+1)
+		after, err := c.watch.Await(open, c.run, before+1)
 		if errors.Is(err, errOver) {
 			break
 		}
@@ -115,11 +153,14 @@ func (c *chaos) whileOpen(ctx context.Context) (open context.Context, stop func(
 // progressTo waits until there are n results, as our own eyes or idds' have it.
 func (c *chaos) progressTo(ctx context.Context, n int) error {
 	for {
-		seen, changed := c.watch.seen(c.run)
+		seen, changed := c.watch.Seen(c.run)
 		if seen >= n {
 			return nil
 		}
 		run, err := c.chain.Client().Run(ctx, c.run)
+		if err == nil {
+			c.showRun(run)
+		}
 		if err == nil && run.Slices.Done+run.Slices.Failed >= n {
 			return nil
 		}
@@ -144,7 +185,7 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 		if err != nil && (!ok || unknown.Code != http.StatusNotFound) {
 			return check, err
 		}
-		c.show.show(time.Now(), len(stfFiles(c.chain.Stack)), 0, check.RunDocument, 0)
+		c.showRun(check.RunDocument)
 		if err == nil && check.State == message.RunClosed {
 			left, err := c.left(ctx, client)
 			if err != nil || left {
@@ -157,8 +198,14 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 	}
 }
 
+// showRun says how far the present run is.
+func (c *chaos) showRun(r message.RunDocument) {
+	final := r.Slices.Done + r.Slices.Failed
+	c.show.Show(time.Now(), fmt.Sprintf("%s  %d of %d slices final", testbed.Bar(final, c.cfg.Slices), final, c.cfg.Slices))
+}
+
 // left is true when no pilot of the run is alive.
-func (c *chaos) left(ctx context.Context, client *Client) (bool, error) {
+func (c *chaos) left(ctx context.Context, client *testbed.Client) (bool, error) {
 	workers, err := client.Workers(ctx)
 	for _, w := range workers {
 		if w.Alive && w.RunID == c.run {
@@ -176,7 +223,7 @@ func (c *chaos) stillThere() error {
 		}
 		select {
 		case <-c.chain.Ended(name):
-			return c.chain.failure(name)
+			return c.chain.Failure(name)
 		default:
 		}
 	}
@@ -184,7 +231,7 @@ func (c *chaos) stillThere() error {
 	case <-c.chain.Ended("daq"):
 		res, err := c.chain.Result("daq")
 		if f, known := exitcode.ByCode(res.ExitCode); err != nil || !known || (f != exitcode.OK && f != exitcode.SliceFailed && f != exitcode.CheckFailed) {
-			return c.chain.failure("daq")
+			return c.chain.Failure("daq")
 		}
 	default:
 	}
