@@ -33,6 +33,9 @@ services/down: ## Stop them and remove their state
 bench: build ## The numbers of docs/benchmarks.md, as ratios where something stands beside them
 	scripts/bench.sh
 
+soak: build ## 10^6 slices through one pilot: memory, files, goroutines, journal and broker log have to stay flat (some minutes)
+	bin/testbed soak --out soak-out
+
 fuzz: ## Fuzz what parses, a minute each (FUZZTIME=1m)
 	scripts/fuzz.sh
 
@@ -52,7 +55,7 @@ verify: ## What CI runs: tidy, format, generate, lint, tests, race detector, sta
 	scripts/verify.sh
 
 clean: ## Remove what the other targets made
-	rm -rf bin demo-out
+	rm -rf bin demo-out chaos-out soak-out
 
 $(LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

@@ -14,7 +14,7 @@ import (
 func TestChaosAccountsForEverySliceUnderItsFaults(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "chaos")
-	report, err := chaos.Run(soon(t), chaos.Config{
+	report, err := chaos.Run(t.Context(), chaos.Config{
 		Out: dir, Slices: 100, Faults: []string{"kill-idds", "reset-links", "junk"},
 	}, bin(t), io.Discard)
 	if err != nil {

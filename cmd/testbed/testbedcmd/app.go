@@ -25,7 +25,7 @@ func App() *cli.App {
 			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n" +
 			"  testbed chaos --faults kill-pilot,reset-links  break it, and see that nothing is lost\n" +
 			"  testbed broker --listen 127.0.0.1:61613        the embedded broker alone",
-		Commands: []*cli.Command{demoCommand(), chaosCommand(), brokerCommand()},
+		Commands: []*cli.Command{demoCommand(), chaosCommand(), soakCommand(), brokerCommand()},
 	}
 }
 

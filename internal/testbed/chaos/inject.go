@@ -189,10 +189,16 @@ func (c *chaos) killBroker(ctx context.Context) error {
 			return err
 		}
 		if res.ExitCode != 0 {
-			return exitcode.New(exitcode.BadConfig, "%s ended with status %d: %s", program, res.ExitCode, said)
+			return exitcode.New(exitcode.BadConfig, "%s ended with status %d: %s", program, res.ExitCode, lastLine(said.String()))
 		}
 	}
 	return nil
+}
+
+// lastLine is the last line of a text that says something.
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 // deadLetters is where Artemis has what nobody could work on.
