@@ -40,7 +40,7 @@ func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout
 	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
 		return r, tx.PutRun(r)
 	}
-	r.State, r.ClosedAt, r.StopSent = message.RunClosed, now, false
+	r.State, r.ClosedAt, r.StopSent = message.RunClosed, now, l.StopSender == Other && r.StopSeen
 	return r, tx.PutRun(r)
 }
 

@@ -38,9 +38,7 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 	g.Go(func() error {
 		select {
 		case <-c.Ready():
-			if s.unready.Add(-1) == 0 {
-				close(s.ready)
-			}
+			s.subscribed()
 		case <-ctx.Done():
 		}
 		return nil
@@ -165,6 +163,9 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errJunk, err)
 	}
+	if e.Sender == s.ledger.Sender && e.MsgType != message.TypeSlice { // on a topic we hear ourselves
+		return func(Tx, time.Time) error { return nil }, nil
+	}
 	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
 		return nil, fmt.Errorf("%w: %.40q, sent by %.40q", errForeign, e.Namespace, e.Sender)
 	}
@@ -173,7 +174,7 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 		return s.readDead(ctx, d)
 	case e.MsgType == message.TypeSlice:
 		m, err := s.readSlice(d)
-		return func(tx Tx, now time.Time) error { return s.ledger.Sent(tx, m, d.Body, now) }, err
+		return func(tx Tx, now time.Time) error { return s.sent(ctx, tx, m, d.Body, now) }, err
 	case e.MsgType == message.TypeSliceResult:
 		m, err := decode[message.SliceResult](d.Body)
 		m.Namespace = s.cfg.Namespace
@@ -184,6 +185,22 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 		return func(tx Tx, now time.Time) error {
 			s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
 			return s.ledger.Announce(tx, m, now)
+		}, err
+	case message.IsWorkflowTask(e.MsgType):
+		m, err := decode[message.WorkflowTask](d.Body)
+		m.Namespace = s.cfg.Namespace
+		return func(tx Tx, now time.Time) error {
+			news, err := s.ledger.Task(tx, m, now)
+			s.tell(ctx, news, DutyDemand, m.Sender, m.MsgType, m.Run())
+			return err
+		}, err
+	case e.MsgType == message.TypeStopTransformer:
+		m, err := decode[message.StopTransformer](d.Body)
+		m.Namespace = s.cfg.Namespace
+		return func(tx Tx, now time.Time) error {
+			news, err := s.ledger.Stop(tx, m, now)
+			s.tell(ctx, news, DutyStop, m.Sender, m.MsgType, m.RunID)
+			return err
 		}, err
 	case message.IsEndRun(e.MsgType):
 		m, err := decode[message.EndRun](d.Body)
@@ -197,16 +214,32 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 	}
 }
 
+// sent notes a published slice.
+func (s *Service) sent(ctx context.Context, tx Tx, m message.Slice, body []byte, now time.Time) error {
+	news, err := s.ledger.Sent(tx, m, body, now)
+	s.tell(ctx, news, DutyRetry, m.Sender, m.MsgType, m.Run())
+	return err
+}
+
+// tell logs, when it is news, that another program does what is our duty.
+func (s *Service) tell(ctx context.Context, news bool, duty Duty, sender, msgType string, run message.RunID) {
+	if news {
+		s.log.WarnContext(ctx, "another program does what is configured to be the duty of this one; see idds doctor",
+			slog.String("duty", string(duty)), slog.String("sender", fmt.Sprintf("%.80s", sender)), slog.String("msg_type", msgType),
+			slog.String(logging.KeyRun, run.String()))
+	}
+}
+
 // readDead understands a slice that the broker gave up.
 func (s *Service) readDead(ctx context.Context, d *broker.Delivery) (entry, error) {
 	m, err := s.readSlice(d)
 	return func(tx Tx, now time.Time) error {
 		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
-		if err := s.ledger.Sent(tx, m, d.Body, now); err != nil { // its copy for us may come later
+		if err := s.sent(ctx, tx, m, d.Body, now); err != nil { // its copy for us may come later
 			return err
 		}
 		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
-		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), "the broker gave it up: died or expired", now)
+		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), reasonDead, now)
 	}, err
 }
 

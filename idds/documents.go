@@ -3,8 +3,6 @@ package idds
 import (
 	"context"
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"tfpilot/internal/message"
@@ -43,6 +41,10 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 			d.Reason = "the run is closed"
 		case r.State == message.RunEnding && left == 0 && (r.TotalSlices == nil || r.Published >= *r.TotalSlices):
 			d.Reason = "the run has ended and all its slices are final"
+		case r.DemandClosed && left == 0:
+			d.Reason = "the workflow task is closed and all slices are final"
+		case r.Workers == 0 && s.cfg.DemandFrom == WorkflowTask:
+			d.Reason = "no " + message.TypeCreateWorkflowTask + " has asked for workers"
 		default:
 			d.Wanted, d.Reason = r.Workers, fmt.Sprintf("the run asked for %d workers and %d slices are not final", r.Workers, left)
 		}
@@ -66,76 +68,6 @@ func (s *Service) RunDocument(ctx context.Context, r Run) (message.RunDocument, 
 		},
 		Latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
 	}, nil
-}
-
-// Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
-func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
-	doc, err := s.RunDocument(ctx, r)
-	if err != nil {
-		return message.RunCheck{}, err
-	}
-	out := message.RunCheck{RunDocument: doc, Problems: []string{}, Outstanding: []message.SliceRecord{}}
-	counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
-	if err != nil {
-		return out, err
-	}
-	workers, err := s.Workers(ctx, r.Namespace)
-	if err != nil {
-		return out, err
-	}
-	open := Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []SliceState{Outstanding, Waiting}, Limit: math.MaxInt32}
-	list, err := s.store.Slices(ctx, open)
-	if err != nil {
-		return out, err
-	}
-	for i := range list {
-		out.Outstanding = append(out.Outstanding, Record(&list[i], workers))
-	}
-	c := doc.Slices
-	problem := func(bad bool, format string, args ...any) {
-		if bad {
-			out.Problems = append(out.Problems, fmt.Sprintf(format, args...))
-		}
-	}
-	problem(counted[Done] != c.Done || counted[Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
-		c.Done, c.Failed, counted[Done], counted[Failed])
-	problem(counted[Outstanding]+counted[Waiting] != c.Outstanding, "%d slices are outstanding, the counters say %d",
-		counted[Outstanding]+counted[Waiting], c.Outstanding)
-	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
-	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
-	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)
-	problem(doc.State == message.RunClosed && c.Outstanding > 0, "the run is closed with %d slices outstanding", c.Outstanding)
-	out.OK = len(out.Problems) == 0
-	return out, nil
-}
-
-func deref(n *int) int {
-	if n == nil {
-		return 0
-	}
-	return *n
-}
-
-// Record is a slice as the world sees it.
-func Record(s *Slice, workers []message.WorkerDocument) message.SliceRecord {
-	out := message.SliceRecord{
-		Identity: s.Key.Identity, Namespace: s.Key.Namespace, RunID: s.Key.Run, Filename: s.Filename, TFFilename: s.TFFilename,
-		SliceID: s.SliceID, Start: s.Start, End: s.End, State: string(s.State), Attempt: s.Latest(), CreatedAt: s.CreatedAt,
-		FinishedAt: s.FinishedAt, Failure: s.Failure, Attempts: s.Attempts,
-	}
-	switch s.State {
-	case Waiting:
-		out.Where = "waits for its next attempt at " + s.RetryAt.Format(time.TimeOnly)
-	case Outstanding:
-		out.Where = "on the queue, or with a worker that does not report"
-		for _, w := range workers {
-			if w.Alive && slices.ContainsFunc(w.InHand, func(h message.SliceInHand) bool { return h.Identity == s.Key.Identity }) {
-				out.Where = "held by " + w.PilotID
-			}
-		}
-	case Done, Failed:
-	}
-	return out
 }
 
 // quantiles of a sorted sample.

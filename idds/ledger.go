@@ -1,6 +1,7 @@
 package idds
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,10 @@ import (
 type Ledger struct {
 	// MaxAttempts of a slice (default 3).
 	MaxAttempts int
+	// Sender is what our own messages say that they are from.
+	Sender string
+
+	Duties
 }
 
 // ErrUnmatched says that a result fits no slice. It is counted with its run.
@@ -38,43 +43,53 @@ func run(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error)
 	return &Run{Namespace: namespace, RunID: id, State: message.RunOpen, OpenedAt: now, Counts: map[string]int64{}}, nil
 }
 
-// Announce notes that a run is coming and how many workers it asks for.
+// Announce notes that a run is coming and how many workers it asks for, unless that is for another message to say.
 func (l Ledger) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error {
 	r, err := run(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
 	}
-	r.Workers = m.Workers()
+	if l.DemandFrom != WorkflowTask {
+		r.Workers = m.Workers()
+	}
 	return tx.PutRun(r)
 }
 
 // Sent notes a published slice, with the body it came in, from which another attempt would be made. One that is known already,
-// an echo of our own or a repetition, changes nothing.
-func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) error {
+// an echo of our own or a repetition, changes nothing. A further attempt that is not ours is somebody else's, which is news once
+// when that is our duty.
+func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bool, err error) {
 	k := Key{m.Namespace, m.Run().String(), m.Content.Identity()}
 	r, err := run(tx, k.Namespace, m.Run(), now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	s, err := tx.Slice(k)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if s == nil {
 		s = r.publish(k)
 	}
-	a := s.attempt(r, m.Content.AttemptNumber())
+	n := m.Content.AttemptNumber()
+	a := s.attempt(r, n)
 	if a.State == "" {
 		a.State, a.CreatedAt = "sent", m.CreatedAt.Time()
 		if s.State == Waiting {
-			s.State = Outstanding
+			s.State, s.RetryAt = Outstanding, time.Time{}
+		}
+		if n > 1 && l.RetryOwner != Other && (l.Sender == "" || m.Sender != l.Sender) {
+			s.Disturbed = true
+			if news, err = second(tx, k.Namespace, DutyRetry, m.Sender, k.Run, now); err != nil {
+				return false, err
+			}
 		}
 	}
 	if len(s.Message) == 0 {
 		s.describe(m, body, now)
 	}
 	r.LastSliceAt = now
-	return errors.Join(tx.PutSlice(s), tx.PutRun(r))
+	return news, errors.Join(tx.PutSlice(s), tx.PutRun(r))
 }
 
 // publish makes a slice of the run, one that was not known. A straggler opens a closed run once more, to be closed with it.
@@ -221,7 +236,9 @@ func (l Ledger) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
 	n := s.Latest()
 	if f.Retryable && n < l.maxAttempts() {
 		s.State = Waiting
-		s.RetryAt = now.Add(time.Duration(1<<min(n, 10)) * time.Second)
+		if l.RetryOwner != Other { // or it waits for him
+			s.RetryAt = now.Add(time.Duration(1<<min(n, 10)) * time.Second)
+		}
 		return
 	}
 	s.State, s.Failure, s.FinishedAt, s.RetryAt = Failed, f, now, time.Time{}
@@ -290,7 +307,7 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	if s.Unsent { // the intent is there already
 		return &m, nil
 	}
-	if s.State != Waiting || s.RetryAt.After(now) {
+	if s.State != Waiting || s.RetryAt.After(now) || l.RetryOwner == Other {
 		return nil, nil
 	}
 	r, err := tx.Run(k.Namespace, k.Run)
@@ -298,7 +315,7 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 		return nil, err
 	}
 	n := s.Latest() + 1
-	m.Namespace = k.Namespace
+	m.Namespace, m.Sender = k.Namespace, cmp.Or(l.Sender, m.Sender)
 	m.Content.Attempt = message.NewInt(int64(n))
 	m.Content.FirstCreatedAt = message.At(s.CreatedAt)
 	m.CreatedAt = message.At(now)

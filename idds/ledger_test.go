@@ -49,7 +49,8 @@ func (b *book) sent(attempt int64) func(idds.Tx) error {
 		}
 		body, err := json.Marshal(m)
 		must(b.t, err)
-		return b.ledger.Sent(tx, m, body, b.now)
+		_, err = b.ledger.Sent(tx, m, body, b.now)
+		return err
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 				}
 				s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, a.Attempt))
 				if err := s.store.Update(ctx, func(tx Tx) error {
-					return s.ledger.Lost(tx, sl.Key, a.Attempt, "no worker reports to hold it", now)
+					return s.ledger.Lost(tx, sl.Key, a.Attempt, reasonUnheld, now)
 				}); err != nil {
 					return err
 				}

@@ -95,6 +95,9 @@ func (s *Service) resend(ctx context.Context) error {
 
 // tellWorkers sends stop_transformer for every closed run whose workers were not told yet, also before a restart.
 func (s *Service) tellWorkers(ctx context.Context) error {
+	if s.cfg.StopSender == Other {
+		return nil
+	}
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
 		return err
@@ -152,7 +155,7 @@ func (s *Service) publishSlice(ctx context.Context, in intent) error {
 
 func (s *Service) publishStop(ctx context.Context, r *Run) error {
 	m := message.StopTransformer{
-		MsgType: message.TypeStopTransformer, RunID: r.RunID, CreatedAt: message.At(s.now()), Namespace: r.Namespace,
+		MsgType: message.TypeStopTransformer, RunID: r.RunID, CreatedAt: message.At(s.now()), Sender: s.ledger.Sender, Namespace: r.Namespace,
 		Content: message.StopTransformerContent{RequestedAt: r.EndCreatedAt},
 	}
 	body, err := json.Marshal(m)

@@ -12,6 +12,8 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -35,6 +37,8 @@ type Config struct {
 	WorkerSilence time.Duration `toml:"worker_silence" default:"15s" help:"time without a report after which a worker counts as gone that does not say how often it reports; three heart-beats otherwise"`
 	SliceTTL      time.Duration `toml:"slice_ttl" default:"12h" help:"time after which the broker may drop a slice sent again"`
 	Tick          time.Duration `toml:"tick" default:"500ms" help:"time between two looks at what is due"`
+
+	Duties
 }
 
 // Service is idds without its REST interface.
@@ -55,38 +59,63 @@ type Service struct {
 // Ready is closed when the broker has confirmed every subscription: from then on nothing is missed.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
+// subscribed notes that a subscription is no longer waited for.
+func (s *Service) subscribed() {
+	if s.unready.Add(-1) == 0 {
+		close(s.ready)
+	}
+}
+
 // New makes a service on a store and a link.
 func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
 	config.Defaults(&cfg)
-	s := &Service{
-		cfg: cfg, store: store, ledger: Ledger{MaxAttempts: cfg.MaxAttempts}, link: link, log: log, now: time.Now,
-		junk: &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
-	s.unready.Store(int32(3 + len(cfg.DeadLetters)))
+	if cfg.RetryOwner == Other { // he sees to them
+		cfg.DeadLetters = nil
+	}
+	s := &Service{
+		cfg: cfg, store: store, link: link, log: log, now: time.Now,
+		ledger: Ledger{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
+		junk:   &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
+	}
+	s.unready.Store(int32(len(s.subscriptions())))
 	return s, nil
+}
+
+// subscriptions are what idds listens to. Queues keep what comes while we are away; of the topic with the ends of runs a durable
+// subscription does.
+func (s *Service) subscriptions() []stomp.SubscribeOptions {
+	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
+	durable := func(name string) []string { return []string{"durable-subscription-name", name} }
+	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: window}
+	if s.cfg.StopSender == Other { // his counts; of ours this is only to see whether there is another
+		stops.Headers = durable("stops")
+	}
+	all := []stomp.SubscribeOptions{
+		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
+		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
+		{Destination: message.TopicWorkers, Selector: ns, Window: window, Headers: durable("runs")},
+		stops,
+	}
+	for _, dead := range s.cfg.DeadLetters { // shared by everything on the broker: only what the workers' queue gave up
+		all = append(all, stomp.SubscribeOptions{
+			Destination: dead, Window: window, Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
+		})
+	}
+	return all
 }
 
 // Run follows the broker until ctx ends. It returns nil then, or the store's error: without a store nothing may be
 // acknowledged.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	// Queues keep what comes while we are away; of the topic a durable subscription does, or the end of a run would be lost.
-	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
 	if err := s.disturb(ctx); err != nil { // what was not acknowledged before a restart comes again
 		return err
 	}
-	subscriptions := []stomp.SubscribeOptions{
-		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
-		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
-		{Destination: message.TopicWorkers, Selector: ns, Window: window, Headers: []string{"durable-subscription-name", "runs"}},
-	}
-	for _, dead := range s.cfg.DeadLetters { // shared by everything on the broker: only what the workers' queue gave up
-		subscriptions = append(subscriptions, stomp.SubscribeOptions{
-			Destination: dead, Window: window, Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
-		})
-	}
-	for _, o := range subscriptions {
-		g.Go(func() error { return s.consume(ctx, o) })
+	for _, o := range s.subscriptions() {
+		g.Go(func() error { return s.follow(ctx, o) })
 	}
 	g.Go(func() error { return s.watchLink(ctx) })
 	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns, s.findLost} {
@@ -94,6 +123,17 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// follow consumes from one destination. Where we only look whether somebody else does our duty, the broker may refuse us.
+func (s *Service) follow(ctx context.Context, o stomp.SubscribeOptions) error {
+	err := s.consume(ctx, o)
+	if o.Destination == message.TopicTransformer && s.cfg.StopSender != Other && exitcode.From(err).Name == exitcode.BrokerRefused.Name {
+		s.log.WarnContext(ctx, "the broker does not let us hear the workers' topic: a second sender of stop_transformer would not be seen", logging.Err(err))
+		s.subscribed()
 		return nil
 	}
 	return err

@@ -110,8 +110,13 @@ type Run struct {
 	Disturbed bool `json:"disturbed,omitempty"`
 	// Peers says that workers which do not report to us take part.
 	Peers bool `json:"peers,omitempty"`
-	// StopSent says that the workers were told of the run's end.
+	// StopSent says that the workers were told of the run's end, StopSeen that somebody else did, which is his duty then.
 	StopSent bool `json:"stop_sent,omitempty"`
+	StopSeen bool `json:"stop_seen,omitempty"`
+	// Workers and cores of the workflow task that the run has, when the demand comes from there, and that it was closed.
+	TaskWorkers  int  `json:"task_workers,omitempty"`
+	TaskCores    int  `json:"task_cores,omitempty"`
+	DemandClosed bool `json:"demand_closed,omitempty"`
 }
 
 // Open reports whether there is anything left to be done for the run.
@@ -132,6 +137,9 @@ type Tx interface {
 	Histograms(namespace, run string) (hist.Set, error)
 	PutHistograms(namespace, run string, set hist.Set) error
 	PutWorker(w message.WorkerReport, at time.Time) error
+	// Actors are the programs that were seen to do one of our duties.
+	Actors(namespace string) ([]message.ActorDocument, error)
+	PutActor(a message.ActorDocument) error
 }
 
 // pageSize is how many slices a store returns unless told otherwise.
@@ -164,5 +172,8 @@ type Store interface {
 	Latencies(ctx context.Context, namespace, run string) (Latencies, error)
 	MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error)
 	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
+	Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error)
+	// Name tells this store from all others, for good.
+	Name() string
 	Close() error
 }

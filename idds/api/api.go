@@ -134,6 +134,7 @@ func (a *api) register(h huma.API) {
 	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
 	huma.Register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
 	huma.Register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
+	huma.Register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", everybody...), a.actors)
 	huma.Register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
 		func(ctx context.Context, _ *struct{}) (*body[message.DemandDocument], error) {
 			d, err := a.service.Demand(ctx)
@@ -229,14 +230,9 @@ func (a *api) slices(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	workers, err := a.service.Workers(ctx, in.Namespace)
-	if err != nil {
-		return nil, err
-	}
 	out := &body[message.Page[message.SliceRecord]]{}
-	out.Body.Items = []message.SliceRecord{}
-	for i := range list {
-		out.Body.Items = append(out.Body.Items, idds.Record(&list[i], workers))
+	if out.Body.Items, err = a.service.Records(ctx, in.Namespace, list); err != nil {
+		return nil, err
 	}
 	if len(list) == in.Limit {
 		cursor, err := json.Marshal(list[len(list)-1].Key)
@@ -273,6 +269,16 @@ func (a *api) workers(ctx context.Context, in *struct {
 	list, err := a.service.Workers(ctx, in.Namespace)
 	out := &body[message.Page[message.WorkerDocument]]{}
 	out.Body.Items = append([]message.WorkerDocument{}, list[:min(len(list), in.Limit)]...)
+	return out, err
+}
+
+func (a *api) actors(ctx context.Context, in *struct {
+	Namespace string `query:"namespace"`
+},
+) (*body[message.Page[message.ActorDocument]], error) {
+	list, err := a.store.Actors(ctx, in.Namespace)
+	out := &body[message.Page[message.ActorDocument]]{}
+	out.Body.Items = append([]message.ActorDocument{}, list...)
 	return out, err
 }
 

@@ -70,7 +70,7 @@ func fill(tx idds.Tx) error {
 			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(now), Namespace: namespace,
 			Content: message.SliceContent{ReqID: message.Text("s" + strconv.Itoa(10+i)), Filename: "f.stf", Start: message.NewInt(0), End: message.NewInt(9)},
 		}
-		if err := l.Sent(tx, m, []byte("{}"), now); err != nil {
+		if _, err := l.Sent(tx, m, []byte("{}"), now); err != nil {
 			return err
 		}
 		if i > 3 {

@@ -38,7 +38,7 @@ func BenchmarkLedger(b *testing.B) {
 		n := min(batch, b.N-i)
 		if err := store.Update(b.Context(), func(tx idds.Tx) error {
 			for k := range n {
-				if err := l.Sent(tx, slice(i+k), body, now); err != nil {
+				if _, err := l.Sent(tx, slice(i+k), body, now); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -21,8 +22,9 @@ import (
 	"tfpilot/internal/message"
 )
 
-// schemaVersion is the present schema. Files of others are refused: schema 1 was never released.
-const schemaVersion = 2
+// schemaVersion is the present schema; what schema 2 lacks of it is added. Files of others are refused: schema 1 was never
+// released.
+const schemaVersion = 3
 
 // schema. Identities are random: slices lie in the order of their coming, so that a batch writes neighbouring pages.
 const schema = `
@@ -38,11 +40,14 @@ CREATE TABLE IF NOT EXISTS request (
   namespace TEXT, run TEXT, created_at INTEGER, identity TEXT, PRIMARY KEY (namespace, run, created_at, identity)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS histogram (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS worker (pilot TEXT PRIMARY KEY, namespace TEXT NOT NULL, seen INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS actor (namespace TEXT, duty TEXT, sender TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, duty, sender)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS name (name TEXT NOT NULL);
 `
 
 // Store is the ledger's file.
 type Store struct {
 	db     *sql.DB // readers
+	name   string
 	mu     sync.Mutex
 	writer *writer // guarded by mu
 }
@@ -72,15 +77,24 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version != 0 && version != schemaVersion {
+	if version != 0 && version != 2 && version != schemaVersion {
 		return fmt.Errorf("it has schema %d, this program knows %d; start with an empty state folder", version, schemaVersion)
 	}
 	if _, err := s.db.ExecContext(ctx, schema); err != nil {
 		return err
 	}
+	if _, err := s.db.ExecContext(ctx, "INSERT INTO name SELECT ? WHERE NOT EXISTS (SELECT * FROM name)", strings.ToLower(rand.Text()[:8])); err != nil {
+		return err
+	}
+	if err := s.db.QueryRowContext(ctx, "SELECT name FROM name").Scan(&s.name); err != nil {
+		return err
+	}
 	_, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 	return err
 }
+
+// Name tells this store from all others; it was drawn when the file was made.
+func (s *Store) Name() string { return s.name }
 
 // Close closes the file.
 func (s *Store) Close() error {
@@ -268,6 +282,32 @@ func (s *Store) Workers(ctx context.Context, namespace string) ([]message.Worker
 		}
 		w.LastSeen = time.UnixMicro(seen).UTC()
 		out = append(out, w)
+	}
+	return out, failed(rows.Err())
+}
+
+// Actors are the programs that were seen to do one of idds' duties, in all namespaces when none is given.
+func (s *Store) Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT doc FROM actor WHERE ? IN ('', namespace) ORDER BY namespace, duty, sender", namespace)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	return actors(rows)
+}
+
+func actors(rows *sql.Rows) ([]message.ActorDocument, error) {
+	var out []message.ActorDocument
+	for rows.Next() {
+		var doc []byte
+		var a message.ActorDocument
+		if err := rows.Scan(&doc); err != nil {
+			return nil, failed(err)
+		}
+		if err := json.Unmarshal(doc, &a); err != nil {
+			return nil, failed(err)
+		}
+		out = append(out, a)
 	}
 	return out, failed(rows.Err())
 }

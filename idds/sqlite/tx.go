@@ -111,8 +111,8 @@ func (t *tx) writeSlice(s *idds.Slice) error {
 	switch {
 	case s.Unsent:
 		due = 1
-	case s.State == idds.Waiting:
-		due = s.RetryAt.UnixMicro()
+	case s.State == idds.Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
+		due = micros(s.RetryAt)
 	}
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
@@ -206,6 +206,19 @@ func (t *tx) PutHistograms(namespace, run string, set hist.Set) error {
 
 func (t *tx) PutWorker(w message.WorkerReport, at time.Time) error {
 	return t.put(w, "INSERT OR REPLACE INTO worker VALUES (?, ?, ?, ?)", w.PilotID, w.Namespace, at.UnixMicro())
+}
+
+func (t *tx) Actors(namespace string) ([]message.ActorDocument, error) {
+	rows, err := t.w.conn.QueryContext(t.ctx, "SELECT doc FROM actor WHERE namespace = ?", namespace)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer rows.Close()
+	return actors(rows)
+}
+
+func (t *tx) PutActor(a message.ActorDocument) error {
+	return t.put(a, "INSERT OR REPLACE INTO actor VALUES (?, ?, ?, ?)", a.Namespace, a.Duty, a.Sender)
 }
 
 // flush writes what was gathered.

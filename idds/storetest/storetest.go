@@ -99,7 +99,8 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 // sent hands a slice to the ledger with the body that it would have come in.
 func sent(tx idds.Tx, l idds.Ledger, m message.Slice, now time.Time) error {
 	body, err := json.Marshal(m)
-	return errors.Join(err, l.Sent(tx, m, body, now))
+	_, serr := l.Sent(tx, m, body, now)
+	return errors.Join(err, serr)
 }
 
 func slice(identity string, attempt int, at time.Time) message.Slice {

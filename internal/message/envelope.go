@@ -21,6 +21,10 @@ const (
 	TypeRunImminentWorker = "run_imminent_worker"
 	TypeStopTransformer   = "stop_transformer"
 	TypeHeartbeat         = "heartbeat"
+	// What the production transceiver asks iDDS for, and iDDS' answers.
+	TypeCreateWorkflowTask = "create_workflow_task"
+	TypeAdjustWorker       = "adjust_worker"
+	TypeCloseWorkflowTask  = "close_workflow_task"
 )
 
 // The destinations of the production system. They are opaque: the broker gives the slashes no meaning.

@@ -75,10 +75,25 @@ func (q Quantiles) MarshalJSON() ([]byte, error) {
 // RunCheck is GET /v1/runs/{run}/check: whether the accounting adds up and where every outstanding slice is.
 type RunCheck struct {
 	RunDocument
-	OK          bool          `json:"ok"`
-	Problems    []string      `json:"problems"`
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems"`
+	// Places counts all outstanding slices by where they are; Outstanding are the first thousand of them.
+	Places      map[Place]int `json:"places"`
 	Outstanding []SliceRecord `json:"outstanding"`
 }
+
+// Place is where an outstanding slice is.
+type Place string
+
+// The places.
+const (
+	PlaceQueue      Place = "queue"       // on the queue, or with a worker that reports nothing
+	PlaceHeld       Place = "held"        // in the hand of a living pilot
+	PlaceSilent     Place = "silent"      // in the hand of a pilot that fell silent
+	PlaceUnsent     Place = "unsent"      // decided on, not confirmed by the broker
+	PlaceWaiting    Place = "waiting"     // for its next attempt
+	PlaceDeadLetter Place = "dead_letter" // the same, after it was found among the broker's dead letters
+)
 
 // SliceRecord is one slice in the ledger.
 type SliceRecord struct {
@@ -94,7 +109,8 @@ type SliceRecord struct {
 	Attempt    int       `json:"attempt"`
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
-	// Where says in words where an outstanding slice is: queued, held by a pilot, waiting for its next attempt.
+	// Place is where an outstanding slice is; Where says it in words, with the pilot and the time.
+	Place    Place             `json:"place,omitempty"`
 	Where    string            `json:"where,omitempty"`
 	Failure  *Failure          `json:"failure,omitempty"`
 	Attempts []AttemptDocument `json:"attempts,omitempty"`
@@ -192,6 +208,20 @@ type WorkerDocument struct {
 	LastSeen time.Time `json:"last_seen"`
 	// Alive is false when the last report is older than three heart-beats, or was the last word.
 	Alive bool `json:"alive"`
+}
+
+// ActorDocument is one entry of GET /v1/actors: a program that was seen to do a duty that is idds' by its configuration.
+type ActorDocument struct {
+	Namespace string `json:"namespace"`
+	// Duty is demand, stop or retry.
+	Duty string `json:"duty"`
+	// Sender is what the messages say that they are from.
+	Sender string `json:"sender"`
+	Count  int    `json:"count"`
+	// RunID is the run of the last one.
+	RunID   string    `json:"run_id"`
+	FirstAt time.Time `json:"first_at"`
+	LastAt  time.Time `json:"last_at"`
 }
 
 // DemandDocument is GET /v1/demand: how many workers each run wants now.

@@ -82,6 +82,7 @@ type StopTransformer struct {
 	MsgType   string                 `json:"msg_type"`
 	RunID     RunID                  `json:"run_id"`
 	CreatedAt Timestamp              `json:"created_at"`
+	Sender    string                 `json:"sender,omitempty"`
 	Namespace string                 `json:"namespace,omitempty"`
 	Content   StopTransformerContent `json:"content"`
 }

@@ -194,7 +194,7 @@ func TestRunCheckShowsTheFirstOfManyOutstandingSlices(t *testing.T) { //nolint:p
 	in.publish(t, message.TopicSlices, all...)
 	until(t, "the slices", func() bool { return strings.Count(in.ask(t, "slices").stdout, "slice-") == 25 })
 	o := in.ask(t, "run", "check", "100001")
-	o.mustSay(t, 0, "outstanding 25", "slice-19", "... and 5 more: `idds run check --output json 100001`")
+	o.mustSay(t, 0, "outstanding 25", "slice-19", "... and 5 more: `idds slices --run 100001 --limit 0 --state outstanding`")
 	if strings.Contains(o.stdout, "slice-20") {
 		t.Errorf("%s", o.stdout)
 	}

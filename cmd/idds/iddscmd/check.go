@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -34,13 +35,16 @@ func checkCommand() *cli.Command {
 				s := check.Slices
 				fmt.Fprintf(c.App.Writer, "run %s is %s: published %d = done %d + failed %d + outstanding %d\n",
 					check.RunID, check.State, s.Published, s.Done, s.Failed, s.Outstanding)
+				if len(check.Places) > 0 {
+					fmt.Fprintln(c.App.Writer, "outstanding: "+places(check.Places))
+				}
 				for _, p := range check.Problems {
 					fmt.Fprintln(c.App.Writer, "problem: "+p)
 				}
 			}
-			list, more := check.Outstanding, len(check.Outstanding)-shown
-			if more > 0 && c.String("output") == "table" {
-				list = list[:shown]
+			list := check.Outstanding
+			if c.String("output") == "table" {
+				list = list[:min(len(list), shown)]
 			}
 			t := sliceTable(list)
 			if len(list) == 0 {
@@ -49,14 +53,37 @@ func checkCommand() *cli.Command {
 			if err := program.Print(c, check, t); err != nil {
 				return err
 			}
-			if len(list) < len(check.Outstanding) {
-				fmt.Fprintf(c.App.Writer, "... and %d more: `idds run check --output json %s`\n", more, check.RunID)
+			if more := check.Slices.Outstanding - len(list); more > 0 && c.String("output") == "table" {
+				fmt.Fprintf(c.App.Writer, "... and %d more: `idds slices --run %s --limit 0 --state outstanding` (or waiting)\n", more, check.RunID)
 			}
 			if !check.OK {
 				return program.Quiet(exitcode.New(exitcode.CheckFailed, "the accounting does not add up"))
 			}
 			return nil
 		})
+}
+
+// placeNames are the places of outstanding slices in words, in the order in which they are told.
+var placeNames = []struct {
+	place message.Place
+	text  string
+}{
+	{message.PlaceQueue, "on the queue"},
+	{message.PlaceHeld, "held by pilots"},
+	{message.PlaceSilent, "held by pilots that fell silent"},
+	{message.PlaceUnsent, "sent again and not confirmed"},
+	{message.PlaceWaiting, "waiting for the next attempt"},
+	{message.PlaceDeadLetter, "dead letters, to be sent again"},
+}
+
+func places(counted map[message.Place]int) string {
+	var said []string
+	for _, p := range placeNames {
+		if n := counted[p.place]; n > 0 {
+			said = append(said, fmt.Sprintf("%d %s", n, p.text))
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // shown is how many outstanding slices the table has.

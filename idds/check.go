@@ -1,0 +1,73 @@
+package idds
+
+import (
+	"context"
+	"fmt"
+
+	"tfpilot/internal/message"
+)
+
+// shownInCheck bounds the outstanding slices of an accounting; how many there are, and where, is said of all.
+const shownInCheck = pageSize
+
+// Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
+func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
+	doc, err := s.RunDocument(ctx, r)
+	if err != nil {
+		return message.RunCheck{}, err
+	}
+	out := message.RunCheck{RunDocument: doc, Problems: []string{}, Places: map[message.Place]int{}, Outstanding: []message.SliceRecord{}}
+	counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
+	if err != nil {
+		return out, err
+	}
+	if err := s.locate(ctx, r, &out); err != nil {
+		return out, err
+	}
+	c := doc.Slices
+	problem := func(bad bool, format string, args ...any) {
+		if bad {
+			out.Problems = append(out.Problems, fmt.Sprintf(format, args...))
+		}
+	}
+	problem(counted[Done] != c.Done || counted[Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
+		c.Done, c.Failed, counted[Done], counted[Failed])
+	problem(counted[Outstanding]+counted[Waiting] != c.Outstanding, "%d slices are outstanding, the counters say %d",
+		counted[Outstanding]+counted[Waiting], c.Outstanding)
+	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
+	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
+	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)
+	problem(doc.State == message.RunClosed && c.Outstanding > 0, "the run is closed with %d slices outstanding", c.Outstanding)
+	out.OK = len(out.Problems) == 0
+	return out, nil
+}
+
+// locate finds where every outstanding slice is.
+func (s *Service) locate(ctx context.Context, r Run, out *message.RunCheck) error {
+	f := Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []SliceState{Outstanding, Waiting}}
+	for {
+		page, err := s.store.Slices(ctx, f)
+		if err != nil {
+			return err
+		}
+		records, err := s.Records(ctx, r.Namespace, page)
+		if err != nil {
+			return err
+		}
+		for i := range records {
+			out.Places[records[i].Place]++
+		}
+		out.Outstanding = append(out.Outstanding, records[:min(len(records), shownInCheck-len(out.Outstanding))]...)
+		if len(page) < pageSize {
+			return nil
+		}
+		f.After = page[len(page)-1].Key
+	}
+}
+
+func deref(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
+}

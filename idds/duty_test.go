@@ -1,0 +1,247 @@
+package idds_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tfpilot/idds"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
+)
+
+const transceiver = "panda-worker-agent-1"
+
+// task is the transceiver's message, as it writes it.
+func (r *rig) task(msgType, content string) {
+	r.t.Helper()
+	r.publishBody(message.TopicWorkers, fmt.Appendf(nil,
+		`{"msg_type":%q,"run_id":%q,"created_at":"2026-01-18T14:36:03.194616+00:00","sender":%q,"content":{"run_id":%q,%s}}`, msgType, run, transceiver, run, content))
+}
+
+// created asks for 30 workers with 60 cores.
+const created = `"workflow":{"scope":"EIC_2026","name":"fastprocessing","content":{"run_id":"100001","core_count":60,"target_worker_count":30,"site":"BNL-OSG","panda_attributes":{"vo":"wlcg"}}}`
+
+// stop tells workers that the run is over, as the transceiver does.
+func (r *rig) stop() {
+	r.t.Helper()
+	r.publishBody(message.TopicTransformer, fmt.Appendf(nil,
+		`{"msg_type":"stop_transformer","run_id":%q,"created_at":"2026-01-18T14:36:03.194616+00:00","content":{"requested_at":"2026-01-18T14:36:03.194616"}}`, run))
+}
+
+func (r *rig) wanted() int {
+	r.t.Helper()
+	d, err := r.service.Demand(soon(r.t))
+	must(r.t, err)
+	if len(d.Demands) == 0 {
+		return -1
+	}
+	return d.Demands[0].Wanted
+}
+
+// actors waits for so many messages of second actors.
+func (r *rig) actors(count int) []message.ActorDocument {
+	r.t.Helper()
+	var list []message.ActorDocument
+	r.await(fmt.Sprintf("%d messages of another actor", count), func(message.RunCheck) bool {
+		var err error
+		list, err = r.store.Actors(soon(r.t), namespace)
+		must(r.t, err)
+		n := 0
+		for _, a := range list {
+			n += a.Count
+		}
+		return n == count
+	})
+	return list
+}
+
+func mustBe(t *testing.T, got []message.ActorDocument, want ...message.ActorDocument) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(message.ActorDocument{}, "FirstAt", "LastAt")); diff != "" {
+		t.Error(diff)
+	}
+	for _, a := range got {
+		if a.FirstAt.IsZero() || a.LastAt.Before(a.FirstAt) {
+			t.Errorf("first %s, last %s", a.FirstAt, a.LastAt)
+		}
+	}
+}
+
+func TestTheDemandMayComeFromTheTransceiver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{Duties: idds.Duties{DemandFrom: idds.WorkflowTask}})
+	r.imminent(7)
+	r.await("the announcement", func(message.RunCheck) bool { return true })
+	if n := r.wanted(); n != 0 {
+		t.Errorf("%d workers wanted before anybody asked for them", n)
+	}
+	r.task(message.TypeCreateWorkflowTask, created)
+	r.await("the task", func(c message.RunCheck) bool { return c.Workers == 30 })
+	r.imminent(7) // only noted
+	r.task(message.TypeAdjustWorker, `"request_id":1,"transform_id":2,"workload_id":null,"core_count":90,"memory_per_core":null,"site":null`)
+	r.await("half as many again", func(c message.RunCheck) bool { return c.Workers == 45 })
+	r.send("a")
+	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.task(message.TypeCloseWorkflowTask, `"request_id":1,"transform_id":2,"workload_id":null`)
+	r.end(1)
+	r.await("the end", func(c message.RunCheck) bool { return c.State == message.RunEnding })
+	if n := r.wanted(); n != 45 {
+		t.Errorf("%d workers wanted with a slice left", n)
+	}
+	r.answer(next(t, r.workers()), nil)
+	r.await("the close", closed)
+	if n := r.wanted(); n != 0 {
+		t.Errorf("%d workers wanted at the end", n)
+	}
+	mustBe(t, r.actors(0))
+}
+
+func TestADemandByTheOtherWayIsASecondActor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	r.imminent(7)
+	r.task(message.TypeCreateWorkflowTask, created)
+	r.task(message.TypeAdjustWorker, `"core_count":90`)
+	mustBe(t, r.actors(2), message.ActorDocument{Namespace: namespace, Duty: "demand", Sender: transceiver, Count: 2, RunID: run})
+	if n := r.wanted(); n != 7 {
+		t.Errorf("%d workers wanted, the run asked for 7", n)
+	}
+}
+
+func TestTheStopOfAnotherCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{Duties: idds.Duties{StopSender: idds.Other}})
+	stops := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicTransformer, Ack: "auto"})
+	<-stops.Ready()
+	r.send("a")
+	r.answer(next(t, r.workers()), nil)
+	r.end(1)
+	r.await("the end", closed)
+	stopped := func() bool {
+		open, err := r.store.OpenRuns(soon(t), namespace)
+		must(t, err)
+		return len(open) == 0
+	}
+	if stopped() {
+		t.Error("over although nobody told the workers")
+	}
+	r.kill()
+	r.stop() // while idds is away
+	r.start()
+	r.await("the stop", func(message.RunCheck) bool { return stopped() })
+	// The first stop is the transceiver's: none is ours.
+	d, err := stops.Next(soon(t))
+	must(t, err)
+	if m, err := message.Decode[message.StopTransformer](d.Body); err != nil || m.Sender != "" {
+		t.Errorf("%s, %v", d.Body, err)
+	}
+	mustBe(t, r.actors(0))
+}
+
+func TestAStopThatWeDidNotSendIsASecondActor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	stops := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicTransformer, Ack: "auto"})
+	<-stops.Ready()
+	r.send("a")
+	r.answer(next(t, r.workers()), nil)
+	r.end(1)
+	r.await("the end", closed)
+	if d, err := stops.Next(soon(t)); err != nil || !strings.Contains(string(d.Body), `"sender":"test.idds.`) {
+		t.Errorf("our own stop: %v, %v", d, err)
+	}
+	r.stop()
+	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "(no sender)", Count: 1, RunID: run})
+}
+
+func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{MaxAttempts: 2, Duties: idds.Duties{RetryOwner: idds.Other}})
+	w := r.workers()
+	m := r.send("a")
+	r.answer(next(t, w), crashed)
+	c := r.await("the failure", func(c message.RunCheck) bool {
+		return len(c.Outstanding) == 1 && c.Outstanding[0].State == string(idds.Waiting)
+	})
+	if where := c.Outstanding[0].Where; !strings.Contains(where, "another program") {
+		t.Errorf("where: %s", where)
+	}
+	if due, err := r.store.Due(soon(t), time.Now().Add(time.Hour)); err != nil || len(due) != 0 {
+		t.Errorf("%d are due, %v", len(due), err)
+	}
+	// He sends it again, and it fails for good.
+	m.Content.Attempt, m.CreatedAt, m.Sender = message.NewInt(2), message.At(time.Now()), "their-retries"
+	r.publish(message.TopicSlices, m)
+	again := next(t, w)
+	if again.Content.AttemptNumber() != 2 || again.Sender != "their-retries" {
+		t.Errorf("%+v", again)
+	}
+	r.answer(again, crashed)
+	r.end(1)
+	if c := r.await("the end", closed); c.Slices != (message.SliceCounts{Published: 1, Failed: 1, Retried: 1}) {
+		t.Errorf("%+v", c.Slices)
+	}
+	// Dead letters are his too.
+	body := []byte(`{"msg_type":"slice","run_id":"100001","content":{"req_id":"b","filename":"f.stf","start":0,"end":9}}`)
+	must(t, r.link.Publish(soon(t), broker.Out{
+		Destination: "DLQ", Body: body, Headers: []string{"namespace", namespace, message.HeaderOriginalQueue, message.QueueSlicesWorkers},
+	}))
+	for _, q := range r.broker.Stats() {
+		if q.Name == "DLQ" && (q.Depth != 1 || q.Consumers != 0) {
+			t.Errorf("dead letters: %+v", q)
+		}
+	}
+	mustBe(t, r.actors(0))
+}
+
+func TestAnAttemptThatWeDidNotSendIsASecondActor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	w := r.workers()
+	m := r.send("a")
+	r.answer(next(t, w), crashed)
+	if again := next(t, w); !strings.HasPrefix(again.Sender, "test.idds.") { // ours, and its echo is nobody else's
+		t.Errorf("sent by %q", again.Sender)
+	}
+	m.Content.Attempt, m.Sender = message.NewInt(3), "their-retries"
+	r.publish(message.TopicSlices, m)
+	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "retry", Sender: "their-retries", Count: 1, RunID: run})
+}
+
+func TestManyNamesOfSecondActorsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	for i := range 130 {
+		m := message.StopTransformer{RunID: message.Run(run), Namespace: namespace, Sender: fmt.Sprint("name ", i)}
+		b.do(func(tx idds.Tx) error {
+			_, err := b.ledger.Stop(tx, m, b.now)
+			return err
+		})
+	}
+	list, err := b.store.Actors(t.Context(), "")
+	if must(t, err); len(list) != 101 || list[0].Sender != "(others)" || list[0].Count != 30 {
+		t.Errorf("%d actors, the first %+v", len(list), list[0])
+	}
+}
+
+func TestADutyHasAnOwnerThatThereIs(t *testing.T) {
+	t.Parallel()
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}})
+	must(t, err)
+	_, err = idds.New(newBook(t).store, link, logging.Discard(), idds.Config{
+		Duties: idds.Duties{DemandFrom: "nobody", StopSender: "them", RetryOwner: "x"},
+	})
+	for _, word := range []string{"--demand-from", "--stop-sender", "--retry-owner"} {
+		if err == nil || !strings.Contains(err.Error(), word) || exitcode.From(err) != exitcode.Usage {
+			t.Errorf("%q is not said: %v", word, err)
+		}
+	}
+}

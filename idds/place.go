@@ -1,0 +1,114 @@
+package idds
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+// Why an attempt was given up.
+const (
+	reasonDead   = "the broker gave it up: died or expired"
+	reasonUnheld = "no worker reports to hold it"
+)
+
+// Records are slices as the world sees them, each with the place where it is.
+func (s *Service) Records(ctx context.Context, namespace string, list []Slice) ([]message.SliceRecord, error) {
+	out := make([]message.SliceRecord, 0, len(list))
+	if len(list) == 0 {
+		return out, nil
+	}
+	workers, err := s.Workers(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	held := holders{}
+	for i := range workers {
+		held.add(&workers[i])
+	}
+	for i := range list {
+		sl := &list[i]
+		r := message.SliceRecord{
+			Identity: sl.Key.Identity, Namespace: sl.Key.Namespace, RunID: sl.Key.Run, Filename: sl.Filename, TFFilename: sl.TFFilename,
+			SliceID: sl.SliceID, Start: sl.Start, End: sl.End, State: string(sl.State), Attempt: sl.Latest(), CreatedAt: sl.CreatedAt,
+			FinishedAt: sl.FinishedAt, Failure: sl.Failure, Attempts: sl.Attempts,
+		}
+		switch sl.State {
+		case Waiting:
+			r.Place, r.Where = s.waits(sl)
+		case Outstanding:
+			r.Place, r.Where = held.find(sl)
+		case Done, Failed:
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// waits says what a slice waits for that has no attempt under way.
+func (s *Service) waits(sl *Slice) (place message.Place, where string) {
+	last := sl.Attempts[len(sl.Attempts)-1]
+	place, why := message.PlaceWaiting, "ended as "+last.State
+	switch {
+	case last.Reason == reasonDead && last.State == "lost":
+		place, why = message.PlaceDeadLetter, "was found among the dead letters"
+	case last.State == "lost":
+		why = "was lost: " + last.Reason
+	case last.Failure != nil && last.Hostname != "":
+		why = "failed on " + last.Hostname + ": " + last.Failure.Name
+	case last.Failure != nil:
+		why = "failed: " + last.Failure.Name
+	}
+	next := fmt.Sprintf("attempt %d at %s", last.Attempt+1, sl.RetryAt.Format(time.TimeOnly))
+	switch {
+	case s.cfg.RetryOwner == Other:
+		next = fmt.Sprintf("attempt %d, which another program has to send (--retry-owner other)", last.Attempt+1)
+	case len(sl.Message) == 0:
+		next = "its message, without which it cannot be sent again: only results of it have come"
+	}
+	return place, fmt.Sprintf("waits for %s; attempt %d %s", next, last.Attempt, why)
+}
+
+// holder is a worker that reports, or reported last, to hold an attempt.
+type holder struct {
+	worker *message.WorkerDocument
+	since  time.Time
+}
+
+type holders map[attemptKey]holder
+
+// add notes what a worker has in hand. Of two, the one that lives has it.
+func (h holders) add(w *message.WorkerDocument) {
+	if w.Phase == message.WorkerEnded {
+		return
+	}
+	for _, in := range w.InHand {
+		k := attemptKey{in.RunID, in.Identity, max(1, in.Attempt)}
+		if other, ok := h[k]; !ok || w.Alive && !other.worker.Alive {
+			h[k] = holder{w, in.Since}
+		}
+	}
+}
+
+// find says where a slice is of which an attempt is under way.
+func (h holders) find(sl *Slice) (place message.Place, where string) {
+	place, where = message.PlaceQueue, "on the queue, or with a worker that reports nothing to idds"
+	if sl.Unsent {
+		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Latest())
+	}
+	for _, a := range sl.Attempts {
+		by, ok := h[attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}]
+		switch {
+		case !ok || a.State != "sent":
+		case by.worker.Alive:
+			return message.PlaceHeld, fmt.Sprintf("held by %s on %s since %s", by.worker.PilotID, by.worker.Hostname, by.since.UTC().Format(time.TimeOnly))
+		default:
+			place = message.PlaceSilent
+			where = fmt.Sprintf("held by %s on %s when it fell silent at %s; on the queue again when the broker has noticed",
+				by.worker.PilotID, by.worker.Hostname, by.worker.LastSeen.UTC().Format(time.TimeOnly))
+		}
+	}
+	return place, where
+}
