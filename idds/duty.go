@@ -34,7 +34,8 @@ type Duties struct {
 	RetryOwner string `toml:"retry_owner" default:"own" help:"who sends what failed or was lost again: own, or other"`
 }
 
-func (d Duties) validate() error {
+// Validate names every duty whose owner is none.
+func (d Duties) Validate() error {
 	var errs []error
 	for _, o := range []struct{ name, value, a, b string }{
 		{"--demand-from", d.DemandFrom, RunImminent, WorkflowTask}, {"--stop-sender", d.StopSender, Own, Other}, {"--retry-owner", d.RetryOwner, Own, Other},

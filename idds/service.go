@@ -69,7 +69,7 @@ func (s *Service) subscribed() {
 // New makes a service on a store and a link.
 func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
 	config.Defaults(&cfg)
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if cfg.RetryOwner == Other { // he sees to them

@@ -72,12 +72,14 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
+func knownSchema(version int) bool { return version == 2 || version == schemaVersion }
+
 func (s *Store) migrate(ctx context.Context) error {
 	var version int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version != 0 && version != 2 && version != schemaVersion {
+	if version != 0 && !knownSchema(version) {
 		return fmt.Errorf("it has schema %d, this program knows %d; start with an empty state folder", version, schemaVersion)
 	}
 	if _, err := s.db.ExecContext(ctx, schema); err != nil {

@@ -66,7 +66,7 @@ var (
 	SiteNoSpace   = Failure{30, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
 	SiteNoProgram = Failure{31, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
 	SiteResources = Failure{32, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
-	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right"}
+	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right; `idds doctor` looks closer"}
 	NoService     = Failure{41, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
 	BrokerRefused = Failure{42, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
 	StoreFailed   = Failure{43, "store_failed", ClassInfrastructure, true, "the state on disk could not be read or written", "check the state directory and its disk"}

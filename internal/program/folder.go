@@ -2,6 +2,7 @@ package program
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -38,4 +39,21 @@ func Beside(path, name string) (string, error) {
 		return "", exitcode.New(exitcode.SiteNoProgram, "finding the folder of the programs: %w", err)
 	}
 	return filepath.Join(filepath.Dir(self), name), nil
+}
+
+// FolderLocked reports whether a process works on a state folder; one that is not there is nobody's.
+func FolderLocked(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, exitcode.New(exitcode.StoreFailed, "looking at the lock of the state folder: %w", err)
+	}
+	defer func() { _ = f.Close() }() // and with it the lock, if there was none
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, exitcode.Wrap(exitcode.StoreFailed, err)
 }

@@ -44,7 +44,7 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) { //nolint:para
 	if code != exitcode.NoBroker.Code {
 		t.Errorf("code %d", code)
 	}
-	want := "tool: connecting to a:1: refused; and b:2: refused, token=*** (no_broker: check that it runs and that its address is right)\n"
+	want := "tool: connecting to a:1: refused; and b:2: refused, token=*** (no_broker: check that it runs and that its address is right; `idds doctor` looks closer)\n"
 	if stderr != want {
 		t.Errorf("got  %q\nwant %q", stderr, want)
 	}

@@ -26,6 +26,7 @@ const (
 type Conn struct {
 	nc      *watched
 	version version
+	server  string
 	log     *slog.Logger
 
 	receiptLimit time.Duration
@@ -137,7 +138,7 @@ func handshake(nc net.Conn, cfg Config) (c *Conn, start func(), err error) {
 		w.silence = time.Duration(tolerance * float64(max(cfg.HeartBeatReceive, theirSend)))
 	}
 	c = &Conn{
-		nc: w, version: v, log: cfg.Logger, receiptLimit: cfg.ReceiptLimit, maxQueued: cfg.MaxQueuedBytes,
+		nc: w, version: v, server: answer.Header.Get(frame.Server), log: cfg.Logger, receiptLimit: cfg.ReceiptLimit, maxQueued: cfg.MaxQueuedBytes,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		receipts: map[uint64]*Receipt{}, subs: map[string]*Subscription{},
 	}
@@ -156,6 +157,9 @@ func (c Config) passcode() string {
 
 // Version is the protocol version agreed on: 1.2 or 1.1.
 func (c *Conn) Version() string { return string(c.version) }
+
+// Server is what the broker says that it is: "ActiveMQ-Artemis/2.40.0 ...", "ActiveMQ/5.17.2", or nothing.
+func (c *Conn) Server() string { return c.server }
 
 // Done is closed when the connection has ended; then Err says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }

@@ -1,0 +1,169 @@
+package iddscmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/idds"
+	"tfpilot/idds/api"
+	"tfpilot/idds/doctor"
+	"tfpilot/idds/sqlite"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
+)
+
+// doctorConfig is that of the service, and what only an examination needs.
+type doctorConfig struct {
+	serveConfig
+
+	ResultQueues []string      `toml:"result_queues" default:"/queue/panda.results.fastprocessing,/queue/panda.results.idds" help:"queues that every result has to reach; add /queue/panda.results.worker beside the Python transceiver"`
+	IDCacheSize  int           `toml:"id_cache_size" default:"20000" help:"id-cache-size of the broker, when it does not say itself"`
+	ProbeLimit   time.Duration `toml:"probe_limit" default:"3s" help:"how long a message may take to arrive"`
+}
+
+func doctorCommand() *cli.Command {
+	var cfg doctorConfig
+	bind := config.Bind(&cfg)
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "examine the broker, the store and all else that the service stands on",
+		Description: "Takes the options of `idds serve`, and can be run before it and while it runs: what it sends over the broker\n" +
+			"harms nobody, and it takes it back. Exit status 0 when nothing is a problem, else that of the first problem.\n\n" +
+			"Example: idds doctor --state /var/lib/idds --broker-addr broker1:61613,broker2:61613",
+		Flags: append(bind.Flags(), program.OutputFlag()),
+		Action: func(c *cli.Context) error {
+			if err := program.NoArgs(c); err != nil {
+				return err
+			}
+			if err := bind.Load(c); err != nil {
+				return err
+			}
+			return examine(c, cfg)
+		},
+	}
+}
+
+func examine(c *cli.Context, cfg doctorConfig) error {
+	conf, err := cfg.brokerConfig()
+	if err != nil {
+		return err
+	}
+	if _, err := broker.New(conf); err != nil { // what serve would refuse; it connects to nothing yet
+		return err
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	p := patient{cfg: cfg}
+	report, interrupted := doctor.Examine(c.Context, doctor.Config{
+		Broker: conf, Service: cfg.Config, State: cfg.State,
+		ResultQueues: cfg.ResultQueues, IDCacheSize: cfg.IDCacheSize, Limit: cfg.ProbeLimit,
+		Store: p.store, Running: p.running, Actors: p.actors,
+	})
+	t := program.Table{Header: []string{"CHECK", "VERDICT", "FOUND"}}
+	for _, check := range report.Checks {
+		t.Rows = append(t.Rows, []string{check.Name, string(check.Verdict), line(check.Found)})
+		if check.Do != "" && c.String("output") == "table" {
+			t.Rows = append(t.Rows, []string{"", "", "  do: " + line(check.Do)})
+		}
+	}
+	if err := program.Print(c, report, t); err != nil {
+		return err
+	}
+	if interrupted != nil {
+		return exitcode.Wrap(exitcode.Interrupted, interrupted)
+	}
+	return program.Quiet(report.Err())
+}
+
+// line is a text as one line without what a terminal would obey.
+func line(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// patient is what the examination knows of this machine's idds.
+type patient struct {
+	cfg   doctorConfig
+	facts *idds.StoreFacts
+	addr  string // of the service, when it answers
+}
+
+func (p *patient) store(ctx context.Context) (facts *idds.StoreFacts, err error) {
+	p.facts, err = sqlite.Inspect(ctx, p.cfg.State)
+	return p.facts, err
+}
+
+// running finds the service by the lock of its state and by the address that it was told to listen on.
+func (p *patient) running(ctx context.Context) (doctor.Instance, error) {
+	locked, err := program.FolderLocked(p.cfg.State)
+	in := doctor.Instance{Locked: locked}
+	if err != nil || !locked {
+		return in, err
+	}
+	if in.Addr = p.address(); in.Addr != "" {
+		in.Err = p.client("").Read(ctx, "/ping", new(struct{}))
+		if in.Err == nil {
+			p.addr = in.Addr
+		}
+	}
+	return in, nil
+}
+
+// address is where the service should answer, empty when only it knows.
+func (p *patient) address() string {
+	if b, err := os.ReadFile(p.cfg.AddressFile); err == nil {
+		return "http://" + strings.TrimSpace(string(b))
+	}
+	host, port, err := net.SplitHostPort(p.cfg.Listen)
+	if err != nil || port == "0" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func (p *patient) client(token string) *rest.Client {
+	return rest.New(rest.Config{Base: p.address(), Token: token, Role: string(api.RoleViewer), Timeout: 5 * time.Second})
+}
+
+// actors asks the service or, when none answers, its store.
+func (p *patient) actors(ctx context.Context) ([]message.ActorDocument, error) {
+	if p.addr == "" {
+		if p.facts == nil {
+			return nil, fmt.Errorf("there is neither a service nor a store to ask")
+		}
+		return p.facts.Actors, nil
+	}
+	tokens, err := loadTokens(filepath.Join(p.cfg.State, "tokens.toml"))
+	if err != nil {
+		return nil, err
+	}
+	var token string
+	for t, role := range tokens {
+		if role == api.RoleViewer || role == api.RoleOperator {
+			token = cmp.Or(token, t)
+		}
+	}
+	var page message.Page[message.ActorDocument]
+	err = p.client(token).Read(ctx, "/v1/actors", &page)
+	return page.Items, err
+}

@@ -1,0 +1,81 @@
+//go:build integration
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tfpilot/internal/stomp"
+)
+
+// ownBroker is a real Artemis of one test, which may break it.
+type ownBroker struct {
+	tb    testing.TB
+	addr  string
+	state string
+}
+
+// newOwnBroker starts one, where there are real brokers at all.
+func newOwnBroker(t *testing.T) *ownBroker {
+	t.Helper()
+	artemis(t) // skips
+	b := &ownBroker{tb: t, state: filepath.Join(t.TempDir(), "services")}
+	t.Cleanup(func() { b.script("down") })
+	b.start("0")
+	return b
+}
+
+func (b *ownBroker) script(command string, env ...string) string {
+	b.tb.Helper()
+	cmd := exec.Command("../../scripts/services.sh", command, "artemis") //nolint:noctx // it bounds itself
+	cmd.Env = append(append(os.Environ(), "TFPILOT_SERVICES="+b.state), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		b.tb.Fatalf("services %s: %v", command, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (b *ownBroker) start(port string) {
+	b.tb.Helper()
+	_, b.addr, _ = strings.Cut(b.script("up", "TFPILOT_ARTEMIS_PORT="+port), "=")
+}
+
+// manage calls operations of the broker, each given with its arguments, and returns the last answer.
+func (b *ownBroker) manage(operations ...[]any) (last string) {
+	b.tb.Helper()
+	for _, op := range operations {
+		body, err := json.Marshal(op[1:])
+		must(b.tb, err)
+		last = b.ask(body, "_AMQ_ResourceName", "broker", "_AMQ_OperationName", fmt.Sprint(op[0]))
+	}
+	return last
+}
+
+// attribute is what the broker says of one of its parts.
+func (b *ownBroker) attribute(resource, name string) string {
+	b.tb.Helper()
+	return b.ask([]byte("[]"), "_AMQ_ResourceName", resource, "_AMQ_Attribute", name)
+}
+
+func (b *ownBroker) ask(body []byte, headers ...string) string {
+	b.tb.Helper()
+	conn, err := stomp.Dial(soon(b.tb), b.addr, stomp.Config{Login: "admin", Passcode: "admin"})
+	must(b.tb, err)
+	defer func() { _ = conn.Close() }()
+	answers, err := conn.Subscribe(soon(b.tb), stomp.SubscribeOptions{Destination: "e2e.answers", Ack: "auto"})
+	must(b.tb, err)
+	_, err = conn.Send(soon(b.tb), "activemq.management", body, append([]string{"reply-to", "e2e.answers"}, headers...)...)
+	must(b.tb, err)
+	m := <-answers.Messages()
+	if m == nil || m.Header.Get("_AMQ_OperationSucceeded") != "true" {
+		b.tb.Fatalf("%s %v: %+v", body, headers, m)
+	}
+	return string(m.Body)
+}
