@@ -79,12 +79,13 @@ up() {
 		"start_$name" "$dir" "$port" # leaves its process in $!
 		echo "$!" >"$dir/pid"
 	fi
-	for _ in $(seq 600); do
+	for try in $(seq 600); do
 		if answers "$port"; then
 			echo "TFPILOT_TEST_${name^^}=127.0.0.1:$port"
 			return
 		fi
-		pid "$name" >/dev/null || break
+		# A process that has just been forked does not have its group and name yet.
+		pid "$name" >/dev/null || [ "$try" -lt 20 ] || break
 		sleep 0.1
 	done
 	tail -n 20 "$dir/out.log" | cut -c1-300 >&2
