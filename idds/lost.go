@@ -9,6 +9,9 @@ import (
 	"tfpilot/internal/message"
 )
 
+// lostLooks is how often in the time of LostAfter what is outstanding is looked at.
+const lostLooks = 20
+
 // attemptKey names one attempt.
 type attemptKey struct {
 	run, identity string
@@ -35,7 +38,7 @@ func (s *Service) findLost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.noteVanished(ctx, workers, now); err != nil {
+	if err := s.noteDowned(ctx, workers, now); err != nil {
 		return err
 	}
 	seen := attend(workers)
@@ -75,34 +78,60 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			sl := &page[i]
-			for _, a := range sl.Attempts {
-				k := attemptKey{id, sl.Key.Identity, a.Attempt}
-				if a.State != "sent" || seen.held[k] || sl.Unsent && a.Attempt == sl.Latest() {
-					continue
-				}
-				since, ok := s.absent[k]
-				if !ok {
-					since = now
-				}
-				absent[k] = since
-				if idle < wait || now.Sub(since) < wait {
-					continue
-				}
-				s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, sl.Key.Identity), slog.Int(logging.KeyAttempt, a.Attempt))
-				if err := s.store.Update(ctx, func(tx Tx) error {
-					return s.ledger.Lost(tx, sl.Key, a.Attempt, reasonUnheld, now)
-				}); err != nil {
-					return err
-				}
-			}
+		if err := s.giveUp(ctx, s.unheld(page, seen, absent, idle, wait, now), now); err != nil {
+			return err
 		}
 		if len(page) < pageSize {
 			return nil
 		}
 		after = page[len(page)-1].Key
 	}
+}
+
+// unheld are the attempts that nobody has held for long enough; it notes in absent those that nobody holds.
+func (s *Service) unheld(page []Slice, seen attendance, absent absences, idle, wait time.Duration, now time.Time) (gone []attempt) {
+	for i := range page {
+		sl := &page[i]
+		for _, a := range sl.Attempts {
+			k := attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}
+			if a.State != "sent" || seen.held[k] || sl.Unsent && a.Attempt == sl.Latest() {
+				continue
+			}
+			since, ok := s.absent[k]
+			if !ok {
+				since = now
+			}
+			absent[k] = since
+			if idle >= wait && now.Sub(since) >= wait {
+				gone = append(gone, attempt{sl.Key, a.Attempt})
+			}
+		}
+	}
+	return gone
+}
+
+// attempt is one of a slice.
+type attempt struct {
+	key    Key
+	number int
+}
+
+// giveUp gives up attempts that nobody holds.
+func (s *Service) giveUp(ctx context.Context, gone []attempt, now time.Time) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	for _, a := range gone {
+		s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, a.key.Identity), slog.Int(logging.KeyAttempt, a.number))
+	}
+	return s.store.Update(ctx, func(tx Tx) error {
+		for _, a := range gone {
+			if err := s.ledger.Lost(tx, a.key, a.number, reasonUnheld, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // attend gathers what the living workers report. Idle times are of each worker's own clock: clocks differ.
@@ -120,17 +149,4 @@ func attend(workers []message.WorkerDocument) attendance {
 		}
 	}
 	return out
-}
-
-// noteVanished notes workers that fell silent without a last word: their slices come again.
-func (s *Service) noteVanished(ctx context.Context, workers []message.WorkerDocument, now time.Time) error {
-	for _, w := range workers {
-		if w.Alive || w.Phase == message.WorkerEnded || now.Sub(w.LastSeen) > 2*s.silence(w) {
-			continue
-		}
-		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Disturb(tx, w.Namespace, w.RunID) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }

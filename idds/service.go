@@ -50,7 +50,8 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	junk   *junkCounter
-	absent absences // of findLost alone
+	absent absences             // of findLost alone
+	downed map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
 
 	unready atomic.Int32  // subscriptions that the broker has not confirmed yet
 	ready   chan struct{} // closed when there are none
@@ -118,9 +119,11 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.follow(ctx, o) })
 	}
 	g.Go(func() error { return s.watchLink(ctx) })
-	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns, s.findLost} {
-		g.Go(func() error { return s.every(ctx, work) })
+	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns} {
+		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
+	// It looks at everything that is outstanding: not more often than it can come to another end.
+	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), s.findLost) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -39,7 +39,13 @@ type rig struct {
 
 func newRig(t *testing.T, cfg idds.Config) *rig {
 	t.Helper()
-	b, err := stompd.New(stompd.Config{ExpiryScan: 10 * time.Millisecond})
+	return newRigOn(t, stompd.Config{}, cfg)
+}
+
+func newRigOn(t *testing.T, of stompd.Config, cfg idds.Config) *rig {
+	t.Helper()
+	of.ExpiryScan = 10 * time.Millisecond
+	b, err := stompd.New(of)
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)

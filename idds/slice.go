@@ -52,6 +52,8 @@ type Slice struct {
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// Disturbed says that a fault was seen that explains a further result.
 	Disturbed bool `json:"disturbed,omitempty"`
+	// Downed are the pilots that fell silent with the slice in hand.
+	Downed []string `json:"downed,omitempty"`
 }
 
 // attempt finds an attempt by its number, making it when new: one beyond the first counts as a retry of the run.

@@ -12,8 +12,8 @@ import (
 
 // every does one kind of work at every tick, until ctx ends. Each kind has its own: what waits for a broker that is away must
 // not hold up the rest.
-func (s *Service) every(ctx context.Context, work func(context.Context) error) error {
-	t := time.NewTicker(s.cfg.Tick)
+func (s *Service) every(ctx context.Context, tick time.Duration, work func(context.Context) error) error {
+	t := time.NewTicker(tick)
 	defer t.Stop()
 	for {
 		select {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,13 +18,18 @@ type State struct {
 	Since time.Time
 	// Generation counts connections; 0 before the first.
 	Generation uint64
-	// Addr is the broker of the present connection.
-	Addr string
+	// Addr is the broker of the present connection, Server what it says that it is.
+	Addr, Server string
 	// Err is why there is none: nil before the first attempt, ErrClosed when Run has ended. exitcode.From tells a broker that
 	// refused from one that was not there.
 	Err error
 	// Heard is when a broker last said anything; zero before the first.
 	Heard time.Time
+}
+
+// RedeliversForEver reports whether the broker never gives a message up: ActiveMQ Classic, and the embedded one in that mode.
+func (s State) RedeliversForEver() bool {
+	return strings.HasPrefix(s.Server, "ActiveMQ/") || s.Server == "tfpilot/classic"
 }
 
 // session is one connection with its number.
@@ -62,7 +68,7 @@ func (l *Link) up(conn *stomp.Conn, addr string) *session {
 	now := time.Now()
 	s := &session{Conn: conn, generation: l.state.Generation + 1, addr: addr, since: now}
 	l.session = s
-	l.state = State{Connected: true, Since: now, Generation: s.generation, Addr: addr, Heard: now}
+	l.state = State{Connected: true, Since: now, Generation: s.generation, Addr: addr, Server: conn.Server(), Heard: now}
 	l.announce()
 	return s
 }
@@ -78,7 +84,7 @@ func (l *Link) down(err error) {
 		l.state.Since = l.outage
 	}
 	l.session = nil
-	l.state.Connected, l.state.Addr, l.state.Err = false, "", err
+	l.state.Connected, l.state.Addr, l.state.Server, l.state.Err = false, "", "", err
 	l.announce()
 }
 

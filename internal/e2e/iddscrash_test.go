@@ -266,16 +266,16 @@ func (c *chain) dieOften(tb testing.TB, p *faultproxy.Proxy, seed uint64) {
 		w := c.take(tb)
 		background(tb, func(ctx context.Context) error {
 			for {
-				switch _, err := c.work(ctx, w, fate); {
-				case ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrConsumerClosed):
-					return nil
-				case errors.Is(err, broker.ErrStale): // another gets it again
-				case err != nil:
-					return err
-				default:
-					answered.Add(1)
+				_, err := c.work(ctx, w, fate)
+				if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrConsumerClosed) {
+					break
 				}
+				if err != nil && !errors.Is(err, broker.ErrStale) { // then another gets it again
+					return err
+				}
+				answered.Add(1)
 			}
+			return nil
 		})
 	}
 	var want message.SliceCounts

@@ -177,7 +177,7 @@ func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patie
 	}
 	ms := strconv.FormatInt(ours.Milliseconds(), 10)
 	answer := frame.New(frame.CONNECTED, frame.Version, c.version, frame.HeartBeat, ms+","+ms,
-		frame.Session, fmt.Sprintf("%p", c), frame.Server, "tfpilot")
+		frame.Session, fmt.Sprintf("%p", c), frame.Server, "tfpilot/"+string(c.b.cfg.Mode))
 	if fault.CutAfter {
 		return 0, 0, errCut
 	}
