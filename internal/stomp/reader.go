@@ -122,7 +122,8 @@ func (c *Conn) take(id string) *Receipt {
 func (c *Conn) deliver(f *frame.Frame) error {
 	m := &Message{Header: f.Header, Body: f.Body}
 	for i := range f.Header.Len() {
-		// The first of several headers of one name counts.
+		// The first of several headers of one name counts, but for ack: Artemis puts its own behind the one that a producer sent,
+		// as the Python workers do ("auto").
 		switch key, value := f.Header.GetAt(i); {
 		case key == frame.Destination && m.Destination == "":
 			m.Destination = value
@@ -130,8 +131,7 @@ func (c *Conn) deliver(f *frame.Frame) error {
 			m.ID = value
 		case key == frame.Subscription && m.Subscription == "":
 			m.Subscription = value
-		case key == frame.Ack && m.AckID == "" && c.version == v12:
-			// In 1.1 this is a stray header of the message's producer.
+		case key == frame.Ack && c.version == v12: // in 1.1 it is the producer's in any case
 			m.AckID = value
 		}
 	}

@@ -181,9 +181,7 @@ func (s *subscription) deliver(m *stored) {
 		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, destination,
 		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.deliveries > 0), "priority", "4",
 		"persistent", strconv.FormatBool(m.persistent), "timestamp", strconv.FormatInt(m.at.UnixMilli(), 10))
-	if s.conn.version == "1.2" && !s.auto {
-		f.Header.Add(frame.Ack, s.messageID(m))
-	}
+	own := s.conn.version == "1.2" && !s.auto // has an ack header of ours
 	for i := range m.header.Len() {
 		key, value := m.header.GetAt(i)
 		switch key {
@@ -194,11 +192,15 @@ func (s *subscription) deliver(m *stored) {
 				f.Header.Add(key, value)
 			}
 		case frame.Ack:
-			// A stray ack header comes back to 1.1 receivers, as from Artemis; in 1.2 ours stands first and wins.
-			f.Header.Add(key, value)
+			if !own || !how.ownReceipt { // in Artemis a stray one of the producer comes back too, before its own
+				f.Header.Add(key, value)
+			}
 		default:
 			f.Header.Add(key, value)
 		}
+	}
+	if own {
+		f.Header.Add(frame.Ack, s.messageID(m))
 	}
 	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.body)))
 	f.Body = m.body

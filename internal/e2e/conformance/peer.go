@@ -268,7 +268,8 @@ func (c *peer) settles(m *frame.Frame) []string {
 	if c.version == "1.1" {
 		return []string{frame.MessageId, m.Header.Get(frame.MessageId), frame.Subscription, m.Header.Get(frame.Subscription)}
 	}
-	return []string{frame.Id, m.Header.Get(frame.Ack)}
+	all := m.Header.GetAll(frame.Ack)
+	return []string{frame.Id, all[len(all)-1]}
 }
 
 func (c *peer) ack(m *frame.Frame, headers ...string) {

@@ -19,7 +19,7 @@ func redelivery() []row {
 			classic: "there is no limit: the twelfth delivery is like the second", ask: tenDeliveries,
 		},
 		{
-			name: "OldestCounts", artemis: "of several messages held by a lost connection only the oldest counts as delivered", classic: "all count as delivered",
+			name: "OldestCounts", artemis: "of several messages held by a lost connection the oldest counts as delivered; whether the others do is a race in the broker", classic: "all count as delivered",
 			ask: oldestCounts,
 		},
 		both("GivenBackInOrder", "messages that come again come before all others, in their order", givenBackInOrder),
@@ -119,8 +119,8 @@ func oldestCounts(p *probe) {
 	c.subscribe("1", p.queue())
 	for i := range 3 {
 		m := c.message()
-		if got, want := m.Header.Get("redelivered") == "true", i == 0 || p.Mode == Classic; got != want {
-			p.Errorf("message %s: redelivered is %v, want %v", m.Body, got, want)
+		if must := i == 0 || p.Mode == Classic; must && m.Header.Get("redelivered") != "true" {
+			p.Errorf("message %s does not count as delivered", m.Body)
 		}
 		c.ack(m)
 	}

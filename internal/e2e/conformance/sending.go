@@ -15,6 +15,10 @@ func sending() []row {
 			name: "JunkHeaders", artemis: "every header of a SEND comes back, `receipt` and `ttl` too", classic: "own headers come back, `receipt` does not",
 			ask: junkHeaders,
 		},
+		{
+			name: "StrayAck", artemis: "an `ack` header of a SEND comes back before the broker's own: the last one acknowledges",
+			classic: "an `ack` header of a SEND comes back to 1.1 only", ask: strayAck,
+		},
 		both("Escapes", "colon, line feed and backslash in a header survive 1.2 and 1.1, carriage return 1.2", escapes),
 		both("RepeatedHeader", "of a header that is there twice the first counts", repeatedHeader),
 		both("NULWithLength", "a body with NUL and content-length is whole", nulWithLength),
@@ -71,6 +75,26 @@ func junkHeaders(p *probe) {
 		p.Errorf("receipt comes back: %v", ok)
 	}
 	c.ack(m)
+}
+
+// strayAck: the Python workers send results with ack:auto.
+func strayAck(p *probe) {
+	c := p.connect()
+	c.send(p.queue(), "x", frame.Ack, "auto")
+	c.send(p.queue(), "end")
+	s := p.connect(frame.AcceptVersion, "1.1")
+	s.subscribe("1", p.queue())
+	if got := s.message().Header.Get(frame.Ack); got != "auto" {
+		p.Errorf("1.1: got %q, want auto", got)
+	}
+	s.unsubscribe("1")
+	c.subscribe("1", p.queue())
+	m := c.message()
+	if got, want := len(m.Header.GetAll(frame.Ack)), 1; p.Mode == Classic && got != want || p.Mode == Artemis && got != 2 {
+		p.Errorf("1.2: %v", m.Header.GetAll(frame.Ack))
+	}
+	c.ack(m)
+	p.bodies(c, "end")
 }
 
 func escapes(p *probe) {
