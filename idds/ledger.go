@@ -89,7 +89,11 @@ func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news b
 		s.describe(m, body, now)
 	}
 	r.LastSliceAt = now
-	return news, errors.Join(tx.PutSlice(s), tx.PutRun(r))
+	at := a.CreatedAt
+	if err := errors.Join(tx.PutSlice(s), tx.PutRun(r)); err != nil {
+		return news, err
+	}
+	return news, l.early(tx, r, at, now)
 }
 
 // publish makes a slice of the run, one that was not known. A straggler opens a closed run once more, to be closed with it.
@@ -125,6 +129,7 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	}
 	if s == nil {
 		r.Unmatched++
+		r.keep(m)
 		return errors.Join(tx.PutRun(r), fmt.Errorf("%w: requested at %q", ErrUnmatched, m.Content.RequestedAt.Text()))
 	}
 	r.Peers = r.Peers || m.Content.PilotID == ""

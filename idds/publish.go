@@ -33,7 +33,7 @@ type intent struct {
 // resend publishes what is due: the intents are committed first, so that a crash in between repeats them with the same
 // duplicate ids.
 func (s *Service) resend(ctx context.Context) error {
-	now := s.now().UTC()
+	now := s.now().UTC().Truncate(time.Microsecond)
 	due, err := s.store.Due(ctx, now)
 	if err != nil || len(due) == 0 {
 		return err
@@ -41,7 +41,8 @@ func (s *Service) resend(ctx context.Context) error {
 	var intents []intent
 	if err := s.store.Update(ctx, func(tx Tx) error {
 		for i := range due {
-			m, err := s.ledger.Resend(tx, due[i].Key, now)
+			// Each attempt has a created_at of its own, as fine as the wire has it: a peer's failure names nothing else.
+			m, err := s.ledger.Resend(tx, due[i].Key, now.Add(time.Duration(i)*time.Microsecond))
 			if err != nil {
 				return err
 			}

@@ -65,6 +65,26 @@ func TestWhatThePeersSendIsCountedToo(t *testing.T) {
 	}
 }
 
+// A peer's failures name only when they were asked for: also of attempts that were sent again together.
+func TestPeersFailuresOfAttemptsThatAreSentTogetherAreToldApart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{MaxAttempts: 2})
+	w := r.workers()
+	const n = 5
+	for i := range n {
+		r.send(string(rune('a' + i)))
+	}
+	for range 2 * n {
+		asked := next(t, w).CreatedAt.Time().UTC().Format("2006-01-02T15:04:05.000000")
+		r.publishBody(message.TopicResults, []byte(`{"msg_type":"slice_result","run_id":`+run+`,"content":{"requested_at":"`+asked+
+			`","state":"failed","result":{"state":false,"result":null,"error":"boom"}}}`))
+	}
+	r.end(n)
+	if got := r.await("the end", closed); got.Slices != (message.SliceCounts{Published: n, Failed: n, Retried: n}) || !got.OK {
+		t.Errorf("%+v, problems %v", got.Slices, got.Problems)
+	}
+}
+
 func TestADeadLetterIsSentAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, idds.Config{})

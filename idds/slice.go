@@ -107,6 +107,9 @@ type Run struct {
 	Unexplained int              `json:"unexplained"`
 	Counts      map[string]int64 `json:"counts"`
 
+	// Early are nameless failures that came before their slices.
+	Early []message.SliceResult `json:"early,omitempty"`
+
 	// Disturbed says that a fault was seen that explains results that come twice: a restart, a lost connection, a worker that
 	// vanished.
 	Disturbed bool `json:"disturbed,omitempty"`

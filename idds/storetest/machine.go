@@ -104,6 +104,28 @@ func (m *machine) FailOfPeer(rt *rapid.T) {
 	m.result(rt, message.ResultContent{State: message.StateFailed, RequestedAt: message.At(at)})
 }
 
+// FailOfPeerBeforeItsSlice is a bad result of that kind that is faster than the copy of its slice.
+func (m *machine) FailOfPeerBeforeItsSlice(rt *rapid.T) {
+	id, at := identities(rt), m.now.Add(10*time.Microsecond) // nobody's yet
+	if e := m.model.slices[id]; e != nil && e.known[1] {
+		return // it would not be the first to tell of the attempt
+	}
+	times := rapid.IntRange(1, 2).Draw(rt, "times")
+	for range times {
+		m.result(rt, message.ResultContent{State: message.StateFailed, RequestedAt: message.At(at)})
+	}
+	if rapid.Bool().Draw(rt, "restart") {
+		m.restart()
+	}
+	e := m.model.of(id)
+	e.publish(1, at)
+	for range times {
+		m.model.fail(e, 1, true)
+	}
+	m.model.lastSlice = m.now
+	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, 1, at), m.now) })
+}
+
 func (m *machine) result(rt *rapid.T, c message.ResultContent) {
 	if id := c.ReqID; id != "" {
 		if err := json.Unmarshal([]byte(`{"req_id":"`+string(id)+`"}`), &c.Result.Result); err != nil {
