@@ -97,15 +97,16 @@ func (a *api) relay(r *http.Request) (any, error) {
 	}
 }
 
-// readCall reads a call as any version of the production client sends it: a form, JSON, or gzip of JSON, which the legacy
-// endpoint is not told of.
+// readCall reads a call as any version of the production client sends it: JSON, gzip of JSON, which the legacy endpoint is not
+// told of, or a form, which it is not always told of either.
 func readCall(r *http.Request) (call, error) {
 	var c call
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxCall))
 	if err != nil {
 		return c, fmt.Errorf("reading the call: %w", err)
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind == "application/x-www-form-urlencoded" || kind == "" && bytes.HasPrefix(b, []byte("command_name=")) {
 		form, err := url.ParseQuery(string(b))
 		return call{form.Get("command_name"), form.Get("kwargs")}, err
 	}
