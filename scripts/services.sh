@@ -152,10 +152,10 @@ kill9() {
 	fi
 }
 
-# gone NAME: waits until it is.
+# gone NAME: waits until it is, and its port free.
 gone() {
 	for _ in $(seq 200); do
-		pid "$1" >/dev/null || return 0
+		if ! pid "$1" >/dev/null && ! open "$(cat "$state/$1/port")"; then return 0; fi
 		sleep 0.1
 	done
 	return 1

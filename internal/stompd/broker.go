@@ -26,6 +26,9 @@ type Config struct {
 	Users map[string]string `toml:"-"`
 	// FanOut binds queues to addresses; nil is DefaultFanOut.
 	FanOut map[string][]string `toml:"-"`
+	// Hidden are queues of a fan-out that have no address of their own, as in an Artemis that is set up badly: a SUBSCRIBE to
+	// one is accepted, and nothing ever comes. Classic knows no such thing.
+	Hidden []string `toml:"-"`
 	// Queues are further queues, each on an address of its own name.
 	Queues []string `toml:"queues" help:"further queues"`
 	// MaxDeliveries of a message before it goes to the dead letters.

@@ -32,6 +32,7 @@ type manners struct {
 	windowOfMessages bool // prefetchSize counts messages, and 0 is none
 	nackBuries       bool
 	deliversForever  bool // no limit of deliveries
+	forgetsFailures  bool // at the end of the process
 	countsAll        bool // every message given back has failed a delivery, at UNSUBSCRIBE too
 	holdsACK         bool // an ACK in a transaction waits for COMMIT, and an unknown transaction is an ERROR
 	lateACK          bool // an ACK for what UNSUBSCRIBE gave back has a RECEIPT
@@ -48,7 +49,7 @@ func mannersOf(m Mode) (manners, error) {
 			expired: dead, deadLetters: dead,
 			endures: true, ownClientID: true, patient: true, lateFirstBeat: true, headerBytes: 10 << 10,
 			namedQueues: true, noIDCache: true, ownReceipt: true, numbers: true,
-			windowOfMessages: true, nackBuries: true, deliversForever: true, countsAll: true, holdsACK: true, lateACK: true, sharedIDs: true,
+			windowOfMessages: true, nackBuries: true, deliversForever: true, forgetsFailures: true, countsAll: true, holdsACK: true, lateACK: true, sharedIDs: true,
 		}, nil
 	}
 	return manners{}, exitcode.New(exitcode.BadConfig, "mode %q is neither %s nor %s", m, Artemis, Classic)

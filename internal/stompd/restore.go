@@ -60,6 +60,9 @@ func (b *Broker) restore() error {
 		if q == nil {
 			q = b.shared(m.queue)
 		}
+		if b.how.forgetsFailures {
+			m.deliveries = 0
+		}
 		q.pending.PushBack(m)
 	}
 	if len(messages) > 0 || len(r.subscriptions) > 0 {

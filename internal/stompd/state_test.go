@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/seglog"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
 )
@@ -51,21 +52,25 @@ func serve(tb testing.TB, cfg stompd.Config) (addr string, stop func() error) {
 // killed is the state that a broker would leave now if its process was killed.
 func killed(t *testing.T, state string) string {
 	t.Helper()
-	dir := t.TempDir()
-	names, err := filepath.Glob(filepath.Join(state, "*.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o600)
+	for {
+		dir := t.TempDir()
+		names, err := filepath.Glob(filepath.Join(state, "*.log"))
+		for _, name := range names {
+			var b []byte
+			if b, err = os.ReadFile(name); err != nil {
+				break
+			}
+			if err = os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o600); err != nil {
+				break
+			}
 		}
-		if err != nil {
+		if err == nil {
+			return dir
+		}
+		if !errors.Is(err, os.ErrNotExist) { // it was freed meanwhile
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // waiting takes everything that waits in a queue.
@@ -278,7 +283,7 @@ func TestACommitIsAllOrNothingOverAKill(t *testing.T) {
 		if cut == to {
 			want = "before one two three"
 		}
-		addr, stop := serve(t, stompd.Config{State: dir})
+		addr, stop := serve(t, stompd.Config{State: dir, Log: seglog.Options{NoSync: true}})
 		if got := strings.Join(waiting(t, addr, queueA), " "); got != want {
 			t.Fatalf("cut at %d of %d to %d: got %s, want %s", cut, from, to, got, want)
 		}

@@ -60,7 +60,7 @@ func (c *conn) subscribe(f *frame.Frame) error {
 // source is the queue that a SUBSCRIBE takes its messages from.
 func (b *Broker) source(c *conn, f *frame.Frame, sel *selector.Selector) (*queue, error) {
 	address := f.Header.Get(frame.Destination)
-	if q := b.queues[address]; q != nil {
+	if q := b.queues[address]; q != nil && (b.how.namedQueues || !slices.Contains(b.cfg.Hidden, address)) {
 		return q, nil
 	}
 	if b.wantsQueue(address, f.Header.Get("subscription-type")) {

@@ -23,6 +23,10 @@ func addresses() []row {
 			name: "UnknownQueue", artemis: "a SEND to a `/queue/...` that nobody declared has a RECEIPT and is lost: such an address is a topic",
 			classic: "a SEND to a `/queue/...` that nobody declared makes the queue", ask: unknownQueue,
 		},
+		{
+			name: "QueueWithoutAddress", artemis: "a SUBSCRIBE to a queue of a fan-out that has no address of its own name is accepted, and nothing ever comes",
+			classic: "no queue needs an address", ask: queueWithoutAddress,
+		},
 		both("TopicWithoutSubscriber", "a SEND to a topic that nobody hears has a RECEIPT and is lost", topicWithoutSubscriber),
 		both("TopicToAll", "every subscription to a topic gets every message", topicToAll),
 		both("DurableSubscription", "with client-id and durable subscription name a topic misses nothing while its subscriber is away", durableSubscription),
@@ -79,6 +83,23 @@ func unknownQueue(p *probe) {
 	} else {
 		p.bodies(c, "before", "after")
 	}
+}
+
+// The fan-out that is set up badly, for this one row.
+const (
+	HiddenTopic = "/topic/conformance.hidden"
+	HiddenQueue = "/queue/conformance.hidden"
+)
+
+func queueWithoutAddress(p *probe) {
+	c := p.connect()
+	c.send(HiddenTopic, "x")
+	c.must("SUBSCRIBE", "", "id", "1", "destination", HiddenQueue, "ack", "client-individual", "selector", p.mine())
+	c.send(HiddenTopic, "y")
+	if p.Mode == Classic {
+		p.bodies(c, "x", "y")
+	}
+	c.silent()
 }
 
 func topicWithoutSubscriber(p *probe) {

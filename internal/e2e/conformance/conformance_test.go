@@ -24,6 +24,9 @@ func TestTheEmbeddedBrokerDoesWhatClassicDoesInItsMode(t *testing.T) {
 func embedded(t *testing.T, mode conformance.Mode, cfg stompd.Config) conformance.Broker {
 	t.Helper()
 	cfg.HeartBeat = 500 * time.Millisecond // Artemis agrees to whatever a client promises, down to this
+	cfg.FanOut = stompd.DefaultFanOut()
+	cfg.FanOut[conformance.HiddenTopic] = []string{conformance.HiddenQueue}
+	cfg.Hidden = []string{conformance.HiddenQueue}
 	cfg.Users = map[string]string{"panda": "panda"}
 	b, err := stompd.New(cfg)
 	if err != nil {

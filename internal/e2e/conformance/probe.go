@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"reflect"
+	"sort"
 	"strings"
 	"testing"
 
@@ -14,6 +16,8 @@ type probe struct {
 
 	// name is this row's own: the namespace of its messages, and part of its destinations.
 	name string
+	// ended is how the broker ended before, if it did.
+	ended End
 }
 
 func newProbe(t *testing.T, b Broker) *probe {
@@ -57,5 +61,21 @@ func (p *probe) bodies(c *peer, want ...string) {
 			p.Fatalf("got %q, want %q", got, body)
 		}
 		c.ack(m)
+	}
+}
+
+// anyOrder is bodies, in any order.
+func (p *probe) anyOrder(c *peer, want ...string) {
+	p.Helper()
+	var got []string
+	for range want {
+		m := c.message()
+		got = append(got, string(m.Body))
+		c.ack(m)
+	}
+	sort.Strings(got)
+	sort.Strings(want)
+	if !reflect.DeepEqual(got, want) {
+		p.Fatalf("got %q, want %q", got, want)
 	}
 }
