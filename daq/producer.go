@@ -64,8 +64,9 @@ func (p *producer) send(ctx context.Context, destination, duplicateID string, do
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return exitcode.New(exitcode.NoBroker, "publishing to %s: no receipt for %s; the position is kept, start again to go on: %w",
-			destination, p.now().Sub(started).Round(time.Second), err)
+		// Why there is none is in the error, with its place: no broker, a passcode that it refuses, a certificate that is not trusted.
+		return exitcode.Wrap(exitcode.From(err), fmt.Errorf("no receipt for %s; the position is kept, start again to go on: %w",
+			p.now().Sub(started).Round(time.Second), err))
 	}
 }
 

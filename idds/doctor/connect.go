@@ -54,7 +54,7 @@ func (e *examination) refused(away []string, last error) {
 		return
 	}
 	do := "check that it runs and that the address and port are right"
-	if e.cfg.Broker.TLS == nil {
+	if !e.cfg.Broker.TLS {
 		do += "; a port that speaks TLS needs --broker-tls"
 	}
 	e.report.problem("broker", exitcode.NoBroker, do, "%s", text)
@@ -66,7 +66,7 @@ func (e *examination) security() {
 	ip := net.ParseIP(host)
 	local := host == "localhost" || ip != nil && ip.IsLoopback()
 	switch {
-	case e.cfg.Broker.TLS != nil:
+	case e.cfg.Broker.TLS:
 		e.report.add("tls", OK, "", "the broker's certificate is that of %s, signed by an authority that we trust", host)
 	case local:
 		e.report.add("tls", NotChecked, "", "none on this machine's own loopback")

@@ -101,10 +101,12 @@ func (e *examination) namespace(context.Context) {
 func (e *examination) line(ctx context.Context) (*stomp.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Broker.DialLimit)
 	defer cancel()
-	return stomp.Dial(ctx, e.addr, stomp.Config{
-		Login: e.cfg.Broker.Login, Passcode: e.cfg.Broker.Passcode, TLS: e.cfg.Broker.TLS, ClientID: e.probe + "-" + rand.Text()[:6],
-		HeartBeatSend: e.cfg.Broker.HeartBeat, HeartBeatReceive: e.cfg.Broker.HeartBeat, ReceiptLimit: e.cfg.Limit,
-	})
+	session, err := e.cfg.Broker.Session()
+	if err != nil {
+		return nil, err
+	}
+	session.ClientID, session.ReceiptLimit = e.probe+"-"+rand.Text()[:6], e.cfg.Limit
+	return stomp.Dial(ctx, e.addr, session)
 }
 
 // unreached says of a check that needs the broker why it was not made.

@@ -26,12 +26,17 @@ func listen(t *testing.T, b *stompd.Broker, addr string) (at string, stop func()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ln.Addr().String(), serve(t, b, ln)
+}
+
+func serve(t *testing.T, b *stompd.Broker, ln net.Listener) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = b.Serve(ctx, ln) }()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
-	return ln.Addr().String(), stop
+	return stop
 }
 
 func newBroker(t *testing.T) *stompd.Broker {
@@ -45,7 +50,12 @@ func newBroker(t *testing.T) *stompd.Broker {
 
 func run(t *testing.T, addrs ...string) *broker.Link {
 	t.Helper()
-	l, err := broker.New(broker.Config{Addrs: addrs, Tuning: broker.Tuning{FirstWait: time.Millisecond, EarlyCap: 20 * time.Millisecond}})
+	return linked(t, broker.Config{Addrs: addrs, Tuning: broker.Tuning{FirstWait: time.Millisecond, EarlyCap: 20 * time.Millisecond}})
+}
+
+func linked(t *testing.T, cfg broker.Config) *broker.Link {
+	t.Helper()
+	l, err := broker.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,17 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/program"
 	"tfpilot/internal/stomp"
 )
 
@@ -22,10 +25,14 @@ type Config struct {
 	// Login and Passcode are sent to each broker; none when empty.
 	Login    string `toml:"login" help:"login at the broker"`
 	Passcode string `toml:"passcode" secret:"true" help:"passcode at the broker"`
+	// PasscodeFile holds the passcode instead; nobody else may read it.
+	PasscodeFile string `toml:"passcode_file" help:"file with the passcode at the broker, which nobody else may read"`
+	// TLS is spoken with each broker, whose certificate is verified always: by the authorities in CAFile (PEM), or by those of
+	// the system when that is empty.
+	TLS    bool   `toml:"tls" help:"speak TLS with the broker, whose certificate is verified"`
+	CAFile string `toml:"ca_file" help:"authorities of the broker's certificate (PEM) in place of the system's"`
 	// ClientID names this connection to the broker's operators; none when empty.
 	ClientID string `toml:"-"`
-	// TLS is used when not nil.
-	TLS *tls.Config `toml:"-"`
 	// Dial replaces stomp.Dial with the settings above, for tests.
 	Dial func(ctx context.Context, addr string) (*stomp.Conn, error) `toml:"-"`
 	// Logger gets connections found and lost; nobody when nil.
@@ -63,14 +70,62 @@ func (c *Config) prepare() error {
 	if c.Logger == nil {
 		c.Logger = logging.Discard()
 	}
+	session, err := c.Session()
+	if err != nil {
+		return err
+	}
 	if c.Dial == nil {
-		session := stomp.Config{
-			Login: c.Login, Passcode: c.Passcode, ClientID: c.ClientID, TLS: c.TLS, Logger: c.Logger,
-			HeartBeatSend: c.HeartBeat, HeartBeatReceive: c.HeartBeat,
-		}
 		c.Dial = func(ctx context.Context, addr string) (*stomp.Conn, error) { return stomp.Dial(ctx, addr, session) }
 	}
 	return nil
+}
+
+// Session is how one connection is made.
+func (c *Config) Session() (stomp.Config, error) {
+	if err := c.ReadPasscode(); err != nil {
+		return stomp.Config{}, err
+	}
+	authorities, err := c.authorities()
+	return stomp.Config{
+		Login: c.Login, Passcode: c.Passcode, ClientID: c.ClientID, TLS: authorities, Logger: c.Logger,
+		HeartBeatSend: c.HeartBeat, HeartBeatReceive: c.HeartBeat,
+	}, err
+}
+
+// ReadPasscode takes the passcode from its file, if one is named. New does so for itself.
+func (c *Config) ReadPasscode() error {
+	if c.PasscodeFile != "" && c.Login == "" {
+		return exitcode.New(exitcode.BadConfig, "a passcode file for the broker, %s, but no login", c.PasscodeFile)
+	}
+	passcode, err := program.Token(c.Passcode, c.PasscodeFile)
+	if err != nil {
+		return fmt.Errorf("passcode at the broker: %w", err)
+	}
+	c.Passcode = passcode
+	return nil
+}
+
+// authorities is how TLS is spoken; nil without it.
+func (c *Config) authorities() (*tls.Config, error) {
+	if !c.TLS {
+		if c.CAFile != "" {
+			return nil, exitcode.New(exitcode.BadConfig, "authorities for the broker's certificate, %s, but no TLS: it needs --broker-tls too", c.CAFile)
+		}
+		return nil, nil //nolint:nilnil // what stomp.Config takes for no TLS
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile == "" {
+		return conf, nil
+	}
+	text, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, exitcode.New(exitcode.BadConfig, "reading the authorities of the broker's certificate: %w", err)
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM(text) {
+		return nil, exitcode.New(exitcode.BadConfig, "%s holds no certificate in PEM form", c.CAFile)
+	}
+	return conf, nil
 }
 
 // String leaves the passcode out, whoever prints a Config.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -70,7 +71,7 @@ func (l *Link) Run(ctx context.Context) error {
 			l.leave(ctx, s)
 			return nil
 		}
-		l.down(place(fmt.Errorf("connected to %s: %w", addr, conn.Err())))
+		l.down(l.place(fmt.Errorf("connected to %s: %w", addr, conn.Err())))
 		l.log.WarnContext(ctx, "lost the broker", slog.String("addr", addr), logging.Err(conn.Err()))
 		_ = conn.Close()
 		wait.lost(s.since)
@@ -99,7 +100,7 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 			case ctx.Err() != nil:
 				return nil, ""
 			}
-			err = l.placeDial(addr, err)
+			err = l.placeDial(err)
 			l.down(err)
 			// Once, when it changes, and as a sign of life: an outage of an hour is not a thousand lines.
 			if text := err.Error(); text != told || time.Since(last) >= time.Minute {
@@ -159,26 +160,33 @@ func (l *Link) leave(ctx context.Context, s *session) {
 }
 
 // placeDial gives a failed attempt to connect its place in the table of failures.
-func (l *Link) placeDial(addr string, err error) error {
+func (l *Link) placeDial(err error) error {
 	if e, refused := errors.AsType[*stomp.ServerError](err); refused && aboutLogin.MatchString(e.Error()) {
 		err = exitcode.New(exitcode.NoCredential, "the broker refuses the login %q: %w", l.cfg.Login, err)
 		return exitcode.WithNext(err, "check the username and the password in the configuration of this broker")
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "check the certificate of "+addr+", the authorities that are trusted here, and the clock")
-	}
-	return place(err)
+	return l.place(err)
 }
 
 // aboutLogin is what brokers say of an unknown login or a wrong passcode, each in other words.
 var aboutLogin = regexp.MustCompile(`(?i)security|authenti|credential|passw|passcode|login|user`)
 
 // place gives the loss of a connection its place in the table of failures.
-func place(err error) error {
+func (l *Link) place(err error) error {
 	if _, refused := errors.AsType[*stomp.ServerError](err); refused {
 		return exitcode.Wrap(exitcode.BrokerRefused, err)
 	}
-	return exitcode.Wrap(exitcode.NoBroker, err)
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "check the broker's certificate: its name must be that of the address, its authority one that is trusted here; and the clock")
+	}
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "the broker does not speak TLS at this address")
+	}
+	err = exitcode.Wrap(exitcode.NoBroker, err)
+	if !l.cfg.TLS && errors.Is(err, io.EOF) {
+		return exitcode.WithNext(err, "check that it runs and that its address is right; a broker that wants TLS hangs up like this")
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -34,7 +35,7 @@ func (l *Link) Publish(ctx context.Context, m Out) error {
 	for {
 		next, err := l.await(ctx, s)
 		if err != nil {
-			return exitcode.New(exitcode.NoBroker, "publishing to %s: %w", m.Destination, err)
+			return l.unreached(fmt.Errorf("publishing to %s: %w", m.Destination, err))
 		}
 		s = next
 		r, err := s.Send(ctx, m.Destination, m.Body, headers...)
@@ -53,4 +54,12 @@ func (l *Link) Publish(ctx context.Context, m Out) error {
 			return exitcode.New(exitcode.BrokerRefused, "publishing to %s: %w", m.Destination, err)
 		}
 	}
+}
+
+// unreached adds to the end of waiting for a connection why there was none: a wrong passcode and a broker that is down differ.
+func (l *Link) unreached(err error) error {
+	if why := l.State().Err; why != nil && !errors.Is(why, ErrClosed) {
+		return exitcode.Wrap(exitcode.From(why), fmt.Errorf("%w; %w", err, why))
+	}
+	return exitcode.Wrap(exitcode.NoBroker, err)
 }

@@ -2,15 +2,9 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -104,26 +98,19 @@ func dropsPackets(tb testing.TB) (addr string) {
 	}
 }
 
-// certificate is one that its own key has signed, for this machine by its address, and the file that has it trusted.
-func certificate(tb testing.TB, until time.Time) (conf *tls.Config, file string) {
+// secured is how a broker speaks TLS with a certificate that is good until a time, and the authority that signed it.
+func secured(tb testing.TB, until time.Time) (conf *tls.Config, ca string) {
 	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, key := certificate(tb, tb.TempDir(), time.Now().Add(-48*time.Hour), until)
+	pair, err := tls.LoadX509KeyPair(ca, key)
 	must(tb, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(tb, err)
-	file = filepath.Join(tb.TempDir(), "ca.pem")
-	must(tb, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, file //nolint:gosec // a test's
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, ca //nolint:gosec // a test's
 }
 
 func TestABadBrokerIsNamedInOneLineWithTheExitStatusOfItsClass(t *testing.T) {
 	t.Parallel()
-	expired, expiredFile := certificate(t, time.Now().Add(-time.Hour))
-	selfSigned, _ := certificate(t, time.Now().Add(time.Hour))
+	expired, expiredFile := secured(t, time.Now().Add(-time.Hour))
+	selfSigned, _ := secured(t, time.Now().Add(time.Hour))
 	greets := "CONNECTED\nversion:1.2\n\n\x00"
 	for _, c := range []struct {
 		name, addr string
@@ -136,7 +123,7 @@ func TestABadBrokerIsNamedInOneLineWithTheExitStatusOfItsClass(t *testing.T) {
 		{"an echo", badBroker(t, nil, func(nc net.Conn) { _, _ = io.Copy(nc, nc) }), 40, "the answer to CONNECT is CONNECT", "false", ""},
 		{"expired certificate", badBroker(t, expired, says(greets)), 51, "certificate has expired", "true", expiredFile},
 		{"self-signed certificate", badBroker(t, selfSigned, says(greets)), 51, "certificate", "true", ""},
-		{"no TLS there", badBroker(t, nil, says(greets)), 40, "TLS", "true", ""},
+		{"no TLS there", badBroker(t, nil, says(greets)), 51, "TLS", "true", ""},
 		{"TLS where there should be none", badBroker(t, selfSigned, says(greets)), 40, "", "false", ""},
 		{"no such host", "no-such-host.invalid:61613", 40, "", "false", ""},
 		{"nobody there", "127.0.0.1:1", 40, "connection refused", "false", ""},

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tfpilot/internal/message"
 )
@@ -22,6 +23,13 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
 	port := taken.Addr().String()
+	certFile, _ := certificate(t, dir, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	oldCert, oldKey := certificate(t, t.TempDir(), time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	damaged := filepath.Join(dir, "damaged")
+	must(t, os.Mkdir(damaged, 0o700))
+	for _, name := range []string{"000000000001.log", "000000000002.log"} {
+		must(t, os.WriteFile(filepath.Join(damaged, name), []byte("what is this?"), 0o600))
+	}
 	noFolder := filepath.Join(file("file", "x"), "state") // a file where a folder is needed: true for root as well
 	for _, c := range []struct {
 		name   string
@@ -50,6 +58,16 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 		}},
 		{"an address that is none", 64, `--listen "nonsense"`, []string{"testbed", "broker", "--listen", "nonsense"}},
 		{"a queue bound twice", 51, "/queue/b", []string{"testbed", "broker", "--bind", "/topic/a=/queue/b,/topic/c=/queue/b"}},
+		{"a certificate without its key", 64, "go together", []string{"testbed", "broker", "--tls-cert", certFile}},
+		{"a certificate and no key", 51, "text.pem", []string{"testbed", "broker", "--tls-cert", certFile, "--tls-key", file("text.pem", "hello")}},
+		{"an expired certificate", 51, "is valid from", []string{"testbed", "broker", "--tls-cert", oldCert, "--tls-key", oldKey}},
+		{"a key of another certificate", 51, "does not match", []string{"testbed", "broker", "--tls-cert", certFile, "--tls-key", oldKey}},
+		{"no certificate", 51, "reading --tls-cert", []string{"testbed", "broker", "--tls-cert", "nix", "--tls-key", oldKey}},
+		{"a key for all to read", 50, "chmod 600", []string{"testbed", "broker", "--tls-cert", certFile, "--tls-key", readable(t, dir)}},
+		{"users for all to read", 50, "chmod 600", []string{"testbed", "broker", "--users", readable(t, dir)}},
+		{"users that are none", 51, `"a" has no passcode in quotes; "b" has an empty passcode`, []string{"testbed", "broker", "--users", file("users.toml", "a = 7\nb = \"\"\n")}},
+		{"a state that is damaged", 43, "000000000001.log at offset 0", []string{"testbed", "broker", "--listen", "127.0.0.1:0", "--state", damaged}},
+		{"a state that cannot be, of broker", 43, "making the state folder", []string{"testbed", "broker", "--state", noFolder}},
 		{"state that cannot be", 43, "making the state folder", []string{"idds", "serve", "--listen", "127.0.0.1:0", "--state", noFolder, "--broker-addr", port}},
 		{"state of harvester", 43, "making the state folder", []string{"harvester", "run", "--state", noFolder}},
 		{"state of daq", 43, "state", []string{"daq", "run", "--broker-addr", port, "--state", noFolder}},

@@ -105,22 +105,31 @@ func WriteAddress(file string, ln net.Listener) error {
 // ReadSecret reads a token or password from a file: its first line, without white space around it. An empty file and one
 // that others can read are errors that do not show the content.
 func ReadSecret(file string) (string, error) {
-	info, err := os.Stat(file)
+	b, err := ReadPrivate(file)
 	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", exitcode.New(exitcode.NoCredential, "secret file %s is readable by others (mode %04o); chmod 600 it", file, info.Mode().Perm())
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
+		return "", err
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	if line = strings.TrimSpace(line); line == "" {
 		return "", exitcode.New(exitcode.NoCredential, "secret file %s is empty", file)
 	}
 	return line, nil
+}
+
+// ReadPrivate reads a file with secrets, which must not be readable by others.
+func ReadPrivate(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, exitcode.New(exitcode.NoCredential, "secret file %s is readable by others (mode %04o); chmod 600 it", file, info.Mode().Perm())
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
+	}
+	return b, nil
 }
 
 // Token is the token itself or, when a file is named, what stands in it.

@@ -56,11 +56,7 @@ func doctorCommand() *cli.Command {
 }
 
 func examine(c *cli.Context, cfg doctorConfig) error {
-	conf, err := cfg.brokerConfig()
-	if err != nil {
-		return err
-	}
-	if _, err := broker.New(conf); err != nil { // what serve would refuse; it connects to nothing yet
+	if _, err := broker.New(cfg.Broker); err != nil { // what serve would refuse; it connects to nothing yet
 		return err
 	}
 	if err := cfg.Validate(); err != nil {
@@ -68,7 +64,7 @@ func examine(c *cli.Context, cfg doctorConfig) error {
 	}
 	p := patient{cfg: cfg}
 	report, interrupted := doctor.Examine(c.Context, doctor.Config{
-		Broker: conf, Service: cfg.Config, State: cfg.State,
+		Broker: cfg.Broker, Service: cfg.Config, State: cfg.State,
 		ResultQueues: cfg.ResultQueues, IDCacheSize: cfg.IDCacheSize, Limit: cfg.ProbeLimit,
 		Store: p.store, Running: p.running, Actors: p.actors,
 	})

@@ -57,7 +57,7 @@ func TestTheDoctorSaysWhatIsWrongWithItsStatus(t *testing.T) { //nolint:parallel
 		{"an address without a port", 51, "not host:port", []string{"--broker-addr", "broker.example.org"}},
 		{"a broken store", 43, "idds.db", []string{"--broker-addr", addr, "--state", dir}},
 		{"a broker without TLS", 40, "TLS", []string{"--broker-addr", addr, "--broker-tls", "--state", none}},
-		{"authorities without TLS", 64, "--broker-tls", []string{"--broker-addr", addr, "--broker-ca-file", ca, "--state", none}},
+		{"authorities without TLS", 51, "--broker-tls", []string{"--broker-addr", addr, "--broker-ca-file", ca, "--state", none}},
 		{"authorities that are none", 51, "holds no certificate", []string{"--broker-addr", addr, "--broker-tls", "--broker-ca-file", ca, "--state", none}},
 		{"a duty of nobody", 64, "--stop-sender", []string{"--broker-addr", addr, "--stop-sender", "x", "--state", none}},
 		{"no duty at all", 0, "can be started", []string{"--broker-addr", addr, "--state", none}},

@@ -2,11 +2,8 @@ package iddscmd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -18,7 +15,6 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
-	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
@@ -29,35 +25,8 @@ type serveConfig struct {
 	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens and the broker is found"`
 	State       string        `toml:"state" default:"idds-state" help:"folder of the store and the tokens"`
 	Broker      broker.Config `toml:"broker"`
-	BrokerTLS   bool          `toml:"broker_tls" help:"reach the broker over TLS; its certificate is verified always"`
-	BrokerCA    string        `toml:"broker_ca_file" help:"file with the authorities that may have signed the broker's certificate; the system's when empty"`
 
 	idds.Config
-}
-
-// brokerConfig is the broker with its defaults and what TLS needs.
-func (c serveConfig) brokerConfig() (broker.Config, error) {
-	out := c.Broker
-	config.Defaults(&out)
-	if !c.BrokerTLS {
-		if c.BrokerCA != "" {
-			return out, exitcode.New(exitcode.Usage, "--broker-ca-file %s has no use without --broker-tls", c.BrokerCA)
-		}
-		return out, nil
-	}
-	out.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.BrokerCA == "" {
-		return out, nil
-	}
-	text, err := os.ReadFile(c.BrokerCA)
-	if err != nil {
-		return out, exitcode.New(exitcode.BadConfig, "--broker-ca-file: %w", err)
-	}
-	out.TLS.RootCAs = x509.NewCertPool()
-	if !out.TLS.RootCAs.AppendCertsFromPEM(text) {
-		return out, exitcode.New(exitcode.BadConfig, "--broker-ca-file: %s holds no certificate", c.BrokerCA)
-	}
-	return out, nil
 }
 
 func serveCommand() *cli.Command {
@@ -90,10 +59,6 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	conf, err := cfg.brokerConfig()
-	if err != nil {
-		return err
-	}
 	unlock, err := program.LockFolder(cfg.State)
 	if err != nil {
 		return err
@@ -108,8 +73,11 @@ func serve(c *cli.Context, cfg serveConfig) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	conf.Logger, conf.ClientID = log, cfg.Namespace+".idds"
-	link, err := broker.New(conf)
+	if err := cfg.Broker.ReadPasscode(); err != nil { // pilots are told it too
+		return err
+	}
+	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
+	link, err := broker.New(cfg.Broker)
 	if err != nil {
 		return err
 	}
@@ -156,14 +124,19 @@ func serve(c *cli.Context, cfg serveConfig) error {
 
 // promptBroker is the configuration that pilots are given.
 func promptBroker(cfg serveConfig) message.PromptBroker {
+	var authorities *string
+	if cfg.Broker.CAFile != "" {
+		path, err := filepath.Abs(cfg.Broker.CAFile)
+		if err != nil {
+			path = cfg.Broker.CAFile
+		}
+		authorities = &path
+	}
 	entry := func(destination string) *message.BrokerEntry {
-		e := &message.BrokerEntry{
-			Destination: destination, Brokers: cfg.Broker.Addrs, Username: cfg.Broker.Login, Password: cfg.Broker.Passcode, UseSSL: cfg.BrokerTLS,
+		return &message.BrokerEntry{
+			Destination: destination, Brokers: cfg.Broker.Addrs, Username: cfg.Broker.Login, Password: cfg.Broker.Passcode,
+			UseSSL: cfg.Broker.TLS, SSLCACerts: authorities,
 		}
-		if cfg.BrokerCA != "" { // where a worker has no such file it looks into its environment
-			e.SSLCACerts = &cfg.BrokerCA
-		}
-		return e
 	}
 	return message.PromptBroker{
 		TransformerBroker:          entry(message.QueueSlicesWorkers),

@@ -1,8 +1,6 @@
 package pilotcmd
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,44 +51,30 @@ func newLink(cfg runConfig, p message.PromptBroker, log *slog.Logger) (*broker.L
 	first := p.TransformerBroker
 	for _, e := range []*message.BrokerEntry{p.TransformerBroadcastBroker, p.ResultBroker} {
 		if !slices.Equal(e.Brokers, first.Brokers) || e.Username != first.Username || e.Password != first.Password || e.UseSSL != first.UseSSL {
-			return nil, exitcode.New(exitcode.BadConfig, "the entry of %s has other brokers, username or password than transformer_broker: a pilot has one connection", e.Destination)
+			return nil, exitcode.New(exitcode.BadConfig, "the entry of %s has other brokers, username, password or use_ssl than transformer_broker: a pilot has one connection", e.Destination)
 		}
 	}
-	conf, err := brokerTLS(first)
-	if err != nil {
-		return nil, err
-	}
-	return broker.New(broker.Config{Addrs: first.Brokers, Login: first.Username, Passcode: first.Password, TLS: conf, Logger: log, Tuning: cfg.Broker})
+	return broker.New(broker.Config{
+		Addrs: first.Brokers, Login: first.Username, Passcode: first.Password, TLS: first.UseSSL, CAFile: brokerCAFile(first), Logger: log, Tuning: cfg.Broker,
+	})
 }
 
 // caEnv names the authorities of the broker's certificate, as for the production worker.
 const caEnv = "ARTEMIS_SSL_CA_CERTS"
 
-// brokerTLS is nil for a broker without TLS. The certificate is verified always: by the file of the entry, which is named by
-// whoever runs the broker and may not be here, else by that of the environment, else by the system's authorities.
-func brokerTLS(e *message.BrokerEntry) (*tls.Config, error) {
-	if !e.UseSSL {
-		return nil, nil //nolint:nilnil // what broker.Config takes for no TLS
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	path, from := os.Getenv(caEnv), caEnv
-	if e.SSLCACerts != nil && *e.SSLCACerts != "" {
+// brokerCAFile is the file of the entry, which is named by whoever runs the broker and may not be here, else that of the
+// environment; empty for the system's authorities.
+func brokerCAFile(e *message.BrokerEntry) string {
+	path := os.Getenv(caEnv)
+	switch {
+	case !e.UseSSL:
+		return ""
+	case e.SSLCACerts != nil && *e.SSLCACerts != "":
 		if _, err := os.Stat(*e.SSLCACerts); err == nil || path == "" {
-			path, from = *e.SSLCACerts, "ssl_ca_certs of the broker configuration"
+			return *e.SSLCACerts
 		}
 	}
-	if path == "" {
-		return conf, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, exitcode.New(exitcode.BadConfig, "%s: %w", from, err)
-	}
-	conf.RootCAs = x509.NewCertPool()
-	if !conf.RootCAs.AppendCertsFromPEM(text) {
-		return nil, exitcode.New(exitcode.BadConfig, "%s: %s holds no certificate", from, path)
-	}
-	return conf, nil
+	return path
 }
 
 // readBrokerConfig reads the file; since it may hold a password, nothing of its text is quoted in an error but keys.

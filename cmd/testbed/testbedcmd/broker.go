@@ -1,6 +1,7 @@
 package testbedcmd
 
 import (
+	"crypto/tls"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -18,6 +19,7 @@ type brokerConfig struct {
 	// Bind replaces the production bindings.
 	Bind []string `toml:"bind" help:"copies of a topic, as TOPIC=QUEUE,...; the production ones when empty"`
 
+	access
 	stompd.Config
 }
 
@@ -28,9 +30,15 @@ func brokerCommand() *cli.Command {
 		Name:  "broker",
 		Usage: "run the embedded broker alone",
 		Description: "A STOMP 1.2 broker with the production addresses, which behaves as Artemis does, or, with --mode classic, as\n" +
-			"ActiveMQ Classic. It keeps messages in memory and lets everybody in: for one machine and for tests.\n\n" +
+			"ActiveMQ Classic. Without options it keeps messages in memory and lets everybody in: for one machine and for tests.\n" +
+			"With --state persistent messages, acknowledgements, durable subscriptions and duplicate ids outlive it, a kill -9 too;\n" +
+			"a RECEIPT means that the disk has it.\n\n" +
+			"Exit status: 0 after a signal, 43 when the state cannot be read or written, 45 when another broker is on it, 50 for a\n" +
+			"file with secrets that others can read, 51 for users or a certificate that cannot be used.\n\n" +
 			"Examples:\n" +
 			"  testbed broker --listen 127.0.0.1:61613\n" +
+			"  testbed broker --state broker-state\n" +
+			"  testbed broker --listen 0.0.0.0:61612 --users users.toml --tls-cert broker.pem --tls-key broker.key\n" +
 			"  testbed broker --mode classic\n" +
 			"  testbed broker --bind /topic/panda.slices=/queue/panda.slices.transformer,/topic/panda.slices=/queue/mine",
 		Flags: append(bind.Flags(), program.LogFlags()...),
@@ -49,6 +57,13 @@ func brokerCommand() *cli.Command {
 			if cfg.FanOut, err = fanOut(cfg.Bind); err != nil {
 				return err
 			}
+			if cfg.Config.Users, err = cfg.users(); err != nil {
+				return err
+			}
+			secure, err := cfg.tls()
+			if err != nil {
+				return err
+			}
 			if cfg.State != "" {
 				unlock, err := program.LockFolder(cfg.State)
 				if err != nil {
@@ -63,6 +78,9 @@ func brokerCommand() *cli.Command {
 			ln, err := program.Listen(cfg.Listen, cfg.AddressFile)
 			if err != nil {
 				return err
+			}
+			if secure != nil {
+				ln = tls.NewListener(ln, secure)
 			}
 			return b.Serve(c.Context, ln)
 		},
