@@ -13,6 +13,9 @@ func (s *Service) SetClock(now func() time.Time) { s.now = now }
 // FindLost looks once for attempts that nobody holds.
 func (s *Service) FindLost(ctx context.Context) error { return s.findLost(ctx) }
 
+// CloseRuns looks once for runs that are complete or out of time.
+func (s *Service) CloseRuns(ctx context.Context) error { return s.closeRuns(ctx) }
+
 // Take handles a batch of messages as one of a subscription.
 func (s *Service) Take(ctx context.Context, from string, deliveries []*broker.Delivery) ([]*broker.Delivery, error) {
 	return s.take(ctx, from, deliveries)

@@ -172,6 +172,6 @@ func (s *Service) headers(msgType, run string) []string {
 	ttl := s.cfg.SliceTTL.Milliseconds()
 	return []string{
 		"persistent", "true", "msg_type", msgType, "run_id", run, "namespace", s.cfg.Namespace, "vo", message.VO,
-		"ttl", strconv.FormatInt(ttl, 10), "expires", strconv.FormatInt(s.now().UnixMilli()+ttl, 10),
+		"ttl", strconv.FormatInt(ttl, 10), "expires", strconv.FormatInt(s.cfg.Now().UnixMilli()+ttl, 10),
 	}
 }

@@ -37,6 +37,8 @@ type Config struct {
 	WorkerSilence time.Duration `toml:"worker_silence" default:"15s" help:"time without a report after which a worker counts as gone that does not say how often it reports; three heart-beats otherwise"`
 	SliceTTL      time.Duration `toml:"slice_ttl" default:"12h" help:"time after which the broker may drop a slice sent again"`
 	Tick          time.Duration `toml:"tick" default:"500ms" help:"time between two looks at what is due"`
+	// Now is the machine's clock; time.Now when nil.
+	Now func() time.Time `toml:"-"`
 
 	Duties
 }
@@ -48,10 +50,13 @@ type Service struct {
 	ledger Ledger
 	link   *broker.Link
 	log    *slog.Logger
-	now    func() time.Time
+	clock  *clock
+	now    func() time.Time // the clock's, but for tests
 	junk   *junkCounter
 	absent absences             // of findLost alone
 	downed map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
+	// started is when Run was called; nothing before it counts as time that a run had.
+	started time.Time
 
 	unready atomic.Int32  // subscriptions that the broker has not confirmed yet
 	ready   chan struct{} // closed when there are none
@@ -76,11 +81,15 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 	if cfg.RetryOwner == Other { // he sees to them
 		cfg.DeadLetters = nil
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Service{
-		cfg: cfg, store: store, link: link, log: log, now: time.Now,
+		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
 		ledger: Ledger{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		junk:   &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
 	}
+	s.now = s.clock.now
 	s.unready.Store(int32(len(s.subscriptions())))
 	return s, nil
 }
@@ -112,6 +121,9 @@ func (s *Service) subscriptions() []stomp.SubscribeOptions {
 // acknowledged.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	if err := s.resume(ctx); err != nil {
+		return err
+	}
 	if err := s.disturb(ctx); err != nil { // what was not acknowledged before a restart comes again
 		return err
 	}

@@ -41,13 +41,14 @@ func (s *Service) closeRuns(ctx context.Context) error {
 		id := r.RunID.String()
 		now := s.now().UTC()
 		var left []Key
-		if now.Sub(r.EndedAt) > s.cfg.RunTimeout {
+		timeout := s.runTimeout(r)
+		if now.Sub(r.EndedAt) > timeout {
 			if left, err = s.left(ctx, id); err != nil {
 				return err
 			}
 		}
 		if err := s.store.Update(ctx, func(tx Tx) (err error) {
-			r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, s.cfg.RunTimeout, now)
+			r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, timeout, now)
 			return err
 		}); err != nil {
 			return err

@@ -81,6 +81,9 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Now, err = program.Clock(); err != nil {
+		return err
+	}
 	service, err := idds.New(store, link, log, cfg.Config)
 	if err != nil {
 		return err

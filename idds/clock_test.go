@@ -1,0 +1,39 @@
+package idds_test
+
+import (
+	"testing"
+	"time"
+
+	"tfpilot/idds"
+	"tfpilot/internal/message"
+)
+
+// off is a clock that is off.
+func off(by time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(by) } }
+
+func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{Now: off(time.Hour)})
+	w := r.workers()
+	r.send("a")
+	r.answer(next(t, w), crashed)
+	r.await("the failure", func(message.RunCheck) bool {
+		list, err := r.store.Slices(soon(t), idds.Filter{Run: run, States: []idds.SliceState{idds.Waiting}})
+		must(t, err)
+		return len(list) == 1
+	})
+	r.kill()
+	r.cfg.Now = off(0)
+	r.start()
+	again := next(t, w) // after two seconds, not an hour and two seconds
+	r.end(1)
+	r.await("the end", func(c message.RunCheck) bool { return c.State == message.RunEnding })
+	r.kill()
+	r.cfg.Now = off(3 * time.Hour)
+	r.start()
+	must(t, r.service.CloseRuns(soon(t)))
+	r.answer(again, nil)
+	if got := r.await("the close", closed); got.Slices.Done != 1 || got.Slices.Corrected != 0 {
+		t.Errorf("the run's time was taken for over: %+v", got.Slices)
+	}
+}
