@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/program"
 )
 
 // Chain is the programs of a run, each started when the one before it listens.
@@ -26,6 +27,8 @@ type Chain struct {
 	Via map[string]string
 	// Login and Passcode are those at the broker; none when empty.
 	Login, Passcode string
+	// IDDSClock is by how much the clock of idds is off.
+	IDDSClock time.Duration
 	// HeartBeat is the interval of the links to the broker; the programs' own when 0.
 	HeartBeat time.Duration
 
@@ -96,6 +99,9 @@ func (c *Chain) StartIDDS(ctx context.Context, args ...string) error {
 		return err
 	}
 	broker, env := c.broker("idds")
+	if c.IDDSClock != 0 {
+		env = append(env, program.ClockEnv+"="+c.IDDSClock.String())
+	}
 	if err := c.Start(ctx, "idds", "idds", slices.Concat([]string{
 		"serve", "--listen", listen, "--address-file", c.AddressFile("idds"), "--state", c.Path("idds"), "--namespace", c.Namespace,
 	}, broker, args), env...); err != nil {

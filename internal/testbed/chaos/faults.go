@@ -61,6 +61,10 @@ func allFaults() []fault {
 		{name: "kill-pilot", what: "kill -9 of a pilot at work; the harvester submits another", times: 3, inject: (*chaos).killPilot},
 		{name: "kill-payload", what: "kill -9 of a payload", times: 5, inject: (*chaos).killPayload},
 		{name: "kill-idds", what: "kill -9 of idds, started again on the same state a second later", times: 2, inject: (*chaos).killIDDS},
+		{
+			name: "clock-idds", what: "a payload is killed, then idds, which comes back with its clock set an hour ahead, then back", times: 2,
+			inject: (*chaos).stepClock,
+		},
 		{name: "kill-daq", what: "kill -9 of daq in the middle of the run, started again", times: 2, gentle: true, inject: (*chaos).killDAQ},
 		{name: "freeze-pilot", what: "SIGSTOP of a pilot until the broker has given its slices to others, then SIGCONT", times: 2, inject: (*chaos).freezePilot},
 		{name: "freeze-idds", what: "SIGSTOP of idds for 5 s, then SIGCONT", times: 2, inject: (*chaos).freezeIDDS},

@@ -157,6 +157,18 @@ func (c *chaos) killIDDS(ctx context.Context) error {
 	return c.chain.StartIDDS(ctx, c.iddsArgs()...)
 }
 
+// stepClock sets the clock of idds while it is down and a slice waits for its next attempt: an hour ahead, then back.
+func (c *chaos) stepClock(ctx context.Context) error {
+	if err := c.killPayload(ctx); err != nil {
+		return err
+	}
+	if err := wait(ctx, time.Second); err != nil { // its failure is known, the next attempt not due
+		return err
+	}
+	c.chain.IDDSClock = time.Hour - c.chain.IDDSClock
+	return c.killIDDS(ctx)
+}
+
 func (c *chaos) killDAQ(ctx context.Context) error {
 	select {
 	case <-c.chain.Ended("daq"):
