@@ -22,7 +22,7 @@ func soakCommand() *cli.Command {
 			"processes hold: memory, open files, goroutines, the pilot's journal and the broker's log.\n\n" +
 			"Examples:\n" +
 			"  testbed soak                       some minutes\n" +
-			"  testbed soak --slices 20000        memory is not judged below 200000: caches are still filling\n\n" +
+			"  testbed soak --slices 20000        memory and files are not judged below 200000: caches still fill\n\n" +
 			"Exit status: 0 if every slice is done once and nothing has grown, 4 if not; 64 for a wrong flag.",
 		Flags: append(bind.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {

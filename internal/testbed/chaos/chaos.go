@@ -177,8 +177,10 @@ func (c *chaos) start(ctx, own context.Context, group *errgroup.Group, stack *te
 	return c.chain.StartHarvester(ctx, "--pilot-payload", payload, "--pilot-slots", strconv.Itoa(c.cfg.Slots))
 }
 
-// brokerArgs make the embedded broker as quick to notice a dead link as the programs are.
-func (c *chaos) brokerArgs() []string { return []string{"--heart-beat", c.cfg.HeartBeat.String()} }
+// brokerArgs make the embedded broker as quick to notice a dead link as the programs are, and keep its messages over a kill.
+func (c *chaos) brokerArgs() []string {
+	return []string{"--heart-beat", c.cfg.HeartBeat.String(), "--state", c.chain.Path("broker")}
+}
 
 // iddsArgs shorten the patience with workers: a lost slice is to be found within the run.
 func (c *chaos) iddsArgs() []string { return []string{"--lost-after", "5s"} }

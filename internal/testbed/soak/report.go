@@ -62,13 +62,13 @@ func mean(samples []Row) Row {
 	return out
 }
 
-// What may differ between the first row and the last: memory by a tenth, once the caches of the broker are full; counts by a
-// few, because they move; files by what a segment of them may hold.
+// What may differ between the first row and the last: memory by a tenth; counts by a few, because they move; files by what a
+// segment of them may hold. Memory and files are judged once the broker's caches and first segments are full.
 const (
-	memoryMay     = 1.1
-	countMay      = 4
-	fileMayKB     = 20 << 10
-	memoryMatters = 200_000 // slices
+	memoryMay = 1.1
+	countMay  = 4
+	fileMayKB = 20 << 10
+	fullAfter = 200_000 // slices
 )
 
 // problems is what is not flat, or not once.
@@ -84,7 +84,7 @@ func (r Report) problems() (out []string) {
 		name        string
 		first, last Process
 	}{{"pilot", first.Pilot, last.Pilot}, {"broker", first.Broker, last.Broker}} {
-		if r.Slices >= memoryMatters && p.last.ResidentMB > memoryMay*p.first.ResidentMB {
+		if r.Slices >= fullAfter && p.last.ResidentMB > memoryMay*p.first.ResidentMB {
 			out = append(out, fmt.Sprintf("the %s holds %.1f MB, %.1f after the first tenth", p.name, p.last.ResidentMB, p.first.ResidentMB))
 		}
 		if p.last.Descriptors > p.first.Descriptors+countMay {
@@ -98,7 +98,7 @@ func (r Report) problems() (out []string) {
 		name        string
 		first, last float64
 	}{{"journal", first.JournalKB, last.JournalKB}, {"broker's log", first.BrokerLogKB, last.BrokerLogKB}} {
-		if f.last > f.first+fileMayKB {
+		if r.Slices >= fullAfter && f.last > f.first+fileMayKB {
 			out = append(out, fmt.Sprintf("the %s holds %.0f kB, %.0f after the first tenth", f.name, f.last, f.first))
 		}
 	}

@@ -117,7 +117,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 func (s *soak) start(ctx context.Context) error {
 	binds := message.TopicSlices + "=" + message.QueueSlicesWorkers + "," + message.TopicResults + "=" + message.QueueResultsFast
 	if err := s.stack.Start(ctx, "broker", "testbed", []string{
-		"broker", "--listen", "127.0.0.1:0", "--address-file", s.stack.AddressFile("broker"), "--bind", binds,
+		"broker", "--listen", "127.0.0.1:0", "--address-file", s.stack.AddressFile("broker"), "--bind", binds, "--state", s.stack.Path("broker"),
 	}, trace); err != nil {
 		return err
 	}

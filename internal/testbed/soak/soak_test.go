@@ -43,10 +43,11 @@ func TestTheVerdictIsThatNothingHasGrownAndEverySliceIsDoneOnce(t *testing.T) {
 	}
 }
 
-func TestMemoryOfAShortSoakIsNotJudged(t *testing.T) {
+func TestMemoryAndFilesOfAShortSoakAreNotJudged(t *testing.T) {
 	t.Parallel()
 	r := flat()
 	r.Slices, r.Rows[9].Broker.ResidentMB = 20_000, 30
+	r.Rows[9].BrokerLogKB = 60_000
 	if err := r.Verdict(); err != nil {
 		t.Error(err)
 	}
