@@ -98,7 +98,9 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 // subscription does.
 func (s *Service) subscriptions() []stomp.SubscribeOptions {
 	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
-	durable := func(name string) []string { return []string{"durable-subscription-name", name} }
+	durable := func(name string) []string { // the second is how Classic calls it; Artemis takes either
+		return []string{"durable-subscription-name", name, "activemq.subscriptionName", name}
+	}
 	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: window}
 	if s.cfg.StopSender == Other { // his counts; of ours this is only to see whether there is another
 		stops.Headers = durable("stops")

@@ -3,11 +3,15 @@
 package e2e_test
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"tfpilot/internal/broker"
+	"tfpilot/internal/message"
+	"tfpilot/internal/stomp"
 	"tfpilot/internal/testbed/chaos"
 )
 
@@ -27,9 +31,39 @@ func TestIntegrationArtemisChaosAccountsForEverySlice(t *testing.T) {
 	if !report.BrokerAbsorbs || len(report.Rows) != len(faults) {
 		t.Errorf("%+v", report)
 	}
+	nothingSubscribed(t, p, report.Namespace)
 	for i, row := range report.Rows {
 		if row.LeftOut != "" || i > 0 && row.Times == 0 || row.Done != 100 || row.Copies != 0 {
 			t.Errorf("%+v", row)
 		}
 	}
+}
+
+// nothingSubscribed checks that the broker keeps nothing for the idds of a namespace that is gone.
+func nothingSubscribed(t *testing.T, p *production, namespace string) {
+	t.Helper()
+	link, err := broker.New(broker.Config{Addrs: []string{p.addr}, Login: p.login, Passcode: p.passcode, ClientID: namespace + ".idds"})
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- link.Run(ctx) }()
+	defer func() {
+		cancel()
+		must(t, <-ended)
+	}()
+	publish := func(text string) {
+		must(t, link.Publish(soon(t), broker.Out{Destination: message.TopicWorkers, Body: []byte(text), Headers: []string{"namespace", namespace}}))
+	}
+	publish("before")
+	runs := link.Subscribe(stomp.SubscribeOptions{
+		Destination: message.TopicWorkers, Selector: "namespace='" + namespace + "'", Headers: []string{"durable-subscription-name", "runs"},
+	})
+	<-runs.Ready()
+	publish("after")
+	d, err := runs.Next(soon(t))
+	must(t, err)
+	if string(d.Body) != "after" {
+		t.Errorf("the broker had kept %q", d.Body)
+	}
+	must(t, d.Ack(soon(t)))
 }

@@ -85,7 +85,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 		namespace: namespace, foreign: namespace + "-foreign",
 	}
 	report := Report{
-		Seed: cfg.Seed, Broker: cmp.Or(cfg.Broker, "embedded"), Pilots: cfg.Pilots, Slots: cfg.Slots, HeartBeat: cfg.HeartBeat.Seconds(),
+		Namespace: namespace, Seed: cfg.Seed, Broker: cmp.Or(cfg.Broker, "embedded"), Pilots: cfg.Pilots, Slots: cfg.Slots, HeartBeat: cfg.HeartBeat.Seconds(),
 		RecoverLimit: cfg.RecoverLimit.Seconds(),
 	}
 	// What we own ends after what uses it: proxies and witness after the programs.
@@ -128,6 +128,11 @@ func (c *chaos) leave(ctx context.Context, stack *testbed.Stack, report *Report)
 	var problems []string
 	if c.link != nil && c.link.State().Connected {
 		problems = c.remains(ctx)
+		if c.cfg.Broker != "" && c.chain.IDDS != "" {
+			if err := c.forget(ctx); err != nil {
+				problems = append(problems, err.Error())
+			}
+		}
 	}
 	stack.StopAll()
 	pids, err := gone(context.WithoutCancel(ctx), c.chain.Path())

@@ -15,6 +15,8 @@ import (
 
 // Report is chaos.json as it stands.
 type Report struct {
+	// Namespace is that of everything that was published.
+	Namespace string  `json:"namespace"`
 	Seed      uint64  `json:"seed"`
 	Broker    string  `json:"broker"`
 	Pilots    int     `json:"pilots"`
