@@ -49,9 +49,11 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 			if err != nil {
 				return err
 			}
+			s.undigested.Add(1)
 			select {
 			case incoming <- d:
 			case <-ctx.Done():
+				s.undigested.Add(-1)
 				return ctx.Err()
 			}
 		}
@@ -63,12 +65,12 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 				return err
 			}
 			ours, err := s.take(ctx, o.Destination, deliveries)
+			if err == nil {
+				s.acknowledge(ctx, ours)
+			}
+			s.undigested.Add(-int64(len(deliveries)))
 			if err != nil {
 				return err
-			}
-			if err := s.acknowledge(ctx, ours); err != nil {
-				// What was not acknowledged will be delivered again, and change nothing then.
-				s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
 			}
 		}
 	})
@@ -79,11 +81,14 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 const leaveLimit = 2 * time.Second
 
 // acknowledge tells the broker what is committed, also when the end of idds was asked for meanwhile: it would come twice.
-func (s *Service) acknowledge(ctx context.Context, ours []*broker.Delivery) error {
+func (s *Service) acknowledge(ctx context.Context, ours []*broker.Delivery) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(leaveLimit, cancel) })()
-	return broker.AckAll(late, ours...)
+	if err := broker.AckAll(late, ours...); err != nil {
+		// What was not acknowledged will be delivered again, and change nothing then.
+		s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
+	}
 }
 
 // gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.

@@ -10,6 +10,9 @@ import (
 // SetClock makes the service see another time.
 func (s *Service) SetClock(now func() time.Time) { s.now = now }
 
+// SetBehind makes the service believe that results wait for it, or that none do.
+func (s *Service) SetBehind(is bool) { s.behind = func() bool { return is } }
+
 // FindLost looks once for attempts that nobody holds.
 func (s *Service) FindLost(ctx context.Context) error { return s.findLost(ctx) }
 

@@ -42,7 +42,7 @@ func (s *Service) findLost(ctx context.Context) error {
 		return err
 	}
 	seen := attend(workers)
-	if len(seen.idle) == 0 {
+	if len(seen.idle) == 0 || s.behind() {
 		clear(s.absent)
 		return nil
 	}
@@ -59,6 +59,10 @@ func (s *Service) findLost(ctx context.Context) error {
 	s.absent = absent
 	return nil
 }
+
+// isBehind is whether results may be waiting for us: then a slice that nobody holds is not lost, its result is under way. Without
+// this an idds whose disk stalls, or whose own link was away, would have work done twice.
+func (s *Service) isBehind() bool { return !s.link.State().Connected || s.undigested.Load() > 0 }
 
 // findLostOf looks at one run and notes in absent what nobody holds.
 func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absent absences, now time.Time) error {

@@ -24,6 +24,7 @@ func newWatch(t *testing.T, peers bool) *watch {
 	w.service, err = idds.New(w.store, link, logging.Discard(), idds.Config{Namespace: namespace})
 	must(t, err)
 	w.service.SetClock(func() time.Time { return w.now })
+	w.service.SetBehind(false)
 	w.do(w.sent(1))
 	if peers {
 		w.do(func(tx idds.Tx) error {
@@ -82,6 +83,23 @@ func TestASliceWhoseWorkerLetGoIsGivenTimeForItsResult(t *testing.T) {
 		t.Error("given up in a worker's hand")
 	}
 	w.report("busy", 0, 0)
+	if w.after(0) || w.after(30*time.Second) {
+		t.Error("given up at once")
+	}
+	if !w.after(31 * time.Second) {
+		t.Error("not given up")
+	}
+}
+
+func TestNothingIsLostAsLongAsResultsMayBeWaitingForUs(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, false)
+	w.report("idle", 0, 30*time.Minute)
+	w.service.SetBehind(true)
+	if w.after(0) || w.after(2*time.Minute) {
+		t.Error("given up while its result may have been under way")
+	}
+	w.service.SetBehind(false)
 	if w.after(0) || w.after(30*time.Second) {
 		t.Error("given up at once")
 	}

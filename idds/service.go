@@ -53,8 +53,11 @@ type Service struct {
 	clock  *clock
 	now    func() time.Time // the clock's, but for tests
 	junk   *junkCounter
-	absent absences             // of findLost alone
-	downed map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
+	// undigested is how many messages have come and are not acknowledged; behind is isBehind, but for tests.
+	undigested atomic.Int64
+	behind     func() bool
+	absent     absences             // of findLost alone
+	downed     map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 
@@ -89,7 +92,7 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 		ledger: Ledger{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		junk:   &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
 	}
-	s.now = s.clock.now
+	s.now, s.behind = s.clock.now, s.isBehind
 	s.unready.Store(int32(len(s.subscriptions())))
 	return s, nil
 }
