@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -204,7 +205,11 @@ func (c *chaos) killBroker(ctx context.Context) error {
 			return exitcode.New(exitcode.BadConfig, "%s ended with status %d: %s", program, res.ExitCode, lastLine(said.String()))
 		}
 	}
-	return nil
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.cfg.Broker)
+	if err != nil {
+		return exitcode.New(exitcode.BadConfig, "%s has ended, and nobody listens on %s: %w", c.cfg.BrokerStart, c.cfg.Broker, err)
+	}
+	return conn.Close()
 }
 
 // lastLine is the last line of a text that says something.
