@@ -44,7 +44,9 @@ func certified(t *testing.T, template *x509.Certificate) (certificate tls.Certif
 // why is the reason that a link has for not being connected.
 func why(t *testing.T, l *broker.Link) error {
 	t.Helper()
-	return stateWhen(t, l, func(s broker.State) bool { return s.Connected || s.Err != nil && !strings.Contains(s.Err.Error(), "no answer yet") }).Err
+	return stateWhen(t, l, func(s broker.State) bool {
+		return s.Connected || s.Err != nil && !strings.Contains(s.Err.Error(), "no answer yet")
+	}).Err
 }
 
 func TestTLSIsSpokenWithABrokerThatIsTrusted(t *testing.T) {
