@@ -256,29 +256,35 @@ func TestIDDSKilledAtManyPointsOfARunLosesNothing(t *testing.T) {
 	}
 }
 
-// dieOften has workers answer 90 slices while idds is killed again and again, each time after so many answers as the seed says.
-func (c *chain) dieOften(tb testing.TB, p *faultproxy.Proxy, seed uint64) {
+// workers answer slices by their fate until the test ends, and count what they have answered.
+func (c *chain) workers(tb testing.TB, answered *atomic.Int64) {
 	tb.Helper()
-	const n = 90
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
-	var answered atomic.Int64
 	for range 3 {
 		w := c.take(tb)
 		background(tb, func(ctx context.Context) error {
 			for {
-				_, err := c.work(ctx, w, fate)
-				if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrConsumerClosed) {
-					break
-				}
-				if err != nil && !errors.Is(err, broker.ErrStale) { // then another gets it again
-					return err
+				if _, err := c.work(ctx, w, fate); err != nil && !errors.Is(err, broker.ErrStale) { // which another gets again
+					return unlessOver(err)
 				}
 				answered.Add(1)
 			}
-			return nil
 		})
 	}
-	var want message.SliceCounts
+}
+
+// unlessOver is nil for the errors of a line that the test has ended.
+func unlessOver(err error) error {
+	for _, end := range []error{context.Canceled, broker.ErrClosed, broker.ErrConsumerClosed} {
+		if errors.Is(err, end) {
+			err = nil
+		}
+	}
+	return err
+}
+
+// fated publishes slices and says what has to become of them.
+func (c *chain) fated(tb testing.TB, n int, after func(i int)) (want message.SliceCounts) {
+	tb.Helper()
 	for i := range n {
 		m := slice(i)
 		last := m
@@ -290,15 +296,33 @@ func (c *chain) dieOften(tb testing.TB, p *faultproxy.Proxy, seed uint64) {
 			want.Failed++
 		}
 		c.publish(tb, m)
+		after(i)
 	}
+	return want
+}
+
+// endFated ends the run and holds it to what has to become of its slices.
+func (c *chain) endFated(tb testing.TB, want message.SliceCounts) {
+	tb.Helper()
+	c.endRun(tb, int64(want.Published))
+	got := c.check(tb, want)
+	if got.Counts["events"] != int64(want.Done) || got.Slices.Unexplained != 0 || got.Slices.Unmatched != 0 {
+		tb.Errorf("%d events of %d, %+v", got.Counts["events"], want.Done, got.Slices)
+	}
+}
+
+// dieOften has workers answer 90 slices while idds is killed again and again, each time after so many answers as the seed says.
+func (c *chain) dieOften(tb testing.TB, p *faultproxy.Proxy, seed uint64) {
+	tb.Helper()
+	const n = 90
+	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+	var answered atomic.Int64
+	c.workers(tb, &answered)
+	want := c.fated(tb, n, func(int) {})
 	for range 5 {
 		target := answered.Load() + random.Int64N(25)
 		await(tb, "some answers", func() bool { return answered.Load() >= min(target, n) })
 		c.killIDDS(tb, p)
 	}
-	c.endRun(tb, n)
-	got := c.check(tb, want)
-	if got.Counts["events"] != int64(want.Done) || got.Slices.Unexplained != 0 || got.Slices.Unmatched != 0 {
-		tb.Errorf("%d events of %d, %+v", got.Counts["events"], want.Done, got.Slices)
-	}
+	c.endFated(tb, want)
 }

@@ -5,10 +5,13 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tfpilot/internal/stomp"
@@ -45,6 +48,30 @@ func (b *ownBroker) script(command string, env ...string) string {
 func (b *ownBroker) start(port string) {
 	b.tb.Helper()
 	_, b.addr, _ = strings.Cut(b.script("up", "TFPILOT_ARTEMIS_PORT="+port), "=")
+}
+
+// kill ends it as a crash does; again starts it on the same port and the same state.
+func (b *ownBroker) kill() {
+	b.tb.Helper()
+	text, err := os.ReadFile(filepath.Join(b.state, "artemis", "pid"))
+	must(b.tb, err)
+	group, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	must(b.tb, err)
+	must(b.tb, syscall.Kill(-group, syscall.SIGKILL))
+	await(b.tb, "the end of the broker", func() bool {
+		nc, err := net.Dial("tcp", b.addr) //nolint:noctx // a port of this machine
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err != nil
+	})
+}
+
+func (b *ownBroker) again() {
+	b.tb.Helper()
+	_, port, err := net.SplitHostPort(b.addr)
+	must(b.tb, err)
+	b.start(port)
 }
 
 // manage calls operations of the broker, each given with its arguments, and returns the last answer.
