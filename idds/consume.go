@@ -26,39 +26,15 @@ const batch = 256
 
 // consume takes messages in batches: one transaction, then the acknowledgements.
 func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
-	c := s.link.Subscribe(o)
-	defer func() {
-		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
-		defer cancel()
-		_ = c.Close(short)
-	}()
 	incoming := make(chan *broker.Delivery)
 	g, ctx := errgroup.WithContext(ctx)
+	listen := func(ready func()) {
+		c := s.link.Subscribe(o)
+		g.Go(func() error { return s.pump(ctx, c, incoming, ready) })
+	}
+	listen(s.subscribed)
 	g.Go(func() error {
-		select {
-		case <-c.Ready():
-			s.subscribed()
-		case <-ctx.Done():
-		}
-		return nil
-	})
-	g.Go(func() error {
-		for {
-			d, err := c.Next(ctx)
-			if err != nil {
-				return err
-			}
-			s.undigested.Add(1)
-			select {
-			case incoming <- d:
-			case <-ctx.Done():
-				s.undigested.Add(-1)
-				return ctx.Err()
-			}
-		}
-	})
-	g.Go(func() error {
+		left := leftAlone{most: window / 2}
 		for {
 			deliveries, err := gather(ctx, incoming)
 			if err != nil {
@@ -72,9 +48,45 @@ func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
 			if err != nil {
 				return err
 			}
+			if len(ours) < len(deliveries) && left.add(deliveries, ours, s.link.State().RedeliversForEver()) {
+				listen(func() {})
+			}
 		}
 	})
 	return g.Wait()
+}
+
+// pump hands over what a subscription gets.
+func (s *Service) pump(ctx context.Context, c *broker.Consumer, incoming chan<- *broker.Delivery, ready func()) error {
+	defer func() {
+		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
+		defer cancel()
+		_ = c.Close(short)
+	}()
+	var wg sync.WaitGroup
+	ended, end := context.WithCancel(ctx)
+	defer func() { end(); wg.Wait() }()
+	wg.Go(func() {
+		select {
+		case <-c.Ready():
+			ready()
+		case <-ended.Done():
+		}
+	})
+	for {
+		d, err := c.Next(ctx)
+		if err != nil {
+			return err
+		}
+		s.undigested.Add(1)
+		select {
+		case incoming <- d:
+		case <-ctx.Done():
+			s.undigested.Add(-1)
+			return ctx.Err()
+		}
+	}
 }
 
 // leaveLimit bounds what is still done with the broker when the context has ended.
@@ -127,7 +139,7 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 		enter, err := s.read(ctx, d)
 		switch {
 		case errors.Is(err, errForeign) && !strings.HasPrefix(from, "/topic/"):
-			s.log.ErrorContext(ctx, "message of another namespace is left alone", slog.String("destination", d.Destination), logging.Err(err))
+			s.foreign.count(ctx, d, err)
 			continue
 		case err != nil: // junk, or a topic's copy of what is others'
 			s.junk.count(ctx, d, err)
@@ -269,22 +281,24 @@ func decode[T interface{ Validate() error }](body []byte) (T, error) {
 	return m, nil
 }
 
-// junkCounter logs junk once a minute.
-type junkCounter struct {
+// sightings counts messages of one kind and logs them once a minute.
+type sightings struct {
 	log  *slog.Logger
+	what string
+
 	mu   sync.Mutex
 	n    int
 	said time.Time
 }
 
-func (j *junkCounter) count(ctx context.Context, d *broker.Delivery, err error) {
+func (j *sightings) count(ctx context.Context, d *broker.Delivery, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.n++
 	if now := time.Now(); now.Sub(j.said) >= time.Minute {
 		j.said = now
 		e, _ := message.Peek(d.Body)
-		j.log.WarnContext(ctx, "junk was acknowledged", slog.Int("count", j.n), slog.String("destination", d.Destination),
+		j.log.WarnContext(ctx, "messages are not ours", slog.String("kind", j.what), slog.Int("count", j.n), slog.String("destination", d.Destination),
 			slog.String("sender", fmt.Sprintf("%.40s", e.Sender)), logging.Err(err))
 	}
 }

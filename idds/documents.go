@@ -61,7 +61,7 @@ func (s *Service) RunDocument(ctx context.Context, r Run) (message.RunDocument, 
 	}
 	return message.RunDocument{
 		RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State, OpenedAt: r.OpenedAt, EndedAt: r.EndedAt, ClosedAt: r.ClosedAt,
-		TotalSlices: r.TotalSlices, Workers: r.Workers, Counts: r.Counts,
+		TotalSlices: r.TotalSlices, Workers: r.Workers, Counts: r.Counts, Unmerged: r.Unmerged,
 		Slices: message.SliceCounts{
 			Published: r.Published, Done: r.Done, Failed: r.Failed, Outstanding: r.Published - r.Done - r.Failed,
 			Retried: r.Retried, Absorbed: r.Absorbed, Corrected: r.Corrected, Unmatched: r.Unmatched, Unexplained: r.Unexplained,

@@ -11,12 +11,8 @@ import (
 // Two queues have no order: a result may come before the copy of its slice. One with an identity makes its slice. A nameless
 // one, a peer's failure, says only when it was asked for; it is kept until a slice with that created_at comes.
 
-const (
-	// maxEarly is how many are kept of a run: more of them do not fit because their slices never come.
-	maxEarly = 256
-	// maxReason is how much of a failure's text is kept meanwhile.
-	maxReason = 4 << 10
-)
+// maxEarly is how many are kept of a run: more of them do not fit because their slices never come.
+const maxEarly = 256
 
 // keep remembers a nameless failure that fits nothing yet.
 func (r *Run) keep(m message.SliceResult) {

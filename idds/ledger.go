@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
 
@@ -208,23 +206,11 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 	s.State, s.FinishedAt, s.Failure, s.RetryAt, s.Unsent = Done, now, nil, time.Time{}, false
 	s.Counts = m.Content.Counts
 	r.Done++
-	for key, n := range s.Counts {
-		if n >= 0 && r.Counts[key] <= math.MaxInt64-n {
-			r.Counts[key] += n
-		}
-	}
+	r.count(s.Counts)
 	if len(m.Content.Histograms) == 0 {
 		return nil
 	}
-	merged, err := tx.Histograms(m.Namespace, m.RunID.String())
-	if err != nil {
-		return err
-	}
-	var set hist.Set
-	if json.Unmarshal(m.Content.Histograms, &set) == nil && merged.Merge(set) == nil {
-		return tx.PutHistograms(m.Namespace, m.RunID.String(), merged)
-	}
-	return nil // a result counts even when its pictures are broken
+	return merge(tx, r, m)
 }
 
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
@@ -250,6 +236,9 @@ func (l Ledger) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
 	r.Failed++
 }
 
+// maxReason bounds what is kept of a failure's words: a peer may send a whole log.
+const maxReason = 4 << 10
+
 // record writes into an attempt what its result says.
 func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 	c := m.Content
@@ -264,10 +253,15 @@ func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 		return
 	}
 	a.State, a.Failure = "failed", c.Failure
+	if f := c.Failure; f != nil && len(f.Message) > maxReason {
+		cut := *f
+		cut.Message = f.Message[:maxReason] + "..."
+		a.Failure = &cut
+	}
 	if a.Failure == nil { // a peer: retryable
 		text := "failed without a reason"
 		if c.Result.Error != nil {
-			text = *c.Result.Error
+			text = fmt.Sprintf("%.*s", maxReason, *c.Result.Error)
 		}
 		a.Failure = &message.Failure{
 			Code: exitcode.PayloadFailed.Code, Name: exitcode.PayloadFailed.Name, Class: string(exitcode.PayloadFailed.Class),

@@ -52,7 +52,9 @@ type Service struct {
 	log    *slog.Logger
 	clock  *clock
 	now    func() time.Time // the clock's, but for tests
-	junk   *junkCounter
+	junk   *sightings
+	// foreign are messages of another namespace that got past the selector.
+	foreign *sightings
 	// undigested is how many messages have come and are not acknowledged; behind is isBehind, but for tests.
 	undigested atomic.Int64
 	behind     func() bool
@@ -90,7 +92,8 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 	s := &Service{
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
 		ledger: Ledger{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
-		junk:   &junkCounter{log: log}, absent: absences{}, ready: make(chan struct{}),
+		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: absences{}, ready: make(chan struct{}),
+		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
 	}
 	s.now, s.behind = s.clock.now, s.isBehind
 	s.unready.Store(int32(len(s.subscriptions())))
@@ -139,8 +142,8 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns} {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
-	// It looks at everything that is outstanding: not more often than it can come to another end.
-	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), s.findLost) })
+	// It looks at everything that is outstanding: no more often than it can come to another end, and a tenth of the time at most.
+	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), sparingly(s.findLost)) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

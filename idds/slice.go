@@ -105,6 +105,7 @@ type Run struct {
 	Corrected   int              `json:"corrected"`
 	Unmatched   int              `json:"unmatched"`
 	Unexplained int              `json:"unexplained"`
+	Unmerged    int              `json:"unmerged"`
 	Counts      map[string]int64 `json:"counts"`
 
 	// Early are nameless failures that came before their slices.

@@ -3,7 +3,6 @@ package idds
 import (
 	"context"
 	"log/slog"
-	"math"
 	"time"
 
 	"tfpilot/internal/logging"
@@ -27,6 +26,20 @@ func (s *Service) every(ctx context.Context, tick time.Duration, work func(conte
 	}
 }
 
+// sparingly lets work rest after it was done, for nine times as long as it took.
+func sparingly(work func(context.Context) error) func(context.Context) error {
+	var rested time.Time
+	return func(ctx context.Context) error {
+		began := time.Now()
+		if began.Before(rested) {
+			return nil
+		}
+		err := work(ctx)
+		rested = time.Now().Add(9 * time.Since(began))
+		return err
+	}
+}
+
 // closeRuns closes what is complete, or out of time.
 func (s *Service) closeRuns(ctx context.Context) error {
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
@@ -38,33 +51,38 @@ func (s *Service) closeRuns(ctx context.Context) error {
 		if r.State != message.RunEnding {
 			continue
 		}
-		id := r.RunID.String()
-		now := s.now().UTC()
-		var left []Key
-		timeout := s.runTimeout(r)
-		if now.Sub(r.EndedAt) > timeout {
-			if left, err = s.left(ctx, id); err != nil {
-				return err
-			}
-		}
-		if err := s.store.Update(ctx, func(tx Tx) (err error) {
-			r, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, timeout, now)
-			return err
-		}); err != nil {
+		if r, err = s.closeRun(ctx, r); err != nil {
 			return err
 		}
 		if r.State == message.RunClosed {
-			s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, id), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
+			s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, r.RunID.String()), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
 		}
 	}
 	return nil
 }
 
-// left are the slices of a run that are not final.
+// closeRun closes a run if it can. What is left when its time is over fails in pages: nothing else waits long for the store.
+func (s *Service) closeRun(ctx context.Context, r *Run) (closed *Run, err error) {
+	id, now, timeout := r.RunID.String(), s.now().UTC(), s.runTimeout(r)
+	for {
+		var left []Key
+		if now.Sub(r.EndedAt) > timeout {
+			if left, err = s.left(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.store.Update(ctx, func(tx Tx) (err error) {
+			closed, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, timeout, now)
+			return err
+		}); err != nil || len(left) < pageSize {
+			return closed, err
+		}
+	}
+}
+
+// left are slices of a run that are not final, a page of them.
 func (s *Service) left(ctx context.Context, run string) ([]Key, error) {
-	list, err := s.store.Slices(ctx, Filter{
-		Namespace: s.cfg.Namespace, Run: run, States: []SliceState{Outstanding, Waiting}, Limit: math.MaxInt32,
-	})
+	list, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: run, States: []SliceState{Outstanding, Waiting}, Limit: pageSize})
 	keys := make([]Key, len(list))
 	for i := range list {
 		keys[i] = list[i].Key

@@ -29,8 +29,10 @@ type RunDocument struct {
 	Workers int         `json:"workers"`
 	Slices  SliceCounts `json:"slices"`
 	// Counts are the payload's own, summed over the winning results: events, tracks, hits, frames.
-	Counts  map[string]int64 `json:"counts"`
-	Latency RunLatency       `json:"latency"`
+	Counts map[string]int64 `json:"counts"`
+	// Unmerged counts results that are done but whose histograms fit no others of the run, or are too many.
+	Unmerged int        `json:"unmerged"`
+	Latency  RunLatency `json:"latency"`
 }
 
 // SliceCounts is the accounting of a run: published = done + failed + outstanding, always.

@@ -38,6 +38,9 @@ func checkCommand() *cli.Command {
 				if len(check.Places) > 0 {
 					fmt.Fprintln(c.App.Writer, "outstanding: "+places(check.Places))
 				}
+				if n := check.Unmerged; n > 0 {
+					fmt.Fprintf(c.App.Writer, "histograms of %d results are not in the sum: they have another binning, or are too many\n", n)
+				}
 				for _, p := range check.Problems {
 					fmt.Fprintln(c.App.Writer, "problem: "+p)
 				}
