@@ -73,7 +73,7 @@ func (l Ledger) timeout(tx Tx, r *Run, k Key, now time.Time) error {
 	if s == nil || err != nil || s.State.Final() {
 		return err
 	}
-	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
+	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, 0
 	s.Failure = &message.Failure{
 		Code: exitcode.Internal.Code, Name: "run_timeout", Class: string(exitcode.ClassInfrastructure),
 		Message: "no result when the run's time was over",

@@ -86,7 +86,7 @@ func (l Ledger) poisonous(tx Tx, s *Slice, a *message.AttemptDocument, now time.
 	}
 	a.State, a.FinishedAt = "lost", now
 	a.Reason = fmt.Sprintf("%d workers fell silent with it: %s", len(s.Downed), strings.Join(s.Downed, ", "))
-	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, false
+	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, 0
 	s.Failure = &message.Failure{
 		Code: exitcode.PayloadCrashed.Code, Name: "workers_down", Class: string(exitcode.ClassPayload), Message: a.Reason,
 	}

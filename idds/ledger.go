@@ -71,6 +71,7 @@ func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news b
 	}
 	n := m.Content.AttemptNumber()
 	a := s.attempt(r, n)
+	s.confirm(n)
 	if a.State == "" {
 		a.State, a.CreatedAt = "sent", m.CreatedAt.Time()
 		if s.State == Waiting {
@@ -132,9 +133,7 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	}
 	r.Peers = r.Peers || m.Content.PilotID == ""
 	a := s.attempt(r, n)
-	if n == s.Latest() {
-		s.Unsent = false // the broker had it
-	}
+	s.confirm(n) // the broker had it
 	switch {
 	case s.State == Done, a.State == "done", a.State == "failed" && m.Content.State == message.StateFailed:
 		r.Absorbed++
@@ -203,7 +202,7 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 		r.Corrected++
 	}
 	record(a, m, now)
-	s.State, s.FinishedAt, s.Failure, s.RetryAt, s.Unsent = Done, now, nil, time.Time{}, false
+	s.State, s.FinishedAt, s.Failure, s.RetryAt, s.Unsent = Done, now, nil, time.Time{}, 0
 	s.Counts = m.Content.Counts
 	r.Done++
 	r.count(s.Counts)
@@ -286,7 +285,8 @@ func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) er
 	}
 	a := &s.Attempts[i]
 	a.State, a.Reason, a.FinishedAt = "lost", reason, now
-	s.Disturbed, s.Unsent = true, false
+	s.Disturbed = true
+	s.confirm(attempt) // the broker had it, or nobody has
 	l.settle(r, s, &message.Failure{
 		Code: exitcode.Internal.Code, Name: "lost", Class: string(exitcode.ClassInfrastructure), Retryable: true, Message: reason,
 	}, now)
@@ -303,7 +303,7 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	if err := json.Unmarshal(s.Message, &m); err != nil {
 		return nil, fmt.Errorf("decoding the stored slice %s: %w", k.Identity, err)
 	}
-	if s.Unsent { // the intent is there already
+	if s.Unsent != 0 { // the intent is there already
 		return &m, nil
 	}
 	if s.State != Waiting || s.RetryAt.After(now) || l.RetryOwner == Other {
@@ -323,17 +323,16 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	}
 	a := s.attempt(r, n)
 	a.State, a.CreatedAt, a.Reason = "sent", m.CreatedAt.Time(), "sent again by idds"
-	s.State, s.RetryAt, s.Unsent, s.Disturbed = Outstanding, time.Time{}, true, true
+	s.State, s.RetryAt, s.Unsent, s.Disturbed = Outstanding, time.Time{}, n, true
 	return &m, errors.Join(tx.PutSlice(s), tx.PutRun(r))
 }
 
 // Confirm notes that the broker has an attempt that was sent again.
 func (l Ledger) Confirm(tx Tx, k Key, attempt int) error {
 	s, err := tx.Slice(k)
-	if s == nil || err != nil || s.Latest() != attempt {
+	if s == nil || err != nil || !s.confirm(attempt) {
 		return err
 	}
-	s.Unsent = false
 	return tx.PutSlice(s)
 }
 

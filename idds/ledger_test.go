@@ -133,11 +133,11 @@ func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 	}
 	b.do(b.sent(1), b.result("a", 1, crashed), resend)
 	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
-	if s := b.slice(); !s.Unsent || s.Latest() != 2 {
-		t.Errorf("attempt %d, unsent %t", s.Latest(), s.Unsent)
+	if s := b.slice(); s.Unsent != 2 || s.Latest() != 2 {
+		t.Errorf("attempt %d, unsent %d", s.Latest(), s.Unsent)
 	}
 	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
-	if s := b.slice(); s.Unsent {
+	if s := b.slice(); s.Unsent != 0 {
 		t.Error("confirmed and still to be sent")
 	}
 }

@@ -98,7 +98,7 @@ func (s *Service) unheld(page []Slice, seen attendance, absent absences, idle, w
 		sl := &page[i]
 		for _, a := range sl.Attempts {
 			k := attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}
-			if a.State != "sent" || seen.held[k] || sl.Unsent && a.Attempt == sl.Latest() {
+			if a.State != "sent" || seen.held[k] || a.Attempt == sl.Unsent {
 				continue
 			}
 			since, ok := s.absent[k]

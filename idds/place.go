@@ -95,8 +95,8 @@ func (h holders) add(w *message.WorkerDocument) {
 // find says where a slice is of which an attempt is under way.
 func (h holders) find(sl *Slice) (place message.Place, where string) {
 	place, where = message.PlaceQueue, "on the queue, or with a worker that reports nothing to idds"
-	if sl.Unsent {
-		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Latest())
+	if sl.Unsent != 0 {
+		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Unsent)
 	}
 	for _, a := range sl.Attempts {
 		by, ok := h[attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}]

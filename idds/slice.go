@@ -47,8 +47,8 @@ type Slice struct {
 	// Message is the slice as it was published last, to be sent again. Absent while only results are known.
 	// It is not part of the document: stores keep it beside.
 	Message json.RawMessage `json:"-"`
-	// Unsent says that the latest attempt's message was not confirmed by the broker yet.
-	Unsent bool             `json:"unsent,omitempty"`
+	// Unsent is the attempt whose message was not confirmed by the broker yet, 0 when there is none.
+	Unsent int              `json:"unsent,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// Disturbed says that a fault was seen that explains a further result.
 	Disturbed bool `json:"disturbed,omitempty"`
@@ -76,6 +76,15 @@ func (s *Slice) Latest() int {
 		return 1
 	}
 	return s.Attempts[len(s.Attempts)-1].Attempt
+}
+
+// confirm notes that the broker has, or had, an attempt. It says whether that was open.
+func (s *Slice) confirm(attempt int) bool {
+	if s.Unsent != attempt {
+		return false
+	}
+	s.Unsent = 0
+	return true
 }
 
 // outstanding reports whether an attempt was sent and has not ended.

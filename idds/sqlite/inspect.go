@@ -49,7 +49,7 @@ func inspect(ctx context.Context, path string) (*idds.StoreFacts, error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&facts.Schema); err != nil {
 		return nil, err
 	}
-	if !knownSchema(facts.Schema) {
+	if facts.Schema != schemaVersion {
 		return nil, fmt.Errorf("it has schema %d, this program knows %d", facts.Schema, schemaVersion)
 	}
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
@@ -105,8 +105,6 @@ func (s *Store) reports(ctx context.Context, facts *idds.StoreFacts) (err error)
 			facts.Workers = append(facts.Workers, w)
 		}
 	}
-	if facts.Schema == schemaVersion {
-		facts.Actors, err = s.Actors(ctx, "")
-	}
+	facts.Actors, err = s.Actors(ctx, "")
 	return err
 }

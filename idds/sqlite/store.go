@@ -22,8 +22,7 @@ import (
 	"tfpilot/internal/message"
 )
 
-// schemaVersion is the present schema; what schema 2 lacks of it is added. Files of others are refused: schema 1 was never
-// released.
+// schemaVersion is the present schema. Files of others are refused: those before were never released.
 const schemaVersion = 3
 
 // schema. Identities are random: slices lie in the order of their coming, so that a batch writes neighbouring pages.
@@ -72,14 +71,12 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
-func knownSchema(version int) bool { return version == 2 || version == schemaVersion }
-
 func (s *Store) migrate(ctx context.Context) error {
 	var version int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version != 0 && !knownSchema(version) {
+	if version != 0 && version != schemaVersion {
 		return fmt.Errorf("it has schema %d, this program knows %d; start with an empty state folder", version, schemaVersion)
 	}
 	if _, err := s.db.ExecContext(ctx, schema); err != nil {

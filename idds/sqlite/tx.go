@@ -109,14 +109,15 @@ func (t *tx) writeSlice(s *idds.Slice) error {
 	k := s.Key
 	due := int64(0)
 	switch {
-	case s.Unsent:
+	case s.Unsent != 0:
 		due = 1
 	case s.State == idds.Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
 		due = micros(s.RetryAt)
 	}
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
-		if a.State != "sent" || a.CreatedAt.IsZero() {
+		// A dead letter may be lost in the transaction that it comes in.
+		if a.State != "sent" && a.State != "lost" || a.CreatedAt.IsZero() {
 			continue
 		}
 		if err := t.write("INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?)", k.Namespace, k.Run, a.CreatedAt.UnixMicro(), k.Identity); err != nil {

@@ -28,15 +28,17 @@ type machine struct {
 	store idds.Store
 	now   time.Time
 	model model
+	rules idds.Ledger
 }
 
-func newMachine(dir string, open func(dir string) idds.Store) *machine {
+func newMachine(dir string, open func(dir string) idds.Store, duties idds.Duties) *machine {
 	return &machine{
 		dir: dir, open: open, store: open(dir), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), model: model{slices: map[string]*expected{}},
+		rules: idds.Ledger{MaxAttempts: maxAttempts, Sender: "us", Duties: duties},
 	}
 }
 
-func (m *machine) ledger() idds.Ledger { return idds.Ledger{MaxAttempts: maxAttempts} }
+func (m *machine) ledger() idds.Ledger { return m.rules }
 
 func (m *machine) update(rt *rapid.T, fn func(tx idds.Tx) error) {
 	if err := m.store.Update(context.Background(), fn); err != nil {
@@ -141,12 +143,62 @@ func (m *machine) result(rt *rapid.T, c message.ResultContent) {
 	})
 }
 
-// Lose is a dead letter, or an attempt that no worker holds.
+// SendMore is another program's publication of a further attempt: his duty, or ours.
+func (m *machine) SendMore(rt *rapid.T) {
+	id, n := identities(rt), rapid.IntRange(2, maxAttempts).Draw(rt, "attempt")
+	if e := m.model.of(id); !e.known[n] && m.rules.RetryOwner != idds.Other {
+		m.model.actors++
+	}
+	m.model.of(id).publish(n, m.now)
+	m.model.lastSlice = m.now
+	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, n, m.now), m.now) })
+}
+
+// Bury is a dead letter, which may come before the copy of its slice.
+func (m *machine) Bury(rt *rapid.T) {
+	id := identities(rt)
+	e := m.model.of(id)
+	e.publish(1, m.now)
+	e.lose(1)
+	m.model.lastSlice = m.now
+	m.update(rt, func(tx idds.Tx) error {
+		return errors.Join(sent(tx, m.ledger(), slice(id, 1, m.now), m.now), m.ledger().Lost(tx, idds.Key{Namespace: namespace, Run: run, Identity: id}, 1, "dead", m.now))
+	})
+}
+
+// Silence is a pilot that is heard of no more, with attempts of two slices in hand.
+func (m *machine) Silence(rt *rapid.T) {
+	pilot, forEver := rapid.SampledFrom([]string{"p1", "p2", "p3", "p4"}).Draw(rt, "pilot"), rapid.Bool().Draw(rt, "for ever")
+	w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run}
+	for range 2 {
+		id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
+		w.InHand = append(w.InHand, message.SliceInHand{Identity: id, RunID: run, Attempt: n})
+		if e := m.model.slices[id]; e != nil {
+			e.down(pilot, n, forEver)
+		}
+	}
+	m.update(rt, func(tx idds.Tx) error { return m.ledger().Down(tx, w, forEver, m.now) })
+}
+
+// StopOfAnother is a stop_transformer that is not ours.
+func (m *machine) StopOfAnother(rt *rapid.T) {
+	if m.rules.StopSender != idds.Other {
+		m.model.actors++
+	} else {
+		m.model.stopped = true
+	}
+	stop := message.StopTransformer{MsgType: message.TypeStopTransformer, RunID: message.Run(run), Namespace: namespace, Sender: "them"}
+	m.update(rt, func(tx idds.Tx) error {
+		_, err := m.ledger().Stop(tx, stop, m.now)
+		return err
+	})
+}
+
+// Lose is an attempt that no worker holds.
 func (m *machine) Lose(rt *rapid.T) {
 	id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
-	if e := m.model.slices[id]; e != nil && e.sent[n] && !e.failed[n] && !e.lost[n] && !e.done && !e.final {
-		e.lost[n] = true
-		e.settle(true)
+	if e := m.model.slices[id]; e != nil {
+		e.lose(n)
 	}
 	m.update(rt, func(tx idds.Tx) error {
 		return m.ledger().Lost(tx, idds.Key{Namespace: namespace, Run: run, Identity: id}, n, "lost", m.now)
@@ -159,6 +211,12 @@ func (m *machine) Resend(rt *rapid.T) {
 	due, err := m.store.Due(context.Background(), m.now)
 	if err != nil {
 		rt.Fatal(err)
+	}
+	if m.rules.RetryOwner == idds.Other {
+		if len(due) > 0 {
+			rt.Fatalf("%d slices are due, which is another's to see to", len(due))
+		}
+		return
 	}
 	for i := range due {
 		m.resend(rt, due[i].Key)
@@ -179,7 +237,7 @@ func (m *machine) resend(rt *rapid.T, k idds.Key) {
 	})
 	e := m.model.slices[k.Identity]
 	if again == nil {
-		if e.unsent && !e.done && !e.final {
+		if e.unsent != 0 && !e.done && !e.final {
 			rt.Fatalf("slice %s was not sent again after the crash", k.Identity)
 		}
 		return
@@ -192,7 +250,8 @@ func (m *machine) resend(rt *rapid.T, k idds.Key) {
 		rt.Fatalf("attempt %d of %s: %+v", n, k.Identity, e)
 	}
 	e.publish(n, at)
-	if e.unsent = rapid.Bool().Draw(rt, "crash"); e.unsent {
+	if rapid.Bool().Draw(rt, "crash") {
+		e.unsent = n
 		m.restart()
 		return
 	}
@@ -245,7 +304,8 @@ type summary struct {
 	Published, Done, Failed, Retried, Absorbed, Corrected, Unmatched int
 	Events                                                           int64
 	Pictures                                                         float64
-	Closed                                                           bool
+	Closed, Open                                                     bool
+	Actors                                                           int
 }
 
 // Check compares after every action.
@@ -258,8 +318,10 @@ func (m *machine) Check(rt *rapid.T) {
 func (m *machine) wanted() summary {
 	w := summary{
 		States: map[string]string{}, Published: len(m.model.slices), Absorbed: m.model.absorbed, Corrected: m.model.corrected,
-		Unmatched: m.model.unmatched, Closed: m.model.closed,
+		Unmatched: m.model.unmatched, Closed: m.model.closed, Actors: m.model.actors,
 	}
+	// Where another tells the workers, a run is over when he has; here we never do.
+	w.Open = !m.model.closed || !(m.rules.StopSender == idds.Other && m.model.stopped)
 	for id, e := range m.model.slices {
 		w.States[id] = "open"
 		switch {
@@ -299,13 +361,21 @@ func (m *machine) found(rt *rapid.T) summary {
 	if err != nil {
 		rt.Fatal(err)
 	}
+	actors, err := m.store.Actors(ctx, namespace)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for _, a := range actors {
+		f.Actors += a.Count
+	}
+	f.Open = true
 	if len(runs) == 0 {
 		return f
 	}
 	r := runs[0]
 	f.Published, f.Done, f.Failed, f.Retried = r.Published, r.Done, r.Failed, r.Retried
 	f.Absorbed, f.Corrected, f.Unmatched = r.Absorbed, r.Corrected, r.Unmatched
-	f.Events, f.Closed = r.Counts["events"], r.State == message.RunClosed
+	f.Events, f.Closed, f.Open = r.Counts["events"], r.State == message.RunClosed, r.Open()
 	set, err := m.store.MergedHistograms(ctx, namespace, run)
 	if err != nil {
 		rt.Fatal(err)

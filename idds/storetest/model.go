@@ -8,8 +8,9 @@ type expected struct {
 	asked              map[int]time.Time // when an attempt was asked for, if its slice was the first to tell of it
 	known              map[int]bool      // attempts that anything told of
 	done               bool
-	final              bool // failed for good before it was done
-	unsent             bool // an attempt was decided on and a crash left open whether it was sent
+	final              bool            // failed for good before it was done
+	unsent             int             // the attempt that was decided on when a crash left open whether it was sent, or 0
+	downed             map[string]bool // pilots that fell silent with it
 	events             int64
 }
 
@@ -21,14 +22,16 @@ type model struct {
 	ended, closed      bool
 	endedAt, lastSlice time.Time
 
-	absorbed, corrected, unmatched int
+	stopped bool // another's stop was seen, where that is his duty
+
+	absorbed, corrected, unmatched, actors int
 }
 
 // of is a slice that a message told of. An unknown one opens a closed run again.
 func (m *model) of(identity string) *expected {
 	e := m.slices[identity]
 	if e == nil {
-		e = &expected{sent: map[int]bool{}, failed: map[int]bool{}, lost: map[int]bool{}, asked: map[int]time.Time{}, known: map[int]bool{}}
+		e = &expected{sent: map[int]bool{}, failed: map[int]bool{}, lost: map[int]bool{}, asked: map[int]time.Time{}, known: map[int]bool{}, downed: map[string]bool{}}
 		m.slices[identity] = e
 		m.closed = false
 	}
@@ -41,6 +44,39 @@ func (e *expected) publish(n int, at time.Time) {
 		e.asked[n] = at
 	}
 	e.sent[n], e.known[n] = true, true
+	e.confirm(n)
+}
+
+// confirm notes that the broker has an attempt.
+func (e *expected) confirm(n int) {
+	if e.unsent == n {
+		e.unsent = 0
+	}
+}
+
+// open reports whether an attempt was sent and has not ended.
+func (e *expected) open(n int) bool {
+	return e.sent[n] && !e.failed[n] && !e.lost[n] && !e.done && !e.final
+}
+
+// lose gives an attempt up.
+func (e *expected) lose(n int) {
+	if e.open(n) {
+		e.lost[n] = true
+		e.confirm(n)
+		e.settle(true)
+	}
+}
+
+// down notes that a pilot fell silent with an attempt. Where the broker redelivers for ever the third ends the slice.
+func (e *expected) down(pilot string, n int, forEver bool) {
+	if !e.open(n) || e.downed[pilot] || len(e.downed) >= maxAttempts && !forEver {
+		return
+	}
+	e.downed[pilot] = true
+	if forEver && len(e.downed) >= maxAttempts {
+		e.lost[n], e.final, e.unsent = true, true, 0
+	}
 }
 
 // latest is the highest attempt that anybody has heard of.
@@ -69,6 +105,7 @@ func (e *expected) settle(retryable bool) {
 
 // finish notes a good result.
 func (m *model) finish(e *expected, n int, events int64) {
+	e.confirm(n)
 	switch {
 	case e.done:
 		m.absorbed++
@@ -84,6 +121,7 @@ func (m *model) finish(e *expected, n int, events int64) {
 // fail notes a bad one.
 func (m *model) fail(e *expected, n int, retryable bool) {
 	e.known[n] = true
+	e.confirm(n)
 	if e.done || e.failed[n] {
 		m.absorbed++
 		return

@@ -26,14 +26,18 @@ const (
 // Run checks a store. open opens the one that lies in dir, made when it is not there.
 func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 	t.Helper()
-	t.Run("the ledger agrees with the model", func(t *testing.T) {
-		t.Parallel()
-		rapid.Check(t, func(rt *rapid.T) {
-			m := newMachine(t.TempDir(), func(dir string) idds.Store { return open(t, dir) })
-			defer func() { _ = m.store.Close() }()
-			rt.Repeat(rapid.StateMachineActions(m))
+	for name, duties := range map[string]idds.Duties{
+		"the ledger agrees with the model": {}, "and when others have its duties": {RetryOwner: idds.Other, StopSender: idds.Other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(rt *rapid.T) {
+				m := newMachine(t.TempDir(), func(dir string) idds.Store { return open(t, dir) }, duties)
+				defer func() { _ = m.store.Close() }()
+				rt.Repeat(rapid.StateMachineActions(m))
+			})
 		})
-	})
+	}
 	t.Run("a transaction that fails leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())
