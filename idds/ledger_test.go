@@ -176,3 +176,22 @@ func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *test
 		t.Errorf("%+v, %+v", s, r)
 	}
 }
+
+func TestAnIntentOutlivesWhatBecomesOfAnothersAttempt(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent(1), b.result("a", 1, crashed), func(tx idds.Tx) error {
+		b.now = b.now.Add(time.Hour)
+		_, err := b.ledger.Resend(tx, key("a"), b.now)
+		return err
+	})
+	b.do(b.sent(3), b.lost("a", 3)) // another program's
+	due, err := b.store.Due(t.Context(), b.now)
+	if must(t, err); len(due) != 1 || due[0].Unsent != 2 {
+		t.Errorf("%+v", due)
+	}
+	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	if due, err := b.store.Due(t.Context(), b.now); err != nil || len(due) != 0 {
+		t.Errorf("%+v, %v", due, err)
+	}
+}
