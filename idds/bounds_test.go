@@ -15,6 +15,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -98,11 +99,11 @@ func TestAResultOf30MBIsCountedAndItsPicturesAreNot(t *testing.T) {
 }
 
 // pictured is a good result of a slice, with histograms and counts.
-func (b *book) pictured(identity string, counts map[string]int64, set hist.Set) func(idds.Tx) error {
+func (b *book) pictured(identity string, counts map[string]int64, set hist.Set) func(ledger.Tx) error {
 	b.t.Helper()
 	pictures, err := json.Marshal(set)
 	must(b.t, err)
-	return func(tx idds.Tx) error {
+	return func(tx ledger.Tx) error {
 		return b.ledger.Result(tx, message.SliceResult{
 			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
 			Content: message.ResultContent{State: message.StateDone, ReqID: message.Text(identity), PilotID: "p", Counts: counts, Histograms: pictures},
@@ -149,7 +150,7 @@ func TestCountsAndReasonsAreBounded(t *testing.T) {
 	f := *crashed
 	f.Message = strings.Repeat("log ", 1<<18)
 	b.do(b.result("c", 1, &f))
-	list, err := b.store.Slices(t.Context(), idds.Filter{Run: run, States: []idds.SliceState{idds.Waiting}})
+	list, err := b.store.Slices(t.Context(), ledger.Filter{Run: run, States: []ledger.SliceState{ledger.Waiting}})
 	must(t, err)
 	if got := len(list[0].Attempts[0].Failure.Message); got > 5<<10 {
 		t.Errorf("%d bytes of a reason are kept", got)
@@ -162,7 +163,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 	w := newWatch(t, false)
 	const n = 5000
 	for i := 0; i < n; {
-		w.do(func(tx idds.Tx) error {
+		w.do(func(tx ledger.Tx) error {
 			for range 1000 {
 				m := message.Slice{
 					MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(w.now), Namespace: namespace,
@@ -188,7 +189,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 		t.Error("not given up")
 	}
 	waiting, err := w.store.Tally(t.Context(), namespace, run)
-	if must(t, err); waiting[idds.Waiting] != n+1 {
+	if must(t, err); waiting[ledger.Waiting] != n+1 {
 		t.Errorf("%v", waiting)
 	}
 	due, err := w.store.Due(t.Context(), w.now.Add(time.Hour))

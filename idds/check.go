@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
 // shownInCheck bounds the outstanding slices of an accounting; how many there are, and where, is said of all.
-const shownInCheck = pageSize
+const shownInCheck = ledger.PageSize
 
 // Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
-func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
+func (s *Service) Check(ctx context.Context, r ledger.Run) (message.RunCheck, error) {
 	doc, err := s.RunDocument(ctx, r)
 	if err != nil {
 		return message.RunCheck{}, err
@@ -30,10 +31,10 @@ func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
 			out.Problems = append(out.Problems, fmt.Sprintf(format, args...))
 		}
 	}
-	problem(counted[Done] != c.Done || counted[Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
-		c.Done, c.Failed, counted[Done], counted[Failed])
-	problem(counted[Outstanding]+counted[Waiting] != c.Outstanding, "%d slices are outstanding, the counters say %d",
-		counted[Outstanding]+counted[Waiting], c.Outstanding)
+	problem(counted[ledger.Done] != c.Done || counted[ledger.Failed] != c.Failed, "counters say done %d, failed %d; the slices say %d, %d",
+		c.Done, c.Failed, counted[ledger.Done], counted[ledger.Failed])
+	problem(counted[ledger.Outstanding]+counted[ledger.Waiting] != c.Outstanding, "%d slices are outstanding, the counters say %d",
+		counted[ledger.Outstanding]+counted[ledger.Waiting], c.Outstanding)
 	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
 	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
 	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)
@@ -43,8 +44,8 @@ func (s *Service) Check(ctx context.Context, r Run) (message.RunCheck, error) {
 }
 
 // locate finds where every outstanding slice is.
-func (s *Service) locate(ctx context.Context, r Run, out *message.RunCheck) error {
-	f := Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []SliceState{Outstanding, Waiting}}
+func (s *Service) locate(ctx context.Context, r ledger.Run, out *message.RunCheck) error {
+	f := ledger.Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}}
 	for {
 		page, err := s.store.Slices(ctx, f)
 		if err != nil {
@@ -58,7 +59,7 @@ func (s *Service) locate(ctx context.Context, r Run, out *message.RunCheck) erro
 			out.Places[records[i].Place]++
 		}
 		out.Outstanding = append(out.Outstanding, records[:min(len(records), shownInCheck-len(out.Outstanding))]...)
-		if len(page) < pageSize {
+		if len(page) < ledger.PageSize {
 			return nil
 		}
 		f.After = page[len(page)-1].Key

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"tfpilot/internal/ledger"
 )
 
 // clock is the time by which idds decides what is due and who is late. It goes on steadily whatever is done to the machine's
@@ -52,6 +54,6 @@ func (s *Service) resume(ctx context.Context) error {
 
 // runTimeout is the time that a run has after its end. What passed while idds was away does not count: nobody took its results,
 // and nobody knows whether it passed.
-func (s *Service) runTimeout(r *Run) time.Duration {
+func (s *Service) runTimeout(r *ledger.Run) time.Duration {
 	return s.cfg.RunTimeout + max(0, s.started.Sub(r.EndedAt))
 }

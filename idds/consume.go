@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -152,10 +153,10 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 		return ours, nil
 	}
 	now := s.now().UTC()
-	return ours, s.store.Update(ctx, func(tx Tx) error {
+	return ours, s.store.Update(ctx, func(tx ledger.Tx) error {
 		for _, enter := range entries {
 			err := enter(tx, now)
-			if errors.Is(err, ErrUnmatched) {
+			if errors.Is(err, ledger.ErrUnmatched) {
 				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
 			} else if err != nil {
 				return err
@@ -166,7 +167,7 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 }
 
 // entry is what a message changes in the ledger.
-type entry func(tx Tx, now time.Time) error
+type entry func(tx ledger.Tx, now time.Time) error
 
 // errForeign marks a message of another namespace: its header and its body disagree.
 var errForeign = errors.New("message of another namespace")
@@ -181,7 +182,7 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 		return nil, fmt.Errorf("%w: %w", errJunk, err)
 	}
 	if e.Sender == s.ledger.Sender && e.MsgType != message.TypeSlice { // on a topic we hear ourselves
-		return func(Tx, time.Time) error { return nil }, nil
+		return func(ledger.Tx, time.Time) error { return nil }, nil
 	}
 	if e.Namespace != "" && e.Namespace != s.cfg.Namespace {
 		return nil, fmt.Errorf("%w: %.40q, sent by %.40q", errForeign, e.Namespace, e.Sender)
@@ -191,38 +192,38 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 		return s.readDead(ctx, d)
 	case e.MsgType == message.TypeSlice:
 		m, err := s.readSlice(d)
-		return func(tx Tx, now time.Time) error { return s.sent(ctx, tx, m, d.Body, now) }, err
+		return func(tx ledger.Tx, now time.Time) error { return s.sent(ctx, tx, m, d.Body, now) }, err
 	case e.MsgType == message.TypeSliceResult:
 		m, err := decode[message.SliceResult](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return func(tx Tx, now time.Time) error { return s.ledger.Result(tx, m, now) }, err
+		return func(tx ledger.Tx, now time.Time) error { return s.ledger.Result(tx, m, now) }, err
 	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
 		m, err := decode[message.RunImminentWorker](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return func(tx Tx, now time.Time) error {
+		return func(tx ledger.Tx, now time.Time) error {
 			s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
 			return s.ledger.Announce(tx, m, now)
 		}, err
 	case message.IsWorkflowTask(e.MsgType):
 		m, err := decode[message.WorkflowTask](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return func(tx Tx, now time.Time) error {
+		return func(tx ledger.Tx, now time.Time) error {
 			news, err := s.ledger.Task(tx, m, now)
-			s.tell(ctx, news, DutyDemand, m.Sender, m.MsgType, m.Run())
+			s.tell(ctx, news, ledger.DutyDemand, m.Sender, m.MsgType, m.Run())
 			return err
 		}, err
 	case e.MsgType == message.TypeStopTransformer:
 		m, err := decode[message.StopTransformer](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return func(tx Tx, now time.Time) error {
+		return func(tx ledger.Tx, now time.Time) error {
 			news, err := s.ledger.Stop(tx, m, now)
-			s.tell(ctx, news, DutyStop, m.Sender, m.MsgType, m.RunID)
+			s.tell(ctx, news, ledger.DutyStop, m.Sender, m.MsgType, m.RunID)
 			return err
 		}, err
 	case message.IsEndRun(e.MsgType):
 		m, err := decode[message.EndRun](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return func(tx Tx, now time.Time) error {
+		return func(tx ledger.Tx, now time.Time) error {
 			s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
 			return s.ledger.End(tx, m, now)
 		}, err
@@ -232,14 +233,14 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 }
 
 // sent notes a published slice.
-func (s *Service) sent(ctx context.Context, tx Tx, m message.Slice, body []byte, now time.Time) error {
+func (s *Service) sent(ctx context.Context, tx ledger.Tx, m message.Slice, body []byte, now time.Time) error {
 	news, err := s.ledger.Sent(tx, m, body, now)
-	s.tell(ctx, news, DutyRetry, m.Sender, m.MsgType, m.Run())
+	s.tell(ctx, news, ledger.DutyRetry, m.Sender, m.MsgType, m.Run())
 	return err
 }
 
 // tell logs, when it is news, that another program does what is our duty.
-func (s *Service) tell(ctx context.Context, news bool, duty Duty, sender, msgType string, run message.RunID) {
+func (s *Service) tell(ctx context.Context, news bool, duty ledger.Duty, sender, msgType string, run message.RunID) {
 	if news {
 		s.log.WarnContext(ctx, "another program does what is configured to be the duty of this one; see idds doctor",
 			slog.String("duty", string(duty)), slog.String("sender", fmt.Sprintf("%.80s", sender)), slog.String("msg_type", msgType),
@@ -250,12 +251,12 @@ func (s *Service) tell(ctx context.Context, news bool, duty Duty, sender, msgTyp
 // readDead understands a slice that the broker gave up.
 func (s *Service) readDead(ctx context.Context, d *broker.Delivery) (entry, error) {
 	m, err := s.readSlice(d)
-	return func(tx Tx, now time.Time) error {
+	return func(tx ledger.Tx, now time.Time) error {
 		s.log.WarnContext(ctx, "slice found among the dead letters", slog.String(logging.KeySlice, m.Content.Identity()))
 		if err := s.sent(ctx, tx, m, d.Body, now); err != nil { // its copy for us may come later
 			return err
 		}
-		k := Key{s.cfg.Namespace, m.Run().String(), m.Content.Identity()}
+		k := ledger.Key{Namespace: s.cfg.Namespace, Run: m.Run().String(), Identity: m.Content.Identity()}
 		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), reasonDead, now)
 	}, err
 }

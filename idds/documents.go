@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 	}
 	for _, r := range runs {
 		d := message.RunDemand{RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State}
-		left := r.outstanding()
+		left := r.Outstanding()
 		switch {
 		case r.State == message.RunClosed:
 			d.Reason = "the run is closed"
@@ -43,7 +44,7 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 			d.Reason = "the run has ended and all its slices are final"
 		case r.DemandClosed && left == 0:
 			d.Reason = "the workflow task is closed and all slices are final"
-		case r.Workers == 0 && s.cfg.DemandFrom == WorkflowTask:
+		case r.Workers == 0 && s.cfg.DemandFrom == ledger.WorkflowTask:
 			d.Reason = "no " + message.TypeCreateWorkflowTask + " has asked for workers"
 		default:
 			d.Wanted, d.Reason = r.Workers, fmt.Sprintf("the run asked for %d workers and %d slices are not final", r.Workers, left)
@@ -54,7 +55,7 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 }
 
 // RunDocument is a run as the world sees it.
-func (s *Service) RunDocument(ctx context.Context, r Run) (message.RunDocument, error) {
+func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDocument, error) {
 	l, err := s.store.Latencies(ctx, r.Namespace, r.RunID.String())
 	if err != nil {
 		return message.RunDocument{}, err

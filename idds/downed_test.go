@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 )
 
 // down has a pilot fall silent with attempt 1 of the slice.
-func (b *book) down(pilot string, forEver bool) func(idds.Tx) error {
-	return func(tx idds.Tx) error {
+func (b *book) down(pilot string, forEver bool) func(ledger.Tx) error {
+	return func(tx ledger.Tx) error {
 		w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{hand}}
 		return b.ledger.Down(tx, w, forEver, b.now)
 	}
@@ -23,17 +24,17 @@ func TestASliceThatTakesThreeWorkersDownFailsWhereTheBrokerRedeliversForEver(t *
 	t.Parallel()
 	b := newBook(t)
 	b.do(b.sent(1), b.down("p1", true), b.down("p2", true), b.down("p2", true))
-	if s := b.slice(); s.State != idds.Outstanding || !slices.Equal(s.Downed, []string{"p1", "p2"}) {
+	if s := b.slice(); s.State != ledger.Outstanding || !slices.Equal(s.Downed, []string{"p1", "p2"}) {
 		t.Errorf("%+v", s)
 	}
 	b.do(b.down("p3", true))
 	s, r := b.slice(), b.run()
-	if s.State != idds.Failed || s.Failure == nil || s.Failure.Name != "workers_down" || s.Failure.Class != "payload" ||
+	if s.State != ledger.Failed || s.Failure == nil || s.Failure.Name != "workers_down" || s.Failure.Class != "payload" ||
 		!strings.Contains(s.Failure.Message, "p1, p2, p3") || r.Failed != 1 || !r.Disturbed {
 		t.Errorf("%+v, %+v", s, r)
 	}
 	b.do(b.down("p4", true), b.result("a", 1, nil)) // done wins all the same
-	if s, r := b.slice(), b.run(); s.State != idds.Done || r.Failed != 0 || r.Corrected != 1 || len(s.Downed) != 3 {
+	if s, r := b.slice(), b.run(); s.State != ledger.Done || r.Failed != 0 || r.Corrected != 1 || len(s.Downed) != 3 {
 		t.Errorf("%+v, %+v", s, r)
 	}
 }
@@ -42,7 +43,7 @@ func TestWhereTheBrokerGivesUpItselfWorkersThatFallSilentFailNoSlice(t *testing.
 	t.Parallel()
 	b := newBook(t)
 	b.do(b.sent(1), b.down("p1", false), b.down("p2", false), b.down("p3", false), b.down("p4", false))
-	if s := b.slice(); s.State != idds.Outstanding || len(s.Downed) != 3 || b.run().Failed != 0 {
+	if s := b.slice(); s.State != ledger.Outstanding || len(s.Downed) != 3 || b.run().Failed != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -65,7 +66,7 @@ func TestOnClassicWorkersThatFallSilentEndASlice(t *testing.T) {
 				must(t, err)
 			}
 			r.await("the end of three workers", func(message.RunCheck) bool {
-				list, err := r.store.Slices(soon(t), idds.Filter{Run: run})
+				list, err := r.store.Slices(soon(t), ledger.Filter{Run: run})
 				must(t, err)
 				return len(list) == 1 && len(list[0].Downed) == 3
 			})

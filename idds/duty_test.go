@@ -12,6 +12,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -77,7 +78,7 @@ func mustBe(t *testing.T, got []message.ActorDocument, want ...message.ActorDocu
 
 func TestTheDemandMayComeFromTheTransceiver(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, idds.Config{Duties: idds.Duties{DemandFrom: idds.WorkflowTask}})
+	r := newRig(t, idds.Config{Duties: ledger.Duties{DemandFrom: ledger.WorkflowTask}})
 	r.imminent(7)
 	r.await("the announcement", func(message.RunCheck) bool { return true })
 	if n := r.wanted(); n != 0 {
@@ -118,7 +119,7 @@ func TestADemandByTheOtherWayIsASecondActor(t *testing.T) {
 
 func TestTheStopOfAnotherCounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, idds.Config{Duties: idds.Duties{StopSender: idds.Other}})
+	r := newRig(t, idds.Config{Duties: ledger.Duties{StopSender: ledger.Other}})
 	stops := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicTransformer, Ack: "auto"})
 	<-stops.Ready()
 	r.send("a")
@@ -164,12 +165,12 @@ func TestAStopThatWeDidNotSendIsASecondActor(t *testing.T) {
 
 func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, idds.Config{MaxAttempts: 2, Duties: idds.Duties{RetryOwner: idds.Other}})
+	r := newRig(t, idds.Config{MaxAttempts: 2, Duties: ledger.Duties{RetryOwner: ledger.Other}})
 	w := r.workers()
 	m := r.send("a")
 	r.answer(next(t, w), crashed)
 	c := r.await("the failure", func(c message.RunCheck) bool {
-		return len(c.Outstanding) == 1 && c.Outstanding[0].State == string(idds.Waiting)
+		return len(c.Outstanding) == 1 && c.Outstanding[0].State == string(ledger.Waiting)
 	})
 	if where := c.Outstanding[0].Where; !strings.Contains(where, "another program") {
 		t.Errorf("where: %s", where)
@@ -221,7 +222,7 @@ func TestManyNamesOfSecondActorsAreBounded(t *testing.T) {
 	b := newBook(t)
 	for i := range 130 {
 		m := message.StopTransformer{RunID: message.Run(run), Namespace: namespace, Sender: fmt.Sprint("name ", i)}
-		b.do(func(tx idds.Tx) error {
+		b.do(func(tx ledger.Tx) error {
 			_, err := b.ledger.Stop(tx, m, b.now)
 			return err
 		})
@@ -237,7 +238,7 @@ func TestADutyHasAnOwnerThatThereIs(t *testing.T) {
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}})
 	must(t, err)
 	_, err = idds.New(newBook(t).store, link, logging.Discard(), idds.Config{
-		Duties: idds.Duties{DemandFrom: "nobody", StopSender: "them", RetryOwner: "x"},
+		Duties: ledger.Duties{DemandFrom: "nobody", StopSender: "them", RetryOwner: "x"},
 	})
 	for _, word := range []string{"--demand-from", "--stop-sender", "--retry-owner"} {
 		if err == nil || !strings.Contains(err.Error(), word) || exitcode.From(err) != exitcode.Usage {

@@ -8,6 +8,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -58,7 +59,7 @@ func TestAnAttemptThatWasDecidedOnAndNotSentIsSentAfterARestart(t *testing.T) {
 	r.kill()
 	b := book{t: t, store: reopen(t, r.dir), now: time.Now()}
 	var decided *message.Slice
-	b.do(b.result("a", 1, crashed), func(tx idds.Tx) (err error) {
+	b.do(b.result("a", 1, crashed), func(tx ledger.Tx) (err error) {
 		decided, err = b.ledger.Resend(tx, key("a"), b.now.Add(time.Hour))
 		return err
 	})

@@ -5,15 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
 // book is a ledger on a store of its own, without a service.
 type book struct {
 	t      *testing.T
-	ledger idds.Ledger
+	ledger ledger.Rules
 	store  *sqlite.Store
 	now    time.Time
 }
@@ -27,7 +27,7 @@ func newBook(t *testing.T) *book {
 }
 
 // do runs steps of the ledger, each in a transaction of its own.
-func (b *book) do(steps ...func(tx idds.Tx) error) {
+func (b *book) do(steps ...func(tx ledger.Tx) error) {
 	b.t.Helper()
 	for _, fn := range steps {
 		b.now = b.now.Add(time.Second)
@@ -35,12 +35,12 @@ func (b *book) do(steps ...func(tx idds.Tx) error) {
 	}
 }
 
-func key(identity string) idds.Key {
-	return idds.Key{Namespace: namespace, Run: run, Identity: identity}
+func key(identity string) ledger.Key {
+	return ledger.Key{Namespace: namespace, Run: run, Identity: identity}
 }
 
-func (b *book) sent(attempt int64) func(idds.Tx) error {
-	return func(tx idds.Tx) error {
+func (b *book) sent(attempt int64) func(ledger.Tx) error {
+	return func(tx ledger.Tx) error {
 		m := message.Slice{
 			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(b.now), Namespace: namespace,
 			Content: message.SliceContent{
@@ -54,8 +54,8 @@ func (b *book) sent(attempt int64) func(idds.Tx) error {
 	}
 }
 
-func (b *book) result(identity string, attempt int64, f *message.Failure) func(idds.Tx) error {
-	return func(tx idds.Tx) error {
+func (b *book) result(identity string, attempt int64, f *message.Failure) func(ledger.Tx) error {
+	return func(tx ledger.Tx) error {
 		m := message.SliceResult{
 			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
 			Content: message.ResultContent{
@@ -69,20 +69,20 @@ func (b *book) result(identity string, attempt int64, f *message.Failure) func(i
 	}
 }
 
-func (b *book) lost(identity string, attempt int) func(idds.Tx) error {
-	return func(tx idds.Tx) error { return b.ledger.Lost(tx, key(identity), attempt, "why", b.now) }
+func (b *book) lost(attempt int) func(ledger.Tx) error {
+	return func(tx ledger.Tx) error { return b.ledger.Lost(tx, key("a"), attempt, "why", b.now) }
 }
 
-func (b *book) end(tx idds.Tx) error {
+func (b *book) end(tx ledger.Tx) error {
 	return b.ledger.End(tx, message.EndRun{MsgType: message.TypeEndRun, RunID: message.Run(run), Namespace: namespace}, b.now)
 }
 
-func (b *book) close(tx idds.Tx) error {
+func (b *book) close(tx ledger.Tx) error {
 	_, err := b.ledger.Close(tx, namespace, run, nil, time.Second, time.Hour, b.now.Add(time.Minute))
 	return err
 }
 
-func (b *book) run() idds.Run {
+func (b *book) run() ledger.Run {
 	b.t.Helper()
 	list, err := b.store.Runs(b.t.Context(), namespace)
 	if must(b.t, err); len(list) != 1 {
@@ -92,9 +92,9 @@ func (b *book) run() idds.Run {
 }
 
 // slice is the only one.
-func (b *book) slice() idds.Slice {
+func (b *book) slice() ledger.Slice {
 	b.t.Helper()
-	list, err := b.store.Slices(b.t.Context(), idds.Filter{Run: run})
+	list, err := b.store.Slices(b.t.Context(), ledger.Filter{Run: run})
 	if must(b.t, err); len(list) != 1 {
 		b.t.Fatalf("%d slices", len(list))
 	}
@@ -104,7 +104,7 @@ func (b *book) slice() idds.Slice {
 func TestLosingAnAttemptThatNeverWasChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent(1), b.lost("a", 7), b.result("a", 1, nil), b.lost("a", 2))
+	b.do(b.sent(1), b.lost(7), b.result("a", 1, nil), b.lost(2))
 	if r, s := b.run(), b.slice(); r.Retried != 0 || len(s.Attempts) != 1 {
 		t.Errorf("retried %d, attempts %+v", r.Retried, s.Attempts)
 	}
@@ -126,17 +126,17 @@ func TestAResultThatMakesItsSliceOpensAClosedRunAgain(t *testing.T) {
 func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	resend := func(tx idds.Tx) error {
+	resend := func(tx ledger.Tx) error {
 		b.now = b.now.Add(time.Hour)
 		_, err := b.ledger.Resend(tx, key("a"), b.now)
 		return err
 	}
 	b.do(b.sent(1), b.result("a", 1, crashed), resend)
-	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
 	if s := b.slice(); s.Unsent != 2 || s.Latest() != 2 {
 		t.Errorf("attempt %d, unsent %d", s.Latest(), s.Unsent)
 	}
-	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
 	if s := b.slice(); s.Unsent != 0 {
 		t.Error("confirmed and still to be sent")
 	}
@@ -145,7 +145,7 @@ func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 func TestAnAbsorbedResultStandsInTheRecordOfItsAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent(1), b.lost("a", 1), b.sent(2), b.result("a", 2, nil), b.result("a", 1, crashed))
+	b.do(b.sent(1), b.lost(1), b.sent(2), b.result("a", 2, nil), b.result("a", 1, crashed))
 	s := b.slice()
 	if a := s.Attempts[0]; a.State != "failed" || a.PilotID != "p" || a.Failure == nil || s.Failure != nil {
 		t.Errorf("%+v", a)
@@ -160,19 +160,19 @@ func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *test
 	b := newBook(t)
 	permanent := &message.Failure{Name: "data_invalid", Class: "data"}
 	b.do(b.sent(1), b.sent(2), b.result("a", 1, permanent))
-	if s := b.slice(); s.State != idds.Outstanding {
+	if s := b.slice(); s.State != ledger.Outstanding {
 		t.Errorf("%s while attempt 2 is out", s.State)
 	}
 	b.do(b.result("a", 2, crashed))
-	if s := b.slice(); s.State != idds.Waiting {
+	if s := b.slice(); s.State != ledger.Waiting {
 		t.Errorf("%s after a retryable failure of attempt 2 of 3", s.State)
 	}
 	b.do(b.result("a", 3, permanent))
-	if s, r := b.slice(), b.run(); s.State != idds.Failed || s.Failure.Name != "data_invalid" || r.Failed != 1 {
+	if s, r := b.slice(), b.run(); s.State != ledger.Failed || s.Failure.Name != "data_invalid" || r.Failed != 1 {
 		t.Errorf("%+v, %+v", s, r)
 	}
 	b.do(b.result("a", 1, nil))
-	if s, r := b.slice(), b.run(); s.State != idds.Done || s.Failure != nil || r.Failed != 0 || r.Done != 1 || r.Corrected != 1 {
+	if s, r := b.slice(), b.run(); s.State != ledger.Done || s.Failure != nil || r.Failed != 0 || r.Done != 1 || r.Corrected != 1 {
 		t.Errorf("%+v, %+v", s, r)
 	}
 }
@@ -180,17 +180,17 @@ func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *test
 func TestAnIntentOutlivesWhatBecomesOfAnothersAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	b.do(b.sent(1), b.result("a", 1, crashed), func(tx idds.Tx) error {
+	b.do(b.sent(1), b.result("a", 1, crashed), func(tx ledger.Tx) error {
 		b.now = b.now.Add(time.Hour)
 		_, err := b.ledger.Resend(tx, key("a"), b.now)
 		return err
 	})
-	b.do(b.sent(3), b.lost("a", 3)) // another program's
+	b.do(b.sent(3), b.lost(3)) // another program's
 	due, err := b.store.Due(t.Context(), b.now)
 	if must(t, err); len(due) != 1 || due[0].Unsent != 2 {
 		t.Errorf("%+v", due)
 	}
-	b.do(func(tx idds.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
 	if due, err := b.store.Due(t.Context(), b.now); err != nil || len(due) != 0 {
 		t.Errorf("%+v, %v", due, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -65,11 +66,11 @@ func (s *Service) findLost(ctx context.Context) error {
 func (s *Service) isBehind() bool { return !s.link.State().Connected || s.undigested.Load() > 0 }
 
 // findLostOf looks at one run and notes in absent what nobody holds.
-func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absent absences, now time.Time) error {
+func (s *Service) findLostOf(ctx context.Context, r *ledger.Run, seen attendance, absent absences, now time.Time) error {
 	id := r.RunID.String()
 	idle, ok := seen.idle[id]
 	anyRun, unbound := seen.idle[""]
-	if !ok && !unbound || r.outstanding() == 0 {
+	if !ok && !unbound || r.Outstanding() == 0 {
 		return nil
 	}
 	wait := s.cfg.LostAfter
@@ -77,15 +78,15 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 		wait = max(wait, s.cfg.PeerIdle)
 	}
 	idle = max(idle, anyRun)
-	for after := (Key{}); ; {
-		page, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: id, States: []SliceState{Outstanding}, After: after})
+	for after := (ledger.Key{}); ; {
+		page, err := s.store.Slices(ctx, ledger.Filter{Namespace: s.cfg.Namespace, Run: id, States: []ledger.SliceState{ledger.Outstanding}, After: after})
 		if err != nil {
 			return err
 		}
 		if err := s.giveUp(ctx, s.unheld(page, seen, absent, idle, wait, now), now); err != nil {
 			return err
 		}
-		if len(page) < pageSize {
+		if len(page) < ledger.PageSize {
 			return nil
 		}
 		after = page[len(page)-1].Key
@@ -93,7 +94,7 @@ func (s *Service) findLostOf(ctx context.Context, r *Run, seen attendance, absen
 }
 
 // unheld are the attempts that nobody has held for long enough; it notes in absent those that nobody holds.
-func (s *Service) unheld(page []Slice, seen attendance, absent absences, idle, wait time.Duration, now time.Time) (gone []attempt) {
+func (s *Service) unheld(page []ledger.Slice, seen attendance, absent absences, idle, wait time.Duration, now time.Time) (gone []attempt) {
 	for i := range page {
 		sl := &page[i]
 		for _, a := range sl.Attempts {
@@ -116,7 +117,7 @@ func (s *Service) unheld(page []Slice, seen attendance, absent absences, idle, w
 
 // attempt is one of a slice.
 type attempt struct {
-	key    Key
+	key    ledger.Key
 	number int
 }
 
@@ -128,7 +129,7 @@ func (s *Service) giveUp(ctx context.Context, gone []attempt, now time.Time) err
 	for _, a := range gone {
 		s.log.WarnContext(ctx, "slice held by nobody", slog.String(logging.KeySlice, a.key.Identity), slog.Int(logging.KeyAttempt, a.number))
 	}
-	return s.store.Update(ctx, func(tx Tx) error {
+	return s.store.Update(ctx, func(tx ledger.Tx) error {
 		for _, a := range gone {
 			if err := s.ledger.Lost(tx, a.key, a.number, reasonUnheld, now); err != nil {
 				return err

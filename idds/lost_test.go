@@ -6,6 +6,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -27,7 +28,7 @@ func newWatch(t *testing.T, peers bool) *watch {
 	w.service.SetBehind(false)
 	w.do(w.sent(1))
 	if peers {
-		w.do(func(tx idds.Tx) error {
+		w.do(func(tx ledger.Tx) error {
 			return w.ledger.Result(tx, message.SliceResult{
 				MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
 				Content: message.ResultContent{State: message.StateDone, ReqID: "other"},
@@ -58,9 +59,9 @@ func (w *watch) after(d time.Duration) bool {
 	w.t.Helper()
 	w.now = w.now.Add(d)
 	must(w.t, w.service.FindLost(w.t.Context()))
-	list, err := w.store.Slices(w.t.Context(), idds.Filter{Run: run, Limit: 1})
+	list, err := w.store.Slices(w.t.Context(), ledger.Filter{Run: run, Limit: 1})
 	must(w.t, err)
-	return list[0].State == idds.Waiting
+	return list[0].State == ledger.Waiting
 }
 
 var hand = message.SliceInHand{Identity: "a", RunID: run, Attempt: 1}

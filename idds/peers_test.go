@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -80,7 +81,7 @@ func TestASliceAndItsResultAsTheyWereSeenAreCounted(t *testing.T) {
 			if c.Slices != (message.SliceCounts{Published: 1, Done: 1}) || !c.OK {
 				t.Errorf("%+v, %v", c.Slices, c.Problems)
 			}
-			list, err := r.store.Slices(soon(t), idds.Filter{Run: seenRun})
+			list, err := r.store.Slices(soon(t), ledger.Filter{Run: seenRun})
 			must(t, err)
 			want := time.Date(2026, 1, 18, 14, 36, 3, 194616000, time.UTC)
 			if s := list[0]; s.Key.Identity != "2837c040-d0c9-4236-a645-4d838711c5e4" || s.Attempts[0].Hostname != "spool1493.sdcc.bnl.gov" || !s.CreatedAt.Equal(want) {

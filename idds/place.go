@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -15,7 +16,7 @@ const (
 )
 
 // Records are slices as the world sees them, each with the place where it is.
-func (s *Service) Records(ctx context.Context, namespace string, list []Slice) ([]message.SliceRecord, error) {
+func (s *Service) Records(ctx context.Context, namespace string, list []ledger.Slice) ([]message.SliceRecord, error) {
 	out := make([]message.SliceRecord, 0, len(list))
 	if len(list) == 0 {
 		return out, nil
@@ -36,11 +37,11 @@ func (s *Service) Records(ctx context.Context, namespace string, list []Slice) (
 			FinishedAt: sl.FinishedAt, Failure: sl.Failure, Attempts: sl.Attempts,
 		}
 		switch sl.State {
-		case Waiting:
+		case ledger.Waiting:
 			r.Place, r.Where = s.waits(sl)
-		case Outstanding:
+		case ledger.Outstanding:
 			r.Place, r.Where = held.find(sl)
-		case Done, Failed:
+		case ledger.Done, ledger.Failed:
 		}
 		out = append(out, r)
 	}
@@ -48,7 +49,7 @@ func (s *Service) Records(ctx context.Context, namespace string, list []Slice) (
 }
 
 // waits says what a slice waits for that has no attempt under way.
-func (s *Service) waits(sl *Slice) (place message.Place, where string) {
+func (s *Service) waits(sl *ledger.Slice) (place message.Place, where string) {
 	last := sl.Attempts[len(sl.Attempts)-1]
 	place, why := message.PlaceWaiting, "ended as "+last.State
 	switch {
@@ -63,7 +64,7 @@ func (s *Service) waits(sl *Slice) (place message.Place, where string) {
 	}
 	next := fmt.Sprintf("attempt %d at %s", last.Attempt+1, sl.RetryAt.Format(time.TimeOnly))
 	switch {
-	case s.cfg.RetryOwner == Other:
+	case s.cfg.RetryOwner == ledger.Other:
 		next = fmt.Sprintf("attempt %d, which another program has to send (--retry-owner other)", last.Attempt+1)
 	case len(sl.Message) == 0:
 		next = "its message, without which it cannot be sent again: only results of it have come"
@@ -93,7 +94,7 @@ func (h holders) add(w *message.WorkerDocument) {
 }
 
 // find says where a slice is of which an attempt is under way.
-func (h holders) find(sl *Slice) (place message.Place, where string) {
+func (h holders) find(sl *ledger.Slice) (place message.Place, where string) {
 	place, where = message.PlaceQueue, "on the queue, or with a worker that reports nothing to idds"
 	if sl.Unsent != 0 {
 		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Unsent)

@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
 // where is the only slice of the watch.
 func (w *watch) where(t *testing.T) message.SliceRecord {
 	t.Helper()
-	list, err := w.service.Records(t.Context(), namespace, []idds.Slice{w.slice()})
+	list, err := w.service.Records(t.Context(), namespace, []ledger.Slice{w.slice()})
 	must(t, err)
 	c, err := w.service.Check(t.Context(), w.run())
 	if must(t, err); len(c.Outstanding) != 1 || c.Outstanding[0].Where != list[0].Where || c.Places[list[0].Place] != 1 || !c.OK {
@@ -32,8 +32,8 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 			}
 		}
 	}
-	resend := func(w *watch) func(idds.Tx) error {
-		return func(tx idds.Tx) error {
+	resend := func(w *watch) func(ledger.Tx) error {
+		return func(tx ledger.Tx) error {
 			_, err := w.ledger.Resend(tx, key("a"), w.now.Add(time.Hour))
 			return err
 		}
@@ -76,7 +76,7 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 	t.Run("a dead letter", func(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, false)
-		w.do(func(tx idds.Tx) error {
+		w.do(func(tx ledger.Tx) error {
 			return w.ledger.Lost(tx, key("a"), 1, "the broker gave it up: died or expired", w.now)
 		})
 		tell(t, w, message.PlaceDeadLetter, "waits for attempt 2", "dead letters")

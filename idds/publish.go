@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -26,7 +27,7 @@ const refusedWait = 30 * time.Second
 
 // intent is an attempt that has been decided on.
 type intent struct {
-	key     Key
+	key     ledger.Key
 	message message.Slice
 }
 
@@ -39,7 +40,7 @@ func (s *Service) resend(ctx context.Context) error {
 		return err
 	}
 	var intents []intent
-	if err := s.store.Update(ctx, func(tx Tx) error {
+	if err := s.store.Update(ctx, func(tx ledger.Tx) error {
 		for i := range due {
 			// Each attempt has a created_at of its own, as fine as the wire has it: a peer's failure names nothing else.
 			m, err := s.ledger.Resend(tx, due[i].Key, now.Add(time.Duration(i)*time.Microsecond))
@@ -69,7 +70,7 @@ func (s *Service) resend(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait()
-	if err := s.store.Update(ctx, func(tx Tx) error {
+	if err := s.store.Update(ctx, func(tx ledger.Tx) error {
 		for i, in := range intents {
 			if !confirmed[i] {
 				continue
@@ -96,7 +97,7 @@ func (s *Service) resend(ctx context.Context) error {
 
 // tellWorkers sends stop_transformer for every closed run whose workers were not told yet, also before a restart.
 func (s *Service) tellWorkers(ctx context.Context) error {
-	if s.cfg.StopSender == Other {
+	if s.cfg.StopSender == ledger.Other {
 		return nil
 	}
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
@@ -114,7 +115,7 @@ func (s *Service) tellWorkers(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := s.store.Update(ctx, func(tx Tx) error { return s.ledger.Stopped(tx, s.cfg.Namespace, r.RunID.String()) }); err != nil {
+		if err := s.store.Update(ctx, func(tx ledger.Tx) error { return s.ledger.Stopped(tx, s.cfg.Namespace, r.RunID.String()) }); err != nil {
 			return err
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Service) publishSlice(ctx context.Context, in intent) error {
 	})
 }
 
-func (s *Service) publishStop(ctx context.Context, r *Run) error {
+func (s *Service) publishStop(ctx context.Context, r *ledger.Run) error {
 	m := message.StopTransformer{
 		MsgType: message.TypeStopTransformer, RunID: r.RunID, CreatedAt: message.At(s.now()), Sender: s.ledger.Sender, Namespace: r.Namespace,
 		Content: message.StopTransformerContent{RequestedAt: r.EndCreatedAt},

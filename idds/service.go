@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -40,14 +41,14 @@ type Config struct {
 	// Now is the machine's clock; time.Now when nil.
 	Now func() time.Time `toml:"-"`
 
-	Duties
+	ledger.Duties
 }
 
 // Service is idds without its REST interface.
 type Service struct {
 	cfg    Config
-	store  Store
-	ledger Ledger
+	store  ledger.Store
+	ledger ledger.Rules
 	link   *broker.Link
 	log    *slog.Logger
 	clock  *clock
@@ -78,12 +79,12 @@ func (s *Service) subscribed() {
 }
 
 // New makes a service on a store and a link.
-func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
+func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
 	config.Defaults(&cfg)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.RetryOwner == Other { // he sees to them
+	if cfg.RetryOwner == ledger.Other { // he sees to them
 		cfg.DeadLetters = nil
 	}
 	if cfg.Now == nil {
@@ -91,7 +92,7 @@ func New(store Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service
 	}
 	s := &Service{
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
-		ledger: Ledger{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
+		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: absences{}, ready: make(chan struct{}),
 		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
 	}
@@ -108,7 +109,7 @@ func (s *Service) subscriptions() []stomp.SubscribeOptions {
 		return []string{"durable-subscription-name", name, "activemq.subscriptionName", name}
 	}
 	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: window}
-	if s.cfg.StopSender == Other { // his counts; of ours this is only to see whether there is another
+	if s.cfg.StopSender == ledger.Other { // his counts; of ours this is only to see whether there is another
 		stops.Headers = durable("stops")
 	}
 	all := []stomp.SubscribeOptions{
@@ -154,7 +155,7 @@ func (s *Service) Run(ctx context.Context) error {
 // follow consumes from one destination. Where we only look whether somebody else does our duty, the broker may refuse us.
 func (s *Service) follow(ctx context.Context, o stomp.SubscribeOptions) error {
 	err := s.consume(ctx, o)
-	if o.Destination == message.TopicTransformer && s.cfg.StopSender != Other && exitcode.From(err).Name == exitcode.BrokerRefused.Name {
+	if o.Destination == message.TopicTransformer && s.cfg.StopSender != ledger.Other && exitcode.From(err).Name == exitcode.BrokerRefused.Name {
 		s.log.WarnContext(ctx, "the broker does not let us hear the workers' topic: a second sender of stop_transformer would not be seen", logging.Err(err))
 		s.subscribed()
 		return nil
@@ -168,7 +169,7 @@ func (s *Service) disturb(ctx context.Context) error {
 	if err != nil || len(runs) == 0 {
 		return err
 	}
-	return s.store.Update(ctx, func(tx Tx) error {
+	return s.store.Update(ctx, func(tx ledger.Tx) error {
 		for _, r := range runs {
 			if err := s.ledger.Disturb(tx, r.Namespace, r.RunID.String()); err != nil {
 				return err
@@ -202,7 +203,7 @@ func selectorText(s string) string {
 // Report notes what a pilot says of itself and answers with what it should know.
 func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
 	var reply message.WorkerReply
-	err := s.store.Update(ctx, func(tx Tx) error {
+	err := s.store.Update(ctx, func(tx ledger.Tx) error {
 		if err := tx.PutWorker(w, s.now().UTC()); err != nil {
 			return err
 		}

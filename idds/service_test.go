@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -195,7 +196,7 @@ func TestWhatIsLeftWhenTheRunsTimeIsOverFails(t *testing.T) {
 	if got.Slices != (message.SliceCounts{Published: 1, Failed: 1}) {
 		t.Errorf("%+v", got.Slices)
 	}
-	list, err := r.store.Slices(soon(t), idds.Filter{Run: run})
+	list, err := r.store.Slices(soon(t), ledger.Filter{Run: run})
 	if must(t, err); list[0].Failure == nil || list[0].Failure.Name != "run_timeout" {
 		t.Errorf("%+v", list[0])
 	}

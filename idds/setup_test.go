@@ -11,6 +11,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -193,7 +194,7 @@ func (r *rig) awaitRun(id, what string, ok func(message.RunCheck) bool) message.
 	for {
 		runs, err := r.store.Runs(ctx, namespace)
 		must(r.t, err)
-		if i := slices.IndexFunc(runs, func(r idds.Run) bool { return r.RunID.String() == id }); i >= 0 {
+		if i := slices.IndexFunc(runs, func(r ledger.Run) bool { return r.RunID.String() == id }); i >= 0 {
 			last, err = r.service.Check(ctx, runs[i])
 			must(r.t, err)
 			if ok(last) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -62,28 +63,28 @@ func (s *Service) closeRuns(ctx context.Context) error {
 }
 
 // closeRun closes a run if it can. What is left when its time is over fails in pages: nothing else waits long for the store.
-func (s *Service) closeRun(ctx context.Context, r *Run) (closed *Run, err error) {
+func (s *Service) closeRun(ctx context.Context, r *ledger.Run) (closed *ledger.Run, err error) {
 	id, now, timeout := r.RunID.String(), s.now().UTC(), s.runTimeout(r)
 	for {
-		var left []Key
+		var left []ledger.Key
 		if now.Sub(r.EndedAt) > timeout {
 			if left, err = s.left(ctx, id); err != nil {
 				return nil, err
 			}
 		}
-		if err := s.store.Update(ctx, func(tx Tx) (err error) {
+		if err := s.store.Update(ctx, func(tx ledger.Tx) (err error) {
 			closed, err = s.ledger.Close(tx, s.cfg.Namespace, id, left, s.cfg.QuietEnd, timeout, now)
 			return err
-		}); err != nil || len(left) < pageSize {
+		}); err != nil || len(left) < ledger.PageSize {
 			return closed, err
 		}
 	}
 }
 
 // left are slices of a run that are not final, a page of them.
-func (s *Service) left(ctx context.Context, run string) ([]Key, error) {
-	list, err := s.store.Slices(ctx, Filter{Namespace: s.cfg.Namespace, Run: run, States: []SliceState{Outstanding, Waiting}, Limit: pageSize})
-	keys := make([]Key, len(list))
+func (s *Service) left(ctx context.Context, run string) ([]ledger.Key, error) {
+	list, err := s.store.Slices(ctx, ledger.Filter{Namespace: s.cfg.Namespace, Run: run, States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}, Limit: ledger.PageSize})
+	keys := make([]ledger.Key, len(list))
 	for i := range list {
 		keys[i] = list[i].Key
 	}

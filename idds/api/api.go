@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/version"
 )
@@ -41,7 +42,7 @@ type Config struct {
 }
 
 // Handler makes the whole interface.
-func Handler(service *idds.Service, store idds.Store, cfg Config) http.Handler {
+func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler {
 	a := &api{service: service, store: store, broker: cfg.Broker, tokens: map[[32]byte]Role{}}
 	for token, role := range cfg.Tokens {
 		a.tokens[sha256.Sum256([]byte(token))] = role
@@ -61,7 +62,7 @@ func Handler(service *idds.Service, store idds.Store, cfg Config) http.Handler {
 
 type api struct {
 	service *idds.Service
-	store   idds.Store
+	store   ledger.Store
 	broker  message.PromptBroker
 	tokens  map[[32]byte]Role
 }
@@ -162,14 +163,14 @@ func (a *api) runs(ctx context.Context, in *struct {
 	return out, nil
 }
 
-func (a *api) find(ctx context.Context, in *runPath) (idds.Run, error) {
+func (a *api) find(ctx context.Context, in *runPath) (ledger.Run, error) {
 	list, err := a.store.Runs(ctx, in.Namespace)
 	if err != nil {
-		return idds.Run{}, err
+		return ledger.Run{}, err
 	}
-	i := slices.IndexFunc(list, func(r idds.Run) bool { return r.RunID.String() == in.Run })
+	i := slices.IndexFunc(list, func(r ledger.Run) bool { return r.RunID.String() == in.Run })
 	if i < 0 {
-		return idds.Run{}, huma.Error404NotFound("run " + in.Run + " is not known")
+		return ledger.Run{}, huma.Error404NotFound("run " + in.Run + " is not known")
 	}
 	return list[i], nil
 }
@@ -217,14 +218,14 @@ func (a *api) slices(ctx context.Context, in *struct {
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 },
 ) (*body[message.Page[message.SliceRecord]], error) {
-	f := idds.Filter{Namespace: in.Namespace, Run: in.Run, Limit: in.Limit}
+	f := ledger.Filter{Namespace: in.Namespace, Run: in.Run, Limit: in.Limit}
 	if in.After != "" {
 		if err := json.Unmarshal(decodeCursor(in.After), &f.After); err != nil {
 			return nil, huma.Error422UnprocessableEntity("after is no cursor: hand back next as it was")
 		}
 	}
 	if in.State != "" {
-		f.States = []idds.SliceState{idds.SliceState(in.State)}
+		f.States = []ledger.SliceState{ledger.SliceState(in.State)}
 	}
 	list, err := a.store.Slices(ctx, f)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -57,8 +58,8 @@ func server(t *testing.T) string {
 	return srv.URL
 }
 
-func fill(tx idds.Tx) error {
-	var l idds.Ledger
+func fill(tx ledger.Tx) error {
+	var l ledger.Rules
 	now := time.Now()
 	if err := l.Announce(tx, message.RunImminentWorker{
 		RunID: message.Run(run), Namespace: namespace, Content: message.RunImminentWorkerContent{TargetWorkerCount: message.NewInt(5)},

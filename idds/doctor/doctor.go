@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -27,7 +28,7 @@ type Config struct {
 	Limit time.Duration
 
 	// Store reads the facts of the store; nil facts: there is none yet.
-	Store func(ctx context.Context) (*idds.StoreFacts, error)
+	Store func(ctx context.Context) (*ledger.StoreFacts, error)
 	// Running says whether a service works on the state, and Actors asks it, or the store, for second actors.
 	Running func(ctx context.Context) (Instance, error)
 	Actors  func(ctx context.Context) ([]message.ActorDocument, error)
@@ -53,7 +54,7 @@ type examination struct {
 	count int    // of probes sent
 
 	clock offset
-	facts *idds.StoreFacts
+	facts *ledger.StoreFacts
 	live  Instance
 }
 

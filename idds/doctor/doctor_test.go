@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds"
 	"tfpilot/idds/doctor"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -40,7 +40,7 @@ func newClinic(t *testing.T, conf stompd.Config) *clinic {
 	c := &clinic{t: t, broker: b, addr: ln.Addr().String()}
 	c.cfg = doctor.Config{
 		State: t.TempDir(), ResultQueues: []string{message.QueueResultsFast, message.QueueResultsIDDS}, IDCacheSize: 20000, Limit: 300 * time.Millisecond,
-		Store:   func(context.Context) (*idds.StoreFacts, error) { return nil, nil }, //nolint:nilnil // no store yet
+		Store:   func(context.Context) (*ledger.StoreFacts, error) { return nil, nil }, //nolint:nilnil // no store yet
 		Running: func(context.Context) (doctor.Instance, error) { return doctor.Instance{}, nil },
 		Actors:  func(context.Context) ([]message.ActorDocument, error) { return nil, nil },
 	}
@@ -237,8 +237,8 @@ func TestDeadLettersAreCountedAndLeft(t *testing.T) {
 func TestTheCacheOfIDsIsHeldAgainstTheRate(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
-	facts := &idds.StoreFacts{Schema: 3, Runs: 1, Namespaces: []string{namespace, "before"}, PeakRate: 100, LongestHold: 20 * time.Second}
-	c.cfg.Store = func(context.Context) (*idds.StoreFacts, error) { return facts, nil }
+	facts := &ledger.StoreFacts{Schema: 3, Runs: 1, Namespaces: []string{namespace, "before"}, PeakRate: 100, LongestHold: 20 * time.Second}
+	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) { return facts, nil }
 	r := c.examine()
 	says(t, r, "id-cache-size", doctor.OK, "100 results/s x (3 x 10s heart-beat + 20s longest hold) = 5000")
 	says(t, r, "namespace", doctor.Warning, `"before"`)
@@ -260,8 +260,8 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	now := time.Now()
 	late := message.WorkerDocument{LastSeen: now}
 	late.Hostname, late.At = "node7", now.Add(-5*time.Second)
-	c.cfg.Store = func(context.Context) (*idds.StoreFacts, error) {
-		return &idds.StoreFacts{Schema: 3, Workers: []message.WorkerDocument{{LastSeen: now, WorkerReport: message.WorkerReport{At: now}}, late}}, nil
+	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
+		return &ledger.StoreFacts{Schema: 3, Workers: []message.WorkerDocument{{LastSeen: now, WorkerReport: message.WorkerReport{At: now}}, late}}, nil
 	}
 	c.cfg.Running = func(context.Context) (doctor.Instance, error) {
 		return doctor.Instance{Locked: true, Addr: "http://127.0.0.1:1", Err: errors.New("connection refused")}, nil
@@ -273,7 +273,7 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	says(t, r, "clocks of 2 workers", doctor.Warning, "node7", "5s behind")
 	says(t, r, "service", doctor.Problem, "http://127.0.0.1:1 does not answer")
 	says(t, r, "second actor", doctor.Warning, `"agent" does the duty stop: 2 messages`, "--stop-sender other")
-	c.cfg.Store = func(context.Context) (*idds.StoreFacts, error) {
+	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
 		return nil, exitcode.New(exitcode.StoreFailed, "it is damaged")
 	}
 	r = c.examine()

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -18,7 +18,7 @@ func BenchmarkLedger(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	var l idds.Ledger
+	var l ledger.Rules
 	now := time.Now()
 	slice := func(i int) message.Slice {
 		return message.Slice{
@@ -36,7 +36,7 @@ func BenchmarkLedger(b *testing.B) {
 	const batch = 256
 	for i := 0; i < b.N; i += batch {
 		n := min(batch, b.N-i)
-		if err := store.Update(b.Context(), func(tx idds.Tx) error {
+		if err := store.Update(b.Context(), func(tx ledger.Tx) error {
 			for k := range n {
 				if _, err := l.Sent(tx, slice(i+k), body, now); err != nil {
 					return err
@@ -46,7 +46,7 @@ func BenchmarkLedger(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		if err := store.Update(b.Context(), func(tx idds.Tx) error {
+		if err := store.Update(b.Context(), func(tx ledger.Tx) error {
 			for k := range n {
 				m := slice(i + k)
 				if err := l.Result(tx, message.SliceResult{

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"tfpilot/idds"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 )
 
 // recent is of how many slices the rates are: of all it would take long in a file of years.
@@ -19,7 +19,7 @@ const recent = 100_000
 
 // Inspect looks at the store in a folder without changing it, also while a service works on it. It is nil when there is none; the
 // error says what is wrong with it.
-func Inspect(ctx context.Context, dir string) (*idds.StoreFacts, error) {
+func Inspect(ctx context.Context, dir string) (*ledger.StoreFacts, error) {
 	path := filepath.Join(dir, "idds.db")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no store is no facts
@@ -31,7 +31,7 @@ func Inspect(ctx context.Context, dir string) (*idds.StoreFacts, error) {
 	return facts, nil
 }
 
-func inspect(ctx context.Context, path string) (*idds.StoreFacts, error) {
+func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) // whether we may write
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func inspect(ctx context.Context, path string) (*idds.StoreFacts, error) {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	var facts idds.StoreFacts
+	var facts ledger.StoreFacts
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&facts.Schema); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func inspect(ctx context.Context, path string) (*idds.StoreFacts, error) {
 	return &facts, errors.Join(s.count(ctx, &facts), s.rates(ctx, &facts), s.reports(ctx, &facts))
 }
 
-func (s *Store) count(ctx context.Context, facts *idds.StoreFacts) error {
+func (s *Store) count(ctx context.Context, facts *ledger.StoreFacts) error {
 	err := s.db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM slice)").Scan(&facts.Runs, &facts.Slices)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (s *Store) count(ctx context.Context, facts *idds.StoreFacts) error {
 }
 
 // rates are of the latest slices: results come in bursts, so the rate is that of the fullest ten seconds.
-func (s *Store) rates(ctx context.Context, facts *idds.StoreFacts) error {
+func (s *Store) rates(ctx context.Context, facts *ledger.StoreFacts) error {
 	var most int64
 	var hold float64
 	err := s.db.QueryRowContext(ctx, `WITH latest AS (SELECT finished, doc FROM slice ORDER BY id DESC LIMIT ?)
@@ -95,7 +95,7 @@ func (s *Store) rates(ctx context.Context, facts *idds.StoreFacts) error {
 	return err
 }
 
-func (s *Store) reports(ctx context.Context, facts *idds.StoreFacts) (err error) {
+func (s *Store) reports(ctx context.Context, facts *ledger.StoreFacts) (err error) {
 	workers, err := s.Workers(ctx, "")
 	if err != nil {
 		return err

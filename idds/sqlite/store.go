@@ -16,9 +16,9 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
-	"tfpilot/idds"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -51,7 +51,7 @@ type Store struct {
 	writer *writer // guarded by mu
 }
 
-var _ idds.Store = (*Store)(nil)
+var _ ledger.Store = (*Store)(nil)
 
 // Open opens or makes the file idds.db in a folder.
 func Open(ctx context.Context, dir string) (*Store, error) {
@@ -103,7 +103,7 @@ func (s *Store) Close() error {
 }
 
 // Update runs fn in one transaction. Nothing of it is seen before it has committed.
-func (s *Store) Update(ctx context.Context, fn func(idds.Tx) error) error {
+func (s *Store) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -113,24 +113,24 @@ func (s *Store) Update(ctx context.Context, fn func(idds.Tx) error) error {
 }
 
 // Runs are the runs of a namespace, all when it is empty.
-func (s *Store) Runs(ctx context.Context, namespace string) ([]idds.Run, error) {
+func (s *Store) Runs(ctx context.Context, namespace string) ([]ledger.Run, error) {
 	return s.runs(ctx, "SELECT namespace, doc FROM run WHERE ? IN ('', namespace) ORDER BY namespace, run", namespace)
 }
 
 // OpenRuns are those of a namespace for which there is something left to be done.
-func (s *Store) OpenRuns(ctx context.Context, namespace string) ([]idds.Run, error) {
+func (s *Store) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
 	return s.runs(ctx, "SELECT namespace, doc FROM run WHERE namespace = ? AND open ORDER BY run", namespace)
 }
 
-func (s *Store) runs(ctx context.Context, query, namespace string) ([]idds.Run, error) {
+func (s *Store) runs(ctx context.Context, query, namespace string) ([]ledger.Run, error) {
 	rows, err := s.db.QueryContext(ctx, query, namespace)
 	if err != nil {
 		return nil, failed(err)
 	}
 	defer rows.Close()
-	var out []idds.Run
+	var out []ledger.Run
 	for rows.Next() {
-		var r idds.Run
+		var r ledger.Run
 		var doc []byte
 		if err := rows.Scan(&r.Namespace, &doc); err != nil {
 			return nil, failed(err)
@@ -146,7 +146,7 @@ func (s *Store) runs(ctx context.Context, query, namespace string) ([]idds.Run, 
 const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
 
 // Slices are the slices of a filter in the order of their keys.
-func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error) {
+func (s *Store) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
 	var where []string
 	var args []any
 	if f.Namespace != "" {
@@ -165,7 +165,7 @@ func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error)
 		for _, state := range f.States {
 			args = append(args, string(state))
 		}
-		if !slices.Contains(f.States, idds.Done) {
+		if !slices.Contains(f.States, ledger.Done) {
 			where = append(where, "state <> 'done'") // says nothing new, but lets the planner use the index
 		}
 	}
@@ -178,38 +178,38 @@ func (s *Store) Slices(ctx context.Context, f idds.Filter) ([]idds.Slice, error)
 }
 
 // Tally counts a run's slices by state.
-func (s *Store) Tally(ctx context.Context, namespace, run string) (map[idds.SliceState]int, error) {
+func (s *Store) Tally(ctx context.Context, namespace, run string) (map[ledger.SliceState]int, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT state, count(*) FROM slice WHERE namespace = ? AND run = ? GROUP BY state", namespace, run)
 	if err != nil {
 		return nil, failed(err)
 	}
 	defer rows.Close()
-	out := map[idds.SliceState]int{}
+	out := map[ledger.SliceState]int{}
 	for rows.Next() {
 		var state string
 		var n int
 		if err := rows.Scan(&state, &n); err != nil {
 			return nil, failed(err)
 		}
-		out[idds.SliceState(state)] = n
+		out[ledger.SliceState(state)] = n
 	}
 	return out, failed(rows.Err())
 }
 
 // Due are slices whose next attempt is due, and those whose sending was not confirmed.
-func (s *Store) Due(ctx context.Context, now time.Time) ([]idds.Slice, error) {
+func (s *Store) Due(ctx context.Context, now time.Time) ([]ledger.Slice, error) {
 	return s.slices(ctx, sliceColumns+"WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1000", now.UnixMicro())
 }
 
-func (s *Store) slices(ctx context.Context, query string, args ...any) ([]idds.Slice, error) {
+func (s *Store) slices(ctx context.Context, query string, args ...any) ([]ledger.Slice, error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, failed(err)
 	}
 	defer rows.Close()
-	var out []idds.Slice
+	var out []ledger.Slice
 	for rows.Next() {
-		var sl idds.Slice
+		var sl ledger.Slice
 		var doc []byte
 		if err := rows.Scan(&sl.Key.Namespace, &sl.Key.Run, &sl.Key.Identity, &doc, (*[]byte)(&sl.Message)); err != nil {
 			return nil, failed(err)
@@ -223,8 +223,8 @@ func (s *Store) slices(ctx context.Context, query string, args ...any) ([]idds.S
 }
 
 // Latencies are the samples of a run: slice created -> done, and STF written -> its last slice done, for whole STFs.
-func (s *Store) Latencies(ctx context.Context, namespace, run string) (idds.Latencies, error) {
-	var l idds.Latencies
+func (s *Store) Latencies(ctx context.Context, namespace, run string) (ledger.Latencies, error) {
+	var l ledger.Latencies
 	collect := func(into *[]float64, query string) error {
 		rows, err := s.db.QueryContext(ctx, query, namespace, run)
 		if err != nil {

@@ -3,14 +3,14 @@ package sqlite_test
 import (
 	"testing"
 
-	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/storetest"
+	"tfpilot/internal/ledger"
 )
 
 func TestSQLiteIsAStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(tb testing.TB, dir string) idds.Store {
+	storetest.Run(t, func(tb testing.TB, dir string) ledger.Store {
 		tb.Helper()
 		s, err := sqlite.Open(tb.Context(), dir)
 		if err != nil {

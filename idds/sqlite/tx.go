@@ -10,9 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"tfpilot/idds"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -21,11 +21,11 @@ import (
 type tx struct {
 	ctx        context.Context
 	w          *writer
-	slices     map[idds.Key]*idds.Slice
-	runs       map[runKey]*idds.Run
+	slices     map[ledger.Key]*ledger.Slice
+	runs       map[runKey]*ledger.Run
 	histograms map[runKey]hist.Set
 
-	dirtySlices     map[idds.Key]bool
+	dirtySlices     map[ledger.Key]bool
 	dirtyRuns       map[runKey]bool
 	dirtyHistograms map[runKey]bool
 }
@@ -34,8 +34,8 @@ type runKey struct{ namespace, run string }
 
 func newTx(ctx context.Context, w *writer) *tx {
 	return &tx{
-		ctx: ctx, w: w, slices: map[idds.Key]*idds.Slice{}, runs: map[runKey]*idds.Run{}, histograms: map[runKey]hist.Set{},
-		dirtySlices: map[idds.Key]bool{}, dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
+		ctx: ctx, w: w, slices: map[ledger.Key]*ledger.Slice{}, runs: map[runKey]*ledger.Run{}, histograms: map[runKey]hist.Set{},
+		dirtySlices: map[ledger.Key]bool{}, dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
 	}
 }
 
@@ -64,11 +64,11 @@ func (t *tx) put(document any, query string, args ...any) error {
 	return t.write(query, append(args, string(doc))...)
 }
 
-func (t *tx) Slice(k idds.Key) (*idds.Slice, error) {
+func (t *tx) Slice(k ledger.Key) (*ledger.Slice, error) {
 	if s := t.slices[k]; s != nil {
 		return s, nil
 	}
-	s := idds.Slice{Key: k}
+	s := ledger.Slice{Key: k}
 	var doc []byte
 	found, err := t.read("SELECT doc, message FROM slice WHERE namespace = ? AND run = ? AND identity = ?",
 		[]any{k.Namespace, k.Run, k.Identity}, &doc, (*[]byte)(&s.Message))
@@ -82,14 +82,14 @@ func (t *tx) Slice(k idds.Key) (*idds.Slice, error) {
 	return &s, nil
 }
 
-func (t *tx) PutSlice(s *idds.Slice) error {
+func (t *tx) PutSlice(s *ledger.Slice) error {
 	t.slices[s.Key], t.dirtySlices[s.Key] = s, true
 	return nil
 }
 
 // flushSlices writes the slices in the order of their keys, which is that of the table.
 func (t *tx) flushSlices() error {
-	keys := slices.SortedFunc(maps.Keys(t.dirtySlices), func(a, b idds.Key) int {
+	keys := slices.SortedFunc(maps.Keys(t.dirtySlices), func(a, b ledger.Key) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Run, b.Run), cmp.Compare(a.Identity, b.Identity))
 	})
 	for _, k := range keys {
@@ -105,13 +105,13 @@ const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filenam
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, run, identity) DO UPDATE SET state = excluded.state, filename = excluded.filename,
 	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
 
-func (t *tx) writeSlice(s *idds.Slice) error {
+func (t *tx) writeSlice(s *ledger.Slice) error {
 	k := s.Key
 	due := int64(0)
 	switch {
 	case s.Unsent != 0:
 		due = 1
-	case s.State == idds.Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
+	case s.State == ledger.Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
 		due = micros(s.RetryAt)
 	}
 	for i := range s.Attempts {
@@ -141,7 +141,7 @@ func micros(t time.Time) int64 {
 }
 
 // SliceByRequest finds what stands in the table: the slices of this transaction have to be there too.
-func (t *tx) SliceByRequest(namespace, run string, createdAt time.Time) (*idds.Slice, error) {
+func (t *tx) SliceByRequest(namespace, run string, createdAt time.Time) (*ledger.Slice, error) {
 	if err := t.flushSlices(); err != nil {
 		return nil, err
 	}
@@ -151,10 +151,10 @@ func (t *tx) SliceByRequest(namespace, run string, createdAt time.Time) (*idds.S
 		[]any{namespace, run, createdAt.UnixMicro()}, &n, &identity); err != nil || n != 1 {
 		return nil, err // none, or ambiguous
 	}
-	return t.Slice(idds.Key{Namespace: namespace, Run: run, Identity: identity})
+	return t.Slice(ledger.Key{Namespace: namespace, Run: run, Identity: identity})
 }
 
-func (t *tx) Run(namespace, run string) (*idds.Run, error) {
+func (t *tx) Run(namespace, run string) (*ledger.Run, error) {
 	key := runKey{namespace, run}
 	if r := t.runs[key]; r != nil {
 		return r, nil
@@ -164,7 +164,7 @@ func (t *tx) Run(namespace, run string) (*idds.Run, error) {
 	if !found || err != nil {
 		return nil, err
 	}
-	r := &idds.Run{Namespace: namespace}
+	r := &ledger.Run{Namespace: namespace}
 	if err := json.Unmarshal(doc, r); err != nil {
 		return nil, failed(err)
 	}
@@ -175,7 +175,7 @@ func (t *tx) Run(namespace, run string) (*idds.Run, error) {
 	return r, nil
 }
 
-func (t *tx) PutRun(r *idds.Run) error {
+func (t *tx) PutRun(r *ledger.Run) error {
 	key := runKey{r.Namespace, r.RunID.String()}
 	t.runs[key], t.dirtyRuns[key] = r, true
 	return nil

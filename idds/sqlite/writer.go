@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 
-	"tfpilot/idds"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 )
 
 // writer is the one connection that writes. It keeps its statements prepared: to parse them each time takes longer than to run
@@ -34,7 +34,7 @@ func (w *writer) close() error {
 
 // transact runs fn between BEGIN and COMMIT. The statements do not follow ctx, which would cost a goroutine for each of them:
 // a transaction is short, and ends whole.
-func (w *writer) transact(ctx context.Context, fn func(idds.Tx) error) (err error) {
+func (w *writer) transact(ctx context.Context, fn func(ledger.Tx) error) (err error) {
 	ctx = context.WithoutCancel(ctx)
 	if err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return exitcode.New(exitcode.StoreFailed, "beginning a transaction: %w", err)

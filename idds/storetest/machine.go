@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tfpilot/idds"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -24,23 +24,23 @@ const (
 // machine is store and model side by side. Its methods are the actions.
 type machine struct {
 	dir   string
-	open  func(dir string) idds.Store
-	store idds.Store
+	open  func(dir string) ledger.Store
+	store ledger.Store
 	now   time.Time
 	model model
-	rules idds.Ledger
+	rules ledger.Rules
 }
 
-func newMachine(dir string, open func(dir string) idds.Store, duties idds.Duties) *machine {
+func newMachine(dir string, open func(dir string) ledger.Store, duties ledger.Duties) *machine {
 	return &machine{
 		dir: dir, open: open, store: open(dir), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), model: model{slices: map[string]*expected{}},
-		rules: idds.Ledger{MaxAttempts: maxAttempts, Sender: "us", Duties: duties},
+		rules: ledger.Rules{MaxAttempts: maxAttempts, Sender: "us", Duties: duties},
 	}
 }
 
-func (m *machine) ledger() idds.Ledger { return m.rules }
+func (m *machine) ledger() ledger.Rules { return m.rules }
 
-func (m *machine) update(rt *rapid.T, fn func(tx idds.Tx) error) {
+func (m *machine) update(rt *rapid.T, fn func(tx ledger.Tx) error) {
 	if err := m.store.Update(context.Background(), fn); err != nil {
 		rt.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func (m *machine) Send(rt *rapid.T) {
 	id := identities(rt)
 	m.model.of(id).publish(1, m.now)
 	m.model.lastSlice = m.now
-	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, 1, m.now), m.now) })
+	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), slice(id, 1, m.now), m.now) })
 }
 
 // Done is a good result, of any attempt, before or after its slice, once or more.
@@ -125,7 +125,7 @@ func (m *machine) FailOfPeerBeforeItsSlice(rt *rapid.T) {
 		m.model.fail(e, 1, true)
 	}
 	m.model.lastSlice = m.now
-	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, 1, at), m.now) })
+	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), slice(id, 1, at), m.now) })
 }
 
 func (m *machine) result(rt *rapid.T, c message.ResultContent) {
@@ -135,8 +135,8 @@ func (m *machine) result(rt *rapid.T, c message.ResultContent) {
 		}
 	}
 	r := message.SliceResult{MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace, Content: c}
-	m.update(rt, func(tx idds.Tx) error {
-		if err := m.ledger().Result(tx, r, m.now); !errors.Is(err, idds.ErrUnmatched) {
+	m.update(rt, func(tx ledger.Tx) error {
+		if err := m.ledger().Result(tx, r, m.now); !errors.Is(err, ledger.ErrUnmatched) {
 			return err
 		}
 		return nil
@@ -146,12 +146,12 @@ func (m *machine) result(rt *rapid.T, c message.ResultContent) {
 // SendMore is another program's publication of a further attempt: his duty, or ours.
 func (m *machine) SendMore(rt *rapid.T) {
 	id, n := identities(rt), rapid.IntRange(2, maxAttempts).Draw(rt, "attempt")
-	if e := m.model.of(id); !e.known[n] && m.rules.RetryOwner != idds.Other {
+	if e := m.model.of(id); !e.known[n] && m.rules.RetryOwner != ledger.Other {
 		m.model.actors++
 	}
 	m.model.of(id).publish(n, m.now)
 	m.model.lastSlice = m.now
-	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), slice(id, n, m.now), m.now) })
+	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), slice(id, n, m.now), m.now) })
 }
 
 // Bury is a dead letter, which may come before the copy of its slice.
@@ -161,8 +161,8 @@ func (m *machine) Bury(rt *rapid.T) {
 	e.publish(1, m.now)
 	e.lose(1)
 	m.model.lastSlice = m.now
-	m.update(rt, func(tx idds.Tx) error {
-		return errors.Join(sent(tx, m.ledger(), slice(id, 1, m.now), m.now), m.ledger().Lost(tx, idds.Key{Namespace: namespace, Run: run, Identity: id}, 1, "dead", m.now))
+	m.update(rt, func(tx ledger.Tx) error {
+		return errors.Join(sent(tx, m.ledger(), slice(id, 1, m.now), m.now), m.ledger().Lost(tx, ledger.Key{Namespace: namespace, Run: run, Identity: id}, 1, "dead", m.now))
 	})
 }
 
@@ -177,18 +177,18 @@ func (m *machine) Silence(rt *rapid.T) {
 			e.down(pilot, n, forEver)
 		}
 	}
-	m.update(rt, func(tx idds.Tx) error { return m.ledger().Down(tx, w, forEver, m.now) })
+	m.update(rt, func(tx ledger.Tx) error { return m.ledger().Down(tx, w, forEver, m.now) })
 }
 
 // StopOfAnother is a stop_transformer that is not ours.
 func (m *machine) StopOfAnother(rt *rapid.T) {
-	if m.rules.StopSender != idds.Other {
+	if m.rules.StopSender != ledger.Other {
 		m.model.actors++
 	} else {
 		m.model.stopped = true
 	}
 	stop := message.StopTransformer{MsgType: message.TypeStopTransformer, RunID: message.Run(run), Namespace: namespace, Sender: "them"}
-	m.update(rt, func(tx idds.Tx) error {
+	m.update(rt, func(tx ledger.Tx) error {
 		_, err := m.ledger().Stop(tx, stop, m.now)
 		return err
 	})
@@ -200,8 +200,8 @@ func (m *machine) Lose(rt *rapid.T) {
 	if e := m.model.slices[id]; e != nil {
 		e.lose(n)
 	}
-	m.update(rt, func(tx idds.Tx) error {
-		return m.ledger().Lost(tx, idds.Key{Namespace: namespace, Run: run, Identity: id}, n, "lost", m.now)
+	m.update(rt, func(tx ledger.Tx) error {
+		return m.ledger().Lost(tx, ledger.Key{Namespace: namespace, Run: run, Identity: id}, n, "lost", m.now)
 	})
 }
 
@@ -212,7 +212,7 @@ func (m *machine) Resend(rt *rapid.T) {
 	if err != nil {
 		rt.Fatal(err)
 	}
-	if m.rules.RetryOwner == idds.Other {
+	if m.rules.RetryOwner == ledger.Other {
 		if len(due) > 0 {
 			rt.Fatalf("%d slices are due, which is another's to see to", len(due))
 		}
@@ -228,10 +228,10 @@ func (m *machine) Resend(rt *rapid.T) {
 	}
 }
 
-func (m *machine) resend(rt *rapid.T, k idds.Key) {
+func (m *machine) resend(rt *rapid.T, k ledger.Key) {
 	var again *message.Slice
 	at := m.now
-	m.update(rt, func(tx idds.Tx) (err error) {
+	m.update(rt, func(tx ledger.Tx) (err error) {
 		again, err = m.ledger().Resend(tx, k, at)
 		return err
 	})
@@ -255,9 +255,9 @@ func (m *machine) resend(rt *rapid.T, k idds.Key) {
 		m.restart()
 		return
 	}
-	m.update(rt, func(tx idds.Tx) error { return m.ledger().Confirm(tx, k, n) })
+	m.update(rt, func(tx ledger.Tx) error { return m.ledger().Confirm(tx, k, n) })
 	m.model.lastSlice = m.now
-	m.update(rt, func(tx idds.Tx) error { return sent(tx, m.ledger(), *again, m.now) }) // the echo on idds' own queue
+	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), *again, m.now) }) // the echo on idds' own queue
 }
 
 // End is the producer's, with or without a number of slices.
@@ -269,22 +269,22 @@ func (m *machine) End(rt *rapid.T) {
 	if !m.model.ended {
 		m.model.ended, m.model.endedAt = true, m.now
 	}
-	m.update(rt, func(tx idds.Tx) error { return m.ledger().End(tx, r, m.now) })
+	m.update(rt, func(tx ledger.Tx) error { return m.ledger().End(tx, r, m.now) })
 }
 
 // Close looks whether the run is over, now or much later.
 func (m *machine) Close(rt *rapid.T) {
 	m.now = m.now.Add(rapid.SampledFrom([]time.Duration{0, quietEnd, runTimeout}).Draw(rt, "later"))
-	list, err := m.store.Slices(context.Background(), idds.Filter{Namespace: namespace, Run: run, States: []idds.SliceState{idds.Outstanding, idds.Waiting}})
+	list, err := m.store.Slices(context.Background(), ledger.Filter{Namespace: namespace, Run: run, States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}})
 	if err != nil {
 		rt.Fatal(err)
 	}
-	var left []idds.Key
+	var left []ledger.Key
 	for i := range list {
 		left = append(left, list[i].Key)
 	}
 	m.model.close(m.now)
-	m.update(rt, func(tx idds.Tx) error {
+	m.update(rt, func(tx ledger.Tx) error {
 		_, err := m.ledger().Close(tx, namespace, run, left, quietEnd, runTimeout, m.now)
 		return err
 	})
@@ -321,7 +321,7 @@ func (m *machine) wanted() summary {
 		Unmatched: m.model.unmatched, Closed: m.model.closed, Actors: m.model.actors,
 	}
 	// Where another tells the workers, a run is over when he has; here we never do.
-	w.Open = !m.model.closed || !(m.rules.StopSender == idds.Other && m.model.stopped)
+	w.Open = !m.model.closed || m.rules.StopSender != ledger.Other || !m.model.stopped
 	for id, e := range m.model.slices {
 		w.States[id] = "open"
 		switch {
@@ -345,7 +345,7 @@ func (m *machine) wanted() summary {
 
 func (m *machine) found(rt *rapid.T) summary {
 	ctx := context.Background()
-	list, err := m.store.Slices(ctx, idds.Filter{Namespace: namespace, Run: run})
+	list, err := m.store.Slices(ctx, ledger.Filter{Namespace: namespace, Run: run})
 	if err != nil {
 		rt.Fatal(err)
 	}

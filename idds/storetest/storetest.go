@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tfpilot/idds"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -24,15 +24,15 @@ const (
 )
 
 // Run checks a store. open opens the one that lies in dir, made when it is not there.
-func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
+func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	t.Helper()
-	for name, duties := range map[string]idds.Duties{
-		"the ledger agrees with the model": {}, "and when others have its duties": {RetryOwner: idds.Other, StopSender: idds.Other},
+	for name, duties := range map[string]ledger.Duties{
+		"the ledger agrees with the model": {}, "and when others have its duties": {RetryOwner: ledger.Other, StopSender: ledger.Other},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(rt *rapid.T) {
-				m := newMachine(t.TempDir(), func(dir string) idds.Store { return open(t, dir) }, duties)
+				m := newMachine(t.TempDir(), func(dir string) ledger.Store { return open(t, dir) }, duties)
 				defer func() { _ = m.store.Close() }()
 				rt.Repeat(rapid.StateMachineActions(m))
 			})
@@ -42,8 +42,8 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		t.Parallel()
 		store := open(t, t.TempDir())
 		failure := errors.New("on purpose")
-		err := store.Update(t.Context(), func(tx idds.Tx) error {
-			return errors.Join(sent(tx, idds.Ledger{}, slice("a", 1, time.Now()), time.Now()), failure)
+		err := store.Update(t.Context(), func(tx ledger.Tx) error {
+			return errors.Join(sent(tx, ledger.Rules{}, slice("a", 1, time.Now()), time.Now()), failure)
 		})
 		runs, rerr := store.Runs(t.Context(), "")
 		if !errors.Is(err, failure) || len(runs) != 0 || rerr != nil {
@@ -54,11 +54,11 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		t.Parallel()
 		store := open(t, t.TempDir())
 		const n = 25
-		if err := store.Update(t.Context(), func(tx idds.Tx) error {
+		if err := store.Update(t.Context(), func(tx ledger.Tx) error {
 			for i := range 2 * n {
 				m := slice(fmt.Sprintf("s%02d", i/2), 1, time.Now())
 				m.RunID = message.Run(strconv.Itoa(100001 + i%2))
-				if err := sent(tx, idds.Ledger{}, m, time.Now()); err != nil {
+				if err := sent(tx, ledger.Rules{}, m, time.Now()); err != nil {
 					return err
 				}
 			}
@@ -66,13 +66,13 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range []idds.Filter{
+		for _, f := range []ledger.Filter{
 			{Namespace: namespace, Run: run, Limit: 10},
 			{Namespace: namespace, Limit: 10},
 			{Limit: 10},
-			{States: []idds.SliceState{idds.Outstanding}, Limit: 10},
+			{States: []ledger.SliceState{ledger.Outstanding}, Limit: 10},
 		} {
-			var got []idds.Key
+			var got []ledger.Key
 			for {
 				page, err := store.Slices(t.Context(), f)
 				if err != nil {
@@ -86,11 +86,11 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 				}
 				f.After = got[len(got)-1]
 			}
-			var want []idds.Key
+			var want []ledger.Key
 			for i := range 2 * n {
 				id := strconv.Itoa(100001 + i/n)
 				if f.Run == "" || f.Run == id {
-					want = append(want, idds.Key{Namespace: namespace, Run: id, Identity: fmt.Sprintf("s%02d", i%n)})
+					want = append(want, ledger.Key{Namespace: namespace, Run: id, Identity: fmt.Sprintf("s%02d", i%n)})
 				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -101,7 +101,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) idds.Store) {
 }
 
 // sent hands a slice to the ledger with the body that it would have come in.
-func sent(tx idds.Tx, l idds.Ledger, m message.Slice, now time.Time) error {
+func sent(tx ledger.Tx, l ledger.Rules, m message.Slice, now time.Time) error {
 	body, err := json.Marshal(m)
 	_, serr := l.Sent(tx, m, body, now)
 	return errors.Join(err, serr)

@@ -12,13 +12,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/idds"
 	"tfpilot/idds/api"
 	"tfpilot/idds/doctor"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -97,11 +97,11 @@ func line(text string) string {
 // patient is what the examination knows of this machine's idds.
 type patient struct {
 	cfg   doctorConfig
-	facts *idds.StoreFacts
+	facts *ledger.StoreFacts
 	addr  string // of the service, when it answers
 }
 
-func (p *patient) store(ctx context.Context) (facts *idds.StoreFacts, err error) {
+func (p *patient) store(ctx context.Context) (facts *ledger.StoreFacts, err error) {
 	p.facts, err = sqlite.Inspect(ctx, p.cfg.State)
 	return p.facts, err
 }

@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"time"

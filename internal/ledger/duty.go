@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"errors"
@@ -83,7 +83,7 @@ func second(tx Tx, namespace string, duty Duty, sender, run string, now time.Tim
 
 // Task takes what the production transceiver asks for: the demand, if it is to come from there; else somebody asks for workers
 // a second time, which is news once.
-func (l Ledger) Task(tx Tx, m message.WorkflowTask, now time.Time) (news bool, err error) {
+func (l Rules) Task(tx Tx, m message.WorkflowTask, now time.Time) (news bool, err error) {
 	if l.DemandFrom != WorkflowTask {
 		return second(tx, m.Namespace, DutyDemand, m.Sender, m.Run().String(), now)
 	}
@@ -112,7 +112,7 @@ func (l Ledger) Task(tx Tx, m message.WorkflowTask, now time.Time) (news bool, e
 }
 
 // Stop takes a stop_transformer that another program has sent: the one that counts, if that is its duty.
-func (l Ledger) Stop(tx Tx, m message.StopTransformer, now time.Time) (news bool, err error) {
+func (l Rules) Stop(tx Tx, m message.StopTransformer, now time.Time) (news bool, err error) {
 	if l.StopSender != Other {
 		return second(tx, m.Namespace, DutyStop, m.Sender, m.RunID.String(), now)
 	}

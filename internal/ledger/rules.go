@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"tfpilot/internal/message"
 )
 
-// Ledger decides what becomes of a slice. It has no state of its own: all is in the transaction.
-type Ledger struct {
+// Rules decide what becomes of a slice. They have no state of their own: all is in the transaction.
+type Rules struct {
 	// MaxAttempts of a slice (default 3).
 	MaxAttempts int
 	// Sender is what our own messages say that they are from.
@@ -25,7 +25,7 @@ type Ledger struct {
 // ErrUnmatched says that a result fits no slice. It is counted with its run.
 var ErrUnmatched = errors.New("result fits no slice")
 
-func (l Ledger) maxAttempts() int {
+func (l Rules) maxAttempts() int {
 	if l.MaxAttempts <= 0 {
 		return 3
 	}
@@ -42,7 +42,7 @@ func run(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error)
 }
 
 // Announce notes that a run is coming and how many workers it asks for, unless that is for another message to say.
-func (l Ledger) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error {
+func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error {
 	r, err := run(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (l Ledger) Announce(tx Tx, m message.RunImminentWorker, now time.Time) erro
 // Sent notes a published slice, with the body it came in, from which another attempt would be made. One that is known already,
 // an echo of our own or a repetition, changes nothing. A further attempt that is not ours is somebody else's, which is news once
 // when that is our duty.
-func (l Ledger) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bool, err error) {
+func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bool, err error) {
 	k := Key{m.Namespace, m.Run().String(), m.Content.Identity()}
 	r, err := run(tx, k.Namespace, m.Run(), now)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Slice) describe(m message.Slice, body []byte, now time.Time) {
 }
 
 // Result notes what became of an attempt. It returns ErrUnmatched, after counting it, when the slice is not known and cannot be.
-func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
+func (l Rules) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	r, err := run(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (l Ledger) Result(tx Tx, m message.SliceResult, now time.Time) error {
 }
 
 // match finds the slice and the attempt of a result, making the slice when the result came first.
-func (l Ledger) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error) {
+func (l Rules) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error) {
 	identity := m.Identity()
 	if identity == "" {
 		return matchRequest(tx, m)
@@ -196,7 +196,7 @@ func matchRequest(tx Tx, m message.SliceResult) (*Slice, int, error) {
 }
 
 // done makes the slice done: final, and it wins over everything.
-func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) error {
+func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) error {
 	if s.State == Failed {
 		r.Failed--
 		r.Corrected++
@@ -213,13 +213,13 @@ func (l Ledger) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m mess
 }
 
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
-func (l Ledger) failed(r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) {
+func (l Rules) failed(r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 	record(a, m, now)
 	l.settle(r, s, a.Failure, now)
 }
 
 // settle decides what follows a failed attempt.
-func (l Ledger) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
+func (l Rules) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
 	if s.State.Final() || s.outstanding() {
 		return
 	}
@@ -270,7 +270,7 @@ func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 }
 
 // Lost gives up an attempt that no worker holds and the broker does not have: found dead, or reported by nobody.
-func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) error {
+func (l Rules) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) error {
 	s, err := tx.Slice(k)
 	if s == nil || err != nil {
 		return err
@@ -294,7 +294,7 @@ func (l Ledger) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) er
 }
 
 // Resend makes the next attempt's message. It is to be stored with Unsent before it is sent, and confirmed after.
-func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
+func (l Rules) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 	s, err := tx.Slice(k)
 	if s == nil || err != nil || len(s.Message) == 0 {
 		return nil, err // without its message (a result came first) it waits for it
@@ -328,7 +328,7 @@ func (l Ledger) Resend(tx Tx, k Key, now time.Time) (*message.Slice, error) {
 }
 
 // Confirm notes that the broker has an attempt that was sent again.
-func (l Ledger) Confirm(tx Tx, k Key, attempt int) error {
+func (l Rules) Confirm(tx Tx, k Key, attempt int) error {
 	s, err := tx.Slice(k)
 	if s == nil || err != nil || !s.confirm(attempt) {
 		return err
@@ -337,7 +337,7 @@ func (l Ledger) Confirm(tx Tx, k Key, attempt int) error {
 }
 
 // Disturb notes a fault that explains results that come twice in a run.
-func (l Ledger) Disturb(tx Tx, namespace, runID string) error {
+func (l Rules) Disturb(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || r.Disturbed || err != nil {
 		return err

@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"time"
@@ -8,7 +8,7 @@ import (
 )
 
 // End notes that a run has ended and, when the producer says, how many slices it has.
-func (l Ledger) End(tx Tx, m message.EndRun, now time.Time) error {
+func (l Rules) End(tx Tx, m message.EndRun, now time.Time) error {
 	r, err := run(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func (l Ledger) End(tx Tx, m message.EndRun, now time.Time) error {
 }
 
 // Close closes a run when all of it is known and final. left are the slices to fail first when the run's time is over.
-func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
+func (l Rules) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || err != nil || r.State != message.RunEnding {
 		return r, err
@@ -37,7 +37,7 @@ func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout
 			}
 		}
 	}
-	if r.outstanding() > 0 || !over && !r.complete(quiet, now) {
+	if r.Outstanding() > 0 || !over && !r.complete(quiet, now) {
 		return r, tx.PutRun(r)
 	}
 	r.State, r.ClosedAt, r.StopSent = message.RunClosed, now, l.StopSender == Other && r.StopSeen
@@ -45,7 +45,7 @@ func (l Ledger) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout
 }
 
 // Stopped notes that the workers were told of the run's end.
-func (l Ledger) Stopped(tx Tx, namespace, runID string) error {
+func (l Rules) Stopped(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || err != nil || r.State != message.RunClosed { // opened again meanwhile
 		return err
@@ -68,7 +68,7 @@ func (r *Run) complete(quiet time.Duration, now time.Time) bool {
 }
 
 // timeout fails a slice that has no result when its run's time is over.
-func (l Ledger) timeout(tx Tx, r *Run, k Key, now time.Time) error {
+func (l Rules) timeout(tx Tx, r *Run, k Key, now time.Time) error {
 	s, err := tx.Slice(k)
 	if s == nil || err != nil || s.State.Final() {
 		return err

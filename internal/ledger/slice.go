@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"context"
@@ -137,8 +137,8 @@ type Run struct {
 // Open reports whether there is anything left to be done for the run.
 func (r *Run) Open() bool { return r.State != message.RunClosed || !r.StopSent }
 
-// outstanding is how many slices are not final.
-func (r *Run) outstanding() int { return r.Published - r.Done - r.Failed }
+// Outstanding is how many slices are not final.
+func (r *Run) Outstanding() int { return r.Published - r.Done - r.Failed }
 
 // Tx is a store within one transaction. A document that is asked for twice is the same one; a change counts when it is Put.
 type Tx interface {
@@ -157,8 +157,8 @@ type Tx interface {
 	PutActor(a message.ActorDocument) error
 }
 
-// pageSize is how many slices a store returns unless told otherwise.
-const pageSize = 1000
+// PageSize is how many slices a store returns unless told otherwise.
+const PageSize = 1000
 
 // Filter selects slices; empty fields select all.
 type Filter struct {

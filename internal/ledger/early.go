@@ -1,4 +1,4 @@
-package idds
+package ledger
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func (r *Run) keep(m message.SliceResult) {
 }
 
 // early gives an attempt that has just become known the failures that were there before it. What is ambiguous stays unmatched.
-func (l Ledger) early(tx Tx, r *Run, at, now time.Time) error {
+func (l Rules) early(tx Tx, r *Run, at, now time.Time) error {
 	fits := func(m message.SliceResult) bool { return m.Content.RequestedAt.Time().Equal(at) }
 	var found []message.SliceResult
 	for _, m := range r.Early {
