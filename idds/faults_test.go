@@ -60,7 +60,7 @@ func TestAnAttemptThatWasDecidedOnAndNotSentIsSentAfterARestart(t *testing.T) {
 	b := book{t: t, store: reopen(t, r.dir), now: time.Now()}
 	var decided *message.Slice
 	b.do(b.result("a", 1, crashed), func(tx ledger.Tx) (err error) {
-		decided, err = b.ledger.Resend(tx, key("a"), b.now.Add(time.Hour))
+		decided, err = b.ledger.Resend(tx, keyA, b.now.Add(time.Hour))
 		return err
 	})
 	must(t, b.store.Close())

@@ -35,9 +35,8 @@ func (b *book) do(steps ...func(tx ledger.Tx) error) {
 	}
 }
 
-func key(identity string) ledger.Key {
-	return ledger.Key{Namespace: namespace, Run: run, Identity: identity}
-}
+// keyA is the key of slice "a", which the books of the tests are about.
+var keyA = ledger.Key{Namespace: namespace, Run: run, Identity: "a"}
 
 func (b *book) sent(attempt int64) func(ledger.Tx) error {
 	return func(tx ledger.Tx) error {
@@ -70,7 +69,7 @@ func (b *book) result(identity string, attempt int64, f *message.Failure) func(l
 }
 
 func (b *book) lost(attempt int) func(ledger.Tx) error {
-	return func(tx ledger.Tx) error { return b.ledger.Lost(tx, key("a"), attempt, "why", b.now) }
+	return func(tx ledger.Tx) error { return b.ledger.Lost(tx, keyA, attempt, "why", b.now) }
 }
 
 func (b *book) end(tx ledger.Tx) error {
@@ -128,15 +127,15 @@ func TestAConfirmationIsOfOneAttempt(t *testing.T) {
 	b := newBook(t)
 	resend := func(tx ledger.Tx) error {
 		b.now = b.now.Add(time.Hour)
-		_, err := b.ledger.Resend(tx, key("a"), b.now)
+		_, err := b.ledger.Resend(tx, keyA, b.now)
 		return err
 	}
 	b.do(b.sent(1), b.result("a", 1, crashed), resend)
-	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 1) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, keyA, 1) })
 	if s := b.slice(); s.Unsent != 2 || s.Latest() != 2 {
 		t.Errorf("attempt %d, unsent %d", s.Latest(), s.Unsent)
 	}
-	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, keyA, 2) })
 	if s := b.slice(); s.Unsent != 0 {
 		t.Error("confirmed and still to be sent")
 	}
@@ -182,7 +181,7 @@ func TestAnIntentOutlivesWhatBecomesOfAnothersAttempt(t *testing.T) {
 	b := newBook(t)
 	b.do(b.sent(1), b.result("a", 1, crashed), func(tx ledger.Tx) error {
 		b.now = b.now.Add(time.Hour)
-		_, err := b.ledger.Resend(tx, key("a"), b.now)
+		_, err := b.ledger.Resend(tx, keyA, b.now)
 		return err
 	})
 	b.do(b.sent(3), b.lost(3)) // another program's
@@ -190,7 +189,7 @@ func TestAnIntentOutlivesWhatBecomesOfAnothersAttempt(t *testing.T) {
 	if must(t, err); len(due) != 1 || due[0].Unsent != 2 {
 		t.Errorf("%+v", due)
 	}
-	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, key("a"), 2) })
+	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, keyA, 2) })
 	if due, err := b.store.Due(t.Context(), b.now); err != nil || len(due) != 0 {
 		t.Errorf("%+v, %v", due, err)
 	}

@@ -34,7 +34,7 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 	}
 	resend := func(w *watch) func(ledger.Tx) error {
 		return func(tx ledger.Tx) error {
-			_, err := w.ledger.Resend(tx, key("a"), w.now.Add(time.Hour))
+			_, err := w.ledger.Resend(tx, keyA, w.now.Add(time.Hour))
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, false)
 		w.do(func(tx ledger.Tx) error {
-			return w.ledger.Lost(tx, key("a"), 1, "the broker gave it up: died or expired", w.now)
+			return w.ledger.Lost(tx, keyA, 1, "the broker gave it up: died or expired", w.now)
 		})
 		tell(t, w, message.PlaceDeadLetter, "waits for attempt 2", "dead letters")
 	})

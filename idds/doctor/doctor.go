@@ -77,11 +77,9 @@ func Examine(ctx context.Context, cfg Config) (Report, error) {
 }
 
 // artemis reports whether the broker is an Artemis. The embedded one behaves as one, but there is nobody to ask about it.
-func (e *examination) artemis() bool { return strings.Contains(strings.ToLower(e.name), "artemis") }
+func (e *examination) artemis() bool { return strings.HasPrefix(e.name, "ActiveMQ-Artemis/") }
 
-func (e *examination) classic() bool {
-	return !e.artemis() && strings.HasPrefix(strings.ToLower(e.name), "activemq")
-}
+func (e *examination) classic() bool { return strings.HasPrefix(e.name, "ActiveMQ/") }
 
 // namespace looks whether the name is one to work with.
 func (e *examination) namespace(context.Context) {
