@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
@@ -18,7 +19,7 @@ func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
 	r.send("a")
 	r.answer(next(t, w), crashed)
 	r.await("the failure", func(message.RunCheck) bool {
-		list, err := r.store.Slices(soon(t), idds.Filter{Run: run, States: []idds.SliceState{idds.Waiting}})
+		list, err := r.store.Slices(soon(t), ledger.Filter{Run: run, States: []ledger.SliceState{ledger.Waiting}})
 		must(t, err)
 		return len(list) == 1
 	})
