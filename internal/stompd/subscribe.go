@@ -32,7 +32,11 @@ func (c *conn) subscribe(f *frame.Frame) error {
 	default:
 		return refuse("ack mode %q is not supported", mode)
 	}
-	for _, key := range []string{"activemq.prefetchSize", "consumer-window-size"} {
+	windows := []string{"activemq.prefetchSize", "consumer-window-size"}
+	if c.b.how.windowOfMessages {
+		windows = windows[:1] // the other is Artemis'
+	}
+	for _, key := range windows {
 		if text, ok := f.Header.Contains(key); ok {
 			if s.window, err = strconv.Atoi(text); err != nil {
 				return refuse("%s %q is no number", key, text)
