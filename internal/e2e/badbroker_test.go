@@ -66,12 +66,7 @@ func neverEnds(first, text string) func(net.Conn) {
 // login is the embedded broker with another passcode.
 func login(tb testing.TB) (addr string) {
 	tb.Helper()
-	b, err := stompd.New(stompd.Config{Users: map[string]string{"worker": "another"}})
-	must(tb, err)
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port of this machine
-	must(tb, err)
-	background(tb, func(ctx context.Context) error { return b.Serve(ctx, ln) })
-	return ln.Addr().String()
+	return serveBroker(tb, stompd.Config{Users: map[string]string{"worker": "another"}})
 }
 
 // dropsPackets is an address at which nobody answers, as behind a firewall: its queue of connections is full.

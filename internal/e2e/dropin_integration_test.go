@@ -8,15 +8,18 @@ import (
 	"testing"
 )
 
-// artemis is the production world on a real broker, which has to have the production addresses.
-func artemis(t *testing.T) *production {
+// artemis and classic are the production world on a real broker, which has to have the production addresses.
+func artemis(t *testing.T) *production { t.Helper(); return service(t, "TFPILOT_TEST_ARTEMIS") }
+func classic(t *testing.T) *production { t.Helper(); return service(t, "TFPILOT_TEST_CLASSIC") }
+
+func service(t *testing.T, variable string) *production {
 	t.Helper()
-	addr := os.Getenv("TFPILOT_TEST_ARTEMIS")
+	addr := os.Getenv(variable)
 	if addr == "" && os.Getenv("REQUIRE_SERVICES") == "1" {
-		t.Fatal("TFPILOT_TEST_ARTEMIS=host:port is not set, and REQUIRE_SERVICES=1")
+		t.Fatalf("%s names no broker, and REQUIRE_SERVICES=1; `make test/integration` starts one", variable)
 	}
 	if addr == "" {
-		t.Skip("start Apache ActiveMQ Artemis and set TFPILOT_TEST_ARTEMIS=host:port")
+		t.Skipf("%s names no broker; `make test/integration` starts one", variable)
 	}
 	return newProduction(t, addr, cmp.Or(os.Getenv("TFPILOT_TEST_LOGIN"), "panda"), cmp.Or(os.Getenv("TFPILOT_TEST_PASSCODE"), "panda"))
 }

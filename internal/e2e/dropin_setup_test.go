@@ -24,6 +24,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
 )
 
 // production is the world of the production worker: a broker with its addresses, a PanDA server that relays, and a namespace
@@ -52,6 +53,23 @@ func newProduction(tb testing.TB, addr, login, passcode string) *production {
 	tb.Cleanup(p.relay.Close)
 	must(tb, os.WriteFile(p.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.relay.Certificate().Raw}), 0o600))
 	return p
+}
+
+// inProcess is the production world on the embedded broker in this process.
+func inProcess(tb testing.TB, cfg stompd.Config) *production {
+	tb.Helper()
+	return newProduction(tb, serveBroker(tb, cfg), "", "")
+}
+
+// serveBroker runs an embedded broker in this process.
+func serveBroker(tb testing.TB, cfg stompd.Config) (addr string) {
+	tb.Helper()
+	b, err := stompd.New(cfg)
+	must(tb, err)
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port of this machine
+	must(tb, err)
+	background(tb, func(ctx context.Context) error { return b.Serve(ctx, ln) })
+	return ln.Addr().String()
 }
 
 // through has jobs reach the broker through links that can be broken, over TLS when conf is not nil.
@@ -114,6 +132,16 @@ func (p *production) publish(tb testing.TB, ids ...int) {
 			"persistent", "true", "ttl", "43200000", "vo", "eic", "msg_type", "slice", "run_id", run, "namespace", p.namespace,
 		}}))
 	}
+}
+
+// publishSlice sends a slice as ours do.
+func (p *production) publishSlice(tb testing.TB, m message.Slice) {
+	tb.Helper()
+	body, err := json.Marshal(m)
+	must(tb, err)
+	must(tb, p.link.Publish(soon(tb), broker.Out{Destination: message.TopicSlices, Body: body, Headers: []string{
+		"persistent", "true", "msg_type", message.TypeSlice, "run_id", m.Run().String(), "namespace", p.namespace,
+	}}))
 }
 
 // stop says that the run is over.

@@ -1,0 +1,15 @@
+//go:build integration
+
+package e2e_test
+
+import "testing"
+
+func TestIntegrationArtemisEveryCrashPoint(t *testing.T) {
+	t.Parallel()
+	crashes(t, true, artemis)
+}
+
+func TestIntegrationClassicEveryCrashPoint(t *testing.T) {
+	t.Parallel()
+	crashes(t, false, classic)
+}
