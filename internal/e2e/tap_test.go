@@ -61,7 +61,7 @@ func newTap(tb testing.TB, target string) *tap {
 		for {
 			client, err := ln.Accept()
 			if err != nil {
-				return nil //nolint:nilerr // the test is over
+				return nil
 			}
 			lines.Go(func() { p.connect(ctx, client) })
 		}
