@@ -240,7 +240,7 @@ func TestARedeliveryAfterAKillIsAnsweredFromTheJournal(t *testing.T) {
 
 func TestAResultThatTheBrokerRefusesIsHeldUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
-	r := newRigOn(t, stompd.Config{QueueLimit: 2, FanOut: map[string][]string{
+	r := newRigOn(t, t.TempDir(), stompd.Config{QueueLimit: 2, FanOut: map[string][]string{
 		message.TopicSlices: {message.QueueSlicesWorkers}, message.TopicResults: {message.QueueResultsFast, message.QueueResultsIDDS},
 	}})
 	r.pilot(pilot.Config{Run: run, SiteHold: 100 * time.Millisecond}, nil, nil)

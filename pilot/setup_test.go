@@ -6,13 +6,13 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
@@ -32,9 +32,18 @@ const (
 	run       = "7"
 )
 
+// tb is a test, or one try of a property.
+type tb interface {
+	rapid.TB
+	Cleanup(fn func())
+	Context() context.Context
+}
+
 // rig is a broker with the production addresses, a line of the test's own to it, and one pilot's parts.
 type rig struct {
-	t       *testing.T
+	wire
+
+	t       tb
 	broker  *stompd.Broker
 	addr    string
 	link    *broker.Link
@@ -44,72 +53,26 @@ type rig struct {
 	started time.Time
 	refuse  atomic.Bool  // connections of pilots
 	refused atomic.Int32 // how many were
-	silent  atomic.Bool  // what pilots send is lost, and no connection ends of it
-	tape    tape
 	log     tape
 	mu      sync.Mutex
 	conns   []net.Conn
 }
 
-// tape is what pilots and broker said, in order.
-type tape struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (p *tape) add(b []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.text.Write(b)
-	p.text.WriteByte('\n')
-}
-
-func (p *tape) Write(b []byte) (int, error) {
-	p.add(b)
-	return len(b), nil
-}
-
-func (p *tape) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
-// taped is a connection whose both directions are recorded.
-type taped struct {
-	net.Conn
-	tape   *tape
-	silent *atomic.Bool
-}
-
-func (c taped) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.tape.add(b[:n])
-	return n, err
-}
-
-func (c taped) Write(b []byte) (int, error) {
-	c.tape.add(b) // before the broker can answer it
-	if c.silent.Load() {
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
-}
-
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return newRigOn(t, stompd.Config{})
+	return newRigOn(t, t.TempDir(), stompd.Config{})
 }
 
-func newRigOn(t *testing.T, cfg stompd.Config) *rig {
+func newRigOn(t tb, journalDir string, cfg stompd.Config) *rig {
 	t.Helper()
 	b, err := stompd.New(cfg)
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	r := &rig{t: t, broker: b, addr: ln.Addr().String(), journal: t.TempDir(), started: time.Now()}
+	r := &rig{t: t, broker: b, addr: ln.Addr().String(), journal: journalDir, started: time.Now()}
 	r.background(func(ctx context.Context) error { return b.Serve(ctx, ln) })
 	r.link = r.newLink(false)
+	r.background(r.link.Run)
 	r.results = r.link.Subscribe(stomp.SubscribeOptions{Destination: message.QueueResultsFast})
 	return r
 }
@@ -140,7 +103,7 @@ func (r *rig) newLink(pilots bool) *broker.Link {
 			if err != nil || !pilots {
 				return connect(ctx, nc, err)
 			}
-			nc = taped{nc, &r.tape, &r.silent}
+			nc = taped{nc, &r.wire}
 			r.mu.Lock()
 			r.conns = append(r.conns, nc)
 			r.mu.Unlock()
@@ -148,7 +111,6 @@ func (r *rig) newLink(pilots bool) *broker.Link {
 		},
 	})
 	must(r.t, err)
-	r.background(l.Run)
 	return l
 }
 
@@ -248,7 +210,7 @@ func (r *reporter) last() message.WorkerReport {
 
 // started is a pilot that runs.
 type started struct {
-	t       *testing.T
+	t       tb
 	stop    context.CancelFunc
 	done    chan struct{}
 	err     error
@@ -270,7 +232,8 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	must(r.t, err)
 	log, err := logging.New(&r.log, "pilot", "info", "json")
 	must(r.t, err)
-	parts := pilot.Parts{Link: r.newLink(true), Runner: w, Journal: j, Logger: log}
+	link := r.newLink(true)
+	parts := pilot.Parts{Link: link, Runner: w, Journal: j, Logger: log}
 	if idds != nil {
 		parts.Reporter = idds
 	}
@@ -280,7 +243,15 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	must(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &started{t: r.t, stop: cancel, done: make(chan struct{}), release: sync.OnceFunc(func() { _ = j.Close() })}
-	go func() { defer close(s.done); s.err = p.Run(ctx) }()
+	linkCtx, hangUp := context.WithCancel(context.Background())
+	hungUp := make(chan struct{})
+	go func() { defer close(hungUp); _ = link.Run(linkCtx) }()
+	go func() {
+		defer close(s.done)
+		s.err = p.Run(ctx)
+		hangUp()
+		<-hungUp
+	}()
 	r.t.Cleanup(func() {
 		cancel()
 		<-s.done
@@ -353,7 +324,7 @@ func (r *rig) queue() stompd.QueueStat {
 }
 
 // await polls for what has no event of its own.
-func await(t *testing.T, what string, ok func() bool) {
+func await(t tb, what string, ok func() bool) {
 	t.Helper()
 	ctx := soon(t)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -367,14 +338,14 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func soon(t *testing.T) context.Context {
+func soon(t tb) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func must(t *testing.T, err error) {
+func must(t tb, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
