@@ -56,6 +56,10 @@ type Tuning struct {
 	LeaveLimit time.Duration `toml:"leave_limit" default:"2s" help:"time limit for giving back messages at the end"`
 }
 
+// promised is the percentage of the heart-beat interval in which we promise to say something. ActiveMQ Classic cuts off who is
+// silent for four intervals, and whoever nothing is heard of has to be cut off within three of ours.
+const promised = 60
+
 // prepare applies the defaults and finds what is wrong.
 func (c *Config) prepare() error {
 	config.Defaults(c)
@@ -88,7 +92,7 @@ func (c *Config) Session() (stomp.Config, error) {
 	authorities, err := c.authorities()
 	return stomp.Config{
 		Login: c.Login, Passcode: c.Passcode, ClientID: c.ClientID, TLS: authorities, Logger: c.Logger,
-		HeartBeatSend: c.HeartBeat, HeartBeatReceive: c.HeartBeat,
+		HeartBeatSend: c.HeartBeat * promised / 100, HeartBeatReceive: c.HeartBeat,
 	}, err
 }
 
