@@ -13,3 +13,13 @@ func TestIntegrationClassicEveryCrashPoint(t *testing.T) {
 	t.Parallel()
 	crashes(t, false, classic)
 }
+
+func TestIntegrationArtemisAHalfOpenLinkIsFound(t *testing.T) {
+	t.Parallel()
+	halfOpen(t, artemis)
+}
+
+func TestIntegrationClassicAHalfOpenLinkIsFound(t *testing.T) {
+	t.Parallel()
+	halfOpen(t, classic)
+}
