@@ -91,7 +91,6 @@ type crash struct {
 func newCrash(t *testing.T, world *production) *crash {
 	t.Helper()
 	c := &crash{T: t, world: world, tap: newTap(t, world.addr), dir: t.TempDir()}
-	must(t, os.MkdirAll(c.path("work"), 0o700))
 	t.Cleanup(func() { c.touch("go", "end") }) // whatever still waits ends
 	return c
 }
@@ -107,30 +106,9 @@ func (c *crash) touch(names ...string) {
 // start starts a pilot with the journal that the one before it has left.
 func (c *crash) start() {
 	c.Helper()
-	c.touch("log")
-	log, err := os.OpenFile(c.path("log"), os.O_APPEND|os.O_WRONLY, 0)
-	must(c, err)
-	c.Cleanup(func() {
-		_ = log.Close()
-		if c.Failed() {
-			c.Logf("%s", readFile(c, c.path("log")))
-		}
-	})
-	entry := func(name, destination string) string {
-		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\nusername = %q\npassword = %q\n", name, destination, c.tap.addr, c.world.login, c.world.passcode)
-	}
-	must(c, os.WriteFile(c.path("broker.toml"), []byte(entry("transformer_broker", message.QueueSlicesWorkers)+
-		entry("transformer_broadcast_broker", message.TopicTransformer)+entry("result_broker", message.TopicResults)), 0o600))
 	payload := payloadFile(c, fmt.Sprintf(`cd %q; echo $TFPILOT_REQ_ID >>executions; echo $$ >pid.new; mv pid.new started
 until [ -e go ]; do sleep 0.01; done; %s; touch written; until [ -e end ]; do sleep 0.01; done`, c.dir, counts))
-	c.pilot, err = proc.Start(c.Context(), proc.Command{
-		Path: filepath.Join(bin(c), "pilot"), Dir: c.dir, Env: os.Environ(), Stdout: log, Stderr: log,
-		Args: []string{
-			"run", "--broker-config", c.path("broker.toml"), "--namespace", c.world.namespace, "--run", run, "--payload", payload,
-			"--journal-dir", c.path("journal"), "--work-dir", c.path("work"), "--broker-first-wait", "10ms", "--drain-time", "5s",
-		},
-	})
-	must(c, err)
+	c.pilot = c.world.startPilot(c, c.tap.addr, c.dir, "--run", run, "--payload", payload, "--drain-time", "5s")
 }
 
 func (c *crash) signal(s syscall.Signal) {

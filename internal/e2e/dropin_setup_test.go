@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -132,6 +133,34 @@ func (p *production) publish(tb testing.TB, ids ...int) {
 			"persistent", "true", "ttl", "43200000", "vo", "eic", "msg_type", "slice", "run_id", run, "namespace", p.namespace,
 		}}))
 	}
+}
+
+// startPilot starts a native pilot of the namespace, which finds the broker at addr and keeps what it keeps in dir.
+func (p *production) startPilot(tb testing.TB, addr, dir string, args ...string) *proc.Process {
+	tb.Helper()
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(tb, err)
+	tb.Cleanup(func() {
+		_ = log.Close()
+		if tb.Failed() {
+			tb.Logf("%s", readFile(tb, log.Name()))
+		}
+	})
+	entry := func(name, destination string) string {
+		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\nusername = %q\npassword = %q\n", name, destination, addr, p.login, p.passcode)
+	}
+	config := filepath.Join(dir, "broker.toml")
+	must(tb, os.WriteFile(config, []byte(entry("transformer_broker", message.QueueSlicesWorkers)+
+		entry("transformer_broadcast_broker", message.TopicTransformer)+entry("result_broker", message.TopicResults)), 0o600))
+	process, err := proc.Start(tb.Context(), proc.Command{
+		Path: filepath.Join(bin(tb), "pilot"), Dir: dir, Env: os.Environ(), Stdout: log, Stderr: log,
+		Args: append([]string{
+			"run", "--broker-config", config, "--namespace", p.namespace, "--journal-dir", filepath.Join(dir, "journal"),
+			"--work-dir", filepath.Join(dir, "work"), "--broker-first-wait", "10ms",
+		}, args...),
+	})
+	must(tb, err)
+	return process
 }
 
 // publishSlice sends a slice as ours do.

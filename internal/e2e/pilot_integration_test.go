@@ -23,3 +23,13 @@ func TestIntegrationClassicAHalfOpenLinkIsFound(t *testing.T) {
 	t.Parallel()
 	halfOpen(t, classic)
 }
+
+func TestIntegrationArtemisPilotsKeepTheirPromises(t *testing.T) {
+	t.Parallel()
+	promises(t, false, artemis)
+}
+
+func TestIntegrationClassicPilotsKeepTheirPromises(t *testing.T) {
+	t.Parallel()
+	promises(t, true, classic)
+}
