@@ -3,8 +3,11 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,4 +254,39 @@ func TestARefusalOfTheLoginSaysSoWithoutThePasscode(t *testing.T) {
 		cancel()
 		<-ended
 	}
+}
+
+func TestAnOutageIsNotALineForEveryAttempt(t *testing.T) {
+	t.Parallel()
+	var log lines
+	attempts := make(chan struct{}, 1000)
+	l, err := broker.New(broker.Config{
+		Addrs: []string{"a:1", "b:1"}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Tuning: broker.Tuning{FirstWait: time.Millisecond, EarlyCap: time.Millisecond},
+		Dial: func(_ context.Context, addr string) (*stomp.Conn, error) {
+			attempts <- struct{}{}
+			return nil, fmt.Errorf("read tcp 127.0.0.1:%d->%s: connection reset by peer", 40000+len(attempts), addr)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = l.Run(ctx) }()
+	for len(attempts) < 100 {
+		<-l.Changed()
+	}
+	cancel()
+	<-ended
+	if n := log.n.Load(); n != 2 {
+		t.Errorf("%d lines of two addresses", n)
+	}
+}
+
+// lines counts what is written.
+type lines struct{ n atomic.Int32 }
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.n.Add(1)
+	return len(b), nil
 }

@@ -86,8 +86,7 @@ func (l *Link) Run(ctx context.Context) error {
 
 // connect tries the addresses in rounds; nil when ctx has ended.
 func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn *stomp.Conn, addr string) {
-	var told string
-	var last time.Time
+	told := map[string]complaint{}
 	for {
 		for _, addr := range addrs {
 			l.trying(addr)
@@ -103,8 +102,9 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 			err = l.placeDial(err)
 			l.down(err)
 			// Once, when it changes, and as a sign of life: an outage of an hour is not a thousand lines.
-			if text := err.Error(); text != told || time.Since(last) >= time.Minute {
-				told, last = text, time.Now()
+			now := complaint{ownPort.ReplaceAllString(err.Error(), ""), time.Now()}
+			if last := told[addr]; now.text != last.text || now.at.Sub(last.at) >= time.Minute {
+				told[addr] = now
 				l.log.WarnContext(ctx, "no connection to the broker", slog.String("addr", addr), logging.Err(err))
 			}
 		}
@@ -113,6 +113,15 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 		}
 	}
 }
+
+// complaint is what was last said of an address.
+type complaint struct {
+	text string
+	at   time.Time
+}
+
+// ownPort is what differs from one attempt to the next in what the system says of it.
+var ownPort = regexp.MustCompile(`[^ ]+->`)
 
 // serve subscribes consumers on the session until it or ctx ends.
 func (l *Link) serve(ctx context.Context, s *session) {
