@@ -37,6 +37,8 @@ type Config struct {
 	IDCacheSize int `toml:"id_cache_size" default:"20000" help:"duplicate ids that an address remembers"`
 	// QueueLimit is how many messages a queue holds before a SEND to it is refused.
 	QueueLimit int `toml:"queue_limit" default:"1000000" help:"messages in a queue before a SEND is refused"`
+	// QueueBytes is how much they may take.
+	QueueBytes int `toml:"queue_bytes" default:"2147483648" help:"bytes in a queue before a SEND is refused"`
 	// State is a folder in which persistent messages, acknowledgements, durable subscriptions and duplicate ids outlive the
 	// process; its user keeps others out of it. Empty: all is in memory.
 	State string `toml:"state" help:"folder in which persistent messages outlive the broker; without it all is in memory"`

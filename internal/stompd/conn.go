@@ -78,6 +78,7 @@ func (b *Broker) serve(nc net.Conn) {
 		if refused, ok := errors.AsType[*refusal](err); ok {
 			c.out.put(errorFrame(refused.text, ""))
 		}
+		_ = nc.SetWriteDeadline(time.Now().Add(goodbye)) // for a write under way too
 		c.out.close()
 		wg.Wait()
 	} else if refused, ok := errors.AsType[*refusal](err); ok {

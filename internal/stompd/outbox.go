@@ -2,13 +2,19 @@ package stompd
 
 import (
 	"sync"
+	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// outboxLimit is how many frames may wait for a slow receiver before automatic subscriptions get no more. Others are bounded
-// by their window, receipts by what the client sends.
-const outboxLimit = 4096
+const (
+	// outboxLimit and outboxBytes are how much may wait for a slow receiver before automatic subscriptions get no more. Others
+	// are bounded by their window.
+	outboxLimit = 4096
+	outboxBytes = 16 << 20
+	// answersLimit is how much may wait before nothing more is done for the client: each request has an answer.
+	answersLimit = 4 * outboxLimit
+)
 
 // outgoing is a frame on its way to a client.
 type outgoing struct {
@@ -21,12 +27,14 @@ type outgoing struct {
 type outbox struct {
 	mu     sync.Mutex
 	frames []outgoing
+	bytes  int // of their bodies
 	full   bool
 	closed bool
 	wake   chan struct{}
+	taken  chan struct{} // tells who waits for room; holds one
 }
 
-func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1), taken: make(chan struct{}, 1)} }
 
 func (o *outbox) put(f *frame.Frame) { o.add(outgoing{frame: f}) }
 
@@ -34,6 +42,9 @@ func (o *outbox) add(f outgoing) {
 	o.mu.Lock()
 	if !o.closed {
 		o.frames = append(o.frames, f)
+		if f.frame != nil {
+			o.bytes += len(f.frame.Body)
+		}
 	}
 	o.mu.Unlock()
 	o.signal()
@@ -51,7 +62,7 @@ func (o *outbox) signal() {
 func (o *outbox) room() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.frames) >= outboxLimit {
+	if len(o.frames) >= outboxLimit || o.bytes >= outboxBytes {
 		o.full = true
 		return false
 	}
@@ -62,9 +73,36 @@ func (o *outbox) room() bool {
 func (o *outbox) take(spare []outgoing) (frames []outgoing, wasFull, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	frames, o.frames = o.frames, spare[:0]
+	frames, o.frames, o.bytes = o.frames, spare[:0], 0
+	select {
+	case o.taken <- struct{}{}:
+	default:
+	}
 	wasFull, o.full = o.full, false
 	return frames, wasFull, o.closed
+}
+
+// await waits until few enough answers are left; false when they are not, in time or before done.
+func (o *outbox) await(limit time.Duration, done <-chan struct{}) bool {
+	var late <-chan time.Time
+	for {
+		o.mu.Lock()
+		ok := len(o.frames) < answersLimit
+		o.mu.Unlock()
+		if ok {
+			return true
+		}
+		if late == nil {
+			late = time.After(limit)
+		}
+		select {
+		case <-o.taken:
+		case <-late:
+			return false
+		case <-done:
+			return false
+		}
+	}
 }
 
 // close lets the writer send what is there and end.

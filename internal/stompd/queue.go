@@ -20,6 +20,7 @@ type queue struct {
 	kept    *keptSubscription  // on disk, of a durable subscription
 	passing bool               // goes when it is empty and nobody listens
 	pending *list.List         // of *stored, oldest first
+	bytes   int                // of the pending
 	subs    []*subscription
 	turn    int // whose turn the next message is
 	stat    QueueStat
@@ -69,6 +70,7 @@ func (q *queue) append(m *stored) {
 		return
 	}
 	e := q.pending.PushBack(m)
+	q.bytes += size(m)
 	for _, s := range q.subs {
 		if s.cursor == nil {
 			s.cursor = e
@@ -97,6 +99,9 @@ func (q *queue) take(e *list.Element) {
 		}
 	}
 	q.pending.Remove(e)
+	if m, ok := e.Value.(*stored); ok {
+		q.bytes -= size(m)
+	}
 }
 
 // serve delivers to a subscription as long as it has room.
@@ -140,6 +145,7 @@ func (q *queue) serveAll() {
 func (q *queue) pushFront(back []*stored) {
 	for _, m := range slices.Backward(back) {
 		q.pending.PushFront(m)
+		q.bytes += size(m)
 	}
 	for _, s := range q.subs {
 		s.cursor = q.pending.Front()

@@ -64,6 +64,7 @@ func (b *Broker) restore() error {
 			m.deliveries = 0
 		}
 		q.pending.PushBack(m)
+		q.bytes += size(m)
 	}
 	if len(messages) > 0 || len(r.subscriptions) > 0 {
 		b.log.Info("took up the broker's state", slog.Int("messages", len(messages)), slog.Int("durable_subscriptions", len(r.subscriptions)))

@@ -153,8 +153,8 @@ func (b *Broker) room(m *stored, n int) error {
 		}
 	}
 	for _, q := range b.targets(m.address) {
-		if q.pending.Len()+n > b.cfg.QueueLimit {
-			return refuse("queue %s is full (%d messages)", q.name, q.pending.Len())
+		if q.pending.Len()+n > b.cfg.QueueLimit || q.bytes > b.cfg.QueueBytes {
+			return refuse("queue %s is full (%d messages of %d bytes)", q.name, q.pending.Len(), q.bytes)
 		}
 	}
 	return nil

@@ -27,6 +27,9 @@ func (c *conn) next(r *stompframe.Reader) (*frame.Frame, Fault, error) {
 // read handles frames until the client leaves, falls silent, or is refused.
 func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
 	for {
+		if !c.out.await(silentLimit, c.done) {
+			return refuse("what is sent to this client is not read")
+		}
 		if patience > 0 {
 			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
 		}
