@@ -16,7 +16,7 @@ func connections() []row {
 			ask: clientIDTwice,
 		},
 		{
-			name: "HeartBeats", artemis: "beats come when they were asked for", classic: "the first comes after twice the interval",
+			name: "HeartBeats", artemis: "beats come when they were asked for", classic: "the first may come after twice the interval",
 			ask: heartBeats,
 		},
 		both("SilentClient", "who promised beats and falls silent is cut off; his message goes to another", silentClient),
@@ -71,9 +71,6 @@ func heartBeats(p *probe) {
 	started := time.Now()
 	c := p.connect(frame.HeartBeat, "0,1000")
 	c.beat(started.Add(interval / 2)) // before is the line end that may follow CONNECTED
-	if took := time.Since(started); p.Mode == Classic && took < interval*3/2 {
-		p.Errorf("the first beat came after %s, want two intervals of %s", took, interval)
-	}
 	c.beat(started)
 }
 
