@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgstore"
 	"tfpilot/internal/seglog"
 	"tfpilot/internal/stompframe"
 )
@@ -79,12 +80,12 @@ type Broker struct {
 	mu        sync.Mutex
 	queues    map[string]*queue   // by name
 	bound     map[string][]*queue // by address
-	seen      map[string]*idCache
+	seen      map[string]*msgstore.IDs
 	unheard   map[string]bool // addresses without a queue that were sent to
 	nextID    uint64
 	unrouted  uint64
 	duplicate uint64
-	disk      *store // nil: in memory
+	disk      *msgstore.Store // nil: in memory
 	conns     map[*conn]struct{}
 	accepted  uint64
 	closing   bool
@@ -108,7 +109,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, how: how, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{},
-		seen: map[string]*idCache{}, unheard: map[string]bool{}, conns: map[*conn]struct{}{},
+		seen: map[string]*msgstore.IDs{}, unheard: map[string]bool{}, conns: map[*conn]struct{}{},
 	}
 	for _, name := range append([]string{how.deadLetters, how.expired}, cfg.Queues...) {
 		if b.queues[name] == nil {
@@ -133,7 +134,7 @@ func New(cfg Config) (*Broker, error) {
 
 // unlock ends what one command does; serial is the number of its record, 0 when nothing of it is kept.
 func (b *Broker) unlock() (serial uint64) {
-	serial = b.disk.commit(b.nextID)
+	serial = b.disk.Commit(b.nextID)
 	b.mu.Unlock()
 	return serial
 }
@@ -152,7 +153,7 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) (err error) {
 	defer func() {
 		cancel(nil)
 		wg.Wait()
-		if closing := b.disk.close(); closing != nil {
+		if closing := b.disk.Close(); closing != nil {
 			err = exitcode.New(exitcode.StoreFailed, "keeping the broker's state: %w", closing)
 		}
 	}()
@@ -169,7 +170,7 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) (err error) {
 	wg.Go(func() { b.expire(ctx) })
 	wg.Go(func() {
 		select {
-		case <-b.disk.failed():
+		case <-b.disk.Failed():
 			cancel(errors.New("the state cannot be written"))
 		case <-ctx.Done():
 		}

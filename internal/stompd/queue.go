@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"tfpilot/internal/msgstore"
 	"tfpilot/internal/selector"
 )
 
@@ -16,19 +17,19 @@ import (
 type queue struct {
 	name    string
 	address string
-	filter  *selector.Selector // what it takes of its address; nil: all
-	kept    *keptSubscription  // on disk, of a durable subscription
-	passing bool               // goes when it is empty and nobody listens
-	pending *list.List         // of *stored, oldest first
-	bytes   int                // of the pending
+	filter  *selector.Selector     // what it takes of its address; nil: all
+	kept    *msgstore.Subscription // on disk, of a durable subscription
+	passing bool                   // goes when it is empty and nobody listens
+	pending *list.List             // of *msgstore.Message, oldest first
+	bytes   int                    // of the pending
 	subs    []*subscription
 	turn    int // whose turn the next message is
 	stat    QueueStat
-	expired func(q *queue, m *stored) // takes what is too old to be delivered
+	expired func(q *queue, m *msgstore.Message) // takes what is too old to be delivered
 }
 
 func (b *Broker) newQueue(name, address string) *queue {
-	return &queue{name: name, address: address, pending: list.New(), expired: func(q *queue, m *stored) { b.bury(b.how.expired, q, m) }}
+	return &queue{name: name, address: address, pending: list.New(), expired: func(q *queue, m *msgstore.Message) { b.bury(b.how.expired, q, m) }}
 }
 
 // subscription takes messages from one queue to one connection.
@@ -42,7 +43,7 @@ type subscription struct {
 	cumulative bool
 	window     int // bytes that may be unacknowledged; 0: one message. Of auto: bytes that may come, for good
 	held       int // bytes that are, or came
-	unacked    []*stored
+	unacked    []*msgstore.Message
 	// cursor is the first pending message that was not yet rejected by the selector: since headers never change, what is
 	// before it need not be looked at again. nil: all were.
 	cursor *list.Element
@@ -63,9 +64,9 @@ func (s *subscription) room() bool {
 }
 
 // append adds a message at the end and gives it to the first subscription in turn that wants it.
-func (q *queue) append(m *stored) {
+func (q *queue) append(m *msgstore.Message) {
 	q.stat.Added++
-	if m.isExpired(m.at) {
+	if isExpired(m, m.At) {
 		q.expire(m)
 		return
 	}
@@ -79,7 +80,7 @@ func (q *queue) append(m *stored) {
 	for i := range q.subs {
 		s := q.subs[(q.turn+i)%len(q.subs)]
 		if s.cursor == e && s.room() {
-			if s.selector.Matches(m.header) {
+			if s.selector.Matches(m.Header) {
 				q.turn = (q.turn + i + 1) % len(q.subs)
 				q.take(e)
 				s.deliver(m)
@@ -99,7 +100,7 @@ func (q *queue) take(e *list.Element) {
 		}
 	}
 	q.pending.Remove(e)
-	if m, ok := e.Value.(*stored); ok {
+	if m, ok := e.Value.(*msgstore.Message); ok {
 		q.bytes -= size(m)
 	}
 }
@@ -108,13 +109,13 @@ func (q *queue) take(e *list.Element) {
 func (q *queue) serve(s *subscription) {
 	for s.cursor != nil && s.room() {
 		e := s.cursor
-		m, _ := e.Value.(*stored)
-		if !s.selector.Matches(m.header) {
+		m, _ := e.Value.(*msgstore.Message)
+		if !s.selector.Matches(m.Header) {
 			s.cursor = e.Next()
 			continue
 		}
 		q.take(e)
-		if m.isExpired(time.Now()) {
+		if isExpired(m, time.Now()) {
 			q.expire(m)
 			continue
 		}
@@ -122,10 +123,12 @@ func (q *queue) serve(s *subscription) {
 	}
 }
 
-func (m *stored) isExpired(now time.Time) bool { return !m.expires.IsZero() && now.After(m.expires) }
+func isExpired(m *msgstore.Message, now time.Time) bool {
+	return !m.Expires.IsZero() && now.After(m.Expires)
+}
 
 // expire moves a message that has been taken to where the expired ones go.
-func (q *queue) expire(m *stored) {
+func (q *queue) expire(m *msgstore.Message) {
 	q.stat.Expired++
 	q.expired(q, m)
 }
@@ -142,7 +145,7 @@ func (q *queue) serveAll() {
 }
 
 // pushFront puts messages back before all others, in their order.
-func (q *queue) pushFront(back []*stored) {
+func (q *queue) pushFront(back []*msgstore.Message) {
 	for _, m := range slices.Backward(back) {
 		q.pending.PushFront(m)
 		q.bytes += size(m)
@@ -157,7 +160,7 @@ func (q *queue) pushFront(back []*stored) {
 func (q *queue) expireAll(now time.Time) {
 	for e := q.pending.Front(); e != nil; {
 		next := e.Next()
-		if m, _ := e.Value.(*stored); m.isExpired(now) {
+		if m, _ := e.Value.(*msgstore.Message); isExpired(m, now) {
 			q.take(e)
 			q.expire(m)
 		}
@@ -178,18 +181,18 @@ func (q *queue) remove(s *subscription) {
 }
 
 // deliver sends a message to the subscription's connection. The receiver sees it as redelivered once a delivery has failed.
-func (s *subscription) deliver(m *stored) {
-	destination, how := m.address, &s.conn.b.how
+func (s *subscription) deliver(m *msgstore.Message) {
+	destination, how := m.Address, &s.conn.b.how
 	if how.namedQueues && strings.HasPrefix(s.queue.name, queuePrefix) {
 		destination = s.queue.name
 	}
 	f := frame.New(frame.MESSAGE,
 		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, destination,
-		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.deliveries > 0), "priority", "4",
-		"persistent", strconv.FormatBool(m.persistent), "timestamp", strconv.FormatInt(m.at.UnixMilli(), 10))
+		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.Deliveries > 0), "priority", "4",
+		"persistent", strconv.FormatBool(m.Persistent), "timestamp", strconv.FormatInt(m.At.UnixMilli(), 10))
 	own := s.conn.version == "1.2" && !s.auto // has an ack header of ours
-	for i := range m.header.Len() {
-		key, value := m.header.GetAt(i)
+	for i := range m.Header.Len() {
+		key, value := m.Header.GetAt(i)
 		switch key {
 		case frame.Destination, frame.Subscription, frame.MessageId, "expires", "redelivered", "priority", "persistent",
 			"timestamp", frame.ContentLength:
@@ -208,35 +211,35 @@ func (s *subscription) deliver(m *stored) {
 	if own {
 		f.Header.Add(frame.Ack, s.messageID(m))
 	}
-	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.body)))
-	f.Body = m.body
+	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.Body)))
+	f.Body = m.Body
 	s.held += size(m)
 	if s.auto {
 		s.queue.stat.Acked++
-		s.conn.b.disk.gone(m)
+		s.conn.b.disk.Gone(m)
 	} else {
 		s.unacked = append(s.unacked, m)
 	}
-	s.conn.out.add(outgoing{frame: f, after: m.serial})
+	s.conn.out.add(outgoing{frame: f, after: m.Serial()})
 }
 
 // size is what a message takes of a window: about its frame.
-func size(m *stored) int { return len(m.body) + 32*m.header.Len() + 200 }
+func size(m *msgstore.Message) int { return len(m.Body) + 32*m.Header.Len() + 200 }
 
-func (s *subscription) messageID(m *stored) string {
-	return s.id + "," + strconv.FormatUint(m.id, 10)
+func (s *subscription) messageID(m *msgstore.Message) string {
+	return s.id + "," + strconv.FormatUint(m.ID, 10)
 }
 
-func expiresText(m *stored) string {
-	if m.expires.IsZero() {
+func expiresText(m *msgstore.Message) string {
+	if m.Expires.IsZero() {
 		return "0"
 	}
-	return strconv.FormatInt(m.expires.UnixMilli(), 10)
+	return strconv.FormatInt(m.Expires.UnixMilli(), 10)
 }
 
 // find is the place of a message among those that are held, negative when it is not.
 func (s *subscription) find(id string) int {
-	return slices.IndexFunc(s.unacked, func(m *stored) bool { return s.messageID(m) == id })
+	return slices.IndexFunc(s.unacked, func(m *msgstore.Message) bool { return s.messageID(m) == id })
 }
 
 // settle ends the message at a place, and all before it when cumulative; refused, they are not wanted.
@@ -252,7 +255,7 @@ func (s *subscription) settle(i int, refused bool) {
 		if refused && b.how.nackBuries {
 			b.bury(b.how.deadLetters, s.queue, m)
 		} else {
-			b.disk.gone(m)
+			b.disk.Gone(m)
 		}
 	}
 	s.unacked = slices.Delete(s.unacked, first, i+1)

@@ -12,23 +12,8 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgstore"
 )
-
-// stored is a message in the broker. It is immutable but for deliveries; queues share its header and body.
-type stored struct {
-	id         uint64
-	address    string
-	header     *frame.Header // the properties, as sent
-	body       []byte
-	sized      bool // came with content-length
-	persistent bool
-	expires    time.Time // zero: never
-	at         time.Time
-	deliveries int
-	queue      string       // that it is in; empty: one without a name
-	kept       *keptMessage // on disk; nil: not
-	serial     uint64       // of its record; 0: it is on disk already, or never will be
-}
 
 // refusal is an error that goes to the client as an ERROR frame, after which the connection closes.
 type refusal struct{ text string }
@@ -38,25 +23,24 @@ func (r *refusal) Error() string { return r.text }
 func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
 
 // accept makes a message of a SEND.
-func accept(f *frame.Frame) (*stored, error) {
+func accept(f *frame.Frame) (*msgstore.Message, error) {
 	address := f.Header.Get(frame.Destination)
 	if address == "" {
 		return nil, refuse("SEND without destination")
 	}
-	m := &stored{address: address, header: f.Header, body: f.Body, at: time.Now(), persistent: f.Header.Get("persistent") == "true"}
-	_, m.sized = f.Header.Contains(frame.ContentLength)
+	m := &msgstore.Message{Address: address, Header: f.Header, Body: f.Body, At: time.Now(), Persistent: f.Header.Get("persistent") == "true"}
 	if text, ok := f.Header.Contains("expires"); ok && text != "" && text != "0" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return nil, refuse("expires %q is no time in milliseconds", text)
 		}
-		m.expires = time.UnixMilli(ms)
+		m.Expires = time.UnixMilli(ms)
 	}
 	return m, nil
 }
 
 // route returns when the messages are in every queue of their addresses, or all refused, or dropped as Artemis would.
-func (c *conn) route(messages ...*stored) error {
+func (c *conn) route(messages ...*msgstore.Message) error {
 	b := c.b
 	for _, m := range messages {
 		if err := b.room(m, len(messages)); err != nil {
@@ -65,7 +49,7 @@ func (c *conn) route(messages ...*stored) error {
 	}
 	for _, m := range messages {
 		if b.repeated(m) {
-			c.after = b.disk.all() // the first one may not be on disk yet, and has no receipt then
+			c.after = b.disk.All() // the first one may not be on disk yet, and has no receipt then
 		} else {
 			b.place(m)
 		}
@@ -74,56 +58,52 @@ func (c *conn) route(messages ...*stored) error {
 }
 
 // repeated reports whether the address has seen the message's duplicate id, and remembers it.
-func (b *Broker) repeated(m *stored) bool {
-	id, ok := m.header.Contains(message.HeaderDuplicateID)
+func (b *Broker) repeated(m *msgstore.Message) bool {
+	id, ok := m.Header.Contains(message.HeaderDuplicateID)
 	if !ok || b.how.noIDCache {
 		return false
 	}
-	cache := b.seen[m.address]
+	cache := b.seen[m.Address]
 	if cache == nil {
-		cache = newIDCache(b.cfg.IDCacheSize)
-		b.seen[m.address] = cache
+		cache = b.disk.IDs(m.Address, b.cfg.IDCacheSize)
+		b.seen[m.Address] = cache
 	}
-	if cache.has(id) {
+	if cache.Has(id) {
 		b.duplicate++
-		b.log.Debug("dropped a duplicate", slog.String("address", m.address), slog.String("dupl_id", id))
+		b.log.Debug("dropped a duplicate", slog.String("address", m.Address), slog.String("dupl_id", id))
 		return true
 	}
-	k := &keptID{address: m.address, serial: cache.last + 1, id: id}
-	k.entry = b.disk.keep(k)
-	if old := cache.add(k); old != nil {
-		b.disk.drop(old.entry)
-	}
+	cache.Add(id)
 	return false
 }
 
 // place puts a message into the queues of its address.
-func (b *Broker) place(m *stored) {
-	if b.queues[m.address] == nil && b.wantsQueue(m.address, m.header.Get("destination-type")) {
-		b.shared(m.address)
+func (b *Broker) place(m *msgstore.Message) {
+	if b.queues[m.Address] == nil && b.wantsQueue(m.Address, m.Header.Get("destination-type")) {
+		b.shared(m.Address)
 	}
-	targets := b.targets(m.address)
+	targets := b.targets(m.Address)
 	if len(targets) == 0 {
 		b.unrouted++
-		if !b.unheard[m.address] { // a topic that nobody hears is common, a misspelt address too: once is enough
-			b.unheard[m.address] = true
-			b.log.Info("messages to an address without a queue are gone", slog.String("address", m.address))
+		if !b.unheard[m.Address] { // a topic that nobody hears is common, a misspelt address too: once is enough
+			b.unheard[m.Address] = true
+			b.log.Info("messages to an address without a queue are gone", slog.String("address", m.Address))
 		}
 	}
-	targets = slices.DeleteFunc(slices.Clone(targets), func(q *queue) bool { return !q.filter.Matches(m.header) })
+	targets = slices.DeleteFunc(slices.Clone(targets), func(q *queue) bool { return !q.filter.Matches(m.Header) })
 	b.enter(m, targets...)
 }
 
 // enter puts a copy of a message into each queue.
-func (b *Broker) enter(m *stored, targets ...*queue) {
-	copies := make([]*stored, len(targets))
+func (b *Broker) enter(m *msgstore.Message, targets ...*queue) {
+	copies := make([]*msgstore.Message, len(targets))
 	for i, q := range targets {
 		own := *m
 		b.nextID++
-		own.id, own.queue = b.nextID, q.name
+		own.ID, own.Queue = b.nextID, q.name
 		copies[i] = &own
 	}
-	b.disk.added(copies)
+	b.disk.Add(copies)
 	for i, q := range targets {
 		q.append(copies[i])
 	}
@@ -146,13 +126,13 @@ func (b *Broker) targets(address string) []*queue {
 }
 
 // room refuses when any queue of the message's address has no place for n more, or the disk: a message is in all or in none.
-func (b *Broker) room(m *stored, n int) error {
-	if m.persistent {
-		if err := b.disk.full(); err != nil {
-			return err
+func (b *Broker) room(m *msgstore.Message, n int) error {
+	if m.Persistent {
+		if err := b.disk.Full(); err != nil {
+			return refuse("the broker's disk is full: %v", err)
 		}
 	}
-	for _, q := range b.targets(m.address) {
+	for _, q := range b.targets(m.Address) {
 		if q.pending.Len()+n > b.cfg.QueueLimit || q.bytes > b.cfg.QueueBytes {
 			return refuse("queue %s is full (%d messages of %d bytes)", q.name, q.pending.Len(), q.bytes)
 		}
@@ -161,17 +141,17 @@ func (b *Broker) room(m *stored, n int) error {
 }
 
 // bury moves a message to another queue, saying where it came from.
-func (b *Broker) bury(to string, q *queue, m *stored) {
-	h := m.header.Clone()
+func (b *Broker) bury(to string, q *queue, m *msgstore.Message) {
+	h := m.Header.Clone()
 	h.Del(message.HeaderDuplicateID)
 	h.Del("expires")
 	if b.cfg.Mode == Artemis {
 		h.Set(message.HeaderOriginalQueue, q.name)
-		h.Set(message.HeaderOriginalAddress, m.address)
-		h.Set("_AMQ_ORIG_MESSAGE_ID", strconv.FormatUint(m.id, 10))
+		h.Set(message.HeaderOriginalAddress, m.Address)
+		h.Set("_AMQ_ORIG_MESSAGE_ID", strconv.FormatUint(m.ID, 10))
 	}
-	b.disk.gone(m)
-	b.enter(&stored{address: to, header: h, body: m.body, sized: m.sized, persistent: m.persistent, at: time.Now()}, b.queues[to])
+	b.disk.Gone(m)
+	b.enter(&msgstore.Message{Address: to, Header: h, Body: m.Body, Persistent: m.Persistent, At: time.Now()}, b.queues[to])
 }
 
 // giveBack returns messages of a subscription that ended to the head of its queue; lost, with its connection. Then the oldest
@@ -182,19 +162,19 @@ func (b *Broker) giveBack(s *subscription, lost bool) {
 	switch {
 	case b.how.countsAll:
 		for _, m := range back {
-			m.deliveries++
-			b.disk.counted(m)
+			m.Deliveries++
+			b.disk.Counted(m)
 		}
 	case lost && len(back) > 0:
-		back[0].deliveries++
-		b.disk.counted(back[0])
+		back[0].Deliveries++
+		b.disk.Counted(back[0])
 	}
 	if len(back) > 0 {
 		first := back[0]
-		if first.deliveries >= b.cfg.MaxDeliveries && !b.how.deliversForever {
+		if first.Deliveries >= b.cfg.MaxDeliveries && !b.how.deliversForever {
 			back = back[1:]
 			s.queue.stat.Dead++
-			b.log.Warn("message went to the dead letters", slog.String("queue", s.queue.name), slog.Int("deliveries", first.deliveries))
+			b.log.Warn("message went to the dead letters", slog.String("queue", s.queue.name), slog.Int("deliveries", first.Deliveries))
 			b.bury(b.how.deadLetters, s.queue, first)
 		}
 	}
@@ -217,35 +197,4 @@ func (b *Broker) expire(ctx context.Context) {
 			b.unlock()
 		}
 	}
-}
-
-// idCache remembers the last ids of an address in a ring.
-type idCache struct {
-	known map[string]struct{}
-	ring  []*keptID
-	next  int
-	size  int
-	last  uint64 // serial number
-}
-
-func newIDCache(size int) *idCache { return &idCache{known: map[string]struct{}{}, size: size} }
-
-func (c *idCache) has(id string) bool {
-	_, ok := c.known[id]
-	return ok
-}
-
-// add takes an id that is new, with the next serial number, and returns the one that it displaces.
-func (c *idCache) add(k *keptID) (old *keptID) {
-	c.known[k.id] = struct{}{}
-	c.last = k.serial
-	if len(c.ring) < c.size {
-		c.ring = append(c.ring, k)
-		return nil
-	}
-	old = c.ring[c.next]
-	delete(c.known, old.id)
-	c.ring[c.next] = k
-	c.next = (c.next + 1) % c.size
-	return old
 }

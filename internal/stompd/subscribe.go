@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"tfpilot/internal/msgstore"
 	"tfpilot/internal/selector"
 )
 
@@ -110,7 +111,7 @@ func (b *Broker) topicQueue(client, name, address string, sel *selector.Selector
 		return q, nil
 	}
 	q := b.durable(full, address, sel)
-	b.disk.subscribed(q)
+	q.kept = b.disk.Subscribed(q.name, q.address, q.filter.String())
 	return q, nil
 }
 
@@ -150,11 +151,11 @@ func (c *conn) unsubscribe(f *frame.Frame) error {
 // forget ends a durable subscription with what it holds.
 func (b *Broker) forget(q *queue) {
 	for e := q.pending.Front(); e != nil; e = e.Next() {
-		if m, ok := e.Value.(*stored); ok {
-			b.disk.gone(m)
+		if m, ok := e.Value.(*msgstore.Message); ok {
+			b.disk.Gone(m)
 		}
 	}
-	b.disk.unsubscribed(q)
+	b.disk.Unsubscribed(q.kept)
 	b.unbind(q)
 }
 

@@ -1,6 +1,10 @@
 package stompd
 
-import "github.com/go-stomp/stomp/v3/frame"
+import (
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"tfpilot/internal/msgstore"
+)
 
 // transactionLimit is how many bytes a client may send into a transaction, and how many transactions it may have open.
 const (
@@ -10,7 +14,7 @@ const (
 
 // transaction is what waits for its COMMIT: SENDs, and in Classic ACKs. In Artemis an ACK in a transaction counts at once.
 type transaction struct {
-	messages []*stored
+	messages []*msgstore.Message
 	acks     []*frame.Frame
 	bytes    int
 }
@@ -23,7 +27,7 @@ func (c *conn) send(f *frame.Frame) error {
 	}
 	name, in := f.Header.Contains(frame.Transaction)
 	if !in {
-		c.b.disk.wait(c.done)
+		c.b.disk.Wait(c.done)
 		c.b.mu.Lock()
 		defer c.unlock()
 		return c.route(m)
@@ -82,7 +86,7 @@ func (c *conn) transact(f *frame.Frame) error {
 	if f.Command == frame.ABORT {
 		return nil
 	}
-	c.b.disk.wait(c.done)
+	c.b.disk.Wait(c.done)
 	c.b.mu.Lock()
 	defer c.unlock()
 	for _, ack := range t.acks {

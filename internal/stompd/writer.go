@@ -73,7 +73,7 @@ var errGone = errors.New("the connection has ended")
 // await returns when a record is on disk: nobody may hear of what a crash could undo.
 func (o *writer) await(serial uint64) error {
 	for serial > o.synced {
-		synced, changed, err := o.c.b.disk.progress()
+		synced, changed, err := o.c.b.disk.Progress()
 		if o.synced = synced; serial <= synced {
 			return nil
 		}

@@ -1,4 +1,4 @@
-package stompd
+package msgstore
 
 import (
 	"encoding/binary"
@@ -28,26 +28,26 @@ const (
 type keptMessage struct {
 	*entry
 
-	copies []*stored
+	copies []*Message
 }
 
 func (k *keptMessage) encode(b []byte) []byte {
 	b = binary.AppendUvarint(append(b, opAdd), uint64(len(k.copies)))
 	for _, m := range k.copies {
-		b = binary.AppendUvarint(appendText(binary.AppendUvarint(b, m.id), m.queue), uint64(m.deliveries))
+		b = binary.AppendUvarint(appendText(binary.AppendUvarint(b, m.ID), m.Queue), uint64(m.Deliveries))
 	}
 	m := k.copies[0]
 	expires := int64(0)
-	if !m.expires.IsZero() {
-		expires = m.expires.UnixMilli()
+	if !m.Expires.IsZero() {
+		expires = m.Expires.UnixMilli()
 	}
-	b = binary.AppendVarint(binary.AppendVarint(b, m.at.UnixMilli()), expires)
-	b = binary.AppendUvarint(appendText(b, m.address), uint64(m.header.Len()))
-	for i := range m.header.Len() {
-		key, value := m.header.GetAt(i)
+	b = binary.AppendVarint(binary.AppendVarint(b, m.At.UnixMilli()), expires)
+	b = binary.AppendUvarint(appendText(b, m.Address), uint64(m.Header.Len()))
+	for i := range m.Header.Len() {
+		key, value := m.Header.GetAt(i)
 		b = appendText(appendText(b, key), value)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(m.body))), m.body...)
+	return append(binary.AppendUvarint(b, uint64(len(m.Body))), m.Body...)
 }
 
 // keptID is a duplicate id that an address has seen.
@@ -63,15 +63,15 @@ func (k *keptID) encode(b []byte) []byte {
 	return appendText(binary.AppendUvarint(appendText(append(b, opID), k.address), k.serial), k.id)
 }
 
-// keptSubscription is a durable one.
-type keptSubscription struct {
+// Subscription is a durable one.
+type Subscription struct {
 	*entry
 
-	name, address, selector string
+	Name, Address, Selector string
 }
 
-func (k *keptSubscription) encode(b []byte) []byte {
-	return appendText(appendText(appendText(append(b, opSubscribe), k.name), k.address), k.selector)
+func (k *Subscription) encode(b []byte) []byte {
+	return appendText(appendText(appendText(append(b, opSubscribe), k.Name), k.Address), k.Selector)
 }
 
 func appendText(b []byte, text string) []byte {
@@ -119,15 +119,15 @@ func (d *decoder) text() string {
 }
 
 // message reads what keptMessage wrote.
-func (d *decoder) message() []*stored {
+func (d *decoder) message() []*Message {
 	n := d.number()
 	if n == 0 || n > uint64(len(d.b)) {
 		d.err = errShort
 		return nil
 	}
-	copies := make([]*stored, n)
+	copies := make([]*Message, n)
 	for i := range copies {
-		copies[i] = &stored{id: d.number(), queue: d.text(), deliveries: int(d.number()), persistent: true}
+		copies[i] = &Message{ID: d.number(), Queue: d.text(), Deliveries: int(d.number()), Persistent: true}
 	}
 	at, expires, address := time.UnixMilli(d.signed()), d.signed(), d.text()
 	header := frame.NewHeader()
@@ -136,11 +136,10 @@ func (d *decoder) message() []*stored {
 		header.Add(key, d.text())
 	}
 	body := []byte(d.text())
-	_, sized := header.Contains(frame.ContentLength)
 	for _, m := range copies {
-		m.at, m.address, m.header, m.body, m.sized = at, address, header, body, sized
+		m.At, m.Address, m.Header, m.Body = at, address, header, body
 		if expires != 0 {
-			m.expires = time.UnixMilli(expires)
+			m.Expires = time.UnixMilli(expires)
 		}
 	}
 	return copies

@@ -1,4 +1,4 @@
-package stompd
+package msgstore
 
 import (
 	"container/list"
@@ -8,9 +8,8 @@ import (
 	"tfpilot/internal/seglog"
 )
 
-// store keeps on disk what a broker must not forget. What one command does is one record, so that a crash leaves all of it or
-// nothing. A nil store keeps nothing. The broker's lock guards it.
-type store struct {
+// Store is what is kept, and the log that it is kept in.
+type Store struct {
 	log *seglog.Log
 	// ops is what the command at hand did; fresh are the entries that it wrote.
 	ops   []byte
@@ -34,7 +33,7 @@ type entry struct {
 type encoder interface{ encode(b []byte) []byte }
 
 // keep writes an entry, or writes it anew.
-func (s *store) keep(what encoder) *entry {
+func (s *Store) keep(what encoder) *entry {
 	if s == nil {
 		return nil
 	}
@@ -44,7 +43,7 @@ func (s *store) keep(what encoder) *entry {
 	return e
 }
 
-func (s *store) write(e *entry) {
+func (s *Store) write(e *entry) {
 	s.begin()
 	was := len(s.ops)
 	s.ops = e.what.encode(s.ops)
@@ -55,7 +54,7 @@ func (s *store) write(e *entry) {
 }
 
 // drop forgets an entry; nil is none. That it is gone must be in the log too, or follow from what is.
-func (s *store) drop(e *entry) {
+func (s *Store) drop(e *entry) {
 	if e != nil {
 		s.live.Remove(e.place)
 		s.bytes -= e.bytes
@@ -63,35 +62,28 @@ func (s *store) drop(e *entry) {
 }
 
 // note adds an operation.
-func (s *store) note(op byte, b []byte) {
+func (s *Store) note(op byte, b []byte) {
 	s.begin()
 	s.ops = append(append(s.ops, op), b...)
 }
 
 // begin leaves room for the head of a record.
-func (s *store) begin() {
+func (s *Store) begin() {
 	if len(s.ops) == 0 {
 		s.ops = append(s.ops, make([]byte, recordHead)...)
 	}
 }
 
-// pending is the serial number that the record of the command at hand will have, all that of the last one.
-func (s *store) pending() uint64 {
-	if s == nil {
-		return 0
-	}
-	return s.log.Next()
-}
-
-func (s *store) all() uint64 {
+// All is the serial number of the last record.
+func (s *Store) All() uint64 {
 	if s == nil {
 		return 0
 	}
 	return s.log.Next() - 1
 }
 
-// commit writes what the command did and returns the serial number of its record; 0 when it did nothing that is kept.
-func (s *store) commit(nextID uint64) uint64 {
+// Commit writes what the command did and returns the serial number of its record; 0 when it did nothing that is kept.
+func (s *Store) Commit(nextID uint64) uint64 {
 	if s == nil || len(s.ops) == 0 {
 		return 0
 	}
@@ -100,7 +92,7 @@ func (s *store) commit(nextID uint64) uint64 {
 	return serial
 }
 
-func (s *store) append(nextID uint64) uint64 {
+func (s *Store) append(nextID uint64) uint64 {
 	binary.LittleEndian.PutUint64(s.ops, nextID)
 	segment, serial := s.log.Append(s.ops)
 	for i, e := range s.fresh {
@@ -119,7 +111,7 @@ const keptBuffer = 1 << 20
 
 // tidy frees the oldest segments when the log has begun a new one. Where one old message or duplicate id would keep a whole
 // segment, what lives is copied out of it: when the log is twice as large as what lives in it, that is cheap.
-func (s *store) tidy(nextID uint64) {
+func (s *Store) tidy(nextID uint64) {
 	if s.newest == s.log.Newest() {
 		return
 	}
@@ -150,7 +142,7 @@ func (s *store) tidy(nextID uint64) {
 }
 
 // front is the entry that stands first in the log.
-func (s *store) front() *entry {
+func (s *Store) front() *entry {
 	if f := s.live.Front(); f != nil {
 		e, _ := f.Value.(*entry)
 		return e
@@ -158,90 +150,91 @@ func (s *store) front() *entry {
 	return nil
 }
 
-// full is why no message may be added.
-func (s *store) full() error {
+// Full is why no message may be added: the disk is full.
+func (s *Store) Full() error {
 	if s == nil {
 		return nil
 	}
-	if err := s.log.Full(); err != nil {
-		return refuse("the broker's disk is full: %v", err)
-	}
-	return nil
+	return s.log.Full()
 }
 
-// wait returns when the log keeps pace, or when done is closed.
-func (s *store) wait(done <-chan struct{}) {
+// Wait returns when the log keeps pace, or when done is closed.
+func (s *Store) Wait(done <-chan struct{}) {
 	if s != nil {
 		s.log.Wait(done)
 	}
 }
 
-// progress is the last record on disk, a channel that is closed when there is news, and why there will be none.
-func (s *store) progress() (synced uint64, changed <-chan struct{}, err error) {
+// Progress is the last record on disk, a channel that is closed when there is news, and why there will be none.
+func (s *Store) Progress() (synced uint64, changed <-chan struct{}, err error) {
 	synced, changed = s.log.Progress()
 	return synced, changed, s.log.Err()
 }
 
-// failed is closed when the log has failed.
-func (s *store) failed() <-chan struct{} {
+// Failed is closed when the log has failed.
+func (s *Store) Failed() <-chan struct{} {
 	if s == nil {
 		return nil
 	}
 	return s.log.Failed()
 }
 
-func (s *store) close() error {
+// Close writes what waits, and ends the log.
+func (s *Store) Close() error {
 	if s == nil {
 		return nil
 	}
 	return s.log.Close()
 }
 
-// added keeps a message that has come into queues.
-func (s *store) added(copies []*stored) {
-	copies = slices.DeleteFunc(slices.Clone(copies), func(m *stored) bool { return !m.persistent || m.queue == "" })
+// Add keeps a message that has come into queues.
+func (s *Store) Add(copies []*Message) {
+	copies = slices.DeleteFunc(slices.Clone(copies), func(m *Message) bool { return !m.Persistent || m.Queue == "" })
 	if s == nil || len(copies) == 0 {
 		return
 	}
 	k := &keptMessage{copies: copies}
 	for _, m := range copies {
-		m.kept, m.serial = k, s.pending()
+		m.kept, m.serial = k, s.log.Next()
 	}
 	k.entry = s.keep(k)
 }
 
-// gone forgets a message in one of its queues.
-func (s *store) gone(m *stored) {
+// Gone forgets a message in one of its queues.
+func (s *Store) Gone(m *Message) {
 	k := m.kept
 	if k == nil {
 		return
 	}
 	m.kept = nil
-	s.note(opGone, binary.AppendUvarint(nil, m.id))
-	k.copies = slices.DeleteFunc(k.copies, func(o *stored) bool { return o == m })
+	s.note(opGone, binary.AppendUvarint(nil, m.ID))
+	k.copies = slices.DeleteFunc(k.copies, func(o *Message) bool { return o == m })
 	if len(k.copies) == 0 {
 		s.drop(k.entry)
 	}
 }
 
-// counted keeps how often a message was delivered in vain.
-func (s *store) counted(m *stored) {
+// Counted keeps how often a message was delivered in vain.
+func (s *Store) Counted(m *Message) {
 	if m.kept != nil {
-		s.note(opCount, binary.AppendUvarint(binary.AppendUvarint(nil, m.id), uint64(m.deliveries)))
+		s.note(opCount, binary.AppendUvarint(binary.AppendUvarint(nil, m.ID), uint64(m.Deliveries)))
 	}
 }
 
-// subscribed keeps a durable subscription.
-func (s *store) subscribed(q *queue) {
-	if s != nil {
-		q.kept = &keptSubscription{name: q.name, address: q.address, selector: q.filter.String()}
-		q.kept.entry = s.keep(q.kept)
+// Subscribed keeps a durable subscription.
+func (s *Store) Subscribed(name, address, selector string) *Subscription {
+	if s == nil {
+		return nil
 	}
+	k := &Subscription{Name: name, Address: address, Selector: selector}
+	k.entry = s.keep(k)
+	return k
 }
 
-func (s *store) unsubscribed(q *queue) {
-	if q.kept != nil {
-		s.note(opUnsubscribe, appendText(nil, q.name))
-		s.drop(q.kept.entry)
+// Unsubscribed forgets one; nil is none.
+func (s *Store) Unsubscribed(k *Subscription) {
+	if k != nil {
+		s.note(opUnsubscribe, appendText(nil, k.Name))
+		s.drop(k.entry)
 	}
 }
