@@ -2,6 +2,9 @@ package conformance
 
 import (
 	"strconv"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
 
 	"tfpilot/internal/message"
 )
@@ -19,7 +22,7 @@ func redelivery() []row {
 			classic: "there is no limit: the twelfth delivery is like the second", ask: tenDeliveries,
 		},
 		{
-			name: "OldestCounts", artemis: "of several messages held by a lost connection the oldest counts as delivered; whether the others do is a race in the broker", classic: "all count as delivered",
+			name: "OldestCounts", artemis: "of several messages held by a lost connection the oldest counts as delivered, the others mostly not", classic: "all count as delivered",
 			ask: oldestCounts,
 		},
 		both("GivenBackInOrder", "messages that come again come before all others, in their order", givenBackInOrder),
@@ -79,23 +82,32 @@ func tenDeliveries(p *probe) {
 	c.send(slices, "x", "persistent", "true", "_AMQ_DUPL_ID", p.name)
 	c.subscribe("idds", slicesIDDS, "selector", p.mine())
 	p.bodies(c, "x")
-	n := 12
-	if p.Mode == Artemis {
-		n = 10
-	}
-	for i := range n {
+	fail := func(again bool) {
 		s := p.connect()
 		s.subscribe("1", slicesWorkers, "selector", p.mine())
-		redelivered(p, s, i > 0)
+		redelivered(p, s, again)
 		s.kill()
 	}
+	for i := range 10 {
+		fail(i > 0)
+	}
 	if p.Mode == Classic {
+		fail(true)
 		c.subscribe("1", slicesWorkers, "selector", p.mine())
 		p.bodies(c, "x")
 		return
 	}
 	c.subscribe("1", p.deadLetters(), "selector", p.mine()+" AND _AMQ_ORIG_QUEUE='"+slicesWorkers+"'")
-	m := c.message()
+	m := c.arrived(2 * time.Second)
+	for range 3 {
+		if m == nil { // a busy Artemis takes a loss for a goodbye now and then, and does not count it
+			fail(true)
+			m = c.arrived(2 * time.Second)
+		}
+	}
+	if m == nil || m.Command != frame.MESSAGE {
+		p.Fatalf("got %s, want a dead letter", said(m))
+	}
 	if got := m.Header.Get(message.HeaderOriginalAddress); got != slices {
 		p.Errorf("_AMQ_ORIG_ADDRESS is %q", got)
 	}
@@ -119,8 +131,9 @@ func oldestCounts(p *probe) {
 	c.subscribe("1", p.queue())
 	for i := range 3 {
 		m := c.message()
-		if must := i == 0 || p.Mode == Classic; must && m.Header.Get("redelivered") != "true" {
-			p.Errorf("message %s does not count as delivered", m.Body)
+		// Of the others it depends on how Artemis hears of the loss.
+		if (i == 0 || p.Mode == Classic) && m.Header.Get("redelivered") != "true" {
+			p.Errorf("message %s: redelivered is not true", m.Body)
 		}
 		c.ack(m)
 	}
