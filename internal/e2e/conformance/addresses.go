@@ -30,6 +30,7 @@ func addresses() []row {
 		both("TopicWithoutSubscriber", "a SEND to a topic that nobody hears has a RECEIPT and is lost", topicWithoutSubscriber),
 		both("TopicToAll", "every subscription to a topic gets every message", topicToAll),
 		both("DurableSubscription", "with client-id and durable subscription name a topic misses nothing while its subscriber is away", durableSubscription),
+		both("OtherDurableNames", "`subscription-name` and `durable`, which production agents send, mean nothing: what comes while the subscriber is away is lost", otherDurableNames),
 	}
 }
 
@@ -125,6 +126,20 @@ func topicToAll(p *probe) {
 	for _, s := range []*peer{c, other} {
 		p.bodies(s, "x", "y")
 	}
+}
+
+func otherDurableNames(p *probe) {
+	c := p.connect()
+	subscribed := func() *peer {
+		s := p.connect("client-id", p.name)
+		s.subscribe("1", p.topic(), "subscription-name", "runs", "durable", "true")
+		return s
+	}
+	subscribed().leave()
+	c.send(p.topic(), "away", "persistent", "true")
+	s := subscribed()
+	c.send(p.topic(), "back", "persistent", "true")
+	p.bodies(s, "back")
 }
 
 func durableSubscription(p *probe) {

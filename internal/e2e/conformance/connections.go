@@ -10,6 +10,7 @@ import (
 func connections() []row {
 	return []row{
 		both("WrongPasscode", "ERROR, which does not show it, and the connection closes", wrongPasscode),
+		both("Host", "the `host` header is not looked at", host),
 		both("Versions", "the highest that both know", versions),
 		{
 			name: "ClientIDTwice", artemis: "two connections may have one client-id", classic: "the second one is refused",
@@ -42,6 +43,10 @@ func wrongPasscode(p *probe) {
 		p.Errorf("the passcode is in %q", text)
 	}
 	c.closed(patience)
+}
+
+func host(p *probe) {
+	p.connect(frame.Host, "nowhere.example").leave()
 }
 
 func versions(p *probe) {

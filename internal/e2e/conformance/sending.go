@@ -39,6 +39,10 @@ func sending() []row {
 		{
 			name: "DuplicateIDFanOut", artemis: "on a fan-out too: one copy in each queue", classic: "two copies in each queue", ask: duplicateIDFanOut,
 		},
+		{
+			name: "DuplicateIDRing", artemis: "an address remembers the last 20,000 (`id-cache-size`), and then forgets the oldest",
+			classic: "it remembers none", ask: duplicateIDRing,
+		},
 		both("DuplicateIDElsewhere", "the same `_AMQ_DUPL_ID` to another address is another message", duplicateIDElsewhere),
 	}
 }
@@ -229,6 +233,32 @@ func duplicateIDFanOut(p *probe) {
 			p.bodies(c, "first", "second", "end")
 		}
 		c.unsubscribe(queue)
+	}
+}
+
+// cacheSize is the id-cache-size of the brokers that are asked.
+const cacheSize = 20_000
+
+func duplicateIDRing(p *probe) {
+	c, s := p.connect(), p.connect()
+	put := func(id int) {
+		c.put(frame.SEND, strconv.Itoa(id), frame.Destination, p.topic(), "_AMQ_DUPL_ID", strconv.Itoa(id))
+	}
+	for id := range cacheSize + 1 { // nobody hears them: what counts is the address
+		put(id)
+	}
+	c.send(p.topic(), "all of them") // has its receipt after they were taken
+	s.subscribe("1", p.topic(), frame.Ack, frame.AckAuto)
+	put(1) // is remembered; the first is not
+	put(0)
+	want := []string{"0"}
+	if p.Mode == Classic {
+		want = []string{"1", "0"}
+	}
+	for _, body := range want {
+		if got := string(s.message().Body); got != body {
+			p.Fatalf("got %s, want %s", got, body)
+		}
 	}
 }
 
