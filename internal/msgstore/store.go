@@ -112,12 +112,15 @@ const keptBuffer = 1 << 20
 // tidy frees the oldest segments when the log has begun a new one. Where one old message or duplicate id would keep a whole
 // segment, what lives is copied out of it: when the log is twice as large as what lives in it, that is cheap.
 func (s *Store) tidy(nextID uint64) {
-	if s.newest == s.log.Newest() {
+	slack, full := 4*s.segment, s.log.Full() != nil
+	if full {
+		slack = 0 // what can go has to go now
+	} else if s.newest == s.log.Newest() {
 		return
 	}
-	for s.log.Bytes() > 2*s.bytes+4*s.segment {
+	for s.log.Bytes() > 2*s.bytes+slack {
 		oldest := s.log.Oldest()
-		if oldest == s.log.Newest() {
+		if oldest == s.log.Newest() || full && !s.nearlyEmpty(oldest) {
 			break
 		}
 		for e := s.front(); e != nil && e.segment == oldest; e = s.front() {
@@ -139,6 +142,21 @@ func (s *Store) tidy(nextID uint64) {
 		s.log.Free(s.log.Newest())
 	}
 	s.newest = s.log.Newest()
+}
+
+// nearlyEmpty reports whether what lives in the oldest segment finds room elsewhere even on a full disk.
+func (s *Store) nearlyEmpty(oldest uint64) bool {
+	var bytes int64
+	for place := s.live.Front(); place != nil; place = place.Next() {
+		e, _ := place.Value.(*entry)
+		if e.segment != oldest {
+			break
+		}
+		if bytes += e.bytes; bytes > s.segment/32 {
+			return false
+		}
+	}
+	return true
 }
 
 // front is the entry that stands first in the log.

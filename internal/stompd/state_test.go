@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	gostomp "github.com/go-stomp/stomp/v3"
 	"github.com/go-stomp/stomp/v3/frame"
@@ -307,44 +308,63 @@ func size(t *testing.T, state string) int64 {
 	return info.Size()
 }
 
+// A disk of 6 MiB: SENDs are refused when it is full, acknowledgements make room, and then SENDs are taken again. One old message
+// stays from the beginning to the end.
 func TestAFullDiskRefusesAndPasses(t *testing.T) {
 	t.Parallel()
-	var full atomic.Bool
-	cfg := stompd.Config{State: t.TempDir()}
-	cfg.Log.Disk = func(n int64) error {
-		if _, err := os.Stat(filepath.Join(cfg.State, "reserve")); full.Load() && (err == nil || n > 1<<20) {
+	cfg := stompd.Config{State: t.TempDir(), Queues: []string{queueA}}
+	cfg.Log = seglog.Options{SegmentBytes: 256 << 10, Disk: func(n int64) error {
+		if info, err := os.Stat(filepath.Join(cfg.State, "reserve")); err == nil {
+			n += info.Size()
+		}
+		if onDisk(t, cfg.State)+n > 6<<20 {
 			return syscall.ENOSPC
 		}
 		return nil
-	}
+	}}
 	addr, stop := serve(t, cfg)
+	put(t, dial(t, addr), "old")
 	c := dial(t, addr)
-	s := subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
 	keep := func() error {
-		r, err := dial(t, addr).Send(t.Context(), message.TopicSlices, []byte("x"), "persistent", "true")
-		if err != nil {
-			return err
+		r, err := c.Send(t.Context(), message.TopicSlices, make([]byte, 50<<10), "persistent", "true")
+		if err == nil {
+			err = r.Wait(t.Context())
 		}
-		return r.Wait(t.Context())
+		if err != nil {
+			c = dial(t, addr) // an ERROR ends it
+		}
+		return err
 	}
-	if err := keep(); err != nil {
-		t.Fatal(err)
-	}
-	full.Store(true)
 	var err error
-	for err == nil {
-		err = keep() // it is known when the first write fails, which the reserve then makes good
+	sent := 0
+	for ; err == nil; sent++ {
+		err = keep()
 	}
 	if !strings.Contains(err.Error(), "disk is full") {
 		t.Errorf("got %v", err)
 	}
-	ack(t, c, next(t, s)) // what makes room goes on
-	full.Store(false)
-	for keep() != nil {
-		ack(t, c, next(t, s))
+	sent--
+	consumer := dial(t, addr)
+	for _, queue := range []string{message.QueueSlicesWorkers, message.QueueSlicesIDDS} {
+		s := subscribe(t, consumer, stomp.SubscribeOptions{Destination: queue, Window: 1})
+		for range sent {
+			ack(t, consumer, next(t, s))
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); keep() != nil; <-time.After(10 * time.Millisecond) { // it looks every second
+		if time.Now().After(deadline) {
+			t.Fatal("it has room and refuses")
+		}
+	}
+	if got := onDisk(t, cfg.State); got > 2<<20 {
+		t.Errorf("%d bytes of log for a message of 50 kB", got)
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+	addr, _ = serve(t, cfg)
+	if got := waiting(t, addr, queueA); len(got) != 1 || got[0] != "old" {
+		t.Errorf("got %q", got)
 	}
 }
 
