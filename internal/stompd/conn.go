@@ -128,7 +128,7 @@ func (c *conn) detach() {
 // connect does the CONNECT. every is how often we beat, patience how long the client may be silent.
 func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patience time.Duration, err error) {
 	_ = c.nc.SetDeadline(time.Now().Add(connectLimit))
-	f, fault, err := c.next(r)
+	f, fault, err := c.next(r, 0)
 	switch {
 	case err != nil:
 		return 0, 0, refuse("%v", err)

@@ -11,9 +11,12 @@ import (
 	"tfpilot/internal/stompframe"
 )
 
-// next reads a frame that no fault drops.
-func (c *conn) next(r *stompframe.Reader) (*frame.Frame, Fault, error) {
+// next reads a frame that no fault drops. The client may be silent for its patience, if there is one; heart-beats are not silence.
+func (c *conn) next(r *stompframe.Reader, patience time.Duration) (*frame.Frame, Fault, error) {
 	for {
+		if patience > 0 {
+			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+		}
 		f, err := r.Read()
 		if err != nil {
 			return nil, Fault{}, err
@@ -30,10 +33,7 @@ func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
 		if !c.out.await(silentLimit, c.done) {
 			return refuse("what is sent to this client is not read")
 		}
-		if patience > 0 {
-			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
-		}
-		f, fault, err := c.next(r)
+		f, fault, err := c.next(r, patience)
 		switch {
 		case errors.Is(err, stompframe.ErrTooLarge), errors.Is(err, frame.ErrInvalidCommand), errors.Is(err, frame.ErrInvalidFrameFormat):
 			return refuse("%v", err)

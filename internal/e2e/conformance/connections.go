@@ -21,6 +21,7 @@ func connections() []row {
 			ask: heartBeats,
 		},
 		both("SilentClient", "who promised beats and falls silent is cut off; his message goes to another", silentClient),
+		both("BeatingClient", "who promised beats and sends nothing else stays", beatingClient),
 		{
 			name: "IdleWithoutBeats", artemis: "heart-beat 0,0: closed after 60 s of silence", classic: "heart-beat 0,0: stays open", long: true,
 			ask: idleWithoutBeats,
@@ -103,6 +104,20 @@ func silentClient(p *probe) {
 		c.ack(m)
 	}
 	mute.closed(patience)
+}
+
+func beatingClient(p *probe) {
+	c := p.connect(frame.HeartBeat, "500,0")
+	for range 12 { // three times what silence may last
+		<-time.After(250 * time.Millisecond) // it is silence that is asked for
+		if err := c.w.Write(nil); err != nil {
+			p.Fatal(err)
+		}
+		if err := c.w.Flush(); err != nil {
+			p.Fatal(err)
+		}
+	}
+	c.stays(true)
 }
 
 func idleWithoutBeats(p *probe) {
