@@ -148,31 +148,28 @@ func (b *Broker) bind(address, name string) {
 // Serve accepts connections until ctx ends, then closes them all and returns nil; or until its state cannot be written any
 // more, with the error. It closes ln.
 func (b *Broker) Serve(ctx context.Context, ln net.Listener) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer func() {
-		cancel(nil)
+		cancel()
 		wg.Wait()
 		if closing := b.disk.Close(); closing != nil {
 			err = exitcode.New(exitcode.StoreFailed, "keeping the broker's state: %w", closing)
 		}
 	}()
-	stop := context.AfterFunc(ctx, func() {
+	wg.Go(func() { b.expire(ctx) })
+	wg.Go(func() {
+		select {
+		case <-b.disk.Failed():
+			cancel()
+		case <-ctx.Done():
+		}
 		ln.Close()
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.closing = true
 		for c := range b.conns {
 			c.close()
-		}
-	})
-	defer stop()
-	wg.Go(func() { b.expire(ctx) })
-	wg.Go(func() {
-		select {
-		case <-b.disk.Failed():
-			cancel(errors.New("the state cannot be written"))
-		case <-ctx.Done():
 		}
 	})
 	for {

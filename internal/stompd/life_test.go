@@ -154,6 +154,25 @@ func TestASilentClientIsCutOffAndItsMessagesGoBack(t *testing.T) {
 	}
 }
 
+func TestAListenerThatIsClosedEndsTheBroker(t *testing.T) {
+	t.Parallel()
+	b, err := stompd.New(stompd.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.Serve(t.Context(), ln) }()
+	dial(t, ln.Addr().String())
+	ln.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestShuttingDownEndsEveryConnection(t *testing.T) {
 	t.Parallel()
 	b, err := stompd.New(stompd.Config{})
