@@ -25,7 +25,8 @@ func chaosCommand() *cli.Command {
 			"  testbed chaos                                          every short fault on the embedded broker, some minutes\n" +
 			"  testbed chaos --faults kill-pilot,reset-links --slices 200 --seed 7\n" +
 			"  testbed chaos --broker 127.0.0.1:61613 --login panda --passcode-file panda.passcode\n\n" +
-			"Exit status: 0 if every promise was kept, 4 if one was broken; 64 for a wrong flag.",
+			"Exit status: 0 if every promise was kept, 4 if one was broken; 40 if the broker does not answer, 42 if it refuses us, 51 if\n" +
+			"it lacks a binding; 64 for a wrong flag. docs/operations.md says how to read the table.",
 		Flags: append(bind.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {
 			if err := program.NoArgs(c); err != nil {
@@ -50,7 +51,7 @@ func chaosCommand() *cli.Command {
 // printChaos shows the report in the format of --output.
 func printChaos(c *cli.Context, report chaos.Report) error {
 	if format := c.String("output"); format != "table" {
-		t := program.Table{}
+		t := program.Table{} // quiet: the names of what was injected
 		for _, row := range report.Rows {
 			t.Rows = append(t.Rows, []string{row.Fault})
 		}

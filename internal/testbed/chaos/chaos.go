@@ -260,7 +260,8 @@ func (c *chaos) all(ctx context.Context, faults []fault, report *Report) error {
 		if err != nil {
 			return err
 		}
-		c.show.Note(time.Now(), "%-14s  %s", f.name, row.summary())
+		row.Verdict = report.verdict(row)
+		c.show.Note(time.Now(), "%-14s  %s", f.name, report.summary(row))
 		report.Rows = append(report.Rows, row)
 	}
 	report.over = true

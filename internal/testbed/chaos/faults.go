@@ -53,11 +53,14 @@ const hang = 5 * time.Second
 
 var held = faultproxy.Direction{Hold: true}
 
+// noFault is the fault of which nothing has to be done.
+const noFault = "none"
+
 // allFaults in the order in which they are injected. The first is none: what is found there is nobody's fault.
 func allFaults() []fault {
 	both := func(d faultproxy.Direction) faultproxy.Conditions { return faultproxy.Conditions{Up: d, Down: d} }
 	return []fault{
-		{name: "none", what: "nothing: the comparison", gentle: true},
+		{name: noFault, what: "nothing: the comparison", gentle: true},
 		{name: "kill-pilot", what: "kill -9 of a pilot at work; the harvester submits another", times: 3, inject: (*chaos).killPilot},
 		{name: "kill-payload", what: "kill -9 of a payload", times: 5, inject: (*chaos).killPayload},
 		{name: "kill-idds", what: "kill -9 of idds, started again on the same state a second later", times: 2, inject: (*chaos).killIDDS},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -59,32 +60,55 @@ type Row struct {
 	Absorbed         int `json:"absorbed_by_ledger"`
 	Unexplained      int `json:"unexplained"`
 	// Recover is the longest time from the end of a fault to the next result, in seconds.
-	Recover  float64  `json:"recover_s"`
+	Recover float64 `json:"recover_s"`
+	// Gentle is whether the fault touched no pilot and no link.
+	Gentle bool `json:"gentle"`
+	// Problems are further ones, each in words; Verdict is all of them, those that the numbers show included.
 	Problems []string `json:"problems,omitempty"`
+	Verdict  string   `json:"verdict,omitempty"`
 }
 
-// OK is whether every promise was kept.
-func (r Row) OK() bool {
-	return r.LeftOut != "" || (len(r.Problems) == 0 && r.Published == r.Slices && r.Done == r.Slices && r.Lost == 0 && r.Unexplained == 0)
-}
-
-func (r Row) verdict() string {
-	if r.OK() {
-		return "ok"
+// Broken is what a row says that must not be; nothing when every promise was kept.
+func (r Report) Broken(row Row) []string {
+	if row.LeftOut != "" {
+		return nil
 	}
-	return strings.Join(append([]string{"NOT OK"}, r.Problems...), "; ")
+	out := slices.Clone(row.Problems)
+	say := func(is bool, format string, args ...any) {
+		if is {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	say(row.Times == 0 && row.Fault != noFault, "the run was over before the fault: it takes more --slices")
+	say(row.Published != row.Slices, "%d of %d slices were published", row.Published, row.Slices)
+	say(row.Done != row.Published, "%d of %d slices are done", row.Done, row.Published)
+	say(row.Lost != 0, "%d slices are lost", row.Lost)
+	say(row.Unexplained != 0, "%d results came twice without a reason", row.Unexplained)
+	say(row.Witnessed != row.Done, "idds has %d slices done, a consumer of results %d", row.Done, row.Witnessed)
+	say(r.BrokerAbsorbs && row.Copies > 0, "%d copies of done results in the fan-out queues", row.Copies)
+	say(row.Gentle && (row.Again > 0 || row.Absorbed > 0 || row.Copies > 0), "work was done twice without a fault of a pilot or a link")
+	say(row.Recover > r.RecoverLimit, "no result for %.1f s after the fault", row.Recover)
+	return out
 }
 
-func (r Row) summary() string {
+// verdict is the last column.
+func (r Report) verdict(row Row) string {
+	if broken := r.Broken(row); len(broken) > 0 {
+		return "NOT OK: " + strings.Join(broken, "; ")
+	}
+	return "ok"
+}
+
+func (r Report) summary(row Row) string {
 	return fmt.Sprintf("%d times: %d of %d done, %d failed, %d lost, %d done again, recovered in %.1f s: %s",
-		r.Times, r.Done, r.Slices, r.Failed, r.Lost, r.Again, r.Recover, r.verdict())
+		row.Times, row.Done, row.Slices, row.Failed, row.Lost, row.Again, row.Recover, r.verdict(row))
 }
 
 // Verdict is nil only if every promise was kept under every fault.
 func (r Report) Verdict() error {
 	var bad []string
 	for _, row := range r.Rows {
-		if !row.OK() {
+		if len(r.Broken(row)) > 0 {
 			bad = append(bad, row.Fault)
 		}
 	}
@@ -119,7 +143,7 @@ func (r Report) Print(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%s\n", row.Fault, row.Times, row.Slices, row.Done, row.Failed,
-			row.Lost, row.Again, row.AbsorbedByBroker, row.Absorbed, row.Copies, row.Unexplained, row.Recover, row.verdict())
+			row.Lost, row.Again, row.AbsorbedByBroker, row.Absorbed, row.Copies, row.Unexplained, row.Recover, r.verdict(row))
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(tw, "at the end\t%s\n", p)
