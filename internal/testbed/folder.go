@@ -39,7 +39,11 @@ func CleanFolder(dir string) (abs string, unlock func(), err error) {
 		}
 		if err := os.RemoveAll(filepath.Join(abs, e.Name())); err != nil {
 			_ = lock.Close()
-			return "", nil, exitcode.New(exitcode.StoreFailed, "removing the former run: %w", err)
+			err := exitcode.New(exitcode.StoreFailed, "removing the former run: %w", err)
+			if errors.Is(err, syscall.EBUSY) { // chaos that was killed with -9 could not take its disk away
+				err = exitcode.WithNext(err, "umount "+filepath.Join(abs, e.Name()))
+			}
+			return "", nil, err
 		}
 	}
 	return abs, func() { _ = lock.Close() }, nil
