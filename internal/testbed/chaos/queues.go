@@ -162,9 +162,11 @@ func (c *chaos) foreignKept(ctx context.Context) ([]string, error) {
 // remains is what is still in the broker's queues when all programs have ended. It takes it away: a broker that is not ours
 // is left as it was.
 func (c *chaos) remains(ctx context.Context) (problems []string) {
-	for _, queue := range []string{
-		message.QueueSlicesWorkers, message.QueueSlicesIDDS, message.QueueResultsFast, message.QueueResultsIDDS,
-	} {
+	queues := []string{message.QueueSlicesWorkers, message.QueueSlicesIDDS, message.QueueResultsFast, message.QueueResultsIDDS}
+	if c.absorbs { // as on Artemis
+		queues = append(queues, deadLetters)
+	}
+	for _, queue := range queues {
 		n, err := c.take(ctx, queue, c.namespace)
 		if err != nil {
 			return append(problems, err.Error())
