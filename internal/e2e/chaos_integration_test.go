@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/message"
@@ -24,6 +25,7 @@ func TestIntegrationArtemisChaosAccountsForEverySlice(t *testing.T) {
 	faults := []string{"none", "kill-pilot", "reset-links", "half-open-down", "junk"}
 	report, err := chaos.Run(t.Context(), chaos.Config{
 		Out: filepath.Join(t.TempDir(), "chaos"), Slices: 100, Faults: faults, Broker: p.addr, Login: p.login, PasscodeFile: passcode,
+		HeartBeat: 2 * time.Second, RecoverLimit: time.Minute, // how fast it is, is not the question here
 	}, bin(t), io.Discard)
 	if err != nil {
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tfpilot/internal/testbed/chaos"
 )
@@ -14,7 +15,8 @@ func TestChaosAccountsForEverySliceUnderItsFaults(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "chaos")
 	report, err := chaos.Run(t.Context(), chaos.Config{
-		Out: dir, Slices: 100, Faults: []string{"kill-idds", "reset-links", "junk"},
+		Out: dir, Slices: 100, HeartBeat: 5 * time.Second, RecoverLimit: time.Minute, // how fast it is, is not the question here
+		Faults: []string{"kill-idds", "reset-links", "junk"},
 	}, bin(t), io.Discard)
 	if err != nil {
 		t.Errorf("got %v", err)

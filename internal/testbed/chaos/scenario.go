@@ -41,6 +41,12 @@ func (c *chaos) scenario(ctx context.Context, f fault) (Row, error) {
 	row.Published, row.Done, row.Failed, row.Absorbed, row.Unexplained = s.Published, s.Done, s.Failed, s.Absorbed, s.Unexplained
 	row.Lost = s.Published - s.Done - s.Failed
 	row.Problems = append(row.Problems, check.Problems...)
+	// Its link may be a little behind that of idds; what it has not seen then, the verdict names.
+	late, cancel := context.WithTimeoutCause(ctx, witnessLimit, errNotHeard)
+	defer cancel()
+	if err := c.watch.AwaitDone(late, c.run, row.Done); err != nil && !errors.Is(err, errNotHeard) {
+		return row, err
+	}
 	v := c.watch.Verdict(c.run)
 	row.Witnessed, row.Copies, row.AbsorbedByBroker = v.Slices, v.Copies, v.Absorbed
 	if n := c.watch.Foreign() - foreign; n > 0 {
@@ -68,6 +74,9 @@ func (c *chaos) afterwards(ctx context.Context) ([]string, error) {
 	}
 	return problems, err
 }
+
+// witnessLimit is for how long results may come to the witness later than to idds.
+const witnessLimit = 10 * time.Second
 
 var errStuck = errors.New("stuck")
 

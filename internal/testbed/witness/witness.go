@@ -123,9 +123,22 @@ func (w *Witness) Seen(run string) (n int, changed <-chan struct{}) {
 
 // Await waits until there were at least n results of a run and returns when that was.
 func (w *Witness) Await(ctx context.Context, run string, n int) (time.Time, error) {
+	return w.await(ctx, func() bool { return w.of(run).results >= n })
+}
+
+// AwaitDone waits until at least n slices of a run have a done result.
+func (w *Witness) AwaitDone(ctx context.Context, run string, n int) error {
+	_, err := w.await(ctx, func() bool { return len(w.of(run).came) >= n })
+	return err
+}
+
+// await waits for something that is looked at with mu held.
+func (w *Witness) await(ctx context.Context, is func() bool) (time.Time, error) {
 	for {
-		now, changed := w.Seen(run)
-		if now >= n {
+		w.mu.Lock()
+		ok, changed := is(), w.changed
+		w.mu.Unlock()
+		if ok {
 			return time.Now(), nil
 		}
 		select {

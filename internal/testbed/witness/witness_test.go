@@ -93,7 +93,7 @@ func TestItKnowsWhatCameTwiceAndWhatTheBrokerHasAbsorbed(t *testing.T) {
 	send(t, ear, link, "ours", "b", "done", "b3") // a copy
 	send(t, ear, link, "theirs", "c", "done", "c")
 	send(t, ear, link, "ours", "d", "done", "d")
-	sees(t, w, 5)
+	must(t, w.AwaitDone(t.Context(), "7", 3))
 	must(t, ear.Close())
 	w.Wait()
 	if got, want := w.Verdict("7"), (witness.Verdict{Slices: 3, Copies: 1, Absorbed: 2}); got != want {
