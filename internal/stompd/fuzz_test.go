@@ -36,7 +36,12 @@ func FuzzClient(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		ln := make(pipes)
+		dial := func() net.Conn {
+			ours, theirs := net.Pipe()
+			ln <- theirs
+			return ours
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		var served sync.WaitGroup
@@ -48,12 +53,12 @@ func FuzzClient(f *testing.F) {
 		defer served.Wait()
 		defer cancel()
 
-		rude := ln.dial()
+		rude := dial()
 		var heard sync.WaitGroup
 		heard.Go(func() { _, _ = io.Copy(io.Discard, rude) })
 		_, _ = rude.Write(said) // returns when the broker has read it, or hung up
 		// Another one is served meanwhile, on an address that the first did not know.
-		c, err := stomp.NewConn(ctx, ln.dial(), stomp.Config{HeartBeatSend: -1, HeartBeatReceive: -1})
+		c, err := stomp.NewConn(ctx, dial(), stomp.Config{HeartBeatSend: -1, HeartBeatReceive: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,32 +81,3 @@ func FuzzClient(f *testing.F) {
 		heard.Wait()
 	})
 }
-
-// pipes is a listener in memory.
-type pipes struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (p *pipes) dial() net.Conn {
-	ours, theirs := net.Pipe()
-	p.conns <- theirs
-	return ours
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }

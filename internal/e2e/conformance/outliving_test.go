@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"tfpilot/cmd/testbed/testbedcmd"
 	"tfpilot/internal/e2e/conformance"
 	"tfpilot/internal/program"
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asTestbed) != "" {
 		os.Exit(program.Main(testbedcmd.App())) //nolint:forbidigo // it is that program
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // the one place where a test binary may
+	goleak.VerifyTestMain(m)
 }
 
 func TestTheEmbeddedBrokerKeepsWhatArtemisKeeps(t *testing.T) {
