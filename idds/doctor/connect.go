@@ -13,10 +13,12 @@ import (
 	"tfpilot/internal/stomp"
 )
 
-// connect finds the broker: the first of the addresses that lets us in, which is also the one that the service would take.
+// connect finds the broker: the first of the addresses that lets us in, which is also the one that the service would take. The
+// others are asked too: they have to be there when that one is not.
 func (e *examination) connect(ctx context.Context) {
 	var away []string
 	var last error
+	found, name := "", ""
 	for i, addr := range e.cfg.Broker.Addrs {
 		e.addr = addr
 		conn, err := e.line(ctx)
@@ -25,21 +27,26 @@ func (e *examination) connect(ctx context.Context) {
 			away = append(away, err.Error())
 			continue
 		}
-		e.name, _, _ = strings.Cut(cmp.Or(conn.Server(), "a broker that does not say which"), " ActiveMQ")
+		said, _, _ := strings.Cut(cmp.Or(conn.Server(), "a broker that does not say which"), " ActiveMQ")
+		version := conn.Version()
 		_ = conn.Disconnect(ctx)
 		which := ""
 		if n := len(e.cfg.Broker.Addrs); n > 1 {
 			which = fmt.Sprintf(", number %d of %d", i+1, n)
 		}
-		e.report.add("broker", OK, "", "%s%s: %s, STOMP %s", addr, which, e.name, conn.Version())
-		for _, text := range away {
-			e.report.add("broker", Warning, "the service goes to the next address; see whether this one should be there", "%s", text)
+		e.report.add("broker", OK, "", "%s%s: %s, STOMP %s", addr, which, said, version)
+		if found == "" {
+			found, name = addr, said
 		}
-		e.security()
+	}
+	if e.addr, e.name = found, name; found == "" {
+		e.refused(away, last)
 		return
 	}
-	e.addr = ""
-	e.refused(away, last)
+	for _, text := range away {
+		e.report.add("broker", Warning, "the service goes on to the next address; see whether this one should be there", "%s", text)
+	}
+	e.security()
 }
 
 // refused says why no broker let us in.

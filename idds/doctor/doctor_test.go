@@ -2,8 +2,12 @@ package doctor_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -33,11 +37,8 @@ func newClinic(t *testing.T, conf stompd.Config) *clinic {
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- b.Serve(ctx, ln) }()
-	t.Cleanup(func() { cancel(); must(t, <-ended) })
 	c := &clinic{t: t, broker: b, addr: ln.Addr().String()}
+	c.serve(ln)
 	c.cfg = doctor.Config{
 		State: t.TempDir(), ResultQueues: []string{message.QueueResultsFast, message.QueueResultsIDDS}, IDCacheSize: 20000, Limit: 300 * time.Millisecond,
 		Store:   func(context.Context) (*ledger.StoreFacts, error) { return nil, nil }, //nolint:nilnil // no store yet
@@ -49,6 +50,13 @@ func newClinic(t *testing.T, conf stompd.Config) *clinic {
 	config.Defaults(&c.cfg.Broker)
 	config.Defaults(&c.cfg.Service)
 	return c
+}
+
+func (c *clinic) serve(ln net.Listener) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(c.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- c.broker.Serve(ctx, ln) }()
+	c.t.Cleanup(func() { cancel(); must(c.t, <-ended) })
 }
 
 // examine examines, and sees to it that nothing of it is left on the broker.
@@ -178,10 +186,11 @@ func TestATopicThatIsAQueueIsFound(t *testing.T) {
 func TestThePresentBrokerIsNamedWithThoseThatAreAway(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
-	c.cfg.Broker.Addrs = []string{"127.0.0.1:1", c.addr}
+	c.cfg.Broker.Addrs = []string{"127.0.0.1:1", c.addr, "127.0.0.1:2"}
 	r := c.examine()
-	says(t, r, "broker", doctor.OK, c.addr+", number 2 of 2")
+	says(t, r, "broker", doctor.OK, c.addr+", number 2 of 3")
 	says(t, r, "broker", doctor.Warning, "127.0.0.1:1", "refused")
+	says(t, r, "broker", doctor.Warning, "127.0.0.1:2", "refused")
 	if !r.OK {
 		t.Error(r.Err())
 	}
@@ -216,6 +225,29 @@ func TestARefusedPasscodeIsNotShown(t *testing.T) {
 	}
 	c.cfg.Broker.Passcode = "right"
 	says(t, c.examine(), "credentials", doctor.OK, `"panda"`)
+}
+
+func TestACertificateIsVerified(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate for 127.0.0.1
+	t.Cleanup(web.Close)
+	c := newClinic(t, stompd.Config{})
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: web.TLS.Certificates}
+	c.serve(tls.NewListener(ln, conf))
+	c.cfg.Broker.Addrs = []string{ln.Addr().String()}
+	c.cfg.Broker.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	r := c.examine()
+	says(t, r, "tls", doctor.Problem, "unknown authority", "--broker-ca-file")
+	if exitcode.From(r.Err()) != exitcode.BrokerRefused {
+		t.Errorf("%v", r.Err())
+	}
+	c.cfg.Broker.TLS.RootCAs = x509.NewCertPool()
+	c.cfg.Broker.TLS.RootCAs.AddCert(web.Certificate())
+	r = c.examine()
+	says(t, r, "tls", doctor.OK, "127.0.0.1")
+	says(t, r, toWorkers, doctor.OK)
 }
 
 func TestDeadLettersAreCountedAndLeft(t *testing.T) {
