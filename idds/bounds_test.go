@@ -89,7 +89,7 @@ func TestAResultOf30MBIsCountedAndItsPicturesAreNot(t *testing.T) {
 	m := r.send("a")
 	next(t, w)
 	big := fmt.Appendf(nil, `{"msg_type":"slice_result","run_id":%q,"content":{"state":"done","req_id":"a","attempt":1,"requested_at":%q,"counts":{"events":3},`+
-		`"histograms":[{"name":%q}],"result":{"state":true,"result":{"req_id":"a"},"error":null}}}`, run, m.CreatedAt.Text(), strings.Repeat("h", 30<<20))
+		`"histograms":[{"name":"%s"}],"result":{"state":true,"result":{"req_id":"a"},"error":null}}}`, run, m.CreatedAt.Text(), bytes.Repeat([]byte("h"), 30<<20))
 	r.publishBody(message.TopicResults, big)
 	r.end(1)
 	c := r.await("the end", closed)

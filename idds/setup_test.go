@@ -211,7 +211,7 @@ func (r *rig) awaitRun(id, what string, ok func(message.RunCheck) bool) message.
 
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
