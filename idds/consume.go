@@ -26,14 +26,14 @@ const window = 1 << 20
 const batch = 256
 
 // consume takes messages in batches: one transaction, then the acknowledgements.
-func (s *Service) consume(ctx context.Context, o stomp.SubscribeOptions) error {
+func (s *Service) consume(ctx context.Context, link *broker.Link, o stomp.SubscribeOptions, ready func()) error {
 	incoming := make(chan *broker.Delivery)
 	g, ctx := errgroup.WithContext(ctx)
 	listen := func(ready func()) {
-		c := s.link.Subscribe(o)
+		c := link.Subscribe(o)
 		g.Go(func() error { return s.pump(ctx, c, incoming, ready) })
 	}
-	listen(s.subscribed)
+	listen(ready)
 	g.Go(func() error {
 		left := leftAlone{most: window / 2}
 		for {

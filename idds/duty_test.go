@@ -1,6 +1,7 @@
 package idds_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -245,4 +246,20 @@ func TestADutyHasAnOwnerThatThereIs(t *testing.T) {
 			t.Errorf("%q is not said: %v", word, err)
 		}
 	}
+}
+
+// A broker may refuse to let idds hear the workers' topic, and ends the connection of who asks: that line is one of its own.
+func TestWhoMayNotHearTheWorkersTopicGoesOnWithTheRest(t *testing.T) {
+	t.Parallel()
+	refused, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}, Tuning: broker.Tuning{FirstWait: time.Millisecond}})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- refused.Run(ctx) }()
+	t.Cleanup(func() { cancel(); must(t, <-ended) })
+	r := newRig(t, idds.Config{Stops: refused}) // is ready
+	r.send("a")
+	r.answer(next(t, r.workers()), nil)
+	r.end(1)
+	r.await("the end", closed)
 }

@@ -14,7 +14,6 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -42,6 +41,10 @@ type Config struct {
 	Now func() time.Time `toml:"-"`
 
 	ledger.Duties
+
+	// Stops is a line of its own on which to hear whether somebody else tells workers that their run is over: Artemis ends the
+	// connection of who may not subscribe, and only this use may be refused. The service's line when nil.
+	Stops *broker.Link `toml:"-"`
 }
 
 // Service is idds without its REST interface.
@@ -97,7 +100,11 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
 	}
 	s.now, s.behind = s.clock.now, s.isBehind
-	s.unready.Store(int32(len(s.subscriptions())))
+	for _, o := range s.subscriptions() {
+		if !s.optional(o) {
+			s.unready.Add(1)
+		}
+	}
 	return s, nil
 }
 
@@ -152,15 +159,21 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// follow consumes from one destination. Where we only look whether somebody else does our duty, the broker may refuse us.
+// follow consumes from one destination.
 func (s *Service) follow(ctx context.Context, o stomp.SubscribeOptions) error {
-	err := s.consume(ctx, o)
-	if o.Destination == message.TopicTransformer && s.cfg.StopSender != ledger.Other && exitcode.From(err).Name == exitcode.BrokerRefused.Name {
-		s.log.WarnContext(ctx, "the broker does not let us hear the workers' topic: a second sender of stop_transformer would not be seen", logging.Err(err))
-		s.subscribed()
-		return nil
+	if !s.optional(o) {
+		return s.consume(ctx, s.link, o, s.subscribed)
+	}
+	err := s.consume(ctx, s.cfg.Stops, o, func() {})
+	if errors.Is(err, broker.ErrClosed) || exitcode.From(err).Name == exitcode.BrokerRefused.Name {
+		return nil // nothing depends on it; idds doctor says so
 	}
 	return err
+}
+
+// optional reports whether a subscription is only to see a second actor, on a line of its own.
+func (s *Service) optional(o stomp.SubscribeOptions) bool {
+	return s.cfg.Stops != nil && o.Destination == message.TopicTransformer && s.cfg.StopSender != ledger.Other
 }
 
 // disturb notes a fault in all runs that are not over.

@@ -53,7 +53,7 @@ func (e *examination) connect(ctx context.Context) {
 func (e *examination) refused(away []string, last error) {
 	text := strings.Join(away, "; ")
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](last); ok {
-		e.report.problem("tls", exitcode.BrokerRefused, "name the authority that signed it by --broker-ca-file, or use the name that stands in it", "%s", text)
+		e.report.problem("tls", exitcode.BadConfig, "name the authority that signed it by --broker-ca-file, or use the name that stands in it", "%s", text)
 		return
 	}
 	if _, ok := errors.AsType[*stomp.ServerError](last); ok {

@@ -3,11 +3,13 @@ package doctor_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -237,14 +239,14 @@ func TestACertificateIsVerified(t *testing.T) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: web.TLS.Certificates}
 	c.serve(tls.NewListener(ln, conf))
 	c.cfg.Broker.Addrs = []string{ln.Addr().String()}
-	c.cfg.Broker.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	c.cfg.Broker.TLS = true
 	r := c.examine()
 	says(t, r, "tls", doctor.Problem, "unknown authority", "--broker-ca-file")
-	if exitcode.From(r.Err()) != exitcode.BrokerRefused {
+	if exitcode.From(r.Err()) != exitcode.BadConfig {
 		t.Errorf("%v", r.Err())
 	}
-	c.cfg.Broker.TLS.RootCAs = x509.NewCertPool()
-	c.cfg.Broker.TLS.RootCAs.AddCert(web.Certificate())
+	c.cfg.Broker.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(c.cfg.Broker.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), 0o600))
 	r = c.examine()
 	says(t, r, "tls", doctor.OK, "127.0.0.1")
 	says(t, r, toWorkers, doctor.OK)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,6 +16,7 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
@@ -84,6 +86,11 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if cfg.Now, err = program.Clock(); err != nil {
 		return err
 	}
+	quiet := cfg.Broker
+	quiet.Logger, quiet.ClientID = logging.Discard(), cfg.Namespace+".idds.stops"
+	if cfg.Stops, err = broker.New(quiet); err != nil {
+		return err
+	}
 	service, err := idds.New(store, link, log, cfg.Config)
 	if err != nil {
 		return err
@@ -100,8 +107,9 @@ func serve(c *cli.Context, cfg serveConfig) error {
 
 	// The link outlives its users: they give back what they hold before it says goodbye.
 	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
-	linkDone := make(chan struct{})
-	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
+	var links sync.WaitGroup
+	links.Go(func() { _ = link.Run(linkCtx) })
+	links.Go(func() { _ = cfg.Stops.Run(linkCtx) })
 	g, ctx := errgroup.WithContext(c.Context)
 	g.Go(func() error { return service.Run(ctx) })
 	g.Go(func() error {
@@ -121,7 +129,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	g.Go(func() error { return api.Serve(ctx, srv, func() error { return srv.Serve(ln) }) })
 	err = g.Wait()
 	hangUp()
-	<-linkDone
+	links.Wait()
 	return err
 }
 
