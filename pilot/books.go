@@ -100,6 +100,13 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome) {
 	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
 }
 
+// settled notes how long a payload took, and the broker to confirm its result and its acknowledgement.
+func (p *Pilot) settled(payload, broker time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pace.note(payload, broker)
+}
+
 // resting counts the slots that are not subscribed, because they rest: they are not idle.
 func (p *Pilot) resting(change int) {
 	p.mu.Lock()

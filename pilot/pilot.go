@@ -93,6 +93,9 @@ type Pilot struct {
 	releases map[string]releases
 	junkSaid time.Time
 
+	pace     pace
+	payloads chan struct{} // holds one for each payload that runs
+
 	wake chan struct{} // has the next report made at once; holds one
 }
 
@@ -124,7 +127,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 	}
-	p.bound = make(chan struct{})
+	p.bound, p.payloads = make(chan struct{}), make(chan struct{}, cfg.Slots)
 	p.bind = sync.OnceFunc(func() { close(p.bound) })
 	return p, nil
 }
@@ -167,6 +170,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 		s := &slot{p: p, number: i, log: p.log.With(slog.Int("slot", i))}
 		slots.Go(func() { s.run(take, work, stopTaking) })
 	}
+	slots.Go(func() { p.workAhead(take, work) })
 	slots.Wait()
 	cause := context.Cause(take)
 	endSide()

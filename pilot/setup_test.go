@@ -227,7 +227,11 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 20 * time.Millisecond
 	}
+	none := cfg.Ahead < 0
 	config.Defaults(&cfg)
+	if none {
+		cfg.Ahead = 0
+	}
 	j, err := journal.Open(r.journal, false, logging.Discard())
 	must(r.t, err)
 	log, err := logging.New(&r.log, "pilot", "info", "json")

@@ -47,9 +47,7 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 	for take.Err() == nil {
 		number := s.p.runNumber()
 		s.selects = number != ""
-		c := s.p.link.Subscribe(stomp.SubscribeOptions{
-			Destination: s.p.to.Slices, Selector: s.p.selector(number), Ack: "client-individual", Window: 1,
-		})
+		c := s.p.subscribeSlices(number)
 		select {
 		case <-c.Ready():
 			s.p.ready()
@@ -78,6 +76,13 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		}
 	}
 	s.leave(work, old)
+}
+
+// subscribeSlices is a subscription that holds one slice.
+func (p *Pilot) subscribeSlices(runNumber string) *broker.Consumer {
+	return p.link.Subscribe(stomp.SubscribeOptions{
+		Destination: p.to.Slices, Selector: p.selector(runNumber), Ack: "client-individual", Window: 1,
+	})
 }
 
 // maxParked is how many foreign messages a slot keeps: more are given back, and the slot rests.
@@ -187,13 +192,15 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		return nil // it waited for another slot, and the connection that it came on is gone: the broker has it again
 	}
 
+	var took time.Duration
 	result, done, known := s.p.journal.Find(k)
 	if known {
 		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.slice(), k.attempt())
-	} else if result, done, err = s.work(ctx, m, k); err != nil {
+	} else if result, done, took, err = s.work(ctx, m, k); err != nil {
 		return err
 	}
 	s.p.hold(k)
+	held := time.Now()
 	if err := s.p.publish(ctx, m, done, result); err != nil {
 		return err // held in the journal; the slice stays unacknowledged
 	}
@@ -202,29 +209,32 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		return err // it comes again: the journal answers it then
 	}
 	s.p.journal.Drop(k)
+	if !known {
+		s.p.settled(took, time.Since(held))
+	}
 	return nil
 }
 
 // work runs the payload and returns its result when it is in the journal. A journal that cannot be written is a fault of the site,
 // as a full disk is anywhere else.
-func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, err error) {
+func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, took time.Duration, err error) {
 	var o wrapper.Outcome
 	if err := s.p.journal.Received(k); err != nil {
 		now := time.Now()
 		o = wrapper.Outcome{Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
 	} else {
-		o = s.p.runner.Run(ctx, m)
+		o = s.p.execute(ctx, m)
 	}
 	if o.Err != nil && s.p.notItsFault(ctx, o.Err, k) {
-		return nil, false, s.giveBack(ctx, k, o.Err)
+		return nil, false, 0, s.giveBack(ctx, k, o.Err)
 	}
-	done = o.Err == nil
+	done, took = o.Err == nil, o.Ended.Sub(o.Started)
 	if result, err = s.p.result(m, o); err != nil {
-		return nil, false, err
+		return nil, false, 0, err
 	}
 	if err := s.p.journal.Outcome(k, done, result); err != nil {
 		if s.p.notItsFault(ctx, exitcode.Wrap(exitcode.StoreFailed, err), k) {
-			return nil, false, s.giveBack(ctx, k, err)
+			return nil, false, 0, s.giveBack(ctx, k, err)
 		}
 		// It was given back often enough. Only a kill before the acknowledgement could have it worked on again.
 		s.log.WarnContext(ctx, "result sent without being in the journal", k.slice(), k.attempt(), logging.Err(err))
@@ -232,11 +242,11 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 	s.released = 0
 	s.p.count(k, o)
 	if done {
-		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", o.Ended.Sub(o.Started)))
+		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", took))
 	} else {
 		s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), logging.Err(o.Err))
 	}
-	return result, done, nil
+	return result, done, took, nil
 }
 
 // giveBack has the slot release the slice and rest.

@@ -1,0 +1,74 @@
+package pilot_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tfpilot/internal/message"
+	"tfpilot/pilot"
+)
+
+func TestWhereTheBrokerTakesLongerThanThePayloadASlotHoldsSlicesAhead(t *testing.T) {
+	t.Parallel()
+	const slots = 2
+	r, idds := newRig(t), &reporter{}
+	var now, most atomic.Int32
+	var slow atomic.Bool
+	w := &runner{do: func(ctx context.Context, _ message.Slice) error {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+		}
+		if slow.Load() {
+			select {
+			case <-time.After(30 * time.Millisecond): // a payload that takes its time
+			case <-ctx.Done():
+				return errGate
+			}
+		}
+		return nil
+	}}
+	r.pilot(pilot.Config{Run: run, Slots: slots, Ahead: 3}, w, idds)
+	next := 0
+	work := func(n int) {
+		for range n {
+			r.publish(slice(number(next), 1))
+			next++
+		}
+		for range n {
+			r.next()
+		}
+	}
+	work(20)
+	await(t, "subscriptions beyond the slots", func() bool { return r.queue().Consumers == slots+3*slots })
+	work(100)
+	slow.Store(true)
+	work(20)
+	await(t, "only the slots' subscriptions", func() bool { return r.queue().Consumers == slots })
+	await(t, "all acknowledgements", func() bool { q := r.queue(); return q.Acked == uint64(next) && q.Depth == 0 })
+	if n := most.Load(); n > slots {
+		t.Errorf("%d payloads at once on %d slots", n, slots)
+	}
+	for i := range next {
+		if n := w.count(number(i)); n != 1 {
+			t.Errorf("slice %d was worked on %d times", i, n)
+		}
+	}
+}
+
+func TestAPilotMayBeToldToHoldNothingAhead(t *testing.T) {
+	t.Parallel()
+	r, idds := newRig(t), &reporter{}
+	r.pilot(pilot.Config{Run: run, Ahead: -1}, nil, idds)
+	for i := range 20 {
+		r.publish(slice(number(i), 1))
+		r.next()
+	}
+	before := idds.count()
+	await(t, "time to look at the pace", func() bool { return idds.count() > before+20 })
+	if n := r.queue().Consumers; n != 1 {
+		t.Errorf("%d subscriptions of one slot", n)
+	}
+}
