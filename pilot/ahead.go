@@ -40,7 +40,7 @@ func (m *pace) note(payload, broker time.Duration) {
 
 // ahead is how many slices each slot may hold beyond the one that it works on.
 func (m *pace) ahead(most int) int {
-	const enough = 8 // to know
+	const enough = 4 // to know
 	if m.slices < enough || m.payload >= aheadBelow {
 		return 0
 	}
@@ -62,6 +62,7 @@ func (p *Pilot) workAhead(take, work context.Context) {
 	for {
 		select {
 		case <-t.C:
+		case <-p.paced:
 		case <-take.Done():
 			return
 		}

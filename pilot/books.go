@@ -104,7 +104,14 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome) {
 func (p *Pilot) settled(payload, broker time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.pace.ahead(p.cfg.Ahead)
 	p.pace.note(payload, broker)
+	if p.pace.ahead(p.cfg.Ahead) > before {
+		select {
+		case p.paced <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // resting counts the slots that are not subscribed, because they rest: they are not idle.

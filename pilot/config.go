@@ -14,7 +14,7 @@ type Config struct {
 	Namespace string `toml:"namespace" help:"namespace: messages of others are left alone"`
 	Slots     int    `toml:"slots" default:"1" help:"payloads at once"`
 	// Ahead bounds what a slot holds beyond the slice that it works on while payloads take less time than the broker's answers.
-	Ahead int `toml:"ahead" default:"16" zero:"true" help:"slices that a slot may hold ahead while payloads are quicker than the broker's answers; 0 for none"`
+	Ahead int `toml:"ahead" default:"32" zero:"true" help:"slices that a slot may hold ahead while payloads are quicker than the broker's answers; 0 for none"`
 	// IdleTimeout counts on a proven link, after the first slice, unless idds says that the run is open.
 	IdleTimeout time.Duration `toml:"idle_timeout" default:"2m" help:"leave after this long without a slice"`
 	// FirstSliceTimeout is the same before the first slice.

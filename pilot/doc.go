@@ -2,12 +2,12 @@
 // take the next, until the run ends.
 //
 // A [Pilot] has one connection and one subscription for each of its slots, so that each slot holds exactly one slice, and more
-// only where payloads are quicker than the broker's answers (ahead.go). The
-// cycle of a slot is sacred: journal, run, journal, publish with receipt, acknowledge with receipt, drop the journal's entry.
-// Nothing is acknowledged before its result is the broker's; what fails because of the site is given back uncounted.
+// only where payloads are quicker than the broker's answers (ahead.go). The cycle of a slot is sacred: journal, run, journal,
+// publish with receipt, acknowledge with receipt, drop the journal's entry. Nothing is acknowledged before its result is the
+// broker's; what fails because of the site is given back uncounted.
 //
-// What it needs from others are small interfaces: [Source] and [Publisher] (internal/broker), [Runner] (wrapper), [Journal]
-// (pilot/journal), [Reporter] (pilot/rest).
+// What it needs from others are small interfaces: [Link] (internal/broker), [Runner] (wrapper), [Journal] (pilot/journal),
+// [Reporter] (pilot/rest).
 //
 // Goroutines: one per slot and per slice held ahead, one that reports, one that listens for the end of the run, and those that
 // watch the time; all owned by [Pilot.Run].

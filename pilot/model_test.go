@@ -300,10 +300,13 @@ func (m *machine) KillAt(rt *rapid.T) {
 	select {
 	case <-at.reached:
 	case <-soon(m.t).Done():
-		m.t.Fatalf("no %s", at.command)
+		m.t.Fatalf("no %s of %+v; the pilot said\n%s\nand on the wire was\n%s", at.command, *w, tail(m.rig.log.String()), tail(m.rig.tape.String()))
 	}
 	m.kill()
 }
+
+// tail is the end of a long text.
+func tail(text string) string { return text[max(0, len(text)-4000):] }
 
 // kill is the end of a pilot whose wire is silent: no sooner can its journal be what it left, because nothing of it may reach
 // the broker that is not in there.

@@ -94,6 +94,7 @@ type Pilot struct {
 	junkSaid time.Time
 
 	pace     pace
+	paced    chan struct{} // has the pace looked at soon; holds one
 	payloads chan struct{} // holds one for each payload that runs
 
 	wake chan struct{} // has the next report made at once; holds one
@@ -127,7 +128,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 	}
-	p.bound, p.payloads = make(chan struct{}), make(chan struct{}, cfg.Slots)
+	p.bound, p.paced, p.payloads = make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, cfg.Slots)
 	p.bind = sync.OnceFunc(func() { close(p.bound) })
 	return p, nil
 }
