@@ -154,6 +154,19 @@ func TestAnAbsorbedResultStandsInTheRecordOfItsAttempt(t *testing.T) {
 	}
 }
 
+func TestAFaultThatIsNoticedLaterExplainsWhatCameTwiceBefore(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent(1), b.result("a", 1, nil), b.result("a", 1, nil))
+	if r := b.run(); r.Unexplained != 1 {
+		t.Errorf("%+v", r)
+	}
+	b.do(func(tx ledger.Tx) error { return b.ledger.Disturb(tx, namespace, run) })
+	if r := b.run(); r.Absorbed != 1 || r.Unexplained != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)

@@ -336,12 +336,13 @@ func (l Rules) Confirm(tx Tx, k Key, attempt int) error {
 	return tx.PutSlice(s)
 }
 
-// Disturb notes a fault that explains results that come twice in a run.
+// Disturb notes a fault that explains results that come twice in a run, also those that have come already: the slice of a worker
+// that died is at another at once, and its silence is noticed seconds later.
 func (l Rules) Disturb(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || r.Disturbed || err != nil {
 		return err
 	}
-	r.Disturbed = true
+	r.Disturbed, r.Unexplained = true, 0
 	return tx.PutRun(r)
 }

@@ -75,6 +75,9 @@ func (c *chaos) afterwards(ctx context.Context) ([]string, error) {
 	return problems, err
 }
 
+// reasonLimit is for how long idds may not have noticed the fault of which the pilots are gone already.
+const reasonLimit = 3 * time.Second
+
 // witnessLimit is for how long results may come to the witness later than to idds.
 const witnessLimit = 10 * time.Second
 
@@ -167,6 +170,7 @@ func (c *chaos) progressTo(ctx context.Context, n int) error {
 // end waits until the run is closed and its pilots have left.
 func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 	client := c.chain.Client()
+	var since time.Time // all pilots have left
 	for {
 		if err := c.stillThere(); err != nil {
 			return message.RunCheck{}, err
@@ -179,7 +183,10 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 		c.showRun(check.RunDocument)
 		if err == nil && check.State == message.RunClosed {
 			left, err := c.left(ctx, client)
-			if err != nil || left {
+			if left && since.IsZero() {
+				since = time.Now()
+			}
+			if err != nil || left && (check.Slices.Unexplained == 0 || time.Since(since) > reasonLimit) {
 				return check, err
 			}
 		}
