@@ -22,10 +22,10 @@ func TestIntegrationArtemisChaosAccountsForEverySlice(t *testing.T) {
 	p := artemis(t)
 	passcode := filepath.Join(t.TempDir(), "passcode")
 	must(t, os.WriteFile(passcode, []byte(p.passcode), 0o600))
-	faults := []string{"none", "kill-pilot", "reset-links", "half-open-down", "junk"}
+	faults := []string{"kill-pilot", "reset-links", "half-open-down", "junk"}
 	report, err := chaos.Run(t.Context(), chaos.Config{
 		Out: filepath.Join(t.TempDir(), "chaos"), Slices: 100, Faults: faults, Broker: p.addr, Login: p.login, PasscodeFile: passcode,
-		HeartBeat: 2 * time.Second, RecoverLimit: time.Minute, // how fast it is, is not the question here
+		HeartBeat: 1500 * time.Millisecond, RecoverLimit: time.Minute, // how fast it is, is not the question here
 	}, bin(t), io.Discard)
 	if err != nil {
 		t.Error(err)
@@ -34,8 +34,8 @@ func TestIntegrationArtemisChaosAccountsForEverySlice(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	nothingSubscribed(t, p, report.Namespace)
-	for i, row := range report.Rows {
-		if row.LeftOut != "" || i > 0 && row.Times == 0 || row.Done != 100 || row.Copies != 0 {
+	for _, row := range report.Rows {
+		if row.LeftOut != "" || row.Times == 0 || row.Done != 100 || row.Copies != 0 {
 			t.Errorf("%+v", row)
 		}
 	}
