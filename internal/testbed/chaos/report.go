@@ -113,7 +113,7 @@ func (r Report) Verdict() error {
 		}
 	}
 	if len(r.Problems) > 0 {
-		bad = append(bad, "the end")
+		bad = append(bad, "the end ("+strings.Join(r.Problems, ", ")+")")
 	}
 	if len(bad) > 0 {
 		return exitcode.New(exitcode.CheckFailed, "promises were broken under: %s", strings.Join(bad, ", "))
