@@ -22,7 +22,7 @@ func TestIntegrationArtemisChaosAccountsForEverySlice(t *testing.T) {
 	p := artemis(t)
 	passcode := filepath.Join(t.TempDir(), "passcode")
 	must(t, os.WriteFile(passcode, []byte(p.passcode), 0o600))
-	faults := []string{"kill-pilot", "reset-links", "half-open-down", "junk"}
+	faults := []string{"kill-pilot", "reset-links", "half-open-up", "junk"}
 	report, err := chaos.Run(t.Context(), chaos.Config{
 		Out: filepath.Join(t.TempDir(), "chaos"), Slices: 100, Faults: faults, Broker: p.addr, Login: p.login, PasscodeFile: passcode,
 		HeartBeat: 1500 * time.Millisecond, RecoverLimit: time.Minute, // how fast it is, is not the question here
