@@ -3,15 +3,10 @@
 package e2e_test
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tfpilot/internal/message"
-	"tfpilot/internal/proc"
 	"tfpilot/internal/testbed"
 )
 
@@ -60,33 +55,11 @@ func pythonWorkerDoesARun(t *testing.T, c *testbed.Chain) {
 // startPythonWorker starts a worker that asks our idds for its brokers, as it would ask PanDA.
 func startPythonWorker(t *testing.T, c *testbed.Chain) {
 	t.Helper()
-	python := os.Getenv("TFPILOT_TEST_PYTHON")
-	if python == "" && os.Getenv("REQUIRE_SERVICES") == "1" {
-		t.Fatal("TFPILOT_TEST_PYTHON is not set, and REQUIRE_SERVICES=1")
-	}
-	if python == "" {
-		t.Skip("set TFPILOT_TEST_PYTHON to what scripts/python.sh internal/e2e/testdata/peer/requirements.txt prints")
-	}
-	script, err := filepath.Abs("testdata/peer/worker.py")
-	must(t, err)
 	status, token, stderr := tool(t, "idds", "token", "--state", c.Path("idds"), "pilot")
 	if status != 0 {
 		t.Fatal(stderr)
 	}
-	said := proc.NewCapture(8<<10, 8<<10)
-	ctx, cancel := context.WithCancel(context.Background())
-	p, err := proc.Start(ctx, proc.Command{
-		Path: python, Args: []string{script, run, c.Namespace, "60"}, Dir: t.TempDir(), Stdout: said, Stderr: said, Grace: time.Second,
-		Env: []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PANDA_URL_SSL=" + c.IDDS + "/server/panda", "PANDA_URL=" + c.IDDS + "/server/panda",
-			"PANDA_AUTH=oidc", "PANDA_AUTH_VO=EIC", "PANDA_AUTH_ID_TOKEN=" + strings.TrimSpace(token), "PANDA_BEHIND_REAL_LB=true",
-		},
-	})
-	must(t, err)
-	t.Cleanup(func() {
-		cancel() // it would wait for a stop message whose run id is a number
-		if _, err := p.Wait(); err != nil || t.Failed() {
-			t.Errorf("the worker ended with %v and said: %s", err, said)
-		}
-	})
+	startPython(t, []string{run, c.Namespace, "60", "fail"}, // it would wait for a stop message whose run id is a number
+		"PANDA_URL_SSL="+c.IDDS+"/server/panda", "PANDA_URL="+c.IDDS+"/server/panda",
+		"PANDA_AUTH=oidc", "PANDA_AUTH_VO=EIC", "PANDA_AUTH_ID_TOKEN="+strings.TrimSpace(token), "PANDA_BEHIND_REAL_LB=true")
 }

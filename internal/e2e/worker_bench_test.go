@@ -20,29 +20,41 @@ import (
 	"tfpilot/internal/testbed"
 )
 
-// BenchmarkBesideTheProductionWorker is no-op slices on a real Artemis: through the pilot with every safety on, and through a
-// stand-in for the production worker, on the same broker in turns. Rates are slices per second between the first result and the
-// last, ratios are to the stand-in's.
+// BenchmarkBesideTheProductionWorker is no-op slices on a real Artemis, on the same broker in turns (-benchtime 1x, -count for
+// rounds): through a worker that does what the production one does, in Python with its STOMP client (testdata/peer); through the
+// pilot with every safety on; and through compiled workers without any safety, which show what broker and machine give at most.
+// Rates are slices per second between the first result and the last; of-python is the ratio to the Python worker of the round.
 func BenchmarkBesideTheProductionWorker(b *testing.B) {
 	addr := os.Getenv("TFPILOT_TEST_ARTEMIS")
 	if addr == "" {
 		b.Skip("TFPILOT_TEST_ARTEMIS names no broker")
 	}
-	const rounds = 3
-	var beside, one, eight float64
-	for b.Loop() {
-		for range rounds {
-			beside += newWorkload(b, addr).rate(1000, (*workload).standIn)
-			one += newWorkload(b, addr).rate(1000, func(w *workload) { w.pilot(1) })
-			eight += newWorkload(b, addr).rate(4000, func(w *workload) { w.pilot(8) })
-		}
+	var python float64
+	for _, worker := range []struct {
+		name   string
+		slices int
+		start  func(*workload)
+	}{
+		{"Python", 2000, (*workload).python},
+		{"1Slot", 4000, func(w *workload) { w.pilot(1) }},
+		{"8Slots", 8000, func(w *workload) { w.pilot(8) }},
+		{"1Unsafe", 4000, func(w *workload) { w.unsafe(1) }},
+		{"8Unsafe", 8000, func(w *workload) { w.unsafe(8) }},
+	} {
+		b.Run(worker.name, func(b *testing.B) {
+			sum := 0.0
+			for b.Loop() {
+				sum += newWorkload(b, addr).rate(worker.slices, worker.start)
+			}
+			rate := sum / float64(b.N)
+			if worker.name == "Python" {
+				python = rate
+			}
+			b.ReportMetric(rate, "slices/s")
+			b.ReportMetric(rate/python, "of-python")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	n := float64(rounds * b.N)
-	b.ReportMetric(beside/n, "stand-in-slices/s")
-	b.ReportMetric(one/n, "1-slot-slices/s")
-	b.ReportMetric(eight/n, "8-slots-slices/s")
-	b.ReportMetric(one/beside, "1-slot-ratio")
-	b.ReportMetric(eight/beside, "8-slots-ratio")
 }
 
 // workload is a namespace of its own on a broker that keeps what it has seen.
@@ -143,10 +155,23 @@ func (w *workload) pilot(slots int) {
 	}))
 }
 
-// standIn does what the production worker does, and no more: one connection to consume on and one to publish on, one slice at a
-// time, SEND and ACK without receipts, no journal, no duplicate ids. It is compiled and in this process, which the worker is
-// not: the comparison is harder than the real one.
-func (w *workload) standIn() {
+// python starts a worker as in production: SEND and ACK without receipts, no journal, no duplicate ids.
+func (w *workload) python() {
+	w.b.Helper()
+	conf := w.Path("prompt.conf")
+	must(w.b, os.WriteFile(conf, []byte((&production{addr: w.addr, login: w.login, passcode: w.passcode}).conf(w.b)), 0o600))
+	startPython(w.b, []string{run, w.namespace, "60"}, "PROMPT_TRANSFORM_CONF="+conf)
+}
+
+// unsafe starts n that do the same, compiled and in this process: one connection each to consume on, and one to publish on.
+func (w *workload) unsafe(n int) {
+	w.b.Helper()
+	for range n {
+		w.oneUnsafe()
+	}
+}
+
+func (w *workload) oneUnsafe() {
 	w.b.Helper()
 	dial := func() *gostomp.Conn {
 		conn, err := gostomp.Dial("tcp", w.addr, gostomp.ConnOpt.Login(w.login, w.passcode), gostomp.ConnOpt.HeartBeat(0, 0))

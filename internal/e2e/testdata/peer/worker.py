@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 """A worker that behaves on the wire as the Python worker of the production system does (docs/compatibility.md), for tests.
 
-It asks the PanDA relay for its brokers with the production client, takes slices one at a time, answers each with a result of
-the production shape, sent without a receipt, and acknowledges. What is tfpilot's own (attempts, failures by class,
-processing_time) it does not know. Every fourth slice fails at its first attempt.
+It reads its brokers from the file that PROMPT_TRANSFORM_CONF names, or asks the PanDA relay for them with the production
+client. It takes slices one at a time, answers each with a result of the production shape, sent without a receipt, and
+acknowledges. What is tfpilot's own (attempts, failures by class, processing_time) it does not know. Every fourth slice fails at
+its first attempt if it is told to.
 
-  worker.py RUN NAMESPACE IDLE_SECONDS
+  worker.py RUN NAMESPACE IDLE_SECONDS [fail]
 """
 
+import configparser
 import datetime
 import json
+import os
 import queue
 import socket
 import sys
 
 import stomp
-from pandaclient import idds_api
 
 
 def now():
@@ -23,6 +25,12 @@ def now():
 
 
 def brokers():
+    if path := os.environ.get("PROMPT_TRANSFORM_CONF"):
+        conf = configparser.ConfigParser(interpolation=None)
+        conf.read(path)
+        return {key: json.loads(text) for key, text in conf["prompt"].items()}
+    from pandaclient import idds_api  # looks for its server when it is imported
+
     api = idds_api.get_api(json.dumps, idds_host=None, compress=True, manager=True)
     status, answer = api.get_metainfo(name="prompt_broker")
     if status != 0 or not answer[0] or answer[1][0] not in (0, True):
@@ -74,7 +82,7 @@ def result(slice_, failed):
     }
 
 
-def main(run, namespace, idle):
+def main(run, namespace, idle, fail=False):
     conf = brokers()
     inbox = Inbox()
     slices = connect(conf["transformer_broker"], inbox)
@@ -92,7 +100,7 @@ def main(run, namespace, idle):
             break
         slice_ = json.loads(frame.body)
         # By the attempt, because the other worker may get the next one: the test asks for it, a real one knows of no attempts.
-        fails = slice_["content"]["slice_id"] % 4 == 3 and slice_["content"].get("attempt", 1) == 1
+        fails = fail and slice_["content"]["slice_id"] % 4 == 3 and slice_["content"].get("attempt", 1) == 1
         body = json.dumps(result(slice_, fails))
         results.send(
             conf["result_broker"]["destination"],
@@ -108,4 +116,4 @@ def main(run, namespace, idle):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), "fail" in sys.argv[4:])
