@@ -142,11 +142,11 @@ func TestABadBrokerIsNamedInOneLineWithTheExitStatusOfItsClass(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "broker.toml")
 			must(t, os.WriteFile(file, []byte(entry("transformer_broker", message.QueueSlicesWorkers)+
 				entry("transformer_broadcast_broker", message.TopicTransformer)+entry("result_broker", message.TopicResults)), 0o600))
-			status, stdout, stderr := tool(t, "pilot", "run", "--broker-config", file, "--payload", "synthetic", "--broker-timeout", "3s",
+			status, stdout, stderr := tool(t, "pilot", "run", "--broker-config", file, "--payload", "synthetic", "--broker-timeout", "2s",
 				"--work-dir", t.TempDir(), "--log-level", "debug", "--log-format", "json")
 			lines := strings.Split(strings.TrimSpace(stderr), "\n")
 			last := lines[len(lines)-1]
-			if status != c.status || !strings.HasPrefix(last, "pilot: no broker for 3s: ") || !strings.Contains(last, c.want) || !strings.Contains(last, c.addr) {
+			if status != c.status || !strings.HasPrefix(last, "pilot: no broker for 2s: ") || !strings.Contains(last, c.want) || !strings.Contains(last, c.addr) {
 				t.Errorf("status %d, want %d with %q and %q: %s", status, c.status, c.want, c.addr, last)
 			}
 			if all := stdout + stderr; strings.Contains(all, wrongPasscode) || strings.ContainsAny(all, "\x00\x1b") || !utf8.ValidString(all) || strings.Contains(all, "goroutine") {
@@ -175,7 +175,7 @@ func TestABadBrokerIsNamedByAJobToo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bad := &production{addr: c.addr, login: "worker", passcode: wrongPasscode}
-			j := p.newJob(t, "TFPILOT_BROKER_TIMEOUT=3s")
+			j := p.newJob(t, "TFPILOT_BROKER_TIMEOUT=2s")
 			must(t, os.WriteFile(j.path("prompt.conf"), []byte(bad.conf(t)), 0o600))
 			j.env = append(j.env, "PROMPT_TRANSFORM_CONF="+j.path("prompt.conf"))
 			j.start(t, "./run_prompt_wrapper --verbose")
