@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/version"
@@ -170,6 +171,16 @@ func Logger(c *cli.Context, component string) (*slog.Logger, error) {
 }
 
 func errWriter(c *cli.Context) io.Writer { return c.App.ErrWriter }
+
+// Options is the Before of a command that takes options and no arguments: it has read them when the Action runs.
+func Options(b *config.Binding) cli.BeforeFunc {
+	return func(c *cli.Context) error {
+		if err := NoArgs(c); err != nil {
+			return err
+		}
+		return b.Load(c)
+	}
+}
 
 // NoArgs refuses arguments of a command that takes none: they are mostly a forgotten flag.
 func NoArgs(c *cli.Context) error {

@@ -47,13 +47,8 @@ func generateCommand() *cli.Command {
 		Usage:       "write STF files and nothing else",
 		Description: "Frames are made on all cores. The same seed, sequence and frame number make the same frame.",
 		Flags:       flags(bind, program.OutputFlag()),
+		Before:      program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			files, err := generate(c.Context, o, c.App.ErrWriter)
 			if err != nil {
 				return dataHint(err)

@@ -33,13 +33,8 @@ func planCommand() *cli.Command {
 		Usage:       "show what a run would do, and when, without doing it",
 		Description: "Takes the options of daq run that are the plan's. An endless plan is cut off after --steps.",
 		Flags:       flags(bind, &cli.IntFlag{Name: "steps", Value: 200, Usage: "show at most so many steps"}, program.OutputFlag()),
+		Before:      program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			if err := plan.Validate(); err != nil {
 				return err
 			}

@@ -36,14 +36,9 @@ func runCommand() *cli.Command {
 			"start with the same --state, and publishes the same slices.\n\n" +
 			"Exit status: 0 if every slice is done, 2 if any failed, 4 if results are missing after --wait-results, 40 if the\n" +
 			"broker stayed away for --patience, 59 after a signal.",
-		Flags: flags(bind, append(program.LogFlags(), program.OutputFlag())...),
+		Flags:  flags(bind, append(program.LogFlags(), program.OutputFlag())...),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			return run(c, o)
 		},
 	}

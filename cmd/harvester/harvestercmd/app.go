@@ -63,14 +63,9 @@ func runCommand() *cli.Command {
 		Name: "run", Usage: "submit pilots as idds demands, until it is told to stop",
 		Description: "Pilots run as processes of this machine (batch system local). They end with the harvester when it is stopped by\n" +
 			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them.",
-		Flags: append(bind.Flags(), program.LogFlags()...),
+		Flags:  append(bind.Flags(), program.LogFlags()...),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			return run(c, cfg)
 		},
 	}
@@ -183,14 +178,9 @@ func workersCommand() *cli.Command {
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "workers", Usage: "list what was submitted, newest first",
-		Flags: append(bind.Flags(), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"}),
+		Flags:  append(bind.Flags(), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"}),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			if n := c.Int("limit"); n < 1 {
 				return exitcode.New(exitcode.Usage, "--limit %d: must be at least 1", n)
 			}

@@ -42,14 +42,9 @@ func doctorCommand() *cli.Command {
 		Description: "Takes the options of `idds serve`, and can be run before it and while it runs: what it sends over the broker\n" +
 			"harms nobody, and it takes it back. Exit status 0 when nothing is a problem, else that of the first problem.\n\n" +
 			"Example: idds doctor --state /var/lib/idds --broker-addr broker1:61613,broker2:61613",
-		Flags: append(bind.Flags(), program.OutputFlag()),
+		Flags:  append(bind.Flags(), program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			return examine(c, cfg)
 		},
 	}

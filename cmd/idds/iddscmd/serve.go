@@ -40,14 +40,9 @@ func serveCommand() *cli.Command {
 		Description: "Follows the broker's copies of slices and results, and answers REST requests. Tokens are read from\n" +
 			"STATE/tokens.toml (role = \"token\"), which is made with fresh ones when it is not there.\n\n" +
 			"Example: idds serve --state /var/lib/idds --broker-addr broker1:61613,broker2:61613 --listen 0.0.0.0:8443",
-		Flags: append(bind.Flags(), program.LogFlags()...),
+		Flags:  append(bind.Flags(), program.LogFlags()...),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			return serve(c, cfg)
 		},
 	}

@@ -82,14 +82,9 @@ func runCommand() *cli.Command {
 		Description: "SIGTERM drains: no further slice is taken, what is in hand is finished within --drain-time or given back\n" +
 			"uncounted.\n\nExit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 59 after a\n" +
 			"signal; all in docs/exit-codes.md.",
-		Flags: append(bind.Flags(), program.LogFlags()...),
+		Flags:  append(bind.Flags(), program.LogFlags()...),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			return run(c, cfg)
 		},
 	}
@@ -100,13 +95,8 @@ func showCommand() *cli.Command {
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "show", Usage: "print every option with its value and its origin", Flags: append(bind.Flags(), program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			if err := cfg.Pilot.Validate(); err != nil {
 				return err
 			}

@@ -39,14 +39,9 @@ func demoCommand() *cli.Command {
 			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything.\n\n" +
 			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
 			"nothing was started. With --output quiet only the path of the report is printed.",
-		Flags: append(bind.Flags(), program.OutputFlag()),
+		Flags:  append(bind.Flags(), program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			bin, err := programFolder()
 			if err != nil {
 				return err

@@ -41,14 +41,9 @@ func brokerCommand() *cli.Command {
 			"  testbed broker --listen 0.0.0.0:61612 --users users.toml --tls-cert broker.pem --tls-key broker.key\n" +
 			"  testbed broker --mode classic\n" +
 			"  testbed broker --bind /topic/panda.slices=/queue/panda.slices.transformer,/topic/panda.slices=/queue/mine",
-		Flags: append(bind.Flags(), program.LogFlags()...),
+		Flags:  append(bind.Flags(), program.LogFlags()...),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			log, err := program.Logger(c, "broker")
 			if err != nil {
 				return err

@@ -24,14 +24,9 @@ func soakCommand() *cli.Command {
 			"  testbed soak                       some minutes\n" +
 			"  testbed soak --slices 20000        memory and files are not judged below 200000: caches still fill\n\n" +
 			"Exit status: 0 if every slice is done once and nothing has grown, 4 if not; 64 for a wrong flag.",
-		Flags: append(bind.Flags(), program.OutputFlag()),
+		Flags:  append(bind.Flags(), program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := program.NoArgs(c); err != nil {
-				return err
-			}
-			if err := bind.Load(c); err != nil {
-				return err
-			}
 			bin, err := programFolder()
 			if err != nil {
 				return err
