@@ -12,10 +12,13 @@ import (
 	"tfpilot/internal/stompd"
 )
 
+// running is a slice whose payload runs; others in hand wait for their turn.
+var running = message.SliceInHand{Identity: "a", RunID: run, Attempt: 1, RunningSince: time.Now()}
+
 // down has a pilot fall silent with attempt 1 of the slice.
 func (b *book) down(pilot string, forEver bool) func(ledger.Tx) error {
 	return func(tx ledger.Tx) error {
-		w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{hand}}
+		w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{running}}
 		return b.ledger.Down(tx, w, forEver, b.now)
 	}
 }
@@ -36,6 +39,22 @@ func TestASliceThatTakesThreeWorkersDownFailsWhereTheBrokerRedeliversForEver(t *
 	b.do(b.down("p4", true), b.result("a", 1, nil)) // done wins all the same
 	if s, r := b.slice(), b.run(); s.State != ledger.Done || r.Failed != 0 || r.Corrected != 1 || len(s.Downed) != 3 {
 		t.Errorf("%+v, %+v", s, r)
+	}
+}
+
+func TestASliceThatWaitedForItsTurnTookNobodyDown(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	waiting := running
+	waiting.RunningSince = time.Time{}
+	b.do(b.sent(1))
+	for _, pilot := range []string{"p1", "p2", "p3", "p4"} {
+		b.do(func(tx ledger.Tx) error {
+			return b.ledger.Down(tx, message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{waiting}}, true, b.now)
+		})
+	}
+	if s := b.slice(); s.State != ledger.Outstanding || len(s.Downed) > 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -61,7 +80,7 @@ func TestOnClassicWorkersThatFallSilentEndASlice(t *testing.T) {
 			for _, pilot := range []string{"p1", "p2", "p3"} {
 				_, err := r.service.Report(soon(t), message.WorkerReport{
 					PilotID: pilot, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.01,
-					InHand: []message.SliceInHand{hand},
+					InHand: []message.SliceInHand{running},
 				})
 				must(t, err)
 			}

@@ -2,7 +2,9 @@ package pilot
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,14 +49,21 @@ func (m *pace) ahead(most int) int {
 	return int(min(m.broker/max(m.payload, time.Microsecond), time.Duration(most)))
 }
 
+// heldAhead is one subscription beyond the slots.
+type heldAhead struct {
+	end  context.CancelFunc
+	done chan struct{} // closed when it is given back
+}
+
 // workAhead holds as many further subscriptions as the pace asks for, until take ends.
 func (p *Pilot) workAhead(take, work context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	var held []context.CancelFunc
+	var held []heldAhead
+	var died time.Time // when one of them last ended by itself
 	defer func() {
-		for _, end := range held {
-			end()
+		for _, h := range held {
+			h.end()
 		}
 	}()
 	t := time.NewTicker(aheadLook)
@@ -66,26 +75,66 @@ func (p *Pilot) workAhead(take, work context.Context) {
 		case <-take.Done():
 			return
 		}
-		p.mu.Lock()
-		want := min(p.pace.ahead(p.cfg.Ahead)*p.cfg.Slots, aheadMost)
-		if p.run == "" || p.rests > 0 {
-			want = 0
+		now := time.Now()
+		alive := slices.DeleteFunc(held, func(h heldAhead) bool {
+			select {
+			case <-h.done:
+				h.end()
+				return true
+			default:
+				return false
+			}
+		})
+		if len(alive) < len(held) {
+			died = now
 		}
-		p.mu.Unlock()
+		held = alive
+		want := p.wantAhead(now)
 		for len(held) > want && want < len(held)/2+1 { // not for every wavering
-			held[len(held)-1]()
+			held[len(held)-1].end()
 			held = held[:len(held)-1]
+		}
+		if now.Sub(died) < p.cfg.SiteHold/10 {
+			continue // a fault of the site, or a message of others: the slots know what to do about that, and it may last
 		}
 		for len(held) < want {
 			ctx, end := context.WithCancel(take)
-			held = append(held, end)
-			s := &slot{p: p, number: p.cfg.Slots + len(held), log: p.log.With(slog.Int("ahead", len(held)))}
-			all.Go(func() { s.runAhead(ctx, work) })
+			h := heldAhead{end, make(chan struct{})}
+			held = append(held, h)
+			s := &slot{p: p, number: p.cfg.Slots + len(held), log: p.log.With(slog.Int("ahead", len(held))), ahead: ctx}
+			all.Go(func() {
+				defer close(h.done)
+				s.runAhead(ctx, work)
+			})
 		}
 	}
 }
 
-// runAhead takes slices until take ends, or one of them is not for it: the slots know what to do about that.
+// wantAhead is how many slices are to be held ahead now: none for a slot whose payload already takes longer than it should. When
+// that is so for all, whatever waits for its turn is given back.
+func (p *Pilot) wantAhead(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase == message.WorkerDraining {
+		return 0
+	}
+	quick := p.cfg.Slots
+	for _, h := range p.inHand {
+		if !h.RunningSince.IsZero() && h.result.IsZero() && now.Sub(h.RunningSince) > aheadBelow {
+			quick--
+		}
+	}
+	if quick <= 0 && len(p.inHand) > p.cfg.Slots {
+		close(p.giveWay)
+		p.giveWay = make(chan struct{})
+	}
+	if p.run == "" || p.rests > 0 {
+		return 0
+	}
+	return min(p.pace.ahead(p.cfg.Ahead)*max(quick, 0), aheadMost)
+}
+
+// runAhead takes slices until take ends, or one of them is not for it.
 func (s *slot) runAhead(take, work context.Context) {
 	c := s.p.subscribeSlices(s.p.runNumber())
 	s.selects = true
@@ -93,14 +142,43 @@ func (s *slot) runAhead(take, work context.Context) {
 	s.leave(work, c)
 }
 
-// execute runs the payload when one of the slots is free for it.
-func (p *Pilot) execute(ctx context.Context, m message.Slice) wrapper.Outcome {
+// errNotBegun says that a slice is to be given back uncounted because others are before it.
+var errNotBegun = errors.New("slice given back before it was begun")
+
+// execute runs the payload when one of the slots is free for it. What waits for that is given back, with errNotBegun, when the
+// payloads before it turn out to be long, or the pilot takes no more.
+func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrapper.Outcome, error) {
+	select {
+	case s.p.payloads <- struct{}{}:
+	default:
+		s.p.mu.Lock()
+		giveWay := s.p.giveWay
+		s.p.mu.Unlock()
+		var ended <-chan struct{}
+		if s.ahead != nil {
+			ended = s.ahead.Done()
+		}
+		select {
+		case s.p.payloads <- struct{}{}:
+		case <-giveWay:
+			return wrapper.Outcome{}, errNotBegun
+		case <-ended:
+			return wrapper.Outcome{}, errNotBegun
+		case <-ctx.Done():
+			now := time.Now()
+			return wrapper.Outcome{Started: now, Ended: now, Err: context.Cause(ctx)}, nil
+		}
+	}
+	defer func() { <-s.p.payloads }()
+	s.p.begun(k)
+	return s.p.runner.Run(ctx, m), nil
+}
+
+// awaitFree waits until a slot is free for a payload.
+func (p *Pilot) awaitFree(ctx context.Context) {
 	select {
 	case p.payloads <- struct{}{}:
-		defer func() { <-p.payloads }()
-		return p.runner.Run(ctx, m)
+		<-p.payloads
 	case <-ctx.Done():
-		now := time.Now()
-		return wrapper.Outcome{Started: now, Ended: now, Err: context.Cause(ctx)}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/pilot"
 )
@@ -71,4 +72,83 @@ func TestAPilotMayBeToldToHoldNothingAhead(t *testing.T) {
 	if n := r.queue().Consumers; n != 1 {
 		t.Errorf("%d subscriptions of one slot", n)
 	}
+}
+
+// Two pilots of one slot: the first holds three slices ahead when payloads become long.
+func TestSlicesHeldAheadGoBackWhenAPayloadTakesItsTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	long := gate(make(chan struct{}))
+	var slow atomic.Bool
+	first := &runner{do: func(ctx context.Context, _ message.Slice) error {
+		if slow.Load() {
+			return long.wait(ctx)
+		}
+		return nil
+	}}
+	r.pilot(pilot.Config{Run: run, Ahead: 3}, first, nil)
+	for i := range 20 {
+		r.publish(slice("quick-"+number(i), 1))
+		r.next()
+	}
+	await(t, "subscriptions beyond the slot", func() bool { return r.queue().Consumers == 4 })
+	slow.Store(true)
+	for i := range 4 {
+		r.publish(slice(number(i), 1))
+	}
+	begun := func() (n int) {
+		for i := range 4 {
+			n += first.count(number(i))
+		}
+		return n
+	}
+	await(t, "the first long payload", func() bool { return begun() == 1 })
+	second := &runner{}
+	r.pilot(pilot.Config{Run: run, Ahead: 0}, second, nil)
+	for range 3 {
+		r.next() // of the second pilot, while the first one's payload goes on
+	}
+	if n := begun(); n != 1 {
+		t.Errorf("%d payloads were begun on one slot", n)
+	}
+	close(long)
+	r.next()
+	await(t, "all acknowledgements", func() bool { q := r.queue(); return q.Acked == 24 && q.Depth == 0 && q.InFlight == 0 })
+}
+
+func TestASubscriptionHeldAheadThatEndsIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var faulty atomic.Bool
+	w := &runner{do: func(context.Context, message.Slice) error {
+		if faulty.Load() {
+			return exitcode.New(exitcode.SiteNoSpace, "disk full")
+		}
+		return nil
+	}}
+	r.pilot(pilot.Config{Run: run, Ahead: 3, SiteHold: 20 * time.Millisecond, MaxReleases: 1000}, w, nil)
+	next := 0
+	quick := func() {
+		r.publish(slice(number(next), 1))
+		next++
+		r.next()
+	}
+	for range 20 {
+		quick()
+	}
+	await(t, "subscriptions beyond the slot", func() bool { return r.queue().Consumers == 4 })
+	faulty.Store(true)
+	for range 4 {
+		r.publish(slice(number(next), 1))
+		next++
+	}
+	await(t, "the fault at every subscription", func() bool { return r.queue().Consumers <= 1 })
+	faulty.Store(false)
+	for range 4 {
+		r.next()
+	}
+	await(t, "subscriptions beyond the slot again", func() bool {
+		quick()
+		return r.queue().Consumers == 4
+	})
 }

@@ -50,6 +50,15 @@ type inHand struct {
 	left   chan struct{}
 }
 
+// begun notes that the payload of a slice was started.
+func (p *Pilot) begun(k JournalKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.inHand[k.Identity]
+	h.RunningSince = time.Now().UTC()
+	p.inHand[k.Identity] = h
+}
+
 // hold notes that only the broker is waited for.
 func (p *Pilot) hold(k JournalKey) {
 	p.mu.Lock()

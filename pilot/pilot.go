@@ -96,6 +96,7 @@ type Pilot struct {
 	pace     pace
 	paced    chan struct{} // has the pace looked at soon; holds one
 	payloads chan struct{} // holds one for each payload that runs
+	giveWay  chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
 
 	wake chan struct{} // has the next report made at once; holds one
 }
@@ -128,7 +129,8 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 	}
-	p.bound, p.paced, p.payloads = make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, cfg.Slots)
+	p.bound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
+	p.payloads = make(chan struct{}, cfg.Slots)
 	p.bind = sync.OnceFunc(func() { close(p.bound) })
 	return p, nil
 }
@@ -192,4 +194,5 @@ func (p *Pilot) drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.phase = message.WorkerDraining
+	close(p.giveWay) // and workAhead replaces it no more: nothing waits from now on
 }

@@ -31,7 +31,9 @@ type slot struct {
 	selects bool
 	foreign uint64
 	parked  sync.WaitGroup
-	holding atomic.Int32 // subscriptions that are parked
+	// ahead ends when what this slot holds ahead is to be given back; nil for a slot that runs payloads of its own.
+	ahead   context.Context //nolint:containedctx // the slot's own life, beside that of its work
+	holding atomic.Int32    // subscriptions that are parked
 }
 
 // errRelease says that the slice is to be given back uncounted.
@@ -66,6 +68,10 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		}
 		s.leave(work, c)
 		switch {
+		case errors.Is(err, errNotBegun): // by one that was held ahead
+			s.p.resting(1)
+			s.p.awaitFree(take)
+			s.p.resting(-1)
 		case errors.Is(err, errRelease), errors.Is(err, errForeign):
 			s.p.resting(1)
 			s.p.rest(take, s.released)
@@ -223,7 +229,10 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 		now := time.Now()
 		o = wrapper.Outcome{Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
 	} else {
-		o = s.p.execute(ctx, m)
+		if o, err = s.execute(ctx, m, k); err != nil {
+			s.p.journal.Drop(k)
+			return nil, false, 0, err
+		}
 	}
 	if o.Err != nil && s.p.notItsFault(ctx, o.Err, k) {
 		return nil, false, 0, s.giveBack(ctx, k, o.Err)

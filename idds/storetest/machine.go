@@ -172,8 +172,12 @@ func (m *machine) Silence(rt *rapid.T) {
 	w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run}
 	for range 2 {
 		id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
-		w.InHand = append(w.InHand, message.SliceInHand{Identity: id, RunID: run, Attempt: n})
-		if e := m.model.slices[id]; e != nil {
+		in := message.SliceInHand{Identity: id, RunID: run, Attempt: n}
+		if rapid.Bool().Draw(rt, "running") {
+			in.RunningSince = m.now
+		}
+		w.InHand = append(w.InHand, in)
+		if e := m.model.slices[id]; e != nil && !in.RunningSince.IsZero() {
 			e.down(pilot, n, forEver)
 		}
 	}

@@ -72,7 +72,7 @@ func TestIntegrationClassicASliceThatTakesThreeWorkersDownFails(t *testing.T) {
 	for _, id := range []string{"p1", "p2", "p3"} { // each held it, and was not heard of again
 		must(t, pilots.Post(soon(t), "/v1/workers", message.WorkerReport{
 			PilotID: id, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.1,
-			InHand: []message.SliceInHand{{Identity: m.Content.Identity(), RunID: run, Attempt: 1, Since: time.Now()}},
+			InHand: []message.SliceInHand{{Identity: m.Content.Identity(), RunID: run, Attempt: 1, Since: time.Now(), RunningSince: time.Now()}},
 		}, new(message.WorkerReply)))
 	}
 	c.endRun(t, 1)

@@ -11,12 +11,16 @@ import (
 )
 
 // Down notes that a worker fell silent, with what it had in hand. A broker that redelivers for ever would feed a slice that kills
-// its workers to one after the other: there it ends as failed when it took as many down as it has attempts.
+// its workers to one after the other: there it ends as failed when it took as many down as it has attempts. What merely waited
+// for its turn took nobody down.
 func (l Rules) Down(tx Tx, w message.WorkerReport, forEver bool, now time.Time) error {
 	if err := l.Disturb(tx, w.Namespace, w.RunID); err != nil {
 		return err
 	}
 	for _, in := range w.InHand {
+		if in.RunningSince.IsZero() {
+			continue
+		}
 		k := Key{w.Namespace, in.RunID, in.Identity}
 		s, err := tx.Slice(k)
 		if err != nil {

@@ -175,6 +175,8 @@ type SliceInHand struct {
 	RunID    string    `json:"run_id"`
 	Attempt  int       `json:"attempt"`
 	Since    time.Time `json:"since"`
+	// RunningSince is when its payload was started; zero while it waits for its turn.
+	RunningSince time.Time `json:"running_since,omitzero"`
 }
 
 // WorkerTotals counts since the pilot's start. Seconds are of payloads.
