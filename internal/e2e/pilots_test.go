@@ -65,7 +65,7 @@ func leavesAtOnce(t *testing.T, p *production, _ bool) {
 	if r, err := pilot.Wait(); err != nil || r.ExitCode != 0 {
 		t.Errorf("exit status %d, %v", r.ExitCode, err)
 	}
-	if took := time.Since(began); took > 2*time.Second { // 1 s is promised on a machine that does nothing else
+	if took := time.Since(began); took > 5*time.Second { // 1 s is promised, on a machine that does nothing else
 		t.Errorf("it took %s", took)
 	} else {
 		t.Logf("stop message to exit: %s", took.Round(time.Millisecond))
