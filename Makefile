@@ -61,4 +61,4 @@ $(LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/golangci-lint $@
 
-.PHONY: help build demo test test/race test/integration services/up services/down bench fuzz fmt lint tidy generate verify clean
+.PHONY: help build demo test test/race test/integration services/up services/down bench fuzz soak fmt lint tidy generate verify clean

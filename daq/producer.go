@@ -117,7 +117,8 @@ func (p *producer) run(ctx context.Context, m message.RunMessage) error {
 	}
 	workers := func(msgType string, document any) error {
 		id := fmt.Sprintf("run/%s/%s/%s", p.plan.Namespace, p.plan.Run, msgType)
-		return p.send(ctx, message.TopicWorkers, id, document, p.headers(msgType, false)...)
+		// Persistent, unlike the production agent's: a broker that dies while idds is away would forget the end of the run.
+		return p.send(ctx, message.TopicWorkers, id, document, p.headers(msgType, true)...)
 	}
 	switch m.MsgType {
 	case message.TypeRunImminent:

@@ -140,6 +140,8 @@ end() {
 	if group=$(pid "$name"); then
 		kill -- "-$group" 2>/dev/null || true
 		gone "$name" || kill -KILL -- "-$group" 2>/dev/null || true
+	else
+		fail "no $name of $state runs"
 	fi
 }
 
@@ -149,6 +151,8 @@ kill9() {
 	if group=$(pid "$name"); then
 		kill -KILL -- "-$group" 2>/dev/null || true
 		gone "$name" || fail "$name does not end"
+	else
+		fail "no $name of $state runs"
 	fi
 }
 
@@ -185,8 +189,8 @@ result=0
 for name in "${@:-artemis classic}"; do
 	for name in $name; do
 		case $what:$name in
-		up:artemis) mkdir -p "$state"; up artemis "${TFPILOT_ARTEMIS_PORT:-62613}" ;;
-		up:classic) mkdir -p "$state"; up classic "${TFPILOT_CLASSIC_PORT:-62614}" ;;
+		up:artemis) mkdir -p "$state"; up artemis "${TFPILOT_ARTEMIS_PORT:-$(cat "$state/artemis/port" 2>/dev/null || echo 62613)}" ;;
+		up:classic) mkdir -p "$state"; up classic "${TFPILOT_CLASSIC_PORT:-$(cat "$state/classic/port" 2>/dev/null || echo 62614)}" ;;
 		stop:artemis | stop:classic) end "$name" ;;
 		kill:artemis | kill:classic) kill9 "$name" ;;
 		down:artemis | down:classic) down "$name" ;;

@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testbed"
 )
 
 // payloadFile writes the TOML of a shell payload.
@@ -167,6 +168,27 @@ func TestIDDSKilledAndStartedAgainOnTheSameStateLosesNothing(t *testing.T) {
 	if got.Counts["events"] != n || got.Slices.Unexplained != 0 {
 		t.Errorf("%d events, %d unexplained duplicates", got.Counts["events"], got.Slices.Unexplained)
 	}
+}
+
+// The end of a run is told while idds is away, and the broker dies before it is back.
+func TestTheEndOfARunOutlivesABrokerThatIsKilledWhileIDDSIsAway(t *testing.T) {
+	t.Parallel()
+	stack, err := testbed.NewStack(t.TempDir(), bin(t))
+	must(t, err)
+	t.Cleanup(stack.StopAll)
+	c, err := testbed.JoinChain(stack, namespace, "")
+	must(t, err)
+	state := []string{"--state", stack.Path("broker")}
+	must(t, c.StartBroker(t.Context(), state...))
+	must(t, c.StartIDDS(t.Context()))
+	must(t, c.Kill("idds"))
+	must(t, c.StartDAQ(t.Context(), run, "--stf-count", "1", "--frames", "20", "--slices-per-sample", "5", "--wait-results", "1ms"))
+	<-c.Ended("daq")
+	must(t, c.Kill("broker"))
+	must(t, c.StartBroker(t.Context(), state...))
+	must(t, c.StartIDDS(t.Context()))
+	must(t, c.StartPilot(t.Context(), "pilot", "--run", run, "--payload", "synthetic"))
+	(&chain{Chain: c}).check(t, message.SliceCounts{Published: 5, Done: 5})
 }
 
 func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {

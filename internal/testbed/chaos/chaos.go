@@ -252,7 +252,7 @@ func (c *chaos) all(ctx context.Context, faults []fault, report *Report) error {
 		c.run = strconv.Itoa(firstRun + i)
 		if why := f.impossible(c); why != "" {
 			c.show.Note(time.Now(), "%-14s  left out: %s", f.name, why)
-			report.Rows = append(report.Rows, Row{Fault: f.name, LeftOut: why})
+			report.Rows = append(report.Rows, Row{Fault: f.name, LeftOut: why, Named: f.named})
 			continue
 		}
 		c.show.Note(time.Now(), "%-14s  %s", f.name, f.what)

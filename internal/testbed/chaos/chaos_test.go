@@ -34,6 +34,9 @@ func TestEveryBrokenPromiseBreaksTheVerdict(t *testing.T) {
 		"no result for 5.1 s":          func(_ *chaos.Report, r *chaos.Row) { r.Recover = 5.1 },
 		"2 results of others":          func(_ *chaos.Report, r *chaos.Row) { r.Problems = []string{"2 results of others' slices"} },
 		"the run was over before":      func(_ *chaos.Report, r *chaos.Row) { r.Times = 0 },
+		"asked for and left out": func(_ *chaos.Report, r *chaos.Row) {
+			*r = chaos.Row{Fault: "x", LeftOut: "the broker is not ours to kill", Named: true}
+		},
 		"processes left: [7]":          func(r *chaos.Report, _ *chaos.Row) { r.Problems = []string{"processes left: [7]"} },
 		"messages left in /queue/panda.r": func(r *chaos.Report, _ *chaos.Row) {
 			r.Problems = []string{"1 messages left in /queue/panda.results.idds"}

@@ -15,6 +15,8 @@ type fault struct {
 	name, what string
 	// times is how often in a run.
 	times int
+	// named ones were asked for by their name, not as one of a group.
+	named bool
 	// long faults take minutes.
 	long bool
 	// needs is what has to be ours for it.
@@ -119,7 +121,10 @@ func chosen(wanted []string) ([]fault, error) {
 		for _, f := range all {
 			match := f.name == name || name == "all" || (name == "short" && !f.long) || (name == "long" && f.long)
 			known = known || match
-			if match && !slices.ContainsFunc(out, func(o fault) bool { return o.name == f.name }) {
+			f.named = f.name == name
+			if i := slices.IndexFunc(out, func(o fault) bool { return o.name == f.name }); i >= 0 {
+				out[i].named = out[i].named || f.named
+			} else if match {
 				out = append(out, f)
 			}
 		}

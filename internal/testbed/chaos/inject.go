@@ -204,12 +204,36 @@ func (c *chaos) killBroker(ctx context.Context) error {
 		if res.ExitCode != 0 {
 			return exitcode.New(exitcode.BadConfig, "%s ended with status %d: %s", program, res.ExitCode, lastLine(said.String()))
 		}
+		if program == c.cfg.BrokerKill {
+			if err := c.brokerIsGone(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.cfg.Broker)
 	if err != nil {
 		return exitcode.New(exitcode.BadConfig, "%s has ended, and nobody listens on %s: %w", c.cfg.BrokerStart, c.cfg.Broker, err)
 	}
 	return conn.Close()
+}
+
+// brokerIsGone waits until nobody listens where the broker was.
+func (c *chaos) brokerIsGone(ctx context.Context) error {
+	const patience = 5 * time.Second
+	for until := time.Now().Add(patience); ; {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.cfg.Broker)
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		_ = conn.Close()
+		if time.Now().After(until) {
+			return exitcode.WithNext(exitcode.New(exitcode.BadConfig, "%s has ended, and the broker still listens on %s", c.cfg.BrokerKill, c.cfg.Broker),
+				"--broker-kill has to kill the broker of --broker with -9, and nothing else may start it again")
+		}
+		if err := wait(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // lastLine is the last line of a text that says something.

@@ -40,6 +40,8 @@ type Row struct {
 	What  string `json:"what"`
 	// LeftOut says why the fault was not injected; all else is empty then.
 	LeftOut string `json:"left_out,omitempty"`
+	// Named is whether a fault that was left out was asked for by its name.
+	Named bool `json:"named,omitempty"`
 	// Times is how often it was injected.
 	Times int `json:"times"`
 	// Slices were to be published; the accounting is idds': published = done + failed + lost.
@@ -71,6 +73,9 @@ type Row struct {
 // Broken is what a row says that must not be; nothing when every promise was kept.
 func (r Report) Broken(row Row) []string {
 	if row.LeftOut != "" {
+		if row.Named {
+			return []string{"asked for and left out"}
+		}
 		return nil
 	}
 	out := slices.Clone(row.Problems)
@@ -139,7 +144,11 @@ func (r Report) Print(w io.Writer) error {
 	fmt.Fprintln(tw, "FAULT\tTIMES\tSLICES\tDONE\tFAILED\tLOST\tRUN AGAIN\tBY BROKER\tBY LEDGER\tCOPIES\tUNEXPLAINED\tRECOVER s\tVERDICT")
 	for _, row := range r.Rows {
 		if row.LeftOut != "" {
-			fmt.Fprintf(tw, "%s\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\tleft out: %s\n", row.Fault, row.LeftOut)
+			verdict := ""
+			if row.Named {
+				verdict = r.verdict(row) + "; "
+			}
+			fmt.Fprintf(tw, "%s\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t%sleft out: %s\n", row.Fault, verdict, row.LeftOut)
 			continue
 		}
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%s\n", row.Fault, row.Times, row.Slices, row.Done, row.Failed,

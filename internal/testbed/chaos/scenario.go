@@ -99,7 +99,11 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.
 		if err := wait(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
 			return message.RunCheck{}, err
 		}
-		err := f.inject(c, open)
+		during := open
+		if f.needs == killing {
+			during = ctx // the broker is waited for, whatever becomes of the run
+		}
+		err := f.inject(c, during)
 		if errors.Is(err, errOver) {
 			break // the rest would hit nobody
 		}
