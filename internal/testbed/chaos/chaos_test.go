@@ -37,7 +37,7 @@ func TestEveryBrokenPromiseBreaksTheVerdict(t *testing.T) {
 		"asked for and left out": func(_ *chaos.Report, r *chaos.Row) {
 			*r = chaos.Row{Fault: "x", LeftOut: "the broker is not ours to kill", Named: true}
 		},
-		"processes left: [7]":          func(r *chaos.Report, _ *chaos.Row) { r.Problems = []string{"processes left: [7]"} },
+		"processes left: [7]": func(r *chaos.Report, _ *chaos.Row) { r.Problems = []string{"processes left: [7]"} },
 		"messages left in /queue/panda.r": func(r *chaos.Report, _ *chaos.Row) {
 			r.Problems = []string{"1 messages left in /queue/panda.results.idds"}
 		},
