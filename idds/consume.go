@@ -27,25 +27,28 @@ const batch = 256
 
 // consume takes messages in batches: one transaction, then the acknowledgements.
 func (s *Service) consume(ctx context.Context, link *broker.Link, o stomp.SubscribeOptions, ready func()) error {
+	waiting := &backlog{}
+	if o.Destination == message.QueueResultsIDDS {
+		waiting = &s.results
+	}
 	incoming := make(chan *broker.Delivery)
 	g, ctx := errgroup.WithContext(ctx)
 	listen := func(ready func()) {
 		c := link.Subscribe(o)
-		g.Go(func() error { return s.pump(ctx, c, incoming, ready) })
+		g.Go(func() error { return s.pump(ctx, c, waiting, incoming, ready) })
 	}
 	listen(ready)
 	g.Go(func() error {
 		left := leftAlone{most: window / 2}
 		for {
-			deliveries, err := gather(ctx, incoming)
+			deliveries, paused, err := gather(ctx, incoming)
 			if err != nil {
 				return err
 			}
+			gathered, last := s.now(), paused && waiting.isLast(deliveries)
 			ours, err := s.take(ctx, o.Destination, deliveries)
-			if err == nil {
-				s.acknowledge(ctx, ours)
-			}
-			s.undigested.Add(-int64(len(deliveries)))
+			acked := err == nil && s.acknowledge(ctx, ours)
+			waiting.settle(len(deliveries), gathered, last && acked, s.now())
 			if err != nil {
 				return err
 			}
@@ -58,7 +61,7 @@ func (s *Service) consume(ctx context.Context, link *broker.Link, o stomp.Subscr
 }
 
 // pump hands over what a subscription gets.
-func (s *Service) pump(ctx context.Context, c *broker.Consumer, incoming chan<- *broker.Delivery, ready func()) error {
+func (s *Service) pump(ctx context.Context, c *broker.Consumer, waiting *backlog, incoming chan<- *broker.Delivery, ready func()) error {
 	defer func() {
 		// The context has ended; giving back what was not handled must not wait for a broker that is gone.
 		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
@@ -80,11 +83,11 @@ func (s *Service) pump(ctx context.Context, c *broker.Consumer, incoming chan<- 
 		if err != nil {
 			return err
 		}
-		s.undigested.Add(1)
+		waiting.came(s.now())
 		select {
 		case incoming <- d:
 		case <-ctx.Done():
-			s.undigested.Add(-1)
+			waiting.dropped()
 			return ctx.Err()
 		}
 	}
@@ -93,28 +96,31 @@ func (s *Service) pump(ctx context.Context, c *broker.Consumer, incoming chan<- 
 // leaveLimit bounds what is still done with the broker when the context has ended.
 const leaveLimit = 2 * time.Second
 
-// acknowledge tells the broker what is committed, also when the end of idds was asked for meanwhile: it would come twice.
-func (s *Service) acknowledge(ctx context.Context, ours []*broker.Delivery) {
+// acknowledge tells the broker what is committed, also when the end of idds was asked for meanwhile: it would come twice. It
+// reports whether the broker has it.
+func (s *Service) acknowledge(ctx context.Context, ours []*broker.Delivery) bool {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(leaveLimit, cancel) })()
-	if err := broker.AckAll(late, ours...); err != nil {
+	err := broker.AckAll(late, ours...)
+	if err != nil {
 		// What was not acknowledged will be delivered again, and change nothing then.
 		s.log.DebugContext(ctx, "acknowledging", logging.Err(err))
 	}
+	return err == nil
 }
 
 // gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
 const gatherTime = 2 * time.Millisecond
 
-// gather waits for a message and takes what comes with it.
-func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.Delivery, error) {
-	out := make([]*broker.Delivery, 0, batch)
+// gather waits for a message and takes what comes with it. paused says that it was ended by time and not by a full batch.
+func gather(ctx context.Context, incoming <-chan *broker.Delivery) (out []*broker.Delivery, paused bool, err error) {
+	out = make([]*broker.Delivery, 0, batch)
 	select {
 	case d := <-incoming:
 		out = append(out, d)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 	t := time.NewTimer(gatherTime)
 	defer t.Stop()
@@ -123,10 +129,10 @@ func gather(ctx context.Context, incoming <-chan *broker.Delivery) ([]*broker.De
 		case d := <-incoming:
 			out = append(out, d)
 		case <-t.C:
-			return out, nil
+			return out, true, nil
 		}
 	}
-	return out, nil
+	return out, false, nil
 }
 
 // take handles a batch in one transaction and returns what is to be acknowledged. A message of another namespace that got past

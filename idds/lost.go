@@ -13,6 +13,9 @@ import (
 // lostLooks is how often in the time of LostAfter what is outstanding is looked at.
 const lostLooks = 20
 
+// behindLimit is for how long, at most, results may not have been seen to be all taken.
+const behindLimit = 5 * time.Second
+
 // attemptKey names one attempt.
 type attemptKey struct {
 	run, identity string
@@ -62,8 +65,11 @@ func (s *Service) findLost(ctx context.Context) error {
 }
 
 // isBehind is whether results may be waiting for us: then a slice that nobody holds is not lost, its result is under way. Without
-// this an idds whose disk stalls, or whose own link was away, would have work done twice.
-func (s *Service) isBehind() bool { return !s.link.State().Connected || s.undigested.Load() > 0 }
+// this an idds whose disk stalls, or whose own link was away, would have work done twice. Within LostAfter the queue has to have
+// been seen empty several times: what was waiting when the absence began has been taken then.
+func (s *Service) isBehind() bool {
+	return !s.link.State().Connected || s.results.lasts(s.now(), min(behindLimit, s.cfg.LostAfter/4))
+}
 
 // findLostOf looks at one run and notes in absent what nobody holds.
 func (s *Service) findLostOf(ctx context.Context, r *ledger.Run, seen attendance, absent absences, now time.Time) error {

@@ -59,11 +59,10 @@ type Service struct {
 	junk   *sightings
 	// foreign are messages of another namespace that got past the selector.
 	foreign *sightings
-	// undigested is how many messages have come and are not acknowledged; behind is isBehind, but for tests.
-	undigested atomic.Int64
-	behind     func() bool
-	absent     absences             // of findLost alone
-	downed     map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
+	results backlog              // of the queue of results
+	behind  func() bool          // isBehind, but for tests
+	absent  absences             // of findLost alone
+	downed  map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 

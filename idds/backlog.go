@@ -1,0 +1,77 @@
+package idds
+
+import (
+	"sync"
+	"time"
+
+	"tfpilot/internal/broker"
+)
+
+const (
+	// fewMessages and fewBytes are well below what a broker sends ahead, also when messages of others fill half of that: when a
+	// batch is smaller and nothing follows it, nothing more was waiting.
+	fewMessages = batch / 4
+	fewBytes    = window / 4
+)
+
+// backlog knows whether a destination may hold more for us than what has come. To be at work is no backlog: with messages of any
+// run flowing there is nearly always one between its arrival and its acknowledgement. Nor does the age of what is in hand say
+// anything: what comes first after minutes of waiting in the queue has only just come.
+type backlog struct {
+	mu         sync.Mutex
+	undigested int       // messages that have come and are not acknowledged
+	drained    time.Time // the last time at which nothing more was waiting
+	settled    time.Time // when the last batch was done with
+	more       bool      // it did not show that nothing was waiting behind it
+}
+
+// came notes a message.
+func (b *backlog) came(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.undigested == 0 && !b.more { // until now there was nothing
+		b.drained = now
+	}
+	b.undigested++
+}
+
+// dropped notes a message that came and is not handled.
+func (b *backlog) dropped() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.undigested--
+}
+
+// isLast reports whether nothing follows a batch after which nothing came for a while.
+func (b *backlog) isLast(deliveries []*broker.Delivery) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := 0
+	for _, d := range deliveries {
+		size += len(d.Body)
+	}
+	return b.undigested <= len(deliveries) && len(deliveries) <= fewMessages && size <= fewBytes
+}
+
+// settle notes that n messages were done with. They were gathered at a time, and were committed and acknowledged as the last that
+// were waiting, or not.
+func (b *backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.undigested -= n
+	b.settled, b.more = now, !last
+	if last {
+		b.drained = gathered
+	}
+}
+
+// lasts reports whether something may have been waiting for longer than limit. Where nothing comes for as long, nothing is
+// waiting, whatever the last batch looked like.
+func (b *backlog) lasts(now time.Time, limit time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.undigested == 0 && b.more && now.Sub(b.settled) > limit {
+		b.more = false
+	}
+	return (b.undigested > 0 || b.more) && now.Sub(b.drained) > limit
+}
