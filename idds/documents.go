@@ -66,6 +66,7 @@ func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDoc
 		Slices: message.SliceCounts{
 			Published: r.Published, Done: r.Done, Failed: r.Failed, Outstanding: r.Published - r.Done - r.Failed,
 			Retried: r.Retried, Absorbed: r.Absorbed, Corrected: r.Corrected, Unmatched: r.Unmatched, Unexplained: r.Unexplained,
+			UnexplainedBefore: r.UnexplainedBefore,
 		},
 		Latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
 	}, nil

@@ -167,6 +167,16 @@ func TestAFaultThatIsNoticedLaterExplainsWhatCameTwiceBefore(t *testing.T) {
 	}
 }
 
+func TestAFaultDoesNotHideHowMuchCameTwiceBefore(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	disturb := func(tx ledger.Tx) error { return b.ledger.Disturb(tx, namespace, run) }
+	b.do(b.sent(1), b.result("a", 1, nil), b.result("a", 1, nil), b.result("a", 1, nil), disturb, b.result("a", 1, nil), disturb)
+	if r := b.run(); r.Absorbed != 3 || r.Unexplained != 0 || r.UnexplainedBefore != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestTheLastFailureOfSeveralAttemptsIsFinalOnlyWhenNoneIsOutstanding(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)

@@ -337,12 +337,13 @@ func (l Rules) Confirm(tx Tx, k Key, attempt int) error {
 }
 
 // Disturb notes a fault that explains results that come twice in a run, also those that have come already: the slice of a worker
-// that died is at another at once, and its silence is noticed seconds later.
+// that died is at another at once, and its silence is noticed seconds later. Their number is kept: a fault that comes long after
+// them, a restart, explains nothing.
 func (l Rules) Disturb(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
 	if r == nil || r.Disturbed || err != nil {
 		return err
 	}
-	r.Disturbed, r.Unexplained = true, 0
+	r.Disturbed, r.UnexplainedBefore, r.Unexplained = true, r.Unexplained, 0
 	return tx.PutRun(r)
 }

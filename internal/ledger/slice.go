@@ -106,16 +106,18 @@ type Run struct {
 	TotalSlices  *int              `json:"total_slices"`
 	Workers      int               `json:"workers"`
 
-	Published   int              `json:"published"`
-	Done        int              `json:"done"`
-	Failed      int              `json:"failed"`
-	Retried     int              `json:"retried"`
-	Absorbed    int              `json:"absorbed"`
-	Corrected   int              `json:"corrected"`
-	Unmatched   int              `json:"unmatched"`
-	Unexplained int              `json:"unexplained"`
-	Unmerged    int              `json:"unmerged"`
-	Counts      map[string]int64 `json:"counts"`
+	Published   int `json:"published"`
+	Done        int `json:"done"`
+	Failed      int `json:"failed"`
+	Retried     int `json:"retried"`
+	Absorbed    int `json:"absorbed"`
+	Corrected   int `json:"corrected"`
+	Unmatched   int `json:"unmatched"`
+	Unexplained int `json:"unexplained"`
+	// UnexplainedBefore is what Unexplained was when the first fault was seen, which may explain it.
+	UnexplainedBefore int              `json:"unexplained_before,omitempty"`
+	Unmerged          int              `json:"unmerged"`
+	Counts            map[string]int64 `json:"counts"`
 
 	// Early are nameless failures that came before their slices.
 	Early []message.SliceResult `json:"early,omitempty"`

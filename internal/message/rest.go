@@ -42,12 +42,15 @@ type SliceCounts struct {
 	Failed      int `json:"failed"`
 	Outstanding int `json:"outstanding"`
 	// Retried counts attempts beyond the first; Absorbed results that changed nothing; Corrected a done after a final
-	// failed; Unmatched results that fit no slice; Unexplained absorbed results without any observed fault (goal 0).
+	// failed; Unmatched results that fit no slice; Unexplained absorbed results without any observed fault (goal 0);
+	// UnexplainedBefore those that were unexplained until the first fault of the run was seen, which may be their reason.
 	Retried     int `json:"retried"`
 	Absorbed    int `json:"absorbed"`
 	Corrected   int `json:"corrected"`
 	Unmatched   int `json:"unmatched"`
 	Unexplained int `json:"unexplained"`
+
+	UnexplainedBefore int `json:"unexplained_before"`
 }
 
 // RunLatency is the time to results in seconds.

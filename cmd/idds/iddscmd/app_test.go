@@ -167,6 +167,19 @@ func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:par
 	}
 }
 
+func TestWhatCameTwiceIsToldAlsoAfterARestart(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	in.publish(t, message.TopicSlices, slice("slice-a"))
+	in.publish(t, message.TopicResults, result("slice-a", nil), result("slice-a", nil))
+	says := func(words string) func() bool {
+		return func() bool { return strings.Contains(in.ask(t, "run", "check", "100001").stdout, words) }
+	}
+	until(t, "the second result", says("problem: 1 results came twice without any fault"))
+	in.stop()
+	in = serve(t, in.state) // which is a fault
+	until(t, "what was unexplained", says("1 results came twice before the first fault of the run was seen"))
+}
+
 func TestATableHasALinePerSliceAndADocumentTheWholeReason(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	reason := "end before start\nfilename missing\t\x1b[31m" + strings.Repeat("x", 300)

@@ -41,6 +41,9 @@ func checkCommand() *cli.Command {
 				if n := check.Unmerged; n > 0 {
 					fmt.Fprintf(c.App.Writer, "histograms of %d results are not in the sum: they have another binning, or are too many\n", n)
 				}
+				if n := s.UnexplainedBefore; n > 0 {
+					fmt.Fprintf(c.App.Writer, "%d results came twice before the first fault of the run was seen: unless that was their reason, they are a bug\n", n)
+				}
 				for _, p := range check.Problems {
 					fmt.Fprintln(c.App.Writer, "problem: "+p)
 				}
