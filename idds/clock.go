@@ -2,6 +2,7 @@ package idds
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,9 @@ func (c *clock) notBefore(t time.Time) {
 	}
 }
 
+// aheadLimit is how far the clock may be ahead of the machine's before that is said: what it says stands in documents and messages.
+const aheadLimit = time.Minute
+
 // resume puts the clock to no earlier than the last report of a worker or the last change of a run.
 func (s *Service) resume(ctx context.Context) error {
 	workers, err := s.store.Workers(ctx, s.cfg.Namespace)
@@ -47,6 +51,9 @@ func (s *Service) resume(ctx context.Context) error {
 		for _, t := range []time.Time{r.OpenedAt, r.LastSliceAt, r.EndedAt} {
 			s.clock.notBefore(t)
 		}
+	}
+	if ahead := s.clock.now().Sub(s.cfg.Now()); ahead > aheadLimit {
+		s.log.WarnContext(ctx, "the store has seen later times than the machine's clock says; times go on from there", slog.Duration("ahead", ahead))
 	}
 	s.started = s.now()
 	return nil

@@ -1,10 +1,14 @@
 package idds_test
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/broker"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -36,5 +40,29 @@ func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
 	r.answer(again, nil)
 	if got := r.await("the close", closed); got.Slices.Done != 1 || got.Slices.Corrected != 0 {
 		t.Errorf("the run's time was taken for over: %+v", got.Slices)
+	}
+}
+
+func TestAClockFarAheadOfTheMachinesIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.now = time.Now()
+	b.do(b.sent(1))
+	for name, c := range map[string]struct {
+		machine time.Duration
+		want    int
+	}{"ASecond": {-time.Second, 0}, "AnHour": {-time.Hour, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+			must(t, err)
+			var log bytes.Buffer
+			s, err := idds.New(b.store, link, slog.New(slog.NewTextHandler(&log, nil)), idds.Config{Namespace: namespace, Now: off(c.machine)})
+			must(t, err)
+			must(t, s.Resume(t.Context()))
+			if got := strings.Count(log.String(), "later times than the machine's clock"); got != c.want {
+				t.Errorf("said %d times, want %d: %s", got, c.want, log.String())
+			}
+		})
 	}
 }

@@ -34,6 +34,9 @@ func (b *Backlog) Lasts(now time.Time, limit time.Duration) bool { return b.last
 // IsLast reports whether nothing is waiting behind a batch.
 func (b *Backlog) IsLast(batch []*broker.Delivery) bool { return b.isLast(batch) }
 
+// Resume puts the clock to no earlier than what the store has seen.
+func (s *Service) Resume(ctx context.Context) error { return s.resume(ctx) }
+
 // FindLost looks once for attempts that nobody holds.
 func (s *Service) FindLost(ctx context.Context) error { return s.findLost(ctx) }
 
