@@ -192,7 +192,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 	if must(t, err); waiting[ledger.Waiting] != n+1 {
 		t.Errorf("%v", waiting)
 	}
-	due, err := w.store.Due(t.Context(), w.now.Add(time.Hour))
+	due, err := w.store.Due(t.Context(), namespace, w.now.Add(time.Hour))
 	if must(t, err); len(due) != 1000 {
 		t.Errorf("%d due in a page", len(due))
 	}

@@ -176,7 +176,7 @@ func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
 	if where := c.Outstanding[0].Where; !strings.Contains(where, "another program") {
 		t.Errorf("where: %s", where)
 	}
-	if due, err := r.store.Due(soon(t), time.Now().Add(time.Hour)); err != nil || len(due) != 0 {
+	if due, err := r.store.Due(soon(t), namespace, time.Now().Add(time.Hour)); err != nil || len(due) != 0 {
 		t.Errorf("%d are due, %v", len(due), err)
 	}
 	// He sends it again, and it fails for good.

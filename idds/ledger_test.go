@@ -208,12 +208,12 @@ func TestAnIntentOutlivesWhatBecomesOfAnothersAttempt(t *testing.T) {
 		return err
 	})
 	b.do(b.sent(3), b.lost(3)) // another program's
-	due, err := b.store.Due(t.Context(), b.now)
+	due, err := b.store.Due(t.Context(), namespace, b.now)
 	if must(t, err); len(due) != 1 || due[0].Unsent != 2 {
 		t.Errorf("%+v", due)
 	}
 	b.do(func(tx ledger.Tx) error { return b.ledger.Confirm(tx, keyA, 2) })
-	if due, err := b.store.Due(t.Context(), b.now); err != nil || len(due) != 0 {
+	if due, err := b.store.Due(t.Context(), namespace, b.now); err != nil || len(due) != 0 {
 		t.Errorf("%+v, %v", due, err)
 	}
 }

@@ -95,7 +95,7 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 		if must(t, err); len(c.Outstanding) != 2 || !strings.Contains(c.Outstanding[1].Where, "waits for its message") {
 			t.Errorf("%+v", c.Outstanding)
 		}
-		if due, err := w.store.Due(t.Context(), w.now.Add(time.Hour)); err != nil || len(due) != 0 {
+		if due, err := w.store.Due(t.Context(), namespace, w.now.Add(time.Hour)); err != nil || len(due) != 0 {
 			t.Errorf("it stands in the way of others: %d due, %v", len(due), err)
 		}
 	})

@@ -35,7 +35,7 @@ type intent struct {
 // duplicate ids.
 func (s *Service) resend(ctx context.Context) error {
 	now := s.now().UTC().Truncate(time.Microsecond)
-	due, err := s.store.Due(ctx, now)
+	due, err := s.store.Due(ctx, s.cfg.Namespace, now)
 	if err != nil || len(due) == 0 {
 		return err
 	}

@@ -196,9 +196,9 @@ func (s *Store) Tally(ctx context.Context, namespace, run string) (map[ledger.Sl
 	return out, failed(rows.Err())
 }
 
-// Due are slices whose next attempt is due, and those whose sending was not confirmed.
-func (s *Store) Due(ctx context.Context, now time.Time) ([]ledger.Slice, error) {
-	return s.slices(ctx, sliceColumns+"WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1000", now.UnixMicro())
+// Due are slices of a namespace whose next attempt is due, and those whose sending was not confirmed.
+func (s *Store) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
+	return s.slices(ctx, sliceColumns+"WHERE due > 0 AND due <= ? AND namespace = ? ORDER BY due LIMIT 1000", now.UnixMicro(), namespace)
 }
 
 func (s *Store) slices(ctx context.Context, query string, args ...any) ([]ledger.Slice, error) {

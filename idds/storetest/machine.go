@@ -212,7 +212,7 @@ func (m *machine) Lose(rt *rapid.T) {
 // Resend lets time pass and sends what is due, now and then with a crash before the confirmation.
 func (m *machine) Resend(rt *rapid.T) {
 	m.now = m.now.Add(time.Minute)
-	due, err := m.store.Due(context.Background(), m.now)
+	due, err := m.store.Due(context.Background(), namespace, m.now)
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -98,6 +98,24 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 		}
 	})
+	t.Run("what is due in another namespace is not", func(t *testing.T) {
+		t.Parallel()
+		store := open(t, t.TempDir())
+		now, rules := time.Now(), ledger.Rules{MaxAttempts: maxAttempts}
+		if err := store.Update(t.Context(), func(tx ledger.Tx) error {
+			theirs := slice("a", 1, now)
+			theirs.Namespace = "theirs"
+			k := ledger.Key{Namespace: theirs.Namespace, Run: run, Identity: "a"}
+			return errors.Join(sent(tx, rules, theirs, now), rules.Lost(tx, k, 1, "lost", now))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for ns, want := range map[string]int{namespace: 0, "theirs": 1} {
+			if due, err := store.Due(t.Context(), ns, now.Add(time.Hour)); err != nil || len(due) != want {
+				t.Errorf("%d due in %s, want %d, %v", len(due), ns, want, err)
+			}
+		}
+	})
 }
 
 // sent hands a slice to the ledger with the body that it would have come in.

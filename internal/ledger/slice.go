@@ -184,8 +184,8 @@ type Store interface {
 	Slices(ctx context.Context, f Filter) ([]Slice, error)
 	// Tally counts a run's slices, by what stands in each of them.
 	Tally(ctx context.Context, namespace, run string) (map[SliceState]int, error)
-	// Due are slices to be sent again at or before a time, and those whose sending was not confirmed.
-	Due(ctx context.Context, now time.Time) ([]Slice, error)
+	// Due are slices of a namespace to be sent again at or before a time, and those whose sending was not confirmed.
+	Due(ctx context.Context, namespace string, now time.Time) ([]Slice, error)
 	Latencies(ctx context.Context, namespace, run string) (Latencies, error)
 	MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error)
 	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
