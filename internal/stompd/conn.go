@@ -115,13 +115,7 @@ func (c *conn) detach() {
 	b.mu.Lock()
 	defer c.unlock()
 	c.client = ""
-	for _, s := range c.subs {
-		s.queue.remove(s) // all of them first: what one gives back must not go to another of the same connection
-	}
-	for _, s := range c.subs {
-		b.giveBack(s, !b.closing)
-		b.release(s.queue)
-	}
+	b.giveBack(!b.closing, c.subs...)
 	c.subs = nil
 }
 

@@ -79,6 +79,51 @@ func TestTheEndOfAConnectionCountsOnceWithManySubscriptions(t *testing.T) {
 	}
 }
 
+// The first subscription is idle when the connection ends, the second holds the only message of a queue made on demand.
+func TestTheEndOfAConnectionLosesNothingOfAQueueMadeOnDemand(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, stompd.Config{})
+	o := stomp.SubscribeOptions{Destination: "mine", Window: 1, Headers: []string{"subscription-type", "ANYCAST"}}
+	c, p := dial(t, addr), dial(t, addr)
+	idle, busy := subscribe(t, c, o), subscribe(t, c, o)
+	send(t, p, "mine", "x", "destination-type", "ANYCAST")
+	send(t, p, "mine", "y", "destination-type", "ANYCAST")
+	ack(t, c, next(t, idle))
+	want := string(next(t, busy).Body)
+	if err := c.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := waiting(t, addr, "mine"); len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}
+
+func TestSeveralSubscriptionsOfAConnectionGiveBackInOrder(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, stompd.Config{})
+	c, p := dial(t, addr), dial(t, addr)
+	var subs []*stomp.Subscription
+	for range 4 {
+		subs = append(subs, subscribe(t, c, stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1}))
+	}
+	want := []string{"1", "2", "3", "4", "5"}
+	for _, body := range want {
+		send(t, p, message.TopicSlices, body)
+	}
+	for _, s := range subs {
+		next(t, s)
+	}
+	if err := c.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := subscribe(t, dial(t, addr), stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1 << 20})
+	for _, body := range want {
+		if m := next(t, s); string(m.Body) != body {
+			t.Errorf("got %s, want %s", m.Body, body)
+		}
+	}
+}
+
 func TestAnExpiredMessageIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	b, addr := start(t, stompd.Config{ExpiryScan: time.Hour})

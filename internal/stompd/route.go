@@ -1,6 +1,7 @@
 package stompd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -154,9 +155,28 @@ func (b *Broker) bury(to string, q *queue, m *msgstore.Message) {
 	b.enter(&msgstore.Message{Address: to, Header: h, Body: m.Body, Persistent: m.Persistent, At: time.Now()}, b.queues[to])
 }
 
-// giveBack returns messages of a subscription that ended to the head of its queue; lost, with its connection. Then the oldest
-// has failed a delivery in Artemis; in Classic all have, whatever the end.
-func (b *Broker) giveBack(s *subscription, lost bool) {
+// giveBack ends subscriptions: what they hold returns to the head of its queue in the order in which it came; lost, with their
+// connection.
+func (b *Broker) giveBack(lost bool, subs ...*subscription) {
+	for _, s := range subs {
+		s.queue.remove(s) // all of them first: what one gives back must not go to another of the same connection
+	}
+	back := map[*queue][]*msgstore.Message{}
+	for _, s := range subs {
+		back[s.queue] = append(back[s.queue], b.undelivered(s, lost)...)
+	}
+	for q, messages := range back {
+		slices.SortFunc(messages, func(m, o *msgstore.Message) int { return cmp.Compare(m.ID, o.ID) })
+		q.pushFront(messages)
+	}
+	for q := range back {
+		b.release(q) // when all is back: a queue that is empty before then would go, and what comes back with it
+	}
+}
+
+// undelivered takes from a subscription what it holds. When it is lost the oldest has failed a delivery in Artemis; in Classic
+// all have, whatever the end.
+func (b *Broker) undelivered(s *subscription, lost bool) []*msgstore.Message {
 	back := s.unacked
 	s.unacked = nil
 	switch {
@@ -178,7 +198,7 @@ func (b *Broker) giveBack(s *subscription, lost bool) {
 			b.bury(b.how.deadLetters, s.queue, first)
 		}
 	}
-	s.queue.pushFront(back)
+	return back
 }
 
 // expire moves expired messages away until ctx ends.

@@ -134,13 +134,11 @@ func (c *conn) unsubscribe(f *frame.Frame) error {
 	}
 	for _, s := range subs {
 		c.subs = slices.DeleteFunc(c.subs, func(o *subscription) bool { return o == s })
-		s.queue.remove(s)
 		c.givenBack = c.givenBack[:0]
 		for _, m := range s.unacked {
 			c.givenBack = append(c.givenBack, s.messageID(m))
 		}
-		b.giveBack(s, false)
-		b.release(s.queue)
+		b.giveBack(false, s)
 	}
 	if durable != nil && len(durable.subs) == 0 {
 		b.forget(durable)
