@@ -36,7 +36,8 @@ type Log struct {
 	opts Options
 	log  *slog.Logger
 
-	// The writer's alone: the segment that it is at, and whether the reserve is there.
+	// The writer's alone: the oldest segment in the folder, the one that it is at, and whether the reserve is there.
+	oldest  uint64
 	file    *os.File
 	number  uint64 // 0: none yet
 	end     int64
@@ -69,8 +70,7 @@ type block struct {
 	number uint64
 	bytes  []byte // beginning with room for its head; empty: there is only something to be freed
 	last   uint64 // serial number of its last record
-	from   uint64 // then the segments from here go,
-	free   uint64 // up to this one, which stays
+	free   uint64 // then the segments before this one go; 0: none
 }
 
 // Open reads the log in a folder, or makes one, and hands out its records in order; segment is where a record stands. The
@@ -99,6 +99,10 @@ func Open(dir string, opts Options, replay func(segment uint64, record []byte) e
 		if l.file, err = os.OpenFile(segmentPath(dir, l.number), os.O_RDWR, 0); err != nil {
 			return nil, fmt.Errorf("opening the log: %w", err)
 		}
+	}
+	l.oldest = 1
+	if len(l.sizes) > 0 {
+		l.oldest = l.sizes[0].number
 	}
 	l.takeReserve()
 	go l.write()
@@ -260,7 +264,7 @@ func (l *Log) Free(before uint64) {
 	if len(l.sizes) < 2 || l.sizes[0].number >= before {
 		return
 	}
-	b := &block{last: l.appended, from: l.sizes[0].number}
+	b := &block{last: l.appended}
 	for len(l.sizes) > 1 && l.sizes[0].number < before {
 		l.bytes -= l.sizes[0].bytes
 		l.sizes = l.sizes[1:]

@@ -261,6 +261,35 @@ func TestSegmentsAreFreedWhenWhatReplacesThemIsOnDisk(t *testing.T) {
 	}
 }
 
+// Otherwise the segments behind it would go, and the log would be taken for damaged.
+func TestASegmentThatCouldNotBeRemovedLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, _ := open(t, dir, seglog.Options{SegmentBytes: 60})
+	add(t, l, "first", "second", "third", "fourth")
+	oldest := files(t, dir)[0]
+	aside := oldest + ".aside"
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Rename(oldest, aside))
+	must(os.MkdirAll(filepath.Join(oldest, "in the way"), 0o700))
+	l.Free(l.Newest())
+	add(t, l, "fifth", "sixth", "seventh")
+	must(os.RemoveAll(oldest))
+	must(os.Rename(aside, oldest))
+	l.Free(l.Newest())
+	add(t, l, "last")
+	must(l.Close())
+	_, got := open(t, dir, seglog.Options{})
+	if n := len(got); n == 0 || n > 3 || got[n-1] != "last" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // While the first block is written the others gather: they share a sync.
 func TestRecordsShareASync(t *testing.T) {
 	t.Parallel()

@@ -75,8 +75,8 @@ func (l *Log) pause() {
 
 // settle tells that a block is on disk, and frees what it was to replace.
 func (l *Log) settle(b *block) {
-	for number := b.from; number < b.free; number++ { // the oldest first: a crash must leave no gap
-		if err := os.Remove(segmentPath(l.dir, number)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for ; l.oldest < b.free; l.oldest++ { // the oldest first, and it again when it could not be removed: there must be no gap
+		if err := os.Remove(segmentPath(l.dir, l.oldest)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			l.log.Error("removing a segment of the log", slog.Any("err", err))
 			break
 		}
