@@ -3,6 +3,7 @@ package msgstore
 import (
 	"container/list"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"tfpilot/internal/seglog"
@@ -176,7 +177,18 @@ func (s *Store) Full() error {
 	return s.log.Full()
 }
 
-// Wait returns when the log keeps pace, or when done is closed.
+// Largest is how many bytes the persistent messages of one command may have.
+func (s *Store) Largest() int64 {
+	if s == nil {
+		return math.MaxInt64
+	}
+	return s.log.Largest()
+}
+
+// Ready reports whether the log keeps pace, or is full and to be asked why.
+func (s *Store) Ready() bool { return s == nil || s.log.Ready() }
+
+// Wait returns when the log is ready, or when done is closed. Others may have been quicker.
 func (s *Store) Wait(done <-chan struct{}) {
 	if s != nil {
 		s.log.Wait(done)

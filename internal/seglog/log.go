@@ -17,7 +17,10 @@ type Options struct {
 	Version uint32
 	// SegmentBytes is the size after which a new segment is begun (default 8 MiB).
 	SegmentBytes int64
-	// BacklogBytes is how much may wait to be written before Wait waits (default 64 MiB).
+	// ReserveBytes is room on the disk that is given up when it is full (default 24 MiB). The log is written in order: what was
+	// taken before it was known that the disk is full stands before the records that make it shorter, and must find room here.
+	ReserveBytes int64
+	// BacklogBytes is how much may wait to be written before Wait waits (default a third of ReserveBytes).
 	BacklogBytes int64
 	// NoSync leaves it to the system when what was written is on disk: a crash of the machine may lose what Progress told.
 	NoSync bool
@@ -77,7 +80,8 @@ type block struct {
 // record is replay's only until it returns.
 func Open(dir string, opts Options, replay func(segment uint64, record []byte) error) (*Log, error) {
 	opts.SegmentBytes = cmp.Or(opts.SegmentBytes, 8<<20)
-	opts.BacklogBytes = cmp.Or(opts.BacklogBytes, 64<<20)
+	opts.ReserveBytes = cmp.Or(opts.ReserveBytes, 24<<20)
+	opts.BacklogBytes = cmp.Or(opts.BacklogBytes, opts.ReserveBytes/3)
 	opts.Logger = cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))
 	l := &Log{
 		dir: dir, opts: opts, log: opts.Logger, changed: make(chan struct{}),
@@ -281,11 +285,25 @@ func (l *Log) Progress() (synced uint64, changed <-chan struct{}) {
 	return l.synced, l.changed
 }
 
-// Wait returns when the log is written fast enough for more to be appended, or when done is closed.
+// Largest is how long a record that makes the log longer may be. Besides the backlog the reserve has room for one, and as much
+// for what is written anew to free segments and for the records that make the log shorter.
+func (l *Log) Largest() int64 { return (l.opts.ReserveBytes - l.opts.BacklogBytes) / 2 }
+
+// Ready reports whether the log is written fast enough for more to be appended. A full one is, for who asks Full then.
+func (l *Log) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ready()
+}
+
+func (l *Log) ready() bool { return l.backlog <= l.opts.BacklogBytes || l.full != nil || l.err != nil }
+
+// Wait returns when the log is ready, or when done is closed. Of several who wait all return: who appends asks Ready again,
+// under a lock of their own.
 func (l *Log) Wait(done <-chan struct{}) {
 	for {
 		l.mu.Lock()
-		changed, ok := l.changed, l.backlog <= l.opts.BacklogBytes || l.err != nil
+		changed, ok := l.changed, l.ready()
 		l.mu.Unlock()
 		if ok {
 			return

@@ -12,12 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// reserveBytes is room on the disk that is given up when it is full, for the records that free segments.
-	reserveBytes = 4 << 20
-	// tryAgain is the time between two attempts on a full disk.
-	tryAgain = time.Second
-)
+// tryAgain is the time between two attempts on a full disk.
+const tryAgain = time.Second
 
 // write is the only writer, until the log is closed or fails.
 func (l *Log) write() {
@@ -85,6 +81,11 @@ func (l *Log) settle(b *block) {
 	defer l.mu.Unlock()
 	l.backlog -= int64(len(b.bytes))
 	l.synced = b.last
+	l.tell()
+}
+
+// tell says that there is news; the lock is held.
+func (l *Log) tell() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -109,6 +110,7 @@ func (l *Log) put(b *block) error {
 		if l.full == nil {
 			l.full = err
 			l.log.Error("the disk of the log is full", slog.String("folder", l.dir), slog.Any("err", err))
+			l.tell() // who waits to make it longer need not wait
 		}
 		closing := l.closing
 		l.mu.Unlock()
@@ -188,17 +190,16 @@ func (l *Log) fail(err error) {
 	defer l.mu.Unlock()
 	l.err = err
 	close(l.failed)
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.tell()
 }
 
 func (l *Log) reservePath() string { return filepath.Join(l.dir, "reserve") }
 
 // takeReserve sets room aside, or says that there is none.
 func (l *Log) takeReserve() {
-	err := l.ask(reserveBytes)
+	err := l.ask(l.opts.ReserveBytes)
 	if err == nil {
-		err = reserve(l.reservePath())
+		err = reserve(l.reservePath(), l.opts.ReserveBytes)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -208,20 +209,21 @@ func (l *Log) takeReserve() {
 		l.log.Info("the disk of the log has room again", slog.String("folder", l.dir))
 		l.full = nil
 	case err != nil && l.full == nil:
-		l.full = fmt.Errorf("setting room aside for the log: %w", err)
+		l.full = fmt.Errorf("setting %d MiB aside for the log: %w", l.opts.ReserveBytes>>20, err)
 		l.log.Error("the disk of the log is full", slog.String("folder", l.dir), slog.Any("err", err))
+		l.tell()
 	}
 }
 
 // reserve makes a file with blocks of its own.
-func reserve(path string) error {
+func reserve(path string, bytes int64) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, reserveBytes)
+	err = unix.Fallocate(int(f.Fd()), 0, 0, bytes)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-		_, err = f.WriteAt(make([]byte, reserveBytes), 0)
+		_, err = f.WriteAt(make([]byte, bytes), 0)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))

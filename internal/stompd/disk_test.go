@@ -1,14 +1,18 @@
 package stompd_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	gostomp "github.com/go-stomp/stomp/v3"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
@@ -26,20 +30,26 @@ func size(t *testing.T, state string) int64 {
 	return info.Size()
 }
 
+// small is a disk of so many bytes.
+func small(t *testing.T, state string, bytes int64) func(int64) error {
+	t.Helper()
+	return func(n int64) error {
+		if info, err := os.Stat(filepath.Join(state, "reserve")); err == nil {
+			n += info.Size()
+		}
+		if onDisk(t, state)+n > bytes {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+}
+
 // A disk of 6 MiB: SENDs are refused when it is full, acknowledgements make room, and then SENDs are taken again. One old message
 // stays from the beginning to the end.
 func TestAFullDiskRefusesAndPasses(t *testing.T) {
 	t.Parallel()
 	cfg := stompd.Config{State: t.TempDir(), Queues: []string{queueA}}
-	cfg.Log = seglog.Options{SegmentBytes: 256 << 10, Disk: func(n int64) error {
-		if info, err := os.Stat(filepath.Join(cfg.State, "reserve")); err == nil {
-			n += info.Size()
-		}
-		if onDisk(t, cfg.State)+n > 6<<20 {
-			return syscall.ENOSPC
-		}
-		return nil
-	}}
+	cfg.Log = seglog.Options{SegmentBytes: 256 << 10, ReserveBytes: 4 << 20, Disk: small(t, cfg.State, 6<<20)}
 	addr, stop := serve(t, cfg)
 	put(t, dial(t, addr), "old")
 	c := dial(t, addr)
@@ -83,6 +93,98 @@ func TestAFullDiskRefusesAndPasses(t *testing.T) {
 	addr, _ = serve(t, cfg)
 	if got := waiting(t, addr, queueA); len(got) != 1 || got[0] != "old" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Several senders, each quicker than the disk, fill it: what the broker had taken by then must not keep the acknowledgements
+// from the disk, which are behind it in the log.
+func TestAcknowledgementsGoOnAfterABurstFilledTheDisk(t *testing.T) {
+	t.Parallel()
+	cfg := stompd.Config{State: t.TempDir()}
+	cfg.Log = seglog.Options{SegmentBytes: 1 << 20, ReserveBytes: 6 << 20, Disk: small(t, cfg.State, 12<<20)}
+	addr, _ := serve(t, cfg)
+	body := strings.Repeat("x", 500<<10)
+	const kept = 8
+	first := dial(t, addr)
+	for range kept {
+		send(t, first, message.TopicSlices, body, "persistent", "true")
+	}
+	var senders sync.WaitGroup
+	for range 4 {
+		c := dial(t, addr)
+		senders.Go(func() {
+			for range 20 {
+				if _, err := c.Send(t.Context(), message.TopicSlices, []byte(body), "persistent", "true"); err != nil {
+					break
+				}
+			}
+			<-c.Done() // the disk is full: one is refused
+		})
+	}
+	senders.Wait()
+	another := func() error {
+		r, err := dial(t, addr).Send(t.Context(), message.TopicSlices, []byte("x"), "persistent", "true")
+		if err == nil {
+			err = r.Wait(t.Context())
+		}
+		return err
+	}
+	if err := another(); err == nil || !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("got %v", err)
+	}
+	consumer := dial(t, addr)
+	for _, queue := range []string{message.QueueSlicesWorkers, message.QueueSlicesIDDS} {
+		s := subscribe(t, consumer, stomp.SubscribeOptions{Destination: queue, Window: 1})
+		for range kept {
+			m := next(t, s)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			r, err := consumer.Ack(ctx, m)
+			if err == nil {
+				err = r.Wait(ctx)
+			}
+			cancel()
+			if err != nil {
+				t.Fatalf("%s: %v", queue, err)
+			}
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); another() != nil; <-time.After(10 * time.Millisecond) { // it looks every second
+		if time.Now().After(deadline) {
+			t.Fatal("they have made no room")
+		}
+	}
+}
+
+func TestAMessageLargerThanTheReserveAllowsIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := stompd.Config{State: t.TempDir(), Log: seglog.Options{ReserveBytes: 300 << 10}} // 100 KiB at once
+	_, addr := start(t, cfg)
+	put(t, dial(t, addr), strings.Repeat("x", 90<<10))
+	send(t, dial(t, addr), queueA, strings.Repeat("x", 110<<10), "destination-type", "ANYCAST") // it is not kept
+	c := dial(t, addr)
+	r, err := c.Send(t.Context(), queueA, make([]byte, 110<<10), "persistent", "true")
+	if err == nil {
+		err = r.Wait(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "send smaller messages") {
+		t.Errorf("got %v", err)
+	}
+	g, err := gostomp.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := g.BeginWithError()
+	for range 2 {
+		if err == nil {
+			err = tx.Send(queueA, "text/plain", make([]byte, 60<<10), gostomp.SendOpt.Header("persistent", "true"))
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = tx.Commit(), g.Disconnect() // neither tells
+	if got := waiting(t, addr, queueA); len(got) != 2 {
+		t.Errorf("%d messages of 2: a transaction of 120 KiB was taken", len(got))
 	}
 }
 

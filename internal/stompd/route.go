@@ -43,6 +43,9 @@ func accept(f *frame.Frame) (*msgstore.Message, error) {
 // route returns when the messages are in every queue of their addresses, or all refused, or dropped as Artemis would.
 func (c *conn) route(messages ...*msgstore.Message) error {
 	b := c.b
+	if err := b.fits(messages); err != nil {
+		return err
+	}
 	for _, m := range messages {
 		if err := b.room(m, len(messages)); err != nil {
 			return err // and its duplicate id is not remembered: the sender must be able to try again
@@ -124,6 +127,31 @@ func (b *Broker) targets(address string) []*queue {
 		return []*queue{q}
 	}
 	return b.bound[address]
+}
+
+// fits refuses what is so large that on a full disk no acknowledgement would come past it.
+func (b *Broker) fits(messages []*msgstore.Message) error {
+	var bytes int64
+	for _, m := range messages {
+		if m.Persistent {
+			bytes += stored(m)
+		}
+	}
+	if largest := b.disk.Largest(); bytes > largest {
+		return refuse("%d bytes of persistent messages are more than the %d that this broker keeps at once: send smaller messages, smaller transactions, or without persistent",
+			bytes, largest)
+	}
+	return nil
+}
+
+// stored is about what a message takes on disk.
+func stored(m *msgstore.Message) int64 {
+	n := len(m.Address) + len(m.Body)
+	for i := range m.Header.Len() {
+		key, value := m.Header.GetAt(i)
+		n += len(key) + len(value)
+	}
+	return int64(n)
 }
 
 // room refuses when any queue of the message's address has no place for n more, or the disk: a message is in all or in none.

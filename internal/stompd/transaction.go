@@ -27,8 +27,9 @@ func (c *conn) send(f *frame.Frame) error {
 	}
 	name, in := f.Header.Contains(frame.Transaction)
 	if !in {
-		c.b.disk.Wait(c.done)
-		c.b.mu.Lock()
+		if err := c.lockToSend(); err != nil {
+			return err
+		}
 		defer c.unlock()
 		return c.route(m)
 	}
@@ -44,6 +45,24 @@ func (c *conn) send(f *frame.Frame) error {
 	}
 	t.messages = append(t.messages, m)
 	return nil
+}
+
+// lockToSend takes the broker's lock when the log keeps pace. That is asked under the lock too: otherwise every connection that
+// waited would add a message, and all of them would stand before the acknowledgements on a full disk.
+func (c *conn) lockToSend() error {
+	for {
+		c.b.disk.Wait(c.done)
+		c.b.mu.Lock()
+		if c.b.disk.Ready() {
+			return nil
+		}
+		c.b.mu.Unlock()
+		select {
+		case <-c.done:
+			return errGone
+		default:
+		}
+	}
 }
 
 // settle takes an ACK or a NACK, in a transaction or not.
@@ -86,8 +105,9 @@ func (c *conn) transact(f *frame.Frame) error {
 	if f.Command == frame.ABORT {
 		return nil
 	}
-	c.b.disk.Wait(c.done)
-	c.b.mu.Lock()
+	if err := c.lockToSend(); err != nil {
+		return err
+	}
 	defer c.unlock()
 	for _, ack := range t.acks {
 		if s, _ := c.holds(ack); s != nil {
