@@ -3,6 +3,7 @@ package stompd_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +153,65 @@ func TestAcknowledgementsGoOnAfterABurstFilledTheDisk(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("they have made no room")
 		}
+	}
+}
+
+// writing is a function as a writer.
+type writing func()
+
+func (w writing) Write(p []byte) (int, error) {
+	w()
+	return len(p), nil
+}
+
+// All of them find room in the backlog, and then wait for the broker, which is held up while it logs: one has room, not all.
+func TestManySendersAddNoMoreThanOneToTheBacklog(t *testing.T) {
+	t.Parallel()
+	const senders, reserve, bytes = 20, 900 << 10, 200 << 10 // a backlog of 300 KiB
+	held, allSent := make(chan struct{}), make(chan struct{})
+	var sends atomic.Int32
+	var largest atomic.Int64
+	cfg := stompd.Config{State: t.TempDir()}
+	cfg.Fault = func(p stompd.Passing) stompd.Fault {
+		if isSend(p) && sends.Add(1) == 1+senders {
+			close(allSent)
+		}
+		return stompd.Fault{}
+	}
+	cfg.Logger = slog.New(slog.NewTextHandler(writing(sync.OnceFunc(func() {
+		close(held)
+		<-allSent
+	})), nil))
+	cfg.Log = seglog.Options{ReserveBytes: reserve, Disk: func(n int64) error {
+		if n != reserve {
+			largest.Store(max(largest.Load(), n))
+		}
+		return nil
+	}}
+	_, addr := start(t, cfg)
+	var conns []*stomp.Conn
+	for range senders {
+		conns = append(conns, dial(t, addr))
+	}
+	if _, err := dial(t, addr).Send(t.Context(), "nobody", nil); err != nil {
+		t.Fatal(err)
+	}
+	<-held
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() {
+			r, err := c.Send(t.Context(), message.TopicSlices, make([]byte, bytes), "persistent", "true")
+			if err == nil {
+				err = r.Wait(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := largest.Load(); got > reserve/3+bytes+10<<10 {
+		t.Errorf("%d bytes were written at once", got)
 	}
 }
 
