@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -211,6 +212,33 @@ func TestManySendersAddNoMoreThanOneToTheBacklog(t *testing.T) {
 	}
 	wg.Wait()
 	if got := largest.Load(); got > reserve/3+bytes+10<<10 {
+		t.Errorf("%d bytes were written at once", got)
+	}
+}
+
+// As one record it would be larger than what is set aside for a full disk.
+func TestManyExpiredMessagesAreNotMovedAtOnce(t *testing.T) {
+	t.Parallel()
+	const messages, reserve, bytes = 20, 900 << 10, 100 << 10
+	var largest atomic.Int64
+	cfg := stompd.Config{State: t.TempDir(), Queues: []string{queueA}, ExpiryScan: 300 * time.Millisecond}
+	cfg.Log = seglog.Options{ReserveBytes: reserve, Disk: func(n int64) error {
+		if n != reserve {
+			largest.Store(max(largest.Load(), n))
+		}
+		return nil
+	}}
+	_, addr := start(t, cfg)
+	c := dial(t, addr)
+	soon := strconv.FormatInt(time.Now().Add(200*time.Millisecond).UnixMilli(), 10)
+	for range messages {
+		put(t, c, strings.Repeat("x", bytes), "expires", soon)
+	}
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: "ExpiryQueue", Window: 1})
+	for range messages {
+		ack(t, c, next(t, s))
+	}
+	if got := largest.Load(); got > 2*reserve/3+bytes+10<<10 { // what waits, and as much with one more
 		t.Errorf("%d bytes were written at once", got)
 	}
 }

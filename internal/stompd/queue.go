@@ -156,16 +156,18 @@ func (q *queue) pushFront(back []*msgstore.Message) {
 	q.serveAll()
 }
 
-// expireAll moves everything that is too old.
-func (q *queue) expireAll(now time.Time) {
-	for e := q.pending.Front(); e != nil; {
+// expireAll moves everything that is too old, as long as there is room for so many bytes, and says how much room is left.
+func (q *queue) expireAll(now time.Time, room int64) (left int64) {
+	for e := q.pending.Front(); e != nil && room > 0; {
 		next := e.Next()
 		if m, _ := e.Value.(*msgstore.Message); isExpired(m, now) {
 			q.take(e)
 			q.expire(m)
+			room -= stored(m)
 		}
 		e = next
 	}
+	return room
 }
 
 func (q *queue) add(s *subscription) {

@@ -238,11 +238,26 @@ func (b *Broker) expire(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
-			b.mu.Lock()
-			for _, q := range b.queues {
-				q.expireAll(now)
+			for b.expireSome(ctx, now) {
 			}
-			b.unlock()
 		}
 	}
+}
+
+// expireSome moves as much of what is expired as may be written at once, and reports whether there may be more. A moved message
+// makes the log longer before it makes it shorter: on a full disk it stays where it is.
+func (b *Broker) expireSome(ctx context.Context, now time.Time) (more bool) {
+	b.disk.Wait(ctx.Done())
+	b.mu.Lock()
+	defer b.unlock()
+	if ctx.Err() != nil || b.disk.Full() != nil {
+		return false
+	}
+	room := b.disk.Largest()
+	for _, q := range b.queues {
+		if room = q.expireAll(now, room); room <= 0 {
+			return true
+		}
+	}
+	return false
 }
