@@ -12,6 +12,8 @@ const (
 	// batch is smaller and nothing follows it, nothing more was waiting.
 	fewMessages = batch / 4
 	fewBytes    = window / 4
+	// doubts is how many such batches in a row it takes after another one: a broker that is slow pauses amid a backlog, too.
+	doubts = 10
 )
 
 // backlog knows whether a destination may hold more for us than what has come. To be at work is no backlog: with messages of any
@@ -22,14 +24,14 @@ type backlog struct {
 	undigested int       // messages that have come and are not acknowledged
 	drained    time.Time // the last time at which nothing more was waiting
 	settled    time.Time // when the last batch was done with
-	more       bool      // it did not show that nothing was waiting behind it
+	doubt      int       // how many batches have yet to show that nothing is waiting behind them
 }
 
 // came notes a message.
 func (b *backlog) came(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.undigested == 0 && !b.more { // until now there was nothing
+	if b.undigested == 0 && b.doubt == 0 { // until now there was nothing
 		b.drained = now
 	}
 	b.undigested++
@@ -59,8 +61,13 @@ func (b *backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.undigested -= n
-	b.settled, b.more = now, !last
-	if last {
+	b.settled = now
+	if !last {
+		b.doubt = doubts
+		return
+	}
+	b.doubt = max(0, b.doubt-1)
+	if b.doubt == 0 {
 		b.drained = gathered
 	}
 }
@@ -70,8 +77,8 @@ func (b *backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
 func (b *backlog) lasts(now time.Time, limit time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.undigested == 0 && b.more && now.Sub(b.settled) > limit {
-		b.more = false
+	if b.undigested == 0 && b.doubt > 0 && now.Sub(b.settled) > limit {
+		b.doubt = 0
 	}
-	return (b.undigested > 0 || b.more) && now.Sub(b.drained) > limit
+	return (b.undigested > 0 || b.doubt > 0) && now.Sub(b.drained) > limit
 }

@@ -78,8 +78,22 @@ func TestABacklogIsToldFromWork(t *testing.T) {
 			b.Settle(1, at(ms+10), false, at(ms+100))
 			expect(t, b, ms+100, ms+100 > 1000)
 		}
-		b.Settle(1, at(5010), true, at(5020))
-		expect(t, b, 5020, false)
+		for i := range 10 {
+			expect(t, b, 5000+i, true) // one pause says little: the broker may be slow
+			b.Came(at(5000+i), 1)
+			b.Settle(1, at(5001+i), true, at(5001+i))
+		}
+		expect(t, b, 5010, false)
+	})
+	t.Run("PausesAmidABacklog", func(t *testing.T) {
+		t.Parallel()
+		b := &idds.Backlog{}
+		b.Came(at(0), 1)
+		for ms := 0; ms < 5000; ms += 100 {
+			b.Came(at(ms+90), 1)
+			b.Settle(1, at(ms+10), ms%500 != 0, at(ms+100))
+			expect(t, b, ms+100, ms+100 > 1000)
+		}
 	})
 	t.Run("BetweenTwoBatches", func(t *testing.T) {
 		t.Parallel()
