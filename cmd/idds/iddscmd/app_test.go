@@ -180,6 +180,21 @@ func TestWhatCameTwiceIsToldAlsoAfterARestart(t *testing.T) { //nolint:parallelt
 	until(t, "what was unexplained", says("1 results came twice before the first fault of the run was seen"))
 }
 
+func TestARunThatDoesNotCloseWithinTheWaitFailsItsCheck(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	in.publish(t, message.TopicSlices, slice("slice-a"))
+	until(t, "the slice", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "slice-a") })
+	in.ask(t, "run", "check", "100001").mustSay(t, 0, "run 100001 is open")
+	in.ask(t, "run", "check", "--wait", "10ms", "100001").mustSay(t, 4, "on the queue", "run 100001 is still open after 10ms: no end_run was seen")
+	in.ask(t, "run", "check", "--wait", "10ms", "--output", "json", "100001").mustSay(t, 4, `"ok": true`, "run 100001 is still open after 10ms")
+	in.publish(t, message.TopicWorkers, endRun(1))
+	until(t, "the end of the run", func() bool { return strings.Contains(in.log.String(), "run ended") })
+	o := in.ask(t, "run", "check", "--wait", "10ms", "100001")
+	if o.mustSay(t, 4, "run 100001 is still ending after 10ms"); strings.Contains(o.stderr, "end_run") {
+		t.Errorf("%s", o.stderr)
+	}
+}
+
 func TestATableHasALinePerSliceAndADocumentTheWholeReason(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	reason := "end before start\nfilename missing\t\x1b[31m" + strings.Repeat("x", 300)

@@ -62,6 +62,9 @@ func checkCommand() *cli.Command {
 			if more := check.Slices.Outstanding - len(list); more > 0 && c.String("output") == "table" {
 				fmt.Fprintf(c.App.Writer, "... and %d more: `idds slices --run %s --limit 0 --state outstanding` (or waiting)\n", more, check.RunID)
 			}
+			if err := stillOpen(check, c.Duration("wait")); err != nil {
+				return err
+			}
 			if !check.OK {
 				return program.Quiet(exitcode.New(exitcode.CheckFailed, "the accounting does not add up"))
 			}
@@ -94,6 +97,18 @@ func places(counted map[message.Place]int) string {
 
 // shown is how many outstanding slices the table has.
 const shown = 20
+
+// stillOpen says of a run that was waited for and did not close what it lacks.
+func stillOpen(check message.RunCheck, waited time.Duration) error {
+	if waited == 0 || check.State == message.RunClosed {
+		return nil
+	}
+	lacks := ""
+	if check.EndedAt.IsZero() {
+		lacks = ": no end_run was seen"
+	}
+	return exitcode.New(exitcode.CheckFailed, "run %s is still %s after %s%s", check.RunID, check.State, waited, lacks)
+}
 
 // awaitClosed asks until the run is closed or the time of --wait is over, and returns the last answer.
 func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error) {
