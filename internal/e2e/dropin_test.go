@@ -14,6 +14,9 @@ import (
 	"tfpilot/internal/message"
 )
 
+// expiredToken is a JSON web token of 2023.
+const expiredToken = "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.czNjcmV0"
+
 // embedded is the production world on the embedded broker.
 func embedded(t *testing.T) *production {
 	t.Helper()
@@ -264,6 +267,30 @@ func TestAFileOfBrokersGoesBeforeTheRelayAndADefaultOneAfterIt(t *testing.T) {
 	}
 }
 
+func TestABadCredentialEndsAJobAlsoWhereADefaultFileOfBrokersLies(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	for want, token := range map[string]struct {
+		text string
+		mode os.FileMode
+	}{
+		"mode 0644":             {relayToken, 0o644},
+		"is empty":              {"", 0o600},
+		"expired at 2023-11-14": {expiredToken, 0o600},
+	} {
+		file := filepath.Join(t.TempDir(), "token")
+		must(t, os.WriteFile(file, []byte(token.text), 0o600))
+		must(t, os.Chmod(file, token.mode))
+		j := p.newJob(t, "PANDA_AUTH_DIR="+file)
+		must(t, os.WriteFile(j.path("prompt.conf"), []byte(p.conf(t)), 0o600))
+		j.start(t, "./run_prompt_wrapper --idle_timeout 0.2")
+		if code, text := j.end(t), j.read(t, "payload.stderr"); code != 50 || !strings.Contains(text, want) || !strings.Contains(text, file) {
+			t.Errorf("exit status %d, want 50 with %q: %s", code, want, text)
+		}
+		j.mustBeClean(t)
+	}
+}
+
 func TestIDDSAnswersTheRelayPath(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
@@ -298,7 +325,6 @@ func TestABadStartOfAJobIsOneLineWithItsExitStatus(t *testing.T) {
 	must(t, err)
 	closed := taken.Addr().String()
 	must(t, taken.Close())
-	expired := "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.czNjcmV0"
 	gone := newProduction(t, closed, "worker", "s3cret-passcode")
 	for _, c := range []struct {
 		name   string
@@ -316,7 +342,7 @@ func TestABadStartOfAJobIsOneLineWithItsExitStatus(t *testing.T) {
 		{"token refused", 50, "403", "", []string{"PANDA_AUTH_ORIGIN=Nobody"}},
 		{"token file empty", 50, "is empty", "", []string{"PANDA_AUTH_DIR=" + file("empty", "", 0o600)}},
 		{"token file open", 50, "mode 0644", "", []string{"PANDA_AUTH_DIR=" + file("open", relayToken, 0o644)}},
-		{"token expired", 50, "expired at 2023-11-14", "", []string{"PANDA_AUTH_DIR=" + file("expired", expired, 0o600)}},
+		{"token expired", 50, "expired at 2023-11-14", "", []string{"PANDA_AUTH_DIR=" + file("expired", expiredToken, 0o600)}},
 		{"prompt.conf missing", 51, "/nowhere/prompt.conf", "", []string{"PROMPT_TRANSFORM_CONF=/nowhere/prompt.conf"}},
 		{"prompt.conf with an entry missing", 51, "result_broker missing", "", []string{"PROMPT_TRANSFORM_CONF=" + file("part.conf", strings.ReplaceAll(p.conf(t), "result_broker", "results"), 0o600)}},
 		{"nothing said", 51, "PANDA_URL_SSL", "", []string{"PANDA_SERVER_URL="}},
@@ -336,7 +362,7 @@ func TestABadStartOfAJobIsOneLineWithItsExitStatus(t *testing.T) {
 			if r := j.report(t); r.Exit.Code != c.status || r.Exit.Cause == "" {
 				t.Errorf("%+v", r)
 			}
-			j.mustBeClean(t, "s3cret-passcode", expired)
+			j.mustBeClean(t, "s3cret-passcode", expiredToken)
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -76,6 +77,9 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
+// ErrNone says that nothing names a credential, which is another matter than one that cannot be used.
+var ErrNone = errors.New("no token and no proxy certificate for the PanDA relay")
+
 // credential is the first that is named: the pilot's token, a user's token, a proxy certificate.
 func credential(env func(string) string, now time.Time) (Credential, error) {
 	vo := cmp.Or(env("PANDA_AUTH_ORIGIN"), env("PANDA_AUTH_VO"), env("OIDC_AUTH_VO"), env("IDDS_VO"))
@@ -101,7 +105,7 @@ func credential(env func(string) string, now time.Time) (Credential, error) {
 	if _, err := os.Stat(path); err == nil {
 		return proxy("the user's default proxy", path, now)
 	}
-	return Credential{}, exitcode.WithNext(exitcode.New(exitcode.NoCredential, "no token and no proxy certificate for the PanDA relay"),
+	return Credential{}, exitcode.WithNext(exitcode.New(exitcode.NoCredential, "%w", ErrNone),
 		"name a token file by PANDA_AUTH_DIR and its VO by PANDA_AUTH_ORIGIN, or a proxy by X509_USER_PROXY")
 }
 

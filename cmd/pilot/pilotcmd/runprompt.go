@@ -202,7 +202,14 @@ func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 
 	case idds != nil:
 		return idds.PromptBroker(ctx)
 	}
-	brokers, err := askRelay(ctx, log)
+	server, named, err := relay.FromEnvironment(os.Getenv)
+	if exitcode.From(err) == exitcode.NoCredential && !errors.Is(err, relay.ErrNone) {
+		return message.PromptBroker{}, err // a file in its place would hide it
+	}
+	var brokers message.PromptBroker
+	if err == nil {
+		brokers, err = askRelay(ctx, server, named, log)
+	}
 	if err == nil || ctx.Err() != nil {
 		return brokers, err
 	}
@@ -217,12 +224,9 @@ func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 
 	return prompt.Read(path)
 }
 
-func askRelay(ctx context.Context, log *slog.Logger) (message.PromptBroker, error) {
-	cfg, ok, err := relay.FromEnvironment(os.Getenv)
-	if err != nil {
-		return message.PromptBroker{}, err
-	}
-	if !ok {
+// askRelay asks the relay, if there is one that somebody named.
+func askRelay(ctx context.Context, cfg relay.Config, named bool, log *slog.Logger) (message.PromptBroker, error) {
+	if !named {
 		return message.PromptBroker{}, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "no broker configuration: neither %s nor PANDA_URL_SSL nor PANDA_SERVER_URL is set", prompt.ConfEnv),
 			"docs/compatibility.md says which one names what")
 	}
