@@ -37,9 +37,10 @@ type Config struct {
 // Instance is the service on the state, if there is one.
 type Instance struct {
 	Locked bool
-	// Addr is where it should answer; Err why it does not. Unknown when Addr is empty.
-	Addr string
-	Err  error
+	// Addr is where it should answer; Err why it does not. Unknown when Addr is empty. Assumed: nobody said that it is there.
+	Addr    string
+	Err     error
+	Assumed bool
 }
 
 // examination is one call of Examine.

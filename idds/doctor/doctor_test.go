@@ -306,6 +306,10 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	r := c.examine()
 	says(t, r, "clocks of 2 workers", doctor.Warning, "node7", "5s behind")
 	says(t, r, "service", doctor.Problem, "http://127.0.0.1:1 does not answer")
+	c.cfg.Running = func(context.Context) (doctor.Instance, error) {
+		return doctor.Instance{Locked: true, Addr: "http://127.0.0.1:1", Err: errors.New("connection refused"), Assumed: true}, nil
+	}
+	says(t, c.examine(), "service", doctor.Warning, "not at http://127.0.0.1:1, which was assumed", "--address-file or --listen")
 	says(t, r, "second actor", doctor.Warning, `"agent" does the duty stop: 2 messages`, "--stop-sender other")
 	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
 		return nil, exitcode.New(exitcode.StoreFailed, "it is damaged")

@@ -98,6 +98,8 @@ func (e *examination) store(ctx context.Context) {
 	}
 }
 
+const whereItAnswers = "give idds doctor the --address-file or --listen of the service, or its address as TFPILOT_IDDS"
+
 // service looks whether one works on the state, and answers.
 func (e *examination) service(ctx context.Context) {
 	const name = "service"
@@ -109,7 +111,9 @@ func (e *examination) service(ctx context.Context) {
 	case !e.live.Locked:
 		e.report.add(name, OK, "", "none works on this state: idds serve can be started")
 	case e.live.Addr == "":
-		e.report.add(name, NotChecked, "give idds doctor the --listen or --address-file of the service", "one works on this state; where it answers is not known")
+		e.report.add(name, NotChecked, whereItAnswers, "one works on this state; where it answers is not known")
+	case e.live.Err != nil && e.live.Assumed:
+		e.report.add(name, Warning, whereItAnswers, "one works on this state, but not at %s, which was assumed: %v", e.live.Addr, e.live.Err)
 	case e.live.Err != nil:
 		e.report.problem(name, exitcode.NoService, "look at its log, and whether its --listen is this one", "one works on this state, and %s does not answer: %v", e.live.Addr, e.live.Err)
 	default:

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,17 +41,19 @@ func doctorCommand() *cli.Command {
 		Name:  "doctor",
 		Usage: "examine the broker, the store and all else that the service stands on",
 		Description: "Takes the options of `idds serve`, and can be run before it and while it runs: what it sends over the broker\n" +
-			"harms nobody, and it takes it back. Exit status 0 when nothing is a problem, else that of the first problem.\n\n" +
+			"harms nobody, and it takes it back. Where a running service answers it takes from --address-file, TFPILOT_IDDS or --listen,\n" +
+			"the first that there is. Exit status 0 when nothing is a problem, else that of the first problem.\n\n" +
 			"Example: idds doctor --state /var/lib/idds --broker-addr broker1:61613,broker2:61613",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			return examine(c, cfg)
+			listen := slices.IndexFunc(bind.Options(), func(o *config.Option) bool { return o.Key == "listen" })
+			return examine(c, cfg, bind.Options()[listen].Origin == config.FromDefault)
 		},
 	}
 }
 
-func examine(c *cli.Context, cfg doctorConfig) error {
+func examine(c *cli.Context, cfg doctorConfig, listenAssumed bool) error {
 	if _, err := broker.New(cfg.Broker); err != nil { // what serve would refuse; it connects to nothing yet
 		return err
 	}
@@ -58,6 +61,7 @@ func examine(c *cli.Context, cfg doctorConfig) error {
 		return err
 	}
 	p := patient{cfg: cfg}
+	p.base, p.assumed = address(cfg, listenAssumed)
 	report, interrupted := doctor.Examine(c.Context, doctor.Config{
 		Broker: cfg.Broker, Service: cfg.Config, State: cfg.State,
 		ResultQueues: cfg.ResultQueues, IDCacheSize: cfg.IDCacheSize, Limit: cfg.ProbeLimit,
@@ -91,9 +95,11 @@ func line(text string) string {
 
 // patient is what the examination knows of this machine's idds.
 type patient struct {
-	cfg   doctorConfig
-	facts *ledger.StoreFacts
-	addr  string // of the service, when it answers
+	cfg     doctorConfig
+	facts   *ledger.StoreFacts
+	base    string // where the service should answer, empty when only it knows
+	assumed bool   // nobody said so
+	addr    string // of the service, when it answers
 }
 
 func (p *patient) store(ctx context.Context) (facts *ledger.StoreFacts, err error) {
@@ -101,14 +107,14 @@ func (p *patient) store(ctx context.Context) (facts *ledger.StoreFacts, err erro
 	return p.facts, err
 }
 
-// running finds the service by the lock of its state and by the address that it was told to listen on.
+// running finds the service by the lock of its state and by its address.
 func (p *patient) running(ctx context.Context) (doctor.Instance, error) {
 	locked, err := program.FolderLocked(p.cfg.State)
-	in := doctor.Instance{Locked: locked}
+	in := doctor.Instance{Locked: locked, Addr: p.base, Assumed: p.assumed}
 	if err != nil || !locked {
 		return in, err
 	}
-	if in.Addr = p.address(); in.Addr != "" {
+	if in.Addr != "" {
 		in.Err = p.client("").Read(ctx, "/ping", new(struct{}))
 		if in.Err == nil {
 			p.addr = in.Addr
@@ -117,23 +123,26 @@ func (p *patient) running(ctx context.Context) (doctor.Instance, error) {
 	return in, nil
 }
 
-// address is where the service should answer, empty when only it knows.
-func (p *patient) address() string {
-	if b, err := os.ReadFile(p.cfg.AddressFile); err == nil {
-		return "http://" + strings.TrimSpace(string(b))
+// address is where the service should answer: what it wrote, what its users are told, what it listens on.
+func address(cfg doctorConfig, listenAssumed bool) (base string, assumed bool) {
+	if b, err := os.ReadFile(cfg.AddressFile); err == nil {
+		return "http://" + strings.TrimSpace(string(b)), false
 	}
-	host, port, err := net.SplitHostPort(p.cfg.Listen)
+	if base := os.Getenv("TFPILOT_IDDS"); base != "" {
+		return base, false
+	}
+	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil || port == "0" {
-		return ""
+		return "", false
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return "http://" + net.JoinHostPort(host, port), listenAssumed
 }
 
 func (p *patient) client(token string) *rest.Client {
-	return rest.New(rest.Config{Base: p.address(), Token: token, Role: string(api.RoleViewer), Timeout: 5 * time.Second})
+	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(api.RoleViewer), Timeout: 5 * time.Second})
 }
 
 // actors asks the service or, when none answers, its store.

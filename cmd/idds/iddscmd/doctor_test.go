@@ -11,7 +11,7 @@ import (
 	"tfpilot/internal/message"
 )
 
-func TestTheDoctorExaminesARunningService(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+func TestTheDoctorExaminesARunningService(t *testing.T) {
 	in := serve(t, t.TempDir())
 	in.publish(t, message.TopicSlices, slice("slice-a"))
 	in.publish(t, message.TopicResults, result("slice-a", nil))
@@ -35,6 +35,12 @@ func TestTheDoctorExaminesARunningService(t *testing.T) { //nolint:paralleltest 
 	if o = command(t, append(args, "--output", "quiet")...); strings.Contains(o.stdout, "arrives") || !strings.HasPrefix(o.stdout, "namespace\n") {
 		t.Errorf("%q", o.stdout)
 	}
+	args = args[:len(args)-2]
+	t.Setenv("TFPILOT_IDDS", "")
+	command(t, args...).mustSay(t, 0, "one works on this state", "http://127.0.0.1:8443") // where another idds may answer
+	command(t, append(args, "--listen", "127.0.0.1:1")...).mustSay(t, 41, "http://127.0.0.1:1 does not answer")
+	t.Setenv("TFPILOT_IDDS", in.url)
+	command(t, args...).mustSay(t, 0, "one works on this state and answers at "+in.url)
 	in.stop()
 	command(t, args...).mustSay(t, 0, "none works on this state", `"agent-7" does the duty stop`) // from the store
 }
