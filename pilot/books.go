@@ -25,7 +25,7 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 		other, held := p.inHand[k.Identity]
 		if !held {
 			now := time.Now()
-			p.hadSlice, p.last = true, now
+			p.hadSlice, p.staySaid, p.last = true, false, now
 			p.inHand[k.Identity] = inHand{
 				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
 				left:        make(chan struct{}),

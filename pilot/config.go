@@ -16,9 +16,9 @@ type Config struct {
 	// Ahead bounds what a slot holds beyond the slice that it works on while payloads take less time than the broker's answers.
 	Ahead int `toml:"ahead" default:"32" zero:"true" help:"slices that a slot may hold ahead while payloads are quicker than the broker's answers; 0 for none"`
 	// IdleTimeout counts on a proven link, after the first slice, unless idds says that the run is open.
-	IdleTimeout time.Duration `toml:"idle_timeout" default:"2m" help:"leave after this long without a slice"`
+	IdleTimeout time.Duration `toml:"idle_timeout" default:"2m" help:"leave after this long without a slice, unless idds says that the run is open or ending"`
 	// FirstSliceTimeout is the same before the first slice.
-	FirstSliceTimeout time.Duration `toml:"first_slice_timeout" default:"10m" help:"leave after this long when no slice comes at all"`
+	FirstSliceTimeout time.Duration `toml:"first_slice_timeout" default:"10m" help:"leave after this long when no slice comes at all, unless idds says that the run is open or ending"`
 	// BrokerTimeout counts while there is no connection and no payload under way.
 	BrokerTimeout time.Duration `toml:"broker_timeout" default:"10m" zero:"true" help:"leave after this long without a broker; 0 waits for ever"`
 	// StopQuiet is how long no slice may come after stop_transformer. A pilot that was idle when it came leaves at once.

@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -65,6 +66,12 @@ func (p *Pilot) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 // idle is the reason to leave for want of slices, nil while there is none.
 func (p *Pilot) idle(now time.Time) error {
 	state := p.link.State()
+	var stays error
+	defer func() { // without p.mu
+		if stays != nil {
+			p.log.Info("pilot stays, for idds says that the run goes on", logging.Err(stays))
+		}
+	}()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.inHand) > 0 || !state.Connected {
@@ -77,7 +84,17 @@ func (p *Pilot) idle(now time.Time) error {
 	case !p.listening():
 		return nil
 	case p.asked.Add(3*p.cfg.Heartbeat).After(now) && (p.runState == message.RunOpen || p.runState == message.RunEnding):
-		return nil // idds knows better
+		if cause := p.tooQuiet(quiet); cause != nil && !p.staySaid { // idds knows better
+			stays, p.staySaid = cause, true
+		}
+		return nil
+	}
+	return p.tooQuiet(quiet)
+}
+
+// tooQuiet is which idle time has passed, nil while none has. The caller holds p.mu.
+func (p *Pilot) tooQuiet(quiet time.Duration) error {
+	switch {
 	case p.hadSlice && quiet > p.cfg.IdleTimeout:
 		return exitcode.New(exitcode.IdleTimeout, "no slice for %s", p.cfg.IdleTimeout)
 	case !p.hadSlice && quiet > p.cfg.FirstSliceTimeout:

@@ -117,10 +117,16 @@ func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
 		idds.answer(message.RunOpen)
 		p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: time.Millisecond, IdleTimeout: time.Millisecond, Heartbeat: 200 * time.Millisecond}, nil, idds)
 		await(t, "a second report", func() bool { return idds.count() > 1 })
+		said := func() int { return strings.Count(r.log.String(), "pilot stays") }
+		await(t, "the word that it stays", func() bool { return said() == 1 })
 		r.publish(slice("a", 1))
 		r.next()
+		await(t, "the word after the slice", func() bool { return said() == 2 })
 		idds.answer(message.RunClosed)
 		must(t, p.wait())
+		if n := said(); n != 2 {
+			t.Errorf("said %d times that it stays", n)
+		}
 	})
 }
 

@@ -86,6 +86,7 @@ type Pilot struct {
 	totals   message.WorkerTotals
 	last     time.Time // when a slice was last in hand, or the first subscription confirmed
 	hadSlice bool
+	staySaid bool // that it stays although an idle time has passed; false again with the next slice
 	phase    message.WorkerPhase
 	runState message.RunState
 	asked    time.Time // when idds last answered
