@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,36 @@ func TestEveryProgramHelpsAndKnowsItsVersion(t *testing.T) {
 			t.Errorf("%s version: %d, %q", name, status, stdout)
 		}
 	}
+}
+
+func TestTheHelpOfEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	for _, name := range programs {
+		if n := examples(t, name); n < 1 {
+			t.Errorf("%s: no command", name)
+		}
+	}
+}
+
+// examples looks at the help of all commands below one, and counts those that do something.
+func examples(t *testing.T, name string, command ...string) (n int) {
+	t.Helper()
+	_, help, _ := tool(t, name, append(slices.Clip(command), "--help")...)
+	_, list, group := strings.Cut(help, "\nCOMMANDS:\n")
+	if !group {
+		if !strings.Contains(help, "Example") {
+			t.Errorf("%s %s --help has no example: %s", name, strings.Join(command, " "), help)
+		}
+		return 1
+	}
+	list, _, _ = strings.Cut(list, "\n\n")
+	for line := range strings.Lines(list) {
+		below, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if below = strings.TrimSuffix(below, ","); below != "version" && below != "help" {
+			n += examples(t, name, append(slices.Clip(command), below)...)
+		}
+	}
+	return n
 }
 
 func TestThePilotShowsWhereEachOptionCameFrom(t *testing.T) {

@@ -43,11 +43,12 @@ func generateCommand() *cli.Command {
 	var o generateOptions
 	bind := config.Bind(&o)
 	return &cli.Command{
-		Name:        "generate",
-		Usage:       "write STF files and nothing else",
-		Description: "Frames are made on all cores. The same seed, sequence and frame number make the same frame.",
-		Flags:       flags(bind, program.OutputFlag()),
-		Before:      program.Options(bind),
+		Name:  "generate",
+		Usage: "write STF files and nothing else",
+		Description: "Frames are made on all cores. The same seed, sequence and frame number make the same frame.\n\n" +
+			"Example: daq generate --stf-count 1 --frames 100 --data data",
+		Flags:  flags(bind, program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
 			files, err := generate(c.Context, o, c.App.ErrWriter)
 			if err != nil {

@@ -38,11 +38,12 @@ type spread struct {
 
 func inspectCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "inspect",
-		Usage:       "show what is in an STF file, reading and checking all of it",
-		ArgsUsage:   "FILE",
-		Description: "Exit status: 20 if the file is not there, 21 if it is damaged.",
-		Flags:       []cli.Flag{program.OutputFlag()},
+		Name:      "inspect",
+		Usage:     "show what is in an STF file, reading and checking all of it",
+		ArgsUsage: "FILE",
+		Description: "Exit status: 20 if the file is not there, 21 if it is damaged.\n\n" +
+			"Example: daq inspect data/swf.100001.000001.stf",
+		Flags: []cli.Flag{program.OutputFlag()},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "inspect takes one FILE, not %d arguments", c.NArg())

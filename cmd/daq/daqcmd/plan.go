@@ -29,11 +29,12 @@ func planCommand() *cli.Command {
 	var plan daq.Plan
 	bind := config.Bind(&plan)
 	return &cli.Command{
-		Name:        "plan",
-		Usage:       "show what a run would do, and when, without doing it",
-		Description: "Takes the options of daq run that are the plan's. An endless plan is cut off after --steps.",
-		Flags:       flags(bind, &cli.IntFlag{Name: "steps", Value: 200, Usage: "show at most so many steps"}, program.OutputFlag()),
-		Before:      program.Options(bind),
+		Name:  "plan",
+		Usage: "show what a run would do, and when, without doing it",
+		Description: "Takes the options of daq run that are the plan's. An endless plan is cut off after --steps.\n\n" +
+			"Example: daq plan --stf-count 3",
+		Flags:  flags(bind, &cli.IntFlag{Name: "steps", Value: 200, Usage: "show at most so many steps"}, program.OutputFlag()),
+		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
 			if err := plan.Validate(); err != nil {
 				return err

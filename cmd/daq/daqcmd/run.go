@@ -34,6 +34,9 @@ func runCommand() *cli.Command {
 		Description: "Ctrl-C or SIGTERM finishes the STF under way and sends end_run with the number of slices there are, within\n" +
 			"--stop-time; with --keep-open the run stays open instead. A daq that was killed goes on with its run at the next\n" +
 			"start with the same --state, and publishes the same slices.\n\n" +
+			"Examples:\n" +
+			"  daq run --broker-addr 127.0.0.1:61613 --run 100001 --stf-count 3\n" +
+			"  daq run --broker-addr broker1:61613,broker2:61613 --config plan.toml --wait-results 10m\n\n" +
 			"Exit status: 0 if every slice is done, 2 if any failed, 4 if results are missing after --wait-results, 40 if the\n" +
 			"broker stayed away for --patience, 59 after a signal.",
 		Flags:  flags(bind, append(program.LogFlags(), program.OutputFlag())...),

@@ -62,7 +62,10 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "submit pilots as idds demands, until it is told to stop",
 		Description: "Pilots run as processes of this machine (batch system local). They end with the harvester when it is stopped by\n" +
-			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them.",
+			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them.\n\n" +
+			"Examples:\n" +
+			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token\n" +
+			"  harvester run --token-file harvester.token --pilot-token-file pilot.token --pilot-slots 4 --pilot-payload mine.toml",
 		Flags:  append(bind.Flags(), program.LogFlags()...),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
@@ -178,6 +181,9 @@ func workersCommand() *cli.Command {
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "workers", Usage: "list what was submitted, newest first",
+		Description: "Examples:\n" +
+			"  harvester workers --state harvester-state --limit 20\n" +
+			"  harvester workers --output json",
 		Flags:  append(bind.Flags(), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"}),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {

@@ -41,11 +41,11 @@ type askConfig struct {
 const noArgs = " "
 
 // ask makes a command that asks the service and prints.
-func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
+func ask(name, usage, args, description string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
 	var cfg askConfig
 	bind := config.Bind(&cfg)
 	return &cli.Command{
-		Name: name, Usage: usage, ArgsUsage: args, Flags: append(append(bind.Flags(), program.OutputFlag()), flags...),
+		Name: name, Usage: usage, ArgsUsage: args, Description: description, Flags: append(append(bind.Flags(), program.OutputFlag()), flags...),
 		Action: func(c *cli.Context) error {
 			if args == noArgs {
 				if err := program.NoArgs(c); err != nil {
@@ -71,40 +71,46 @@ func ask(name, usage, args string, flags []cli.Flag, action func(c *cli.Context,
 type getter func(path string, into any) error
 
 func runsCommand() *cli.Command {
-	return ask("runs", "list the runs with their accounting", noArgs, nil, func(c *cli.Context, get getter) error {
-		var page message.Page[message.RunDocument]
-		if err := get("/v1/runs", &page); err != nil {
-			return err
-		}
-		t := program.Table{Header: []string{"RUN", "STATE", "PUBLISHED", "DONE", "FAILED", "OUTSTANDING", "RETRIED", "ABSORBED", "LATENCY p95"}}
-		for _, r := range page.Items {
-			s := r.Slices
-			t.Rows = append(t.Rows, []string{
-				r.RunID, string(r.State), strconv.Itoa(s.Published), strconv.Itoa(s.Done), strconv.Itoa(s.Failed), strconv.Itoa(s.Outstanding),
-				strconv.Itoa(s.Retried), strconv.Itoa(s.Absorbed), fmt.Sprintf("%.2f s", r.Latency.SliceResult.P95),
-			})
-		}
-		return program.Print(c, page, t)
-	})
+	return ask("runs", "list the runs with their accounting", noArgs,
+		"Examples:\n"+
+			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
+			"  idds runs --output json", nil, func(c *cli.Context, get getter) error {
+			var page message.Page[message.RunDocument]
+			if err := get("/v1/runs", &page); err != nil {
+				return err
+			}
+			t := program.Table{Header: []string{"RUN", "STATE", "PUBLISHED", "DONE", "FAILED", "OUTSTANDING", "RETRIED", "ABSORBED", "LATENCY p95"}}
+			for _, r := range page.Items {
+				s := r.Slices
+				t.Rows = append(t.Rows, []string{
+					r.RunID, string(r.State), strconv.Itoa(s.Published), strconv.Itoa(s.Done), strconv.Itoa(s.Failed), strconv.Itoa(s.Outstanding),
+					strconv.Itoa(s.Retried), strconv.Itoa(s.Absorbed), fmt.Sprintf("%.2f s", r.Latency.SliceResult.P95),
+				})
+			}
+			return program.Print(c, page, t)
+		})
 }
 
 func workersCommand() *cli.Command {
-	return ask("workers", "list the pilots", noArgs, nil, func(c *cli.Context, get getter) error {
-		var page message.Page[message.WorkerDocument]
-		if err := get("/v1/workers", &page); err != nil {
-			return err
-		}
-		t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "LAST SEEN", "END"}}
-		for _, w := range page.Items {
-			end := ""
-			if w.Exit != nil {
-				end = cell(w.Exit.Name + ": " + w.Exit.Cause)
+	return ask("workers", "list the pilots", noArgs,
+		"Examples:\n"+
+			"  idds workers --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
+			"  idds workers --output quiet     their ids alone", nil, func(c *cli.Context, get getter) error {
+			var page message.Page[message.WorkerDocument]
+			if err := get("/v1/workers", &page); err != nil {
+				return err
 			}
-			t.Rows = append(t.Rows, []string{
-				w.PilotID, w.RunID, w.Hostname, string(w.Phase), strconv.FormatBool(w.Alive), strconv.Itoa(w.Slots), strconv.Itoa(len(w.InHand)),
-				strconv.Itoa(w.Totals.Done), strconv.Itoa(w.Totals.Failed), w.LastSeen.Format(time.TimeOnly), end,
-			})
-		}
-		return program.Print(c, page, t)
-	})
+			t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "LAST SEEN", "END"}}
+			for _, w := range page.Items {
+				end := ""
+				if w.Exit != nil {
+					end = cell(w.Exit.Name + ": " + w.Exit.Cause)
+				}
+				t.Rows = append(t.Rows, []string{
+					w.PilotID, w.RunID, w.Hostname, string(w.Phase), strconv.FormatBool(w.Alive), strconv.Itoa(w.Slots), strconv.Itoa(len(w.InHand)),
+					strconv.Itoa(w.Totals.Done), strconv.Itoa(w.Totals.Failed), w.LastSeen.Format(time.TimeOnly), end,
+				})
+			}
+			return program.Print(c, page, t)
+		})
 }

@@ -19,7 +19,11 @@ import (
 
 func checkCommand() *cli.Command {
 	flags := []cli.Flag{&cli.DurationFlag{Name: "wait", Usage: "wait up to this long until the run is closed"}}
-	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN", flags,
+	return ask("check", "whether a run's accounting adds up, and where every outstanding slice is", "RUN",
+		"Exit status: 0 when it adds up, 4 when it does not, or when the run is not closed after --wait.\n\n"+
+			"Examples:\n"+
+			"  idds run check --token-file viewer.token 100001             how it stands now\n"+
+			"  idds run check --token-file viewer.token --wait 1m 100001   when it is closed", flags,
 		func(c *cli.Context, get getter) error {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "run check needs one run number")

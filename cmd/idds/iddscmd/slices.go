@@ -27,25 +27,28 @@ func slicesCommand() *cli.Command {
 		&cli.StringFlag{Name: "state", Usage: "only in this state: " + strings.Join(states, ", ")},
 		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many; 0 for all"},
 	}
-	return ask("slices", "list slices", noArgs, flags, func(c *cli.Context, get getter) error {
-		run, state, limit := c.String("run"), c.String("state"), c.Int("limit")
-		if state != "" && !slices.Contains(states, state) {
-			return exitcode.New(exitcode.Usage, "--state %q is none of %s", state, strings.Join(states, ", "))
-		}
-		if limit < 0 {
-			return exitcode.New(exitcode.Usage, "--limit %d is negative; 0 is for all", limit)
-		}
-		page, err := readSlices(get, url.Values{"run": {run}, "state": {state}}, limit)
-		if err != nil {
-			return err
-		}
-		if run != "" && len(page.Items) == 0 { // none of that kind, or no such run?
-			if err := get("/v1/runs/"+url.PathEscape(run), new(message.RunDocument)); err != nil {
-				return unknownRun(err, run)
+	return ask("slices", "list slices", noArgs,
+		"Examples:\n"+
+			"  idds slices --run 100001 --state outstanding       what is not done, and where it is\n"+
+			"  idds slices --run 100001 --limit 0 --output json   all of a run, for a program", flags, func(c *cli.Context, get getter) error {
+			run, state, limit := c.String("run"), c.String("state"), c.Int("limit")
+			if state != "" && !slices.Contains(states, state) {
+				return exitcode.New(exitcode.Usage, "--state %q is none of %s", state, strings.Join(states, ", "))
 			}
-		}
-		return program.Print(c, page, sliceTable(page.Items))
-	})
+			if limit < 0 {
+				return exitcode.New(exitcode.Usage, "--limit %d is negative; 0 is for all", limit)
+			}
+			page, err := readSlices(get, url.Values{"run": {run}, "state": {state}}, limit)
+			if err != nil {
+				return err
+			}
+			if run != "" && len(page.Items) == 0 { // none of that kind, or no such run?
+				if err := get("/v1/runs/"+url.PathEscape(run), new(message.RunDocument)); err != nil {
+					return unknownRun(err, run)
+				}
+			}
+			return program.Print(c, page, sliceTable(page.Items))
+		})
 }
 
 // pageSize is the most that the service hands out at once.

@@ -80,7 +80,11 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "take slices until the run ends",
 		Description: "SIGTERM drains: no further slice is taken, what is in hand is finished within --drain-time or given back\n" +
-			"uncounted.\n\nExit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 59 after a\n" +
+			"uncounted.\n\n" +
+			"Examples:\n" +
+			"  pilot run --idds http://127.0.0.1:8443 --token-file pilot.token --run 100001 --slots 4\n" +
+			"  pilot run --broker-config broker.toml --payload mine.toml   without idds\n\n" +
+			"Exit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 59 after a\n" +
 			"signal; all in docs/exit-codes.md.",
 		Flags:  append(bind.Flags(), program.LogFlags()...),
 		Before: program.Options(bind),
@@ -94,7 +98,11 @@ func showCommand() *cli.Command {
 	var cfg runConfig
 	bind := config.Bind(&cfg)
 	return &cli.Command{
-		Name: "show", Usage: "print every option with its value and its origin", Flags: append(bind.Flags(), program.OutputFlag()),
+		Name: "show", Usage: "print every option with its value and its origin",
+		Description: "Examples:\n" +
+			"  pilot config show --slots 4\n" +
+			"  pilot config show --config pilot.toml --output json",
+		Flags:  append(bind.Flags(), program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
 			if err := cfg.Pilot.Validate(); err != nil {

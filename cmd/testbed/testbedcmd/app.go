@@ -37,6 +37,9 @@ func demoCommand() *cli.Command {
 		Usage: "take time frames through the whole chain and report what became of every slice",
 		Description: "Starts broker, idds, harvester and daq as separate processes on free loopback ports, runs a plan, and leaves\n" +
 			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything.\n\n" +
+			"Examples:\n" +
+			"  testbed demo                                   3 STFs through the whole chain, ten seconds or so\n" +
+			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n\n" +
 			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
 			"nothing was started. With --output quiet only the path of the report is printed.",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
