@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes everything that parses, one target after the other. FUZZTIME=1m each. What a target finds is written to the testdata of
-# its package, where every later run of the tests tries it again.
+# Fuzzes everything that parses, one target after the other. FUZZTIME=1m each, or a number of inputs, FUZZTIME=2000x: the end of a
+# time can be taken for a failure ("context deadline exceeded", and no input is written), the end of a number cannot. What a target
+# finds is written to the testdata of its package, where every later run of the tests tries it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do
