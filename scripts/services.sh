@@ -168,7 +168,7 @@ gone() {
 # down NAME: ends it; its folder goes too.
 down() {
 	local name=$1
-	end "$name"
+	if pid "$name" >/dev/null; then end "$name"; fi
 	rm -rf "${state:?}/$name"
 	rm -f "$state/apt.log"
 	rmdir "$state" 2>/dev/null || true
