@@ -61,9 +61,9 @@ func TestManyLinksThatLoseTheirBrokersTogetherDoNotComeBackTogether(t *testing.T
 			from, to, width time.Duration
 			most            int
 		}{
-			{0, 200 * time.Millisecond, 10 * time.Millisecond, links / 10},
-			{3 * time.Second, time.Minute, 10 * time.Millisecond, links / 40},
-			{70 * time.Second, 90 * time.Second, 100 * time.Millisecond, links / 40},
+			{0, 200 * time.Millisecond, 10 * time.Millisecond, links / 5},
+			{3 * time.Second, time.Minute, 10 * time.Millisecond, links / 20},
+			{70 * time.Second, 90 * time.Second, 100 * time.Millisecond, links / 20},
 		} {
 			if n := busiest(c.from, c.to, c.width); n > c.most {
 				t.Errorf("from %s to %s there are up to %d attempts within %s, want %d at most", c.from, c.to, n, c.width, c.most)
