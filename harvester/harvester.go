@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 
 // Config is how a harvester behaves.
 type Config struct {
+	// Jobs is the folder of the workers' folders.
+	Jobs string `toml:"-"`
 	// Namespace keeps demands of others out; all when empty.
 	Namespace  string        `toml:"namespace" help:"only runs of this namespace"`
 	Interval   time.Duration `toml:"interval" default:"1s" help:"time between two looks at demand and workers"`
@@ -132,27 +135,38 @@ func (h *Harvester) Settle(ctx context.Context) error {
 
 // refresh asks the batch system about the live workers and notes what changed. asked is false when it could not be asked.
 func (h *Harvester) refresh(ctx context.Context, live []Worker) (asked bool, err error) {
-	ids := make([]string, 0, len(live))
-	for i := range live {
-		if live[i].BatchID == "" {
-			if err := h.recover(ctx, live, i); err != nil {
-				return h.said(ctx, h.batch.Name(), err), nil
-			}
-		}
-		if live[i].BatchID != "" {
-			ids = append(ids, live[i].BatchID)
-		}
-	}
-	statuses, err := h.batch.Poll(ctx, ids)
+	jobs, err := h.batch.Queue(ctx)
 	if !h.said(ctx, h.batch.Name(), err) {
 		return false, nil
+	}
+	known := make(map[string]Status, len(jobs))
+	ids := make(map[string]string, len(jobs)) // of the workers
+	for _, j := range jobs {
+		known[j.ID] = j.Status
+		ids[workerID(j.Tag, j.Index)] = j.ID
+	}
+	var gone []string
+	for i := range live {
+		if live[i].BatchID == "" { // we did not live to hear of its submission
+			live[i].BatchID = ids[live[i].ID]
+		}
+		if _, ok := known[live[i].BatchID]; !ok && live[i].BatchID != "" {
+			gone = append(gone, live[i].BatchID)
+		}
+	}
+	if len(gone) > 0 {
+		past, err := h.batch.History(ctx, gone)
+		if !h.said(ctx, h.batch.Name(), err) {
+			return false, nil
+		}
+		maps.Copy(known, past)
 	}
 	var changed []Worker
 	for i := range live {
 		w := &live[i]
 		before := *w
-		if s, ok := statuses[w.BatchID]; ok {
-			w.State, w.ExitCode, w.Reason, w.StartedAt, w.EndedAt = s.State, s.ExitCode, s.Reason, s.StartedAt, s.EndedAt
+		if s, ok := known[w.BatchID]; ok {
+			w.State, w.Node, w.ExitCode, w.Reason, w.StartedAt, w.EndedAt = s.State, s.Node, s.ExitCode, s.Reason, s.StartedAt, s.EndedAt
 		} else {
 			w.State, w.Reason, w.EndedAt, w.ExitCode = Missing, h.batch.Name()+" does not know it", h.now().UTC(), -1
 		}
@@ -164,21 +178,8 @@ func (h *Harvester) refresh(ctx context.Context, live []Worker) (asked bool, err
 	return true, h.store.Put(ctx, changed...)
 }
 
-// recover looks for a worker whose submission we did not live to hear of.
-func (h *Harvester) recover(ctx context.Context, live []Worker, i int) error {
-	ids, err := h.batch.Find(ctx, live[i].Tag)
-	if err != nil {
-		return err
-	}
-	n := 0
-	for k := range live {
-		if live[k].Tag == live[i].Tag && live[k].BatchID == "" && n < len(ids) {
-			live[k].BatchID, live[k].State = ids[n], Queued
-			n++
-		}
-	}
-	return nil
-}
+// workerID is our name for a job.
+func workerID(tag string, index int) string { return fmt.Sprintf("%s.%d", tag, index) }
 
 // note logs a change and keeps count of pilots that fail at once.
 func (h *Harvester) note(ctx context.Context, w Worker) {
@@ -225,12 +226,12 @@ func (h *Harvester) failed(ctx context.Context, started time.Time) {
 
 // submit starts pilots for a run: intent first, so that a crash leaves a tag to look for.
 func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int) error {
-	s := Submission{Tag: "tfpilot-" + strings.ToLower(rand.Text()[:10]), Count: n}
+	s := Submission{Tag: TagPrefix + strings.ToLower(rand.Text()[:10]), Count: n, Dir: h.cfg.Jobs}
 	s.Path, s.Args, s.Env = h.pilot(d.RunID, d.Namespace)
 	workers := make([]Worker, n)
 	for i := range workers {
 		workers[i] = Worker{
-			ID: fmt.Sprintf("%s.%d", s.Tag, i), Tag: s.Tag, RunID: d.RunID, Namespace: d.Namespace, State: Intended, IntendedAt: h.now().UTC(),
+			ID: workerID(s.Tag, i), Tag: s.Tag, RunID: d.RunID, Namespace: d.Namespace, State: Intended, IntendedAt: h.now().UTC(),
 		}
 	}
 	if err := h.store.Put(ctx, workers...); err != nil {

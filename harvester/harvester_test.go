@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,26 +57,21 @@ func (s *site) Submit(_ context.Context, sub harvester.Submission) ([]string, er
 	return ids, nil
 }
 
-func (s *site) Find(_ context.Context, tag string) ([]string, error) {
-	var ids []string
-	for id := range s.jobs {
-		if strings.HasPrefix(id, "job:"+tag+":") {
-			ids = append(ids, id)
-		}
+func (s *site) Queue(context.Context) ([]harvester.Job, error) {
+	var jobs []harvester.Job
+	for id, st := range s.jobs {
+		part := strings.Split(id, ":")
+		i, _ := strconv.Atoi(part[2])
+		jobs = append(jobs, harvester.Job{ID: id, Tag: part[1], Index: i, Status: st})
 	}
-	slices.Sort(ids)
-	return ids, s.down
+	return jobs, s.down
 }
 
-func (s *site) Poll(_ context.Context, ids []string) (map[string]harvester.Status, error) {
-	out := map[string]harvester.Status{}
-	for _, id := range ids {
-		if st, ok := s.jobs[id]; ok {
-			out[id] = st
-		}
-	}
-	return out, s.down
+func (s *site) History(context.Context, []string) (map[string]harvester.Status, error) {
+	return nil, s.down
 }
+
+func (s *site) Check(context.Context) []harvester.Finding { return nil }
 
 func (s *site) Cancel(_ context.Context, ids []string) error {
 	for _, id := range ids {

@@ -8,11 +8,10 @@ package local
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -92,7 +91,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
 	}
-	log, err := os.OpenFile(filepath.Join(dir, "pilot.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(dir, harvester.StderrFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
 	}
@@ -127,49 +126,59 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 	return nil
 }
 
-// Find looks into the folders.
-func (s *System) Find(_ context.Context, tag string) ([]string, error) {
-	dirs, err := filepath.Glob(filepath.Join(s.cfg.Dir, tag+".*"))
+// Queue lists what has a folder with a note: our children, and processes of a former harvester.
+func (s *System) Queue(_ context.Context) ([]harvester.Job, error) {
+	files, err := filepath.Glob(filepath.Join(s.cfg.Dir, harvester.TagPrefix+"*", noteFile))
 	if err != nil {
-		return nil, fmt.Errorf("looking for jobs of %s: %w", tag, err)
+		return nil, exitcode.New(exitcode.NoBatch, "looking for jobs: %w", err)
 	}
-	ids := make([]string, len(dirs))
-	for i, d := range dirs {
-		ids[i] = filepath.Base(d)
-	}
-	return ids, nil
-}
-
-// Poll looks at our children, and for processes of a former harvester.
-func (s *System) Poll(_ context.Context, ids []string) (map[string]harvester.Status, error) {
-	out := make(map[string]harvester.Status, len(ids))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range ids {
-		if j, ours := s.jobs[id]; ours {
-			out[id] = j.status()
+	jobs := make([]harvester.Job, 0, len(files))
+	for _, f := range files {
+		id := filepath.Base(filepath.Dir(f))
+		tag, number, _ := strings.Cut(id, ".")
+		index, err := strconv.Atoi(number)
+		if err != nil {
 			continue
 		}
-		n, err := readNote(s.cfg.Dir, id)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			continue
-		case err != nil:
-			return nil, err
-		case n.alive():
-			out[id] = harvester.Status{State: harvester.Running, StartedAt: n.StartedAt}
-		default:
-			reason := "it ended while no harvester watched"
-			if _, seen := s.adopted[id]; seen {
-				reason = "it ended; a former harvester had started it, so nobody heard how"
-			}
-			if s.closed {
-				reason = "ended with the harvester; a former one had started it, so nobody heard how"
-			}
-			out[id] = harvester.Status{State: harvester.Ended, ExitCode: -1, Reason: reason, StartedAt: n.StartedAt, EndedAt: time.Now().UTC()}
+		st, err := s.look(id)
+		if err != nil {
+			return nil, exitcode.Wrap(exitcode.NoBatch, err)
 		}
+		jobs = append(jobs, harvester.Job{ID: id, Tag: tag, Index: index, Status: st})
 	}
-	return out, nil
+	return jobs, nil
+}
+
+// History knows nothing that Queue does not.
+func (s *System) History(context.Context, []string) (map[string]harvester.Status, error) {
+	return map[string]harvester.Status{}, nil
+}
+
+// Check finds nothing: a process can always be tried.
+func (s *System) Check(context.Context) []harvester.Finding { return nil }
+
+// look is how one job is.
+func (s *System) look(id string) (harvester.Status, error) {
+	if j, ours := s.jobs[id]; ours {
+		return j.status(), nil
+	}
+	n, err := readNote(s.cfg.Dir, id)
+	if err != nil {
+		return harvester.Status{}, err
+	}
+	if n.alive() {
+		return harvester.Status{State: harvester.Running, StartedAt: n.StartedAt}, nil
+	}
+	reason := "it ended while no harvester watched"
+	if _, seen := s.adopted[id]; seen {
+		reason = "it ended; a former harvester had started it, so nobody heard how"
+	}
+	if s.closed {
+		reason = "ended with the harvester; a former one had started it, so nobody heard how"
+	}
+	return harvester.Status{State: harvester.Ended, ExitCode: -1, Reason: reason, StartedAt: n.StartedAt, EndedAt: time.Now().UTC()}, nil
 }
 
 func (j *job) status() harvester.Status {
@@ -204,7 +213,7 @@ func (s *System) Cancel(_ context.Context, ids []string) error {
 	return nil
 }
 
-// Close ends all jobs, adopted ones too, and returns when nothing is left of them. How they ended, Poll says also after it.
+// Close ends all jobs, adopted ones too, and returns when nothing is left of them. How they ended, Queue says also after it.
 func (s *System) Close() {
 	s.mu.Lock()
 	var all []*job

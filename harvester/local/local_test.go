@@ -34,11 +34,25 @@ func TestLocalIsABatchSystem(t *testing.T) {
 
 func submit(t *testing.T, s *local.System, script string) []string {
 	t.Helper()
-	ids, err := s.Submit(t.Context(), harvester.Submission{Tag: "tag", Count: 1, Path: "/bin/sh", Args: []string{"-c", script}})
+	ids, err := s.Submit(t.Context(), harvester.Submission{Tag: harvester.TagPrefix + "tag", Dir: t.TempDir(), Count: 1, Path: "/bin/sh", Args: []string{"-c", script}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ids
+}
+
+// look is what the system says of each job.
+func look(t *testing.T, s *local.System) map[string]harvester.Status {
+	t.Helper()
+	jobs, err := s.Queue(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]harvester.Status{}
+	for _, j := range jobs {
+		got[j.ID] = j.Status
+	}
+	return got
 }
 
 func await(t *testing.T, what string, ok func() bool) {
@@ -62,17 +76,7 @@ func TestTheNextHarvesterFindsPilotsThatOutlivedTheLast(t *testing.T) {
 	ids := submit(t, first, "sleep 1000 & wait")
 	// The first is not closed: a kill -9 would not have done that either.
 	second := open(t, dir)
-	found, err := second.Find(t.Context(), "tag")
-	if err != nil || len(found) != 1 || found[0] != ids[0] {
-		t.Fatalf("found %v, %v", found, err)
-	}
-	state := func() harvester.State {
-		got, err := second.Poll(t.Context(), ids)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got[ids[0]].State
-	}
+	state := func() harvester.State { return look(t, second)[ids[0]].State }
 	if s := state(); s != harvester.Running {
 		t.Fatalf("it is %q", s)
 	}
@@ -93,9 +97,9 @@ func TestCloseEndsTheJobsOfAFormerHarvesterToo(t *testing.T) {
 			await(t, "the job", func() bool { _, err := os.Stat(ready); return err == nil })
 			second := open(t, dir)
 			second.Close()
-			got, err := second.Poll(t.Context(), ids)
-			if s := got[ids[0]]; err != nil || s.State != harvester.Ended || !strings.Contains(s.Reason, "ended with the harvester") {
-				t.Errorf("%+v, %v", s, err)
+			got := look(t, second)
+			if s := got[ids[0]]; s.State != harvester.Ended || !strings.Contains(s.Reason, "ended with the harvester") {
+				t.Errorf("%+v", s)
 			}
 		})
 	}
@@ -109,28 +113,28 @@ func TestHowJobsEndedIsKnownAfterClose(t *testing.T) {
 	ids := submit(t, s, "trap 'exit 59' TERM; echo > "+ready+"; while :; do sleep 0.01; done")
 	await(t, "the job", func() bool { _, err := os.Stat(ready); return err == nil })
 	s.Close()
-	got, err := s.Poll(t.Context(), ids)
-	if st := got[ids[0]]; err != nil || st.State != harvester.Ended || st.ExitCode != 59 || st.Reason != "interrupted" {
-		t.Errorf("%+v, %v", st, err)
+	got := look(t, s)
+	if st := got[ids[0]]; st.State != harvester.Ended || st.ExitCode != 59 || st.Reason != "interrupted" {
+		t.Errorf("%+v", st)
 	}
 }
 
 func TestAProcessThatMerelyHasTheNumberIsNotTakenForOurs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "old.0"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, harvester.TagPrefix+"old.0"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	note := `{"pid":` + strconv.Itoa(os.Getpid()) + `,"start_ticks":1}`
-	if err := os.WriteFile(filepath.Join(dir, "old.0", "process.json"), []byte(note), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, harvester.TagPrefix+"old.0", "process.json"), []byte(note), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, dir)
-	got, err := s.Poll(t.Context(), []string{"old.0"})
-	if err != nil || got["old.0"].State != harvester.Ended {
-		t.Errorf("%+v, %v", got, err)
+	got := look(t, s)
+	if got[harvester.TagPrefix+"old.0"].State != harvester.Ended {
+		t.Errorf("%+v", got)
 	}
-	if err := s.Cancel(t.Context(), []string{"old.0"}); err != nil {
+	if err := s.Cancel(t.Context(), []string{harvester.TagPrefix + "old.0"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -57,6 +57,7 @@ var (
 	PayloadNoResult  = Failure{14, "payload_no_result", ClassPayload, true, "the payload ended well but left no result", "write JSON to the file named by TFPILOT_RESULT"}
 	PayloadBadResult = Failure{15, "payload_bad_result", ClassPayload, true, "the payload's result is not what docs/payloads.md says", "`wrapper run` names the key at fault"}
 	PayloadLimit     = Failure{16, "payload_limit", ClassPayload, true, "the payload went past its memory, output or disk limit", "raise the limit in its TOML or mend the payload"}
+	PayloadMemory    = Failure{17, "payload_memory", ClassPayload, true, "the payload took more memory than it may", "raise the limit in its TOML, ask for more memory in the queue, or mend the payload"}
 
 	DataMissing = Failure{20, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
 	DataCorrupt = Failure{21, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
@@ -66,6 +67,10 @@ var (
 	SiteNoSpace   = Failure{30, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
 	SiteNoProgram = Failure{31, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
 	SiteResources = Failure{32, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
+	SlotMemory    = Failure{33, "slot_memory", ClassSite, true, "the batch system ended the pilot because its slot was out of memory", "ask for more memory in the queue's configuration, or lower --slots"}
+	NodeFailed    = Failure{34, "node_failed", ClassSite, true, "the node of the pilot failed or was lost", "nothing: what was not finished goes back to the queue; look at the node if it happens again"}
+	NodeUnfit     = Failure{35, "node_unfit", ClassSite, true, "a test of the node failed", "`pilot check` on that node says which and why"}
+	LaunchFailed  = Failure{36, "launch_failed", ClassSite, true, "the batch system could not start the pilot on the node", "the reason is in the worker's entry: `harvester workers show`"}
 	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right; `idds doctor` looks closer"}
 	NoService     = Failure{41, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
 	BrokerRefused = Failure{42, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
@@ -73,22 +78,27 @@ var (
 	AddressTaken  = Failure{44, "address_taken", ClassConfiguration, false, "the address to listen on is taken or not ours", "choose another with --listen, or end who holds it"}
 	StateLocked   = Failure{45, "state_locked", ClassConfiguration, false, "another process works on this state directory", "end it, or choose another --state"}
 	ResultsHeld   = Failure{46, "results_held", ClassInfrastructure, true, "results could not be published; they are kept in the journal", "the next pilot on this node publishes them"}
+	NoBatch       = Failure{47, "no_batch", ClassInfrastructure, true, "the batch system could not be asked", "its words are in the message; `harvester check` looks closer"}
+	BatchRefused  = Failure{48, "batch_refused", ClassConfiguration, false, "the batch system refused the request", "its words are in the message; `harvester check` looks closer"}
 	NoCredential  = Failure{50, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
 	BadConfig     = Failure{51, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
+	Expiring      = Failure{52, "credential_expiring", ClassCredential, true, "a credential of the pilot is about to expire", "renew it: the next pilot takes the new one"}
 	IdleTimeout   = Failure{55, "idle_timeout", ClassNone, true, "no slice came for the idle time", "nothing: the slot is given back"}
 	NoFirstSlice  = Failure{56, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
 	Walltime      = Failure{57, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
 	Preempted     = Failure{58, "preempted", ClassPreempted, true, "the batch system took the slot back", "nothing: what was not finished went back to the queue"}
 	Interrupted   = Failure{59, "interrupted", ClassPreempted, true, "ended by a signal", "nothing: a pilot gives back what it has not finished"}
+	Cancelled     = Failure{60, "cancelled", ClassPreempted, true, "removed from the batch system by somebody", "nothing: what was not finished went back to the queue"}
+	Drained       = Failure{61, "drained", ClassNone, true, "told to drain: it finished what it held and left", "nothing: the slot is given back"}
 )
 
 // Table is every failure in the order of its code.
 func Table() []Failure {
 	t := []Failure{
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
-		PayloadNoResult, PayloadBadResult, PayloadLimit, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
-		SiteNoProgram, SiteResources, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
-		NoCredential, BadConfig, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted,
+		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
+		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
+		NoBatch, BatchRefused, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
 	slices.SortStableFunc(t, func(a, b Failure) int { return a.Code - b.Code })
 	return t

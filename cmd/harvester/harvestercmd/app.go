@@ -111,6 +111,7 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return err
 	}
+	cfg.Jobs = filepath.Join(cfg.State, "jobs")
 	h := harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config)
 	err = h.Run(c.Context)
 	batch.Close()
