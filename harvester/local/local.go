@@ -47,8 +47,10 @@ var _ harvester.BatchSystem = (*System)(nil)
 type job struct {
 	process *proc.Process
 	cancel  context.CancelFunc
+	node    string
 	started time.Time
 	ended   time.Time
+	asked   bool          // to end
 	ready   chan struct{} // closed when ended is set
 }
 
@@ -87,26 +89,37 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 }
 
 func (s *System) start(ctx context.Context, id string, sub harvester.Submission) error {
-	dir := filepath.Join(s.cfg.Dir, id)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
+	notes, dir := filepath.Join(s.cfg.Dir, id), filepath.Join(cmp.Or(sub.Dir, s.cfg.Dir), id) // mostly the same
+	for _, d := range []string{notes, dir} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
+		}
 	}
-	log, err := os.OpenFile(filepath.Join(dir, harvester.StderrFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
+	var streams [2]*os.File
+	for i, name := range []string{harvester.StdoutFile, harvester.StderrFile} {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		streams[i] = f
 	}
-	defer func() { _ = log.Close() }()
+	env := append(append([]string{}, sub.Env...), harvester.EnvBatchSystem+"=local", harvester.EnvBatchID+"="+id, harvester.EnvWorkerID+"="+id)
+	if sub.WallTime > 0 {
+		env = append(env, harvester.EnvWallTime+"="+sub.WallTime.String())
+	}
 	// A job outlives the look that submitted it.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p, err := proc.Start(own, proc.Command{
-		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: log, Stderr: log, Grace: s.cfg.Grace, ExtraFiles: s.cfg.Extra,
-		Env: append(append([]string{}, sub.Env...), "TFPILOT_BATCH_SYSTEM=local", "TFPILOT_BATCH_ID="+id),
+		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: streams[0], Stderr: streams[1], Grace: s.cfg.Grace, ExtraFiles: s.cfg.Extra,
+		Env: env,
 	})
 	if err != nil {
 		cancel()
 		return err
 	}
-	j := &job{process: p, cancel: cancel, started: time.Now().UTC(), ready: make(chan struct{})}
+	node, _ := os.Hostname() // one that has no name is not named
+	j := &job{process: p, cancel: cancel, node: node, started: time.Now().UTC(), ready: make(chan struct{})}
 	s.mu.Lock()
 	s.jobs[id] = j
 	s.mu.Unlock()
@@ -119,7 +132,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 		close(j.ready)
 	}()
 	start, _ := startTicks(p.PID()) // gone already: then there is nobody to be found either
-	if err := (note{p.PID(), start, j.started}).write(dir); err != nil {
+	if err := (note{p.PID(), start, j.started}).write(notes); err != nil {
 		cancel()
 		return err
 	}
@@ -182,21 +195,38 @@ func (s *System) look(id string) (harvester.Status, error) {
 }
 
 func (j *job) status() harvester.Status {
+	st := harvester.Status{State: harvester.Running, Node: j.node, Starts: 1, QueuedAt: j.started, StartedAt: j.started}
 	if j.ended.IsZero() {
-		return harvester.Status{State: harvester.Running, StartedAt: j.started}
+		if j.asked {
+			st.State = harvester.Ending
+		}
+		return st
 	}
 	res, err := j.process.Wait()
-	st := harvester.Status{State: harvester.Ended, ExitCode: res.ExitCode, StartedAt: j.started, EndedAt: j.ended}
+	st.State, st.ExitCode, st.EndedAt = harvester.Ended, res.ExitCode, j.ended
+	if res.Ended && j.asked {
+		st.Cause = exitcode.Cancelled
+	}
 	switch {
 	case err != nil:
 		st.Reason, st.ExitCode = err.Error(), -1
 	case res.Signal != "":
-		st.Reason = "ended by signal: " + res.Signal
+		st.Reason, st.Signal = "ended by signal: "+res.Signal, number(res.Signal)
 	default:
 		f, _ := exitcode.ByCode(res.ExitCode)
 		st.Reason = f.Name
 	}
 	return st
+}
+
+// number is that of the signal with a name.
+func number(name string) int {
+	for n := 1; n < 65; n++ {
+		if syscall.Signal(n).String() == name {
+			return n
+		}
+	}
+	return 0
 }
 
 // Cancel sends SIGTERM, and SIGKILL after the grace to our own.
@@ -205,6 +235,7 @@ func (s *System) Cancel(_ context.Context, ids []string) error {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if j, ours := s.jobs[id]; ours {
+			j.asked = true
 			j.cancel()
 		} else if n, err := readNote(s.cfg.Dir, id); err == nil && n.alive() {
 			n.signal(syscall.SIGTERM)

@@ -16,7 +16,12 @@ import (
 
 func open(t *testing.T, dir string) *local.System {
 	t.Helper()
-	s, err := local.New(local.Config{Dir: dir, Grace: 200 * time.Millisecond})
+	return openWith(t, local.Config{Dir: dir, Grace: 200 * time.Millisecond})
+}
+
+func openWith(t *testing.T, cfg local.Config) *local.System {
+	t.Helper()
+	s, err := local.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,9 +31,9 @@ func open(t *testing.T, dir string) *local.System {
 
 func TestLocalIsABatchSystem(t *testing.T) {
 	t.Parallel()
-	batchtest.Run(t, 30*time.Second, func(t *testing.T) harvester.BatchSystem {
+	batchtest.Run(t, batchtest.Traits{Limit: 30 * time.Second, NoHistory: true}, func(t *testing.T) harvester.BatchSystem {
 		t.Helper()
-		return open(t, t.TempDir())
+		return openWith(t, local.Config{Dir: t.TempDir()})
 	})
 }
 
