@@ -10,11 +10,11 @@ import (
 
 // Resources is what a pilot asks of the batch system. Zero leaves it to the queue's own default.
 type Resources struct {
-	Cores    int `toml:"cores" default:"1" help:"cores of a pilot"`
-	MemoryMB int `toml:"memory_mb" default:"2000" help:"memory of a pilot, in MB"`
+	Cores    int `toml:"cores" default:"1" zero:"true" help:"cores of a pilot; 0: the queue's default"`
+	MemoryMB int `toml:"memory_mb" default:"2000" zero:"true" help:"memory of a pilot, in MB; 0: the queue's default"`
 	DiskMB   int `toml:"disk_mb" help:"scratch disk of a pilot, in MB, where the batch system takes it (default: the queue's)"`
 	// WallTime is the pilot's whole time in its slot; the batch system ends it then.
-	WallTime time.Duration `toml:"wall_time" default:"4h" help:"time that a pilot may hold its slot"`
+	WallTime time.Duration `toml:"wall_time" default:"4h" zero:"true" help:"time that a pilot may hold its slot; 0: the queue's default"`
 }
 
 // Submission is several equal pilots. The batch system gives each a folder of its own, Dir/TAG.INDEX, and leaves there what the
@@ -27,7 +27,12 @@ type Submission struct {
 	// Dir is an absolute path; on a cluster it is on a file system that the batch system can write to or transfer to.
 	Dir  string
 	Path string
-	Args []string
+	// Files are what the pilot reads beside its program (its token, its payload's file), as absolute paths. Ship says that the
+	// nodes need not see Path and Files: the batch system takes them along into the pilot's working folder, under their base
+	// names, and Args name them so. Otherwise Args name them by their absolute paths.
+	Files []string
+	Ship  bool
+	Args  []string
 	// Env is the whole environment of the pilot, but for what the batch system adds.
 	Env []string
 	Resources

@@ -1,6 +1,7 @@
 package harvester
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -22,7 +23,7 @@ type Config struct {
 	Jobs string `toml:"-"`
 	// Namespace keeps demands of others out; all when empty.
 	Namespace  string        `toml:"namespace" help:"only runs of this namespace"`
-	Interval   time.Duration `toml:"interval" default:"1s" help:"time between two looks at demand and workers"`
+	Interval   time.Duration `toml:"interval" help:"time between two looks at demand and workers (default: 1s for local pilots, else 30s)"`
 	MaxWorkers int           `toml:"max_workers" default:"100" help:"pilots alive at most, over all runs"`
 	MaxSubmit  int           `toml:"max_submit" default:"20" help:"pilots submitted at most in one look"`
 	// ShortLife and MaxBackoff: a pilot that fails at once is not to be started thousands of times.
@@ -30,8 +31,8 @@ type Config struct {
 	MaxBackoff time.Duration `toml:"max_backoff" default:"5m" help:"longest pause after failed submissions; the first is a second"`
 }
 
-// Pilot is how to start a pilot for a run.
-type Pilot func(run, namespace string) (path string, args, env []string)
+// Pilot is a submission of pilots for a run, but for what the harvester adds: Tag, Count, Dir, Exclude.
+type Pilot func(run, namespace string) Submission
 
 // Harvester keeps workers alive. Make it with New and run it once.
 type Harvester struct {
@@ -52,6 +53,7 @@ type Harvester struct {
 // New makes a harvester.
 func New(demand Demand, batch BatchSystem, store Store, pilot Pilot, log *slog.Logger, cfg Config) *Harvester {
 	config.Defaults(&cfg)
+	cfg.Interval = cmp.Or(cfg.Interval, time.Second)
 	if log == nil {
 		log = logging.Discard()
 	}
@@ -226,8 +228,8 @@ func (h *Harvester) failed(ctx context.Context, started time.Time) {
 
 // submit starts pilots for a run: intent first, so that a crash leaves a tag to look for.
 func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int) error {
-	s := Submission{Tag: TagPrefix + strings.ToLower(rand.Text()[:10]), Count: n, Dir: h.cfg.Jobs}
-	s.Path, s.Args, s.Env = h.pilot(d.RunID, d.Namespace)
+	s := h.pilot(d.RunID, d.Namespace)
+	s.Tag, s.Count, s.Dir = TagPrefix+strings.ToLower(rand.Text()[:10]), n, h.cfg.Jobs
 	workers := make([]Worker, n)
 	for i := range workers {
 		workers[i] = Worker{

@@ -90,8 +90,8 @@ func (s *site) Demand(context.Context) (message.DemandDocument, error) {
 
 // harvester makes one on the site's store, as after a start.
 func (s *site) harvester(cfg harvester.Config) *harvester.Harvester {
-	return harvester.New(s, s, s.store, func(run, namespace string) (string, []string, []string) {
-		return "pilot", []string{"--run", run, "--namespace", namespace}, nil
+	return harvester.New(s, s, s.store, func(run, namespace string) harvester.Submission {
+		return harvester.Submission{Path: "pilot", Args: []string{"--run", run, "--namespace", namespace}}
 	}, nil, cfg)
 }
 

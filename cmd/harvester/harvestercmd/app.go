@@ -4,7 +4,6 @@ package harvestercmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,35 +12,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
-	"tfpilot/harvester/local"
 	"tfpilot/harvester/rest"
 	"tfpilot/harvester/sqlite"
-	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
 )
-
-// runConfig is everything that `harvester run` can be told.
-type runConfig struct {
-	IDDS      string `toml:"idds" default:"http://127.0.0.1:8443" help:"address of idds"`
-	TokenFile string `toml:"token_file" help:"file with the token of role harvester"`
-	Token     string `toml:"token" secret:"true" help:"the token itself"`
-	State     string `toml:"state" default:"harvester-state" help:"folder of the store and the jobs"`
-
-	Pilot pilotConfig `toml:"pilot"`
-
-	harvester.Config
-}
-
-// pilotConfig is how pilots are started.
-type pilotConfig struct {
-	Path      string   `toml:"path" help:"the pilot program (default: beside this one)"`
-	TokenFile string   `toml:"token_file" help:"file with the token of role pilot, handed on by its name"`
-	Slots     int      `toml:"slots" default:"1" help:"payloads at once in each pilot"`
-	Payload   string   `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
-	Args      []string `toml:"args" help:"further arguments of pilot run"`
-}
 
 // App is the whole command line.
 func App() *cli.App {
@@ -50,31 +26,33 @@ func App() *cli.App {
 		Usage: "keep the wanted number of pilots alive",
 		Description: "Examples:\n" +
 			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token\n" +
-			"  harvester workers                 what was submitted and what became of it\n" +
-			"  harvester workers --output json",
-		Commands: []*cli.Command{runCommand(), workersCommand()},
+			"  harvester run --config site.toml  for Slurm, HTCondor: docs/operations.md\n" +
+			"  harvester workers                 what was submitted and what became of it",
+		Commands: []*cli.Command{runCommand(), workersCommand(), configCommand()},
 	}
 }
 
 func runCommand() *cli.Command {
-	var cfg runConfig
-	bind := config.Bind(&cfg)
+	var cfg siteConfig
+	flags, before, _ := site(&cfg)
 	return &cli.Command{
 		Name: "run", Usage: "submit pilots as idds demands, until it is told to stop",
-		Description: "Pilots run as processes of this machine (batch system local). They end with the harvester when it is stopped by\n" +
-			"SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them.\n\n" +
+		Description: "Without a configuration pilots run as processes of this machine (system local). They end with the harvester when it is\n" +
+			"stopped by SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them. Pilots in\n" +
+			"a batch system go on in either case.\n\n" +
 			"Examples:\n" +
+			"  harvester run --config site.toml\n" +
 			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token\n" +
 			"  harvester run --token-file harvester.token --pilot-token-file pilot.token --pilot-slots 4 --pilot-payload mine.toml",
-		Flags:  append(bind.Flags(), program.LogFlags()...),
-		Before: program.Options(bind),
+		Flags:  append(flags, program.LogFlags()...),
+		Before: before,
 		Action: func(c *cli.Context) error {
 			return run(c, cfg)
 		},
 	}
 }
 
-func run(c *cli.Context, cfg runConfig) error {
+func run(c *cli.Context, cfg siteConfig) error {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
 		return err
@@ -86,10 +64,10 @@ func run(c *cli.Context, cfg runConfig) error {
 	if err != nil {
 		return base.TokenError(err, "harvester")
 	}
-	if _, err := program.Token("", cfg.Pilot.TokenFile); err != nil { // sooner here than by every pilot
-		return exitcode.WithNext(fmt.Errorf("--pilot-token-file: %w", err), "on the machine of idds, `(umask 077; idds token --state STATE pilot > FILE)` writes one")
+	if err := cfg.checkPilotToken(); err != nil {
+		return err
 	}
-	start, err := pilotCommand(cfg)
+	start, err := cfg.pilot()
 	if err != nil {
 		return err
 	}
@@ -103,18 +81,18 @@ func run(c *cli.Context, cfg runConfig) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	var extra []*os.File
-	if line := program.Lifeline(); line != nil {
-		extra = append(extra, line)
+	if cfg.Jobs, err = cfg.jobs(); err != nil {
+		return err
 	}
-	batch, err := local.New(local.Config{Dir: filepath.Join(cfg.State, "jobs"), Extra: extra})
+	batch, err := cfg.batch(log)
 	if err != nil {
 		return err
 	}
-	cfg.Jobs = filepath.Join(cfg.State, "jobs")
 	h := harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config)
 	err = h.Run(c.Context)
-	batch.Close()
+	if b, ok := batch.(interface{ Close() }); ok { // its pilots end with us
+		b.Close()
+	}
 	return errors.Join(err, settle(c.Context, h))
 }
 
@@ -128,65 +106,16 @@ func settle(ctx context.Context, h *harvester.Harvester) error {
 	return h.Settle(last)
 }
 
-// pilotCommand is how a pilot is started. Its token travels in a file, never in its arguments.
-func pilotCommand(cfg runConfig) (harvester.Pilot, error) {
-	path, err := program.Beside(cfg.Pilot.Path, "pilot")
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"run", "--idds", cfg.IDDS, "--slots", strconv.Itoa(cfg.Pilot.Slots)}
-	for flag, file := range map[string]string{"--token-file": cfg.Pilot.TokenFile, "--journal-dir": filepath.Join(cfg.State, "journal")} {
-		if file == "" {
-			continue
-		}
-		abs, err := filepath.Abs(file) // a pilot works in a folder of its own
-		if err != nil {
-			return nil, exitcode.Wrap(exitcode.BadConfig, err)
-		}
-		args = append(args, flag, abs)
-	}
-	payload := cfg.Pilot.Payload
-	if _, err := os.Stat(payload); err == nil {
-		if payload, err = filepath.Abs(payload); err != nil {
-			return nil, exitcode.Wrap(exitcode.BadConfig, err)
-		}
-	}
-	args = append(append(args, "--payload", payload), cfg.Pilot.Args...)
-	env := pilotEnvironment()
-	return func(run, namespace string) (string, []string, []string) {
-		return path, append(append([]string{}, args...), "--run", run, "--namespace", namespace), env
-	}, nil
-}
-
-// pilotEnvironment is what a pilot gets of ours: enough to find tools and a temporary folder, no option that was meant for us.
-func pilotEnvironment() []string {
-	var env []string
-	for _, key := range []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TFPILOT_PAYLOAD_BIN"} {
-		if v, ok := os.LookupEnv(key); ok {
-			env = append(env, key+"="+v)
-		}
-	}
-	if program.Lifeline() != nil {
-		env = append(env, program.LifelineEnv+"=3")
-	}
-	return env
-}
-
-// workersConfig is where the store is.
-type workersConfig struct {
-	State string `toml:"state" default:"harvester-state" help:"folder of the store"`
-}
-
 func workersCommand() *cli.Command {
-	var cfg workersConfig
-	bind := config.Bind(&cfg)
+	var cfg siteConfig
+	flags, before, _ := site(&cfg, "state")
 	return &cli.Command{
 		Name: "workers", Usage: "list what was submitted, newest first",
 		Description: "Examples:\n" +
 			"  harvester workers --state harvester-state --limit 20\n" +
 			"  harvester workers --output json",
-		Flags:  append(bind.Flags(), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"}),
-		Before: program.Options(bind),
+		Flags:  append(flags, program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"}),
+		Before: before,
 		Action: func(c *cli.Context) error {
 			if n := c.Int("limit"); n < 1 {
 				return exitcode.New(exitcode.Usage, "--limit %d: must be at least 1", n)

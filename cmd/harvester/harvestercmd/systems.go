@@ -1,0 +1,24 @@
+package harvestercmd
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+
+	"tfpilot/harvester"
+)
+
+// A batch system is wired in by three things: its table here, its line here, and a small file of its own with the function
+// that makes it.
+
+// tables are what is said of each batch system, each in a table of its name.
+type tables struct {
+	Local localConfig `toml:"local"`
+}
+
+// systems makes a batch system from the configuration of its site.
+var systems = map[string]func(cfg siteConfig, log *slog.Logger) (harvester.BatchSystem, error){
+	"local": newLocal,
+}
+
+func systemNames() []string { return slices.Sorted(maps.Keys(systems)) }
