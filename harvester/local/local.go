@@ -8,8 +8,11 @@ package local
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +30,11 @@ type Config struct {
 	Dir string
 	// Grace is the time between SIGTERM and SIGKILL (default 15 s: longer than a pilot's drain).
 	Grace time.Duration
-	// Extra are descriptors that every job gets, from 3 on.
-	Extra []*os.File
+	// Launcher is put before the command of every job, and has to exec it: nice, ionice, taskset.
+	Launcher []string
+	// Extra are descriptors that every job gets, from 3 on; ExtraEnv tells it of them.
+	Extra    []*os.File
+	ExtraEnv []string
 }
 
 // System starts pilots on this machine.
@@ -46,11 +52,11 @@ var _ harvester.BatchSystem = (*System)(nil)
 // job is one pilot that we started.
 type job struct {
 	process *proc.Process
-	cancel  context.CancelFunc
-	node    string
+	cancel  context.CancelCauseFunc
+	cause   func() error // why we ended it
+	limit   *time.Timer  // its wall time
 	started time.Time
 	ended   time.Time
-	asked   bool          // to end
 	ready   chan struct{} // closed when ended is set
 }
 
@@ -89,55 +95,80 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 }
 
 func (s *System) start(ctx context.Context, id string, sub harvester.Submission) error {
-	notes, dir := filepath.Join(s.cfg.Dir, id), filepath.Join(cmp.Or(sub.Dir, s.cfg.Dir), id) // mostly the same
-	for _, d := range []string{notes, dir} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
-		}
+	dir := filepath.Join(s.cfg.Dir, id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
 	}
-	var streams [2]*os.File
-	for i, name := range []string{harvester.StdoutFile, harvester.StderrFile} {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		streams[i] = f
-	}
-	env := append(append([]string{}, sub.Env...), harvester.EnvBatchSystem+"=local", harvester.EnvBatchID+"="+id, harvester.EnvWorkerID+"="+id)
-	if sub.WallTime > 0 {
-		env = append(env, harvester.EnvWallTime+"="+sub.WallTime.String())
-	}
-	// A job outlives the look that submitted it.
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p, err := proc.Start(own, proc.Command{
-		Path: sub.Path, Args: sub.Args, Dir: dir, Stdout: streams[0], Stderr: streams[1], Grace: s.cfg.Grace, ExtraFiles: s.cfg.Extra,
-		Env: env,
-	})
+	out, err := logFile(dir, harvester.StdoutFile)
 	if err != nil {
-		cancel()
 		return err
 	}
-	node, _ := os.Hostname() // one that has no name is not named
-	j := &job{process: p, cancel: cancel, node: node, started: time.Now().UTC(), ready: make(chan struct{})}
+	defer func() { _ = out.Close() }()
+	log, err := logFile(dir, harvester.StderrFile)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	// A job outlives the look that submitted it.
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	command := slices.Concat(s.cfg.Launcher, []string{sub.Path}, sub.Args)
+	p, err := proc.Start(own, proc.Command{
+		Path: command[0], Args: command[1:], Dir: dir, Stdout: out, Stderr: log, Grace: s.cfg.Grace, ExtraFiles: s.cfg.Extra,
+		Env: slices.Concat(sub.Env, s.cfg.ExtraEnv, environment(id, sub.WallTime)),
+	})
+	if err != nil {
+		cancel(nil)
+		return err
+	}
+	j := &job{process: p, cancel: cancel, cause: func() error { return context.Cause(own) }, started: time.Now().UTC(), ready: make(chan struct{})}
+	if sub.WallTime > 0 {
+		j.limit = time.AfterFunc(sub.WallTime, func() { cancel(errWallTime) })
+	}
 	s.mu.Lock()
 	s.jobs[id] = j
 	s.mu.Unlock()
 	go func() {
 		<-p.Done()
-		cancel()
+		if j.limit != nil {
+			j.limit.Stop()
+		}
+		cancel(nil)
 		s.mu.Lock()
 		j.ended = time.Now().UTC()
 		s.mu.Unlock()
 		close(j.ready)
 	}()
 	start, _ := startTicks(p.PID()) // gone already: then there is nobody to be found either
-	if err := (note{p.PID(), start, j.started}).write(notes); err != nil {
-		cancel()
+	if err := (note{p.PID(), start, j.started}).write(dir); err != nil {
+		cancel(nil)
 		return err
 	}
 	return nil
 }
+
+func logFile(dir, name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, exitcode.New(exitcode.SiteNoSpace, "making the job's log: %w", err)
+	}
+	return f, nil
+}
+
+// environment is what a batch system adds to that of a pilot.
+func environment(id string, wallTime time.Duration) []string {
+	env := []string{harvester.EnvBatchSystem + "=local", harvester.EnvBatchID + "=" + id, harvester.EnvWorkerID + "=" + id}
+	if wallTime > 0 {
+		env = append(env, harvester.EnvWallTime+"="+wallTime.String())
+	}
+	return env
+}
+
+// Why we end a job.
+var (
+	errWallTime  = errors.New("its wall time is over")
+	errCancelled = errors.New("cancelled")
+	errClosed    = errors.New("ended with the harvester")
+)
 
 // Queue lists what has a folder with a note: our children, and processes of a former harvester.
 func (s *System) Queue(_ context.Context) ([]harvester.Job, error) {
@@ -169,8 +200,18 @@ func (s *System) History(context.Context, []string) (map[string]harvester.Status
 	return map[string]harvester.Status{}, nil
 }
 
-// Check finds nothing: a process can always be tried.
-func (s *System) Check(context.Context) []harvester.Finding { return nil }
+// Check looks for the launcher: anything else of a process is found by starting it.
+func (s *System) Check(context.Context) []harvester.Finding {
+	if len(s.cfg.Launcher) == 0 {
+		return nil
+	}
+	f := harvester.Finding{What: "launcher " + s.cfg.Launcher[0], OK: true}
+	path, err := exec.LookPath(s.cfg.Launcher[0])
+	if f.Detail = path; err != nil {
+		f.OK, f.Detail, f.Next = false, err.Error(), "install it, or change launcher in the [local] table"
+	}
+	return []harvester.Finding{f}
+}
 
 // look is how one job is.
 func (s *System) look(id string) (harvester.Status, error) {
@@ -182,7 +223,7 @@ func (s *System) look(id string) (harvester.Status, error) {
 		return harvester.Status{}, err
 	}
 	if n.alive() {
-		return harvester.Status{State: harvester.Running, StartedAt: n.StartedAt}, nil
+		return harvester.Status{State: harvester.Running, Native: "running", Node: hostname(), Starts: 1, QueuedAt: n.StartedAt, StartedAt: n.StartedAt}, nil
 	}
 	reason := "it ended while no harvester watched"
 	if _, seen := s.adopted[id]; seen {
@@ -191,43 +232,53 @@ func (s *System) look(id string) (harvester.Status, error) {
 	if s.closed {
 		reason = "ended with the harvester; a former one had started it, so nobody heard how"
 	}
-	return harvester.Status{State: harvester.Ended, ExitCode: -1, Reason: reason, StartedAt: n.StartedAt, EndedAt: time.Now().UTC()}, nil
+	return harvester.Status{State: harvester.Ended, Native: "gone", Node: hostname(), Starts: 1, ExitCode: -1, Reason: reason, QueuedAt: n.StartedAt, StartedAt: n.StartedAt}, nil
 }
 
 func (j *job) status() harvester.Status {
-	st := harvester.Status{State: harvester.Running, Node: j.node, Starts: 1, QueuedAt: j.started, StartedAt: j.started}
+	st := harvester.Status{State: harvester.Running, Native: "running", Node: hostname(), Starts: 1, QueuedAt: j.started, StartedAt: j.started}
 	if j.ended.IsZero() {
-		if j.asked {
-			st.State = harvester.Ending
+		if j.cause() != nil {
+			st.State, st.Native, st.Reason = harvester.Ending, "ending", j.cause().Error()
 		}
 		return st
 	}
 	res, err := j.process.Wait()
-	st.State, st.ExitCode, st.EndedAt = harvester.Ended, res.ExitCode, j.ended
-	if res.Ended && j.asked {
-		st.Cause = exitcode.Cancelled
-	}
+	st.State, st.Native, st.ExitCode, st.EndedAt = harvester.Ended, "ended", res.ExitCode, j.ended
 	switch {
 	case err != nil:
 		st.Reason, st.ExitCode = err.Error(), -1
 	case res.Signal != "":
-		st.Reason, st.Signal = "ended by signal: "+res.Signal, number(res.Signal)
+		st.Signal = signalNumber(res.Signal)
+		st.Reason = "ended by signal: " + res.Signal
 	default:
 		f, _ := exitcode.ByCode(res.ExitCode)
 		st.Reason = f.Name
 	}
+	switch {
+	case !res.Ended: // by itself
+	case errors.Is(j.cause(), errWallTime):
+		st.Cause = exitcode.Walltime
+	case errors.Is(j.cause(), errCancelled):
+		st.Cause = exitcode.Cancelled
+	}
 	return st
 }
 
-// number is that of the signal with a name.
-func number(name string) int {
-	for n := 1; n < 65; n++ {
-		if syscall.Signal(n).String() == name {
-			return n
+// signalNumber is that of a name as syscall.Signal prints it.
+func signalNumber(name string) int {
+	for n := syscall.Signal(1); n < 65; n++ {
+		if n.String() == name {
+			return int(n)
 		}
 	}
 	return 0
 }
+
+var hostname = sync.OnceValue(func() string {
+	name, _ := os.Hostname() // without one the node has no name, and nothing is lost
+	return name
+})
 
 // Cancel sends SIGTERM, and SIGKILL after the grace to our own.
 func (s *System) Cancel(_ context.Context, ids []string) error {
@@ -235,8 +286,7 @@ func (s *System) Cancel(_ context.Context, ids []string) error {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if j, ours := s.jobs[id]; ours {
-			j.asked = true
-			j.cancel()
+			j.cancel(errCancelled)
 		} else if n, err := readNote(s.cfg.Dir, id); err == nil && n.alive() {
 			n.signal(syscall.SIGTERM)
 		}
@@ -250,7 +300,7 @@ func (s *System) Close() {
 	var all []*job
 	for _, j := range s.jobs {
 		all = append(all, j)
-		j.cancel()
+		j.cancel(errClosed)
 	}
 	s.closed = true
 	s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"tfpilot/harvester"
 	"tfpilot/harvester/batchtest"
 	"tfpilot/harvester/local"
+	"tfpilot/internal/exitcode"
 )
 
 func open(t *testing.T, dir string) *local.System {
@@ -168,5 +169,65 @@ func TestCloseLeavesNothingOfAJob(t *testing.T) {
 		if err := syscall.Kill(pid, 0); err == nil {
 			t.Errorf("process %d is still there", pid)
 		}
+	}
+}
+
+func TestAJobEndsWithItsWallTimeAndSaysSo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	ids, err := s.Submit(t.Context(), harvester.Submission{
+		Tag: harvester.TagPrefix + "tag", Count: 1, Path: "/bin/sh", Args: []string{"-c", "echo $TFPILOT_WALL_TIME; echo to the log >&2; sleep 1000"},
+		Resources: harvester.Resources{WallTime: 300 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "its end", func() bool { return look(t, s)[ids[0]].State == harvester.Ended })
+	if st := look(t, s)[ids[0]]; st.Cause != exitcode.Walltime || st.Signal != int(syscall.SIGTERM) || st.Node == "" {
+		t.Errorf("%+v", st)
+	}
+	for file, want := range map[string]string{harvester.StdoutFile: "300ms\n", harvester.StderrFile: "to the log\n"} {
+		if b, err := os.ReadFile(filepath.Join(dir, ids[0], file)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", file, b, err)
+		}
+	}
+}
+
+func TestACancelledJobSaysSo(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	ids := submit(t, s, "sleep 1000 & wait")
+	if err := s.Cancel(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "its end", func() bool { return look(t, s)[ids[0]].State == harvester.Ended })
+	if st := look(t, s)[ids[0]]; st.Cause != exitcode.Cancelled {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestTheLauncherStandsBeforeTheCommand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := local.New(local.Config{Dir: dir, Launcher: []string{"env", "BY=launcher"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	ids := submit(t, s, "[ $BY = launcher ] || exit 9")
+	await(t, "its end", func() bool { return look(t, s)[ids[0]].State == harvester.Ended })
+	if st := look(t, s)[ids[0]]; st.ExitCode != 0 {
+		t.Errorf("%+v", st)
+	}
+	if f := s.Check(t.Context()); len(f) != 1 || !f[0].OK {
+		t.Errorf("%+v", f)
+	}
+	absent, err := local.New(local.Config{Dir: dir, Launcher: []string{"no-such-launcher"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := absent.Check(t.Context()); len(f) != 1 || f[0].OK || f[0].Next == "" {
+		t.Errorf("%+v", f)
 	}
 }
