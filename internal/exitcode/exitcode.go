@@ -32,6 +32,8 @@ const (
 type Failure struct {
 	// Code is the exit status of a program that ends for this reason.
 	Code int
+	// PanDA is the nearest of the codes of the PanDA pilot, for sites that report to PanDA; 0 for what is no failure there.
+	PanDA int
 	// Name is the stable word in results and logs.
 	Name  string
 	Class Class
@@ -44,52 +46,52 @@ type Failure struct {
 // The table. 64 is the EX_USAGE of sysexits(3); 2 is what the demo promises for a failed slice; the rest is ours. A payload's
 // own exit status never becomes a pilot's.
 var (
-	OK          = Failure{0, "ok", ClassNone, false, "all is well", ""}
-	Internal    = Failure{1, "internal", ClassInfrastructure, true, "an error that has no place of its own in this table", "read the message; if it names no cause, report it with the log"}
-	Usage       = Failure{64, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
-	SliceFailed = Failure{2, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
-	CheckFailed = Failure{4, "check_failed", ClassInfrastructure, false, "the accounting does not add up", "the report says which slice is where"}
+	OK          = Failure{0, 0, "ok", ClassNone, false, "all is well", ""}
+	Internal    = Failure{1, 1319, "internal", ClassInfrastructure, true, "an error that has no place of its own in this table", "read the message; if it names no cause, report it with the log"}
+	Usage       = Failure{64, 1349, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
+	SliceFailed = Failure{2, 1305, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
+	CheckFailed = Failure{4, 1008, "check_failed", ClassInfrastructure, false, "the accounting does not add up", "the report says which slice is where"}
 
-	PayloadFailed    = Failure{10, "payload_failed", ClassPayload, true, "the payload ended with an error that it did not call permanent", "its last lines are in the result; run it under `wrapper run`"}
-	PayloadPermanent = Failure{11, "payload_permanent", ClassPayload, false, "the payload said that this slice will never succeed", "its last lines are in the result; run it under `wrapper run`"}
-	PayloadCrashed   = Failure{12, "payload_crashed", ClassPayload, true, "the payload was ended by a signal that it did not get from us", "run it under `wrapper run` and look at its core"}
-	PayloadTimeout   = Failure{13, "payload_timeout", ClassPayload, true, "the payload ran past its time limit", "raise timeout in its TOML or make the slices smaller"}
-	PayloadNoResult  = Failure{14, "payload_no_result", ClassPayload, true, "the payload ended well but left no result", "write JSON to the file named by TFPILOT_RESULT"}
-	PayloadBadResult = Failure{15, "payload_bad_result", ClassPayload, true, "the payload's result is not what docs/payloads.md says", "`wrapper run` names the key at fault"}
-	PayloadLimit     = Failure{16, "payload_limit", ClassPayload, true, "the payload went past its memory, output or disk limit", "raise the limit in its TOML or mend the payload"}
-	PayloadMemory    = Failure{17, "payload_memory", ClassPayload, true, "the payload took more memory than it may", "raise the limit in its TOML, ask for more memory in the queue, or mend the payload"}
+	PayloadFailed    = Failure{10, 1305, "payload_failed", ClassPayload, true, "the payload ended with an error that it did not call permanent", "its last lines are in the result; run it under `wrapper run`"}
+	PayloadPermanent = Failure{11, 1305, "payload_permanent", ClassPayload, false, "the payload said that this slice will never succeed", "its last lines are in the result; run it under `wrapper run`"}
+	PayloadCrashed   = Failure{12, 1305, "payload_crashed", ClassPayload, true, "the payload was ended by a signal that it did not get from us", "run it under `wrapper run` and look at its core"}
+	PayloadTimeout   = Failure{13, 1367, "payload_timeout", ClassPayload, true, "the payload ran past its time limit", "raise timeout in its TOML or make the slices smaller"}
+	PayloadNoResult  = Failure{14, 1165, "payload_no_result", ClassPayload, true, "the payload ended well but left no result", "write JSON to the file named by TFPILOT_RESULT"}
+	PayloadBadResult = Failure{15, 1303, "payload_bad_result", ClassPayload, true, "the payload's result is not what docs/payloads.md says", "`wrapper run` names the key at fault"}
+	PayloadLimit     = Failure{16, 1104, "payload_limit", ClassPayload, true, "the payload went past its memory, output or disk limit", "raise the limit in its TOML or mend the payload"}
+	PayloadMemory    = Failure{17, 1235, "payload_memory", ClassPayload, true, "the payload took more memory than it may", "raise the limit in its TOML, ask for more memory in the queue, or mend the payload"}
 
-	DataMissing = Failure{20, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
-	DataCorrupt = Failure{21, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
-	DataRange   = Failure{22, "data_range", ClassData, false, "the frames asked for are not in the file", "compare start and end in the slice with `daq inspect`"}
-	DataInvalid = Failure{23, "data_invalid", ClassData, false, "the slice message cannot be worked on", "the producer is named in the log"}
+	DataMissing = Failure{20, 1331, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
+	DataCorrupt = Failure{21, 1171, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
+	DataRange   = Failure{22, 1099, "data_range", ClassData, false, "the frames asked for are not in the file", "compare start and end in the slice with `daq inspect`"}
+	DataInvalid = Failure{23, 1302, "data_invalid", ClassData, false, "the slice message cannot be worked on", "the producer is named in the log"}
 
-	SiteNoSpace   = Failure{30, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
-	SiteNoProgram = Failure{31, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
-	SiteResources = Failure{32, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
-	SlotMemory    = Failure{33, "slot_memory", ClassSite, true, "the batch system ended the pilot because its slot was out of memory", "ask for more memory in the queue's configuration, or lower --slots"}
-	NodeFailed    = Failure{34, "node_failed", ClassSite, true, "the node of the pilot failed or was lost", "nothing: what was not finished goes back to the queue; look at the node if it happens again"}
-	NodeUnfit     = Failure{35, "node_unfit", ClassSite, true, "a test of the node failed", "`pilot check` on that node says which and why"}
-	LaunchFailed  = Failure{36, "launch_failed", ClassSite, true, "the batch system could not start the pilot on the node", "the reason is in the worker's entry: `harvester workers show`"}
-	NoBroker      = Failure{40, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right; `idds doctor` looks closer"}
-	NoService     = Failure{41, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
-	BrokerRefused = Failure{42, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
-	StoreFailed   = Failure{43, "store_failed", ClassInfrastructure, true, "the state on disk could not be read or written", "check the state directory and its disk"}
-	AddressTaken  = Failure{44, "address_taken", ClassConfiguration, false, "the address to listen on is taken or not ours", "choose another with --listen, or end who holds it"}
-	StateLocked   = Failure{45, "state_locked", ClassConfiguration, false, "another process works on this state directory", "end it, or choose another --state"}
-	ResultsHeld   = Failure{46, "results_held", ClassInfrastructure, true, "results could not be published; they are kept in the journal", "the next pilot on this node publishes them"}
-	NoBatch       = Failure{47, "no_batch", ClassInfrastructure, true, "the batch system could not be asked", "its words are in the message; `harvester check` looks closer"}
-	BatchRefused  = Failure{48, "batch_refused", ClassConfiguration, false, "the batch system refused the request", "its words are in the message; `harvester check` looks closer"}
-	NoCredential  = Failure{50, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
-	BadConfig     = Failure{51, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
-	Expiring      = Failure{52, "credential_expiring", ClassCredential, true, "a credential of the pilot is about to expire", "renew it: the next pilot takes the new one"}
-	IdleTimeout   = Failure{55, "idle_timeout", ClassNone, true, "no slice came for the idle time", "nothing: the slot is given back"}
-	NoFirstSlice  = Failure{56, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
-	Walltime      = Failure{57, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
-	Preempted     = Failure{58, "preempted", ClassPreempted, true, "the batch system took the slot back", "nothing: what was not finished went back to the queue"}
-	Interrupted   = Failure{59, "interrupted", ClassPreempted, true, "ended by a signal", "nothing: a pilot gives back what it has not finished"}
-	Cancelled     = Failure{60, "cancelled", ClassPreempted, true, "removed from the batch system by somebody", "nothing: what was not finished went back to the queue"}
-	Drained       = Failure{61, "drained", ClassNone, true, "told to drain: it finished what it held and left", "nothing: the slot is given back"}
+	SiteNoSpace   = Failure{30, 1098, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
+	SiteNoProgram = Failure{31, 1211, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
+	SiteResources = Failure{32, 1344, "site_resources", ClassSite, true, "the node is out of processes, files or memory", "lower --slots or look at the node"}
+	SlotMemory    = Failure{33, 1212, "slot_memory", ClassSite, true, "the batch system ended the pilot because its slot was out of memory", "ask for more memory in the queue's configuration, or lower --slots"}
+	NodeFailed    = Failure{34, 1008, "node_failed", ClassSite, true, "the node of the pilot failed or was lost", "nothing: what was not finished goes back to the queue; look at the node if it happens again"}
+	NodeUnfit     = Failure{35, 1332, "node_unfit", ClassSite, true, "a test of the node failed", "`pilot check` on that node says which and why"}
+	LaunchFailed  = Failure{36, 1110, "launch_failed", ClassSite, true, "the batch system could not start the pilot on the node", "the reason is in the worker's entry: `harvester workers show`"}
+	NoBroker      = Failure{40, 1318, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right; `idds doctor` looks closer"}
+	NoService     = Failure{41, 1324, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
+	BrokerRefused = Failure{42, 1240, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
+	StoreFailed   = Failure{43, 1303, "store_failed", ClassInfrastructure, true, "the state on disk could not be read or written", "check the state directory and its disk"}
+	AddressTaken  = Failure{44, 1008, "address_taken", ClassConfiguration, false, "the address to listen on is taken or not ours", "choose another with --listen, or end who holds it"}
+	StateLocked   = Failure{45, 1336, "state_locked", ClassConfiguration, false, "another process works on this state directory", "end it, or choose another --state"}
+	ResultsHeld   = Failure{46, 1137, "results_held", ClassInfrastructure, true, "results could not be published; they are kept in the journal", "the next pilot on this node publishes them"}
+	NoBatch       = Failure{47, 1324, "no_batch", ClassInfrastructure, true, "the batch system could not be asked", "its words are in the message; `harvester check` looks closer"}
+	BatchRefused  = Failure{48, 1341, "batch_refused", ClassConfiguration, false, "the batch system refused the request", "its words are in the message; `harvester check` looks closer"}
+	NoCredential  = Failure{50, 1163, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
+	BadConfig     = Failure{51, 1341, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
+	Expiring      = Failure{52, 1382, "credential_expiring", ClassCredential, true, "a credential of the pilot is about to expire", "renew it: the next pilot takes the new one"}
+	IdleTimeout   = Failure{55, 0, "idle_timeout", ClassNone, true, "no slice came for the idle time", "nothing: the slot is given back"}
+	NoFirstSlice  = Failure{56, 0, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
+	Walltime      = Failure{57, 1213, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
+	Preempted     = Failure{58, 1379, "preempted", ClassPreempted, true, "the batch system took the slot back", "nothing: what was not finished went back to the queue"}
+	Interrupted   = Failure{59, 1201, "interrupted", ClassPreempted, true, "ended by a signal", "start it again if that was not meant"}
+	Cancelled     = Failure{60, 1205, "cancelled", ClassPreempted, true, "removed from the batch system by somebody", "nothing: what was not finished went back to the queue"}
+	Drained       = Failure{61, 0, "drained", ClassNone, true, "told to drain: it finished what it held and left", "nothing: the slot is given back"}
 )
 
 // Table is every failure in the order of its code.

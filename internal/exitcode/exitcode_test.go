@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,14 +66,20 @@ func TestDocumentIsCurrent(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("# Exit codes and failures\n\nMade from `internal/exitcode` by `make generate`. The same names stand in results (`content.failure`), logs and worker reports.\n" +
-		"*Retryable* says that the same slice or command may succeed later or elsewhere; *class* says whose fault it is.\n\n" +
-		"| code | name | class | retryable | what happened | next step |\n|---|---|---|---|---|---|\n")
+		"*Retryable* says that the same slice or command may succeed later or elsewhere; *class* says whose fault it is; *PanDA* is the\n" +
+		"nearest code of the PanDA pilot, for sites that report to PanDA. `pilot explain` prints the table, `pilot explain CODE` a line of it\n" +
+		"by number, name or PanDA code, and what a status above 128 means.\n\n" +
+		"| code | name | PanDA | class | retryable | what happened | next step |\n|---|---|---|---|---|---|---|\n")
 	for _, f := range exitcode.Table() {
 		retry := "no"
 		if f.Retryable {
 			retry = "yes"
 		}
-		fmt.Fprintf(&b, "| %d | `%s` | %s | %s | %s | %s |\n", f.Code, f.Name, f.Class, retry, f.Text, f.Next)
+		panda := ""
+		if f.PanDA != 0 {
+			panda = strconv.Itoa(f.PanDA)
+		}
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s | %s | %s | %s |\n", f.Code, f.Name, panda, f.Class, retry, f.Text, f.Next)
 	}
 	const file = "../../docs/exit-codes.md"
 	if *update {
