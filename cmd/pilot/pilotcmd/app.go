@@ -65,10 +65,11 @@ func App() *cli.App {
 		Description: "Examples:\n" +
 			"  pilot run --idds http://127.0.0.1:8443 --token-file pilot.token --run 100001 --slots 4\n" +
 			"  pilot run --idds ... --payload mine.toml\n" +
-			"  pilot config show --slots 4        every option with its value and where that came from\n\n" +
+			"  pilot config show --slots 4        every option with its value and where that came from\n" +
+			"  pilot explain 35                   what an exit status means\n\n" +
 			"Called as run_prompt or run_prompt_wrapper it takes the place of the production worker: docs/compatibility.md.",
 		Commands: []*cli.Command{
-			runCommand(),
+			runCommand(), explainCommand(),
 			{Name: "config", Usage: "the configuration", Subcommands: []*cli.Command{showCommand()}},
 		},
 	}
