@@ -95,9 +95,11 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 }
 
 func (s *System) start(ctx context.Context, id string, sub harvester.Submission) error {
-	dir := filepath.Join(s.cfg.Dir, id)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
+	notes, dir := filepath.Join(s.cfg.Dir, id), filepath.Join(cmp.Or(sub.Dir, s.cfg.Dir), id) // mostly the same
+	for _, d := range []string{notes, dir} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return exitcode.New(exitcode.SiteNoSpace, "making the job's folder: %w", err)
+		}
 	}
 	out, err := logFile(dir, harvester.StdoutFile)
 	if err != nil {
@@ -139,7 +141,7 @@ func (s *System) start(ctx context.Context, id string, sub harvester.Submission)
 		close(j.ready)
 	}()
 	start, _ := startTicks(p.PID()) // gone already: then there is nobody to be found either
-	if err := (note{p.PID(), start, j.started}).write(dir); err != nil {
+	if err := (note{p.PID(), start, j.started}).write(notes); err != nil {
 		cancel(nil)
 		return err
 	}
