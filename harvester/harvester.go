@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,47 +19,52 @@ import (
 	"tfpilot/internal/message"
 )
 
-// Config is how a harvester behaves.
-type Config struct {
-	// Jobs is the folder of the workers' folders.
-	Jobs string `toml:"-"`
-	// Namespace keeps demands of others out; all when empty.
-	Namespace  string        `toml:"namespace" help:"only runs of this namespace"`
-	Interval   time.Duration `toml:"interval" help:"time between two looks at demand and workers (default: 1s for local pilots, else 30s)"`
-	MaxWorkers int           `toml:"max_workers" default:"100" help:"pilots alive at most, over all runs"`
-	MaxSubmit  int           `toml:"max_submit" default:"20" help:"pilots submitted at most in one look"`
-	// ShortLife and MaxBackoff: a pilot that fails at once is not to be started thousands of times.
-	ShortLife  time.Duration `toml:"short_life" default:"30s" help:"a pilot that failed sooner counts as a failed submission"`
-	MaxBackoff time.Duration `toml:"max_backoff" default:"5m" help:"longest pause after failed submissions; the first is a second"`
-}
+// noCause is the batch system's when it tells none.
+var noCause exitcode.Failure
 
 // Pilot is a submission of pilots for a run, but for what the harvester adds: Tag, Count, Dir, Exclude.
 type Pilot func(run, namespace string) Submission
+
+// Parts are what a harvester works with. Logger may be nil.
+type Parts struct {
+	Demand Demand
+	Batch  BatchSystem
+	Store  Store
+	Pilot  Pilot
+	Logger *slog.Logger
+}
 
 // Harvester keeps workers alive. Make it with New and run it once.
 type Harvester struct {
 	cfg    Config
 	demand Demand
-	batch  BatchSystem
+	batch  *Guard
 	store  Store
 	pilot  Pilot
 	log    *slog.Logger
 	now    func() time.Time
 
-	failures   int       // in a row
-	lastFailed time.Time // when the last of them was noted
-	notUntil   time.Time
-	trouble    map[string]string // last said, by what was asked
+	book      *book // nil until it has been read
+	submitter string
+	strays    int // jobs of ours that the book does not know
+	unknown   map[string]bool
+	trouble   []Trouble
+	report    Report // as it was written last
+	pruned    time.Time
 }
 
 // New makes a harvester.
-func New(demand Demand, batch BatchSystem, store Store, pilot Pilot, log *slog.Logger, cfg Config) *Harvester {
+func New(p Parts, cfg Config) *Harvester {
 	config.Defaults(&cfg)
 	cfg.Interval = cmp.Or(cfg.Interval, time.Second)
-	if log == nil {
-		log = logging.Discard()
+	cfg.LostAfter = cmp.Or(cfg.LostAfter, 2*time.Minute)
+	if p.Logger == nil {
+		p.Logger = logging.Discard()
 	}
-	return &Harvester{cfg: cfg, demand: demand, batch: batch, store: store, pilot: pilot, log: log, now: time.Now, trouble: map[string]string{}}
+	return &Harvester{
+		cfg: cfg, demand: p.Demand, batch: NewGuard(p.Batch, cfg.Guard), store: p.Store, pilot: p.Pilot, log: p.Logger,
+		now: func() time.Time { return time.Now().UTC() }, unknown: map[string]bool{},
+	}
 }
 
 // Run reconciles until ctx ends, then returns nil; what runs in the batch system runs on. An error is the store's.
@@ -76,217 +83,180 @@ func (h *Harvester) Run(ctx context.Context) error {
 	}
 }
 
-// Reconcile looks once: what lives, what is wanted, what is missing. A batch system or an idds that cannot be asked changes
-// nothing; the error is the store's.
+// Reconcile looks once: what lives, what is wanted, what is missing or too much. It asks the batch system for one listing, and
+// submits and cancels by one command each at most. Whoever cannot be asked changes nothing; the error is the store's.
 func (h *Harvester) Reconcile(ctx context.Context) error {
-	live, err := h.store.Live(ctx)
+	if err := h.load(ctx); err != nil {
+		return err
+	}
+	listed, err := h.refresh(ctx)
 	if err != nil {
 		return err
 	}
-	asked, err := h.refresh(ctx, live)
-	if err != nil || !asked {
+	var drain Drain
+	draining, err := h.store.Document(ctx, DrainDocument, &drain)
+	if err != nil {
 		return err
 	}
-	wanted, err := h.demand.Demand(ctx)
-	if !h.said(ctx, "idds", err) {
-		return nil
+	wanted, derr := h.demand.Demand(ctx)
+	ended := slices.Collect(maps.Values(h.book.ended))
+	s := snapshot{
+		cfg: h.cfg, now: h.now(), live: slices.Collect(maps.Values(h.book.live)), asked: h.said(ctx, "idds", derr), drain: draining,
+		pause: pauseAfter(ended, h.cfg),
 	}
-	total := 0
-	alive := map[[2]string]int{}
-	for _, w := range live {
-		if w.State.Live() {
-			alive[[2]string{w.Namespace, w.RunID}]++
-			total++
-		}
-	}
-	budget := h.cfg.MaxSubmit
 	for _, d := range wanted.Demands {
-		if h.cfg.Namespace != "" && d.Namespace != h.cfg.Namespace {
-			continue
-		}
-		k := [2]string{d.Namespace, d.RunID}
-		switch missing := d.Wanted - alive[k]; {
-		case missing > 0:
-			n := min(missing, budget, h.cfg.MaxWorkers-total)
-			if n <= 0 || h.now().Before(h.notUntil) {
-				continue
-			}
-			if err := h.submit(ctx, d, n); err != nil {
-				return err
-			}
-			total += n
-			budget -= n
-		case missing < 0:
-			if err := h.withdraw(ctx, live, k, -missing); err != nil {
-				return err
-			}
+		if h.cfg.Namespace == "" || d.Namespace == h.cfg.Namespace {
+			s.demands = append(s.demands, d)
 		}
 	}
-	return nil
+	bad := badNodes(ended, s.live, h.cfg, s.now)
+	var p plan
+	if listed {
+		p = decide(s)
+		if err := h.cancel(ctx, p.cancel); err != nil {
+			return err
+		}
+		if p.count > 0 {
+			if _, err := h.submit(ctx, p.submit, p.count, bad); err != nil {
+				return err
+			}
+		}
+		if err := h.prune(ctx); err != nil {
+			return err
+		}
+	} else {
+		p.why = []string{h.batch.Name() + " could not be asked, so nothing is submitted or cancelled"}
+	}
+	return h.publish(ctx, s, p, bad, drain)
 }
 
 // Settle notes what became of the workers, and submits nothing: the last look, when the batch system has ended with us.
 func (h *Harvester) Settle(ctx context.Context) error {
-	live, err := h.store.Live(ctx)
-	if err != nil {
+	if err := h.load(ctx); err != nil {
 		return err
 	}
-	_, err = h.refresh(ctx, live)
+	_, err := h.refresh(ctx)
 	return err
 }
 
-// refresh asks the batch system about the live workers and notes what changed. asked is false when it could not be asked.
-func (h *Harvester) refresh(ctx context.Context, live []Worker) (asked bool, err error) {
+// Submit submits pilots for a run once, whoever wants them, and returns their workers.
+func (h *Harvester) Submit(ctx context.Context, run, namespace string, n int) ([]Worker, error) {
+	if err := h.load(ctx); err != nil {
+		return nil, err
+	}
+	bad := badNodes(slices.Collect(maps.Values(h.book.ended)), slices.Collect(maps.Values(h.book.live)), h.cfg, h.now())
+	return h.submit(ctx, message.RunDemand{RunID: run, Namespace: namespace, Reason: "asked for by hand"}, n, bad)
+}
+
+// refresh asks the batch system about all jobs. listed is false when it could not be asked.
+func (h *Harvester) refresh(ctx context.Context) (listed bool, err error) {
 	jobs, err := h.batch.Queue(ctx)
 	if !h.said(ctx, h.batch.Name(), err) {
 		return false, nil
 	}
-	known := make(map[string]Status, len(jobs))
-	ids := make(map[string]string, len(jobs)) // of the workers
-	for _, j := range jobs {
-		known[j.ID] = j.Status
-		ids[workerID(j.Tag, j.Index)] = j.ID
-	}
-	var gone []string
-	for i := range live {
-		if live[i].BatchID == "" { // we did not live to hear of its submission
-			live[i].BatchID = ids[live[i].ID]
-		}
-		if _, ok := known[live[i].BatchID]; !ok && live[i].BatchID != "" {
-			gone = append(gone, live[i].BatchID)
-		}
-	}
-	if len(gone) > 0 {
-		past, err := h.batch.History(ctx, gone)
-		if !h.said(ctx, h.batch.Name(), err) {
-			return false, nil
-		}
-		maps.Copy(known, past)
-	}
-	var changed []Worker
-	for i := range live {
-		w := &live[i]
-		before := *w
-		if s, ok := known[w.BatchID]; ok {
-			w.State, w.Node, w.ExitCode, w.Reason, w.StartedAt, w.EndedAt = s.State, s.Node, s.ExitCode, s.Reason, s.StartedAt, s.EndedAt
-		} else {
-			w.State, w.Reason, w.EndedAt, w.ExitCode = Missing, h.batch.Name()+" does not know it", h.now().UTC(), -1
-		}
-		if *w != before {
-			changed = append(changed, *w)
-			h.note(ctx, *w)
-		}
-	}
-	return true, h.store.Put(ctx, changed...)
-}
-
-// workerID is our name for a job.
-func workerID(tag string, index int) string { return fmt.Sprintf("%s.%d", tag, index) }
-
-// note logs a change and keeps count of pilots that fail at once.
-func (h *Harvester) note(ctx context.Context, w Worker) {
-	attrs := []any{slog.String("worker", w.ID), slog.String("batch_id", w.BatchID), slog.String("state", string(w.State))}
-	if w.State.Live() {
-		h.log.InfoContext(ctx, "worker changed", attrs...)
-		return
-	}
-	attrs = append(attrs, slog.Int("exit_code", w.ExitCode), slog.String("reason", w.Reason))
-	f, known := exitcode.ByCode(w.ExitCode)
-	// An empty queue is no fault of the node, and neither is being told to go.
-	normal := known && (f == exitcode.OK || f == exitcode.IdleTimeout || f == exitcode.NoFirstSlice || f == exitcode.Interrupted)
-	if normal {
-		h.failures = 0
-		h.log.InfoContext(ctx, "worker ended", attrs...)
-		return
-	}
-	h.log.WarnContext(ctx, "worker failed", attrs...)
-	if !w.StartedAt.IsZero() && w.EndedAt.Sub(w.StartedAt) >= h.cfg.ShortLife {
-		h.failures = 0
-		return
-	}
-	started := w.StartedAt
-	if started.IsZero() {
-		started = w.SubmittedAt
-	}
-	h.failed(ctx, started)
-}
-
-// failed lengthens the pause before the next submission. The pause bounds how often pilots are started, so it counts from the
-// start of the one that failed: who lived longer is replaced at once. And one that was started before the last failure says
-// nothing new: a crash takes several together.
-func (h *Harvester) failed(ctx context.Context, started time.Time) {
-	if started.Before(h.lastFailed) {
-		return
-	}
-	pause := min(h.cfg.MaxBackoff, time.Second<<min(h.failures, 20))
-	h.failures++
-	h.lastFailed, h.notUntil = h.now(), started.Add(pause)
-	if h.failures > 1 {
-		h.log.WarnContext(ctx, "pilots fail; waiting before the next", slog.Int("failures", h.failures), slog.Duration("pause", pause))
-	}
+	return true, h.observe(ctx, jobs)
 }
 
 // submit starts pilots for a run: intent first, so that a crash leaves a tag to look for.
-func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int) error {
+func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad []BadNode) ([]Worker, error) {
 	s := h.pilot(d.RunID, d.Namespace)
-	s.Tag, s.Count, s.Dir = TagPrefix+strings.ToLower(rand.Text()[:10]), n, h.cfg.Jobs
+	s.Tag, s.Count, s.Dir = TagPrefix+h.submitter+"-"+random(10), n, h.cfg.Jobs
+	for _, b := range bad {
+		s.Exclude = append(s.Exclude, b.Node)
+	}
 	workers := make([]Worker, n)
 	for i := range workers {
 		workers[i] = Worker{
-			ID: workerID(s.Tag, i), Tag: s.Tag, RunID: d.RunID, Namespace: d.Namespace, State: Intended, IntendedAt: h.now().UTC(),
+			ID: workerID(s.Tag, i), Tag: s.Tag, RunID: d.RunID, Namespace: d.Namespace, State: Intended, IntendedAt: h.now(), ChangedAt: h.now(),
 		}
 	}
-	if err := h.store.Put(ctx, workers...); err != nil {
-		return err
+	if err := h.write(ctx, workers...); err != nil {
+		return nil, err
 	}
 	ids, err := h.batch.Submit(ctx, s)
 	for i := range workers {
-		w := &workers[i]
-		if i < len(ids) {
-			w.BatchID, w.State, w.SubmittedAt = ids[i], Queued, h.now().UTC()
-		} else {
-			w.State, w.ExitCode, w.EndedAt = Missing, -1, h.now().UTC()
-			w.Reason = "not submitted: " + errors.Join(err).Error()
+		switch w := &workers[i]; {
+		case i < len(ids):
+			w.BatchID, w.State, w.SubmittedAt, w.ChangedAt = ids[i], Queued, h.now(), h.now()
+		case errors.Is(err, ErrUnclear) || ctx.Err() != nil: // the listings will tell
+			w.Reason = errors.Join(err).Error()
+		default:
+			f := exitcode.From(err)
+			w.State, w.ExitCode, w.ChangedAt, w.Reason = Missing, -1, h.now(), "not submitted: "+errors.Join(err).Error()
+			w.Cause, w.Class, w.CauseFrom = f.Name, f.Class, FromBatch
 		}
 	}
+	attrs := []any{slog.String("tag", s.Tag), slog.Int("wanted", n), slog.Int("submitted", len(ids)), slog.String(logging.KeyRun, d.RunID)}
 	if err != nil {
-		h.log.WarnContext(ctx, "submitting failed", slog.String("tag", s.Tag), slog.Int("wanted", n), slog.Int("submitted", len(ids)), logging.Err(err))
-		h.failed(ctx, h.now())
+		h.log.WarnContext(ctx, "submitting failed", append(attrs, logging.Err(err))...)
 	} else {
-		h.log.InfoContext(ctx, "pilots submitted", slog.String("tag", s.Tag), slog.Int("count", n), slog.String(logging.KeyRun, d.RunID),
-			slog.String("reason", d.Reason))
+		h.log.InfoContext(ctx, "pilots submitted", append(attrs, slog.String("reason", d.Reason))...)
 	}
-	return h.store.Put(ctx, workers...)
+	h.trouble = settled(h.trouble, "submitting to "+h.batch.Name(), err, h.now())
+	// What the batch system has taken is written down even when we are told to end meanwhile.
+	return workers, h.write(context.WithoutCancel(ctx), workers...)
 }
 
-// withdraw cancels what is queued beyond the demand; what runs is let finish, because it knows best when its run is over.
-func (h *Harvester) withdraw(ctx context.Context, live []Worker, k [2]string, n int) error {
-	var ids []string
-	for _, w := range live {
-		if w.State == Queued && [2]string{w.Namespace, w.RunID} == k && len(ids) < n {
-			ids = append(ids, w.BatchID)
-		}
-	}
-	if len(ids) == 0 {
+// cancel ends workers by one command. It is noted after the command: should we die in between, the next listing says whether
+// they still wait.
+func (h *Harvester) cancel(ctx context.Context, workers []Worker) error {
+	if len(workers) == 0 {
 		return nil
 	}
-	h.said(ctx, h.batch.Name(), h.batch.Cancel(ctx, ids))
+	ids := make([]string, len(workers))
+	for i, w := range workers {
+		ids[i] = w.BatchID
+		h.log.InfoContext(ctx, "worker cancelled", slog.String(logging.KeyWorker, w.ID), slog.String(logging.KeyBatch, w.BatchID), slog.String("reason", w.Cancel.Why))
+	}
+	if !h.said(ctx, h.batch.Name()+" cancel", h.batch.Cancel(ctx, ids)) {
+		return nil
+	}
+	return h.write(context.WithoutCancel(ctx), workers...)
+}
+
+// prune forgets, now and then, what ended long ago, and removes its folders.
+func (h *Harvester) prune(ctx context.Context) error {
+	now := h.now()
+	if now.Sub(h.pruned) < min(h.cfg.Keep, time.Hour) {
+		return nil
+	}
+	h.pruned = now
+	tags, err := h.store.Prune(ctx, now.Add(-h.cfg.Keep))
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		maps.DeleteFunc(h.book.ended, func(_ string, w Worker) bool { return w.Tag == tag })
+		if h.cfg.Jobs == "" || !strings.HasPrefix(tag, TagPrefix) {
+			continue
+		}
+		left, err := filepath.Glob(filepath.Join(h.cfg.Jobs, tag+"*"))
+		for _, dir := range left {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+		if err != nil {
+			h.log.WarnContext(ctx, "a folder could not be removed", slog.String("tag", tag), logging.Err(err))
+		}
+	}
 	return nil
 }
 
-// said logs trouble with somebody when it is new, and when it is over; ok means that there is none.
+// said keeps what trouble there is with somebody, and logs it when it is new and when it is over; ok means that there is none.
 func (h *Harvester) said(ctx context.Context, whom string, err error) (ok bool) {
-	text := ""
-	if err != nil {
-		text = err.Error()
+	if ctx.Err() != nil {
+		return err == nil
 	}
-	if text != h.trouble[whom] && ctx.Err() == nil {
-		if err != nil {
-			h.log.WarnContext(ctx, "cannot ask", slog.String("whom", whom), logging.Err(err))
-		} else {
-			h.log.InfoContext(ctx, "can ask again", slog.String("whom", whom))
-		}
-		h.trouble[whom] = text
+	before := h.trouble
+	h.trouble = settled(h.trouble, whom, err, h.now())
+	was := troubleWith(before, whom)
+	switch {
+	case err != nil && was.Text != err.Error():
+		h.log.WarnContext(ctx, "cannot ask", slog.String("whom", whom), logging.Err(err))
+	case err == nil && was.Whom != "":
+		h.log.InfoContext(ctx, "can ask again", slog.String("whom", whom))
 	}
 	return err == nil
 }
+
+// random is a word of lower-case letters and digits.
+func random(n int) string { return strings.ToLower(rand.Text()[:n]) }

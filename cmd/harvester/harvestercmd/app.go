@@ -88,7 +88,7 @@ func run(c *cli.Context, cfg siteConfig) error {
 	if err != nil {
 		return err
 	}
-	h := harvester.New(rest.New(cfg.IDDS, token), batch, store, start, log, cfg.Config)
+	h := harvester.New(harvester.Parts{Demand: rest.New(cfg.IDDS, token), Batch: batch, Store: store, Pilot: start, Logger: log}, cfg.Config)
 	err = h.Run(c.Context)
 	if b, ok := batch.(interface{ Close() }); ok { // its pilots end with us
 		b.Close()
