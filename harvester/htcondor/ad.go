@@ -57,7 +57,11 @@ type ad struct {
 	ExecutingAt number `json:"JobCurrentStartExecutingDate"`
 	CompletedAt number `json:"CompletionDate"`
 	EnteredAt   number `json:"EnteredCurrentStatus"`
+
+	why string // it waits, where that was found out
 }
+
+func (a ad) id() string { return fmt.Sprintf("%d.%d", a.ClusterID, a.ProcID) }
 
 // number, text and truth take a value of their own kind, and nothing for anything else: an attribute may hold any expression.
 type (
@@ -91,7 +95,7 @@ func (t *truth) UnmarshalJSON(b []byte) error {
 
 // parseAds reads what condor_q and condor_history print with -json. Nothing at all is an empty list: the exit status has said
 // that they could ask.
-func parseAds(out []byte) ([]harvester.Job, error) {
+func parseAds(out []byte) ([]ad, error) {
 	if len(bytes.TrimSpace(out)) == 0 {
 		return nil, nil
 	}
@@ -99,17 +103,16 @@ func parseAds(out []byte) ([]harvester.Job, error) {
 	if err := json.Unmarshal(out, &ads); err != nil {
 		return nil, exitcode.New(exitcode.NoBatch, "reading what HTCondor says of its jobs: %w in %q", err, excerpt(out))
 	}
-	jobs := make([]harvester.Job, 0, len(ads))
 	for _, a := range ads {
 		if a.ClusterID <= 0 || a.Status <= 0 {
 			return nil, exitcode.New(exitcode.NoBatch, "reading what HTCondor says of its jobs: one has no ClusterId or JobStatus: %q", excerpt(out))
 		}
-		jobs = append(jobs, harvester.Job{
-			ID:  fmt.Sprintf("%d.%d", a.ClusterID, a.ProcID),
-			Tag: string(a.Tag), Index: int(a.Index), Status: a.status(),
-		})
 	}
-	return jobs, nil
+	return ads, nil
+}
+
+func (a ad) job() harvester.Job {
+	return harvester.Job{ID: a.id(), Tag: string(a.Tag), Index: int(a.Index), Status: a.status()}
 }
 
 // excerpt is the beginning of an output, for a message.

@@ -1,12 +1,11 @@
 package htcondor
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"tfpilot/harvester"
@@ -28,6 +27,9 @@ func (s *System) Check(ctx context.Context) []harvester.Finding {
 	}
 	if s.cfg.Jobs != "" {
 		look("state folder", s.checkFolder)
+	}
+	if s.cfg.TokenFile != "" {
+		look("token for the CE", func() (string, error) { return s.cfg.TokenFile, s.checkToken() })
 	}
 	if !look("HTCondor's commands", func() (string, error) { return s.checkVersion(ctx) }) ||
 		!look("schedd", func() (string, error) { return s.checkSchedd(ctx) }) ||
@@ -61,6 +63,22 @@ func (s *System) checkFolder() (string, error) {
 		return "", noFolder(err)
 	}
 	return s.cfg.Jobs, nil
+}
+
+// checkToken looks whether the token for a CE is there.
+func (s *System) checkToken() error {
+	if s.cfg.TokenFile == "" {
+		return nil
+	}
+	b, err := os.ReadFile(s.cfg.TokenFile)
+	if err == nil && len(bytes.TrimSpace(b)) == 0 {
+		err = fmt.Errorf("%s is empty", s.cfg.TokenFile)
+	}
+	if err == nil {
+		return nil
+	}
+	return exitcode.WithNext(exitcode.New(exitcode.NoCredential, "the token for the CE: %w", err),
+		"get one from your issuer into that file, or set token_file in the [htcondor] table")
 }
 
 var versionLine = regexp.MustCompile(`\$CondorVersion: (\S+)`)
@@ -159,45 +177,10 @@ func (s *System) checkMachines(ctx context.Context, ad []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	slots, condition := analysis(out)
-	switch {
-	case condition == "":
-		return "HTCondor does not say what fits", nil
-	case slots == 0:
-		return "", exitcode.WithNext(exitcode.New(exitcode.BatchRefused, "no slot fulfils %s", condition),
-			"ask for less in [resources], or change requirements in the [htcondor] table")
-	default:
-		return strconv.Itoa(slots) + " slots fulfil what a pilot asks for", nil
+	a := analyze(out)
+	if a.condition != "" && a.slots == 0 {
+		return "", exitcode.WithNext(exitcode.New(exitcode.BatchRefused, "%s", a),
+			"ask for less in [resources], or change requirements in the [htcondor] table; where the pool is only full, wait")
 	}
-}
-
-var (
-	stepLine  = regexp.MustCompile(`^\[\d+\]\s+(\d+)\s+(.+)$`)
-	valueLine = regexp.MustCompile(`^ {4}(\w+) = (.+)$`)
-)
-
-// analysis reads what condor_q -better-analyze says of a job: how many slots fulfil the condition that the fewest do, and that
-// condition with the values of the job in it. There is none when nothing could be analysed.
-func analysis(out []byte) (slots int, condition string) {
-	values := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	for lines.Scan() {
-		if m := valueLine.FindStringSubmatch(lines.Text()); m != nil && values[m[1]] == "" {
-			values[m[1]] = m[2]
-		}
-		m := stepLine.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
-		}
-		n, err := strconv.Atoi(m[1])
-		if err == nil && (condition == "" || n < slots) {
-			slots, condition = n, m[2]
-		}
-	}
-	for name, value := range values {
-		if strings.Contains(condition, name) && name != condition {
-			return slots, condition + ", where " + name + " = " + value
-		}
-	}
-	return slots, condition
+	return a.String(), nil
 }

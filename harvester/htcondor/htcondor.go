@@ -45,7 +45,8 @@ type Config struct {
 
 // System is the HTCondor of a site.
 type System struct {
-	cfg Config
+	cfg     Config
+	waiting waiting
 }
 
 var _ harvester.BatchSystem = (*System)(nil)
@@ -90,6 +91,9 @@ func (s *System) Name() string { return "htcondor" }
 func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string, error) {
 	text, err := s.description(sub)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkToken(); err != nil { // HTCondor would take the jobs, and hold them
 		return nil, err
 	}
 	undo, err := makeFolders(sub)
@@ -163,7 +167,16 @@ func (s *System) Queue(ctx context.Context) ([]harvester.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseAds(out)
+	ads, err := parseAds(out)
+	if err != nil {
+		return nil, err
+	}
+	s.explain(ctx, ads, time.Now())
+	jobs := make([]harvester.Job, len(ads))
+	for i, a := range ads {
+		jobs[i] = a.job()
+	}
+	return jobs, nil
 }
 
 // ours is what holds of jobs that a harvester has submitted.
@@ -185,9 +198,9 @@ func (s *System) History(ctx context.Context, ids []string) (map[string]harveste
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := parseAds(out)
-	for _, j := range jobs {
-		past[j.ID] = j.Status
+	ads, err := parseAds(out)
+	for _, a := range ads {
+		past[a.id()] = a.status()
 	}
 	return past, err
 }
@@ -201,6 +214,9 @@ func (s *System) Cancel(ctx context.Context, ids []string) error {
 	}
 	_, err := s.run(ctx, "condor_rm", s.where("-reason", "cancelled by the harvester",
 		"-constraint", ours+" && JobStatus != 3 && JobStatus != 4 && "+which)...)
+	if errors.Is(err, errNone) {
+		return nil
+	}
 	return err
 }
 

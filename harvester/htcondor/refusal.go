@@ -1,6 +1,7 @@
 package htcondor
 
 import (
+	"errors"
 	"strings"
 
 	"tfpilot/harvester"
@@ -44,10 +45,18 @@ var complaints = []complaint{
 // knows.
 const committing = "failed to commit job submission into the queue."
 
+// none is all that condor_rm prints when there is no job to remove.
+const none = "Couldn't find/remove all jobs matching constraint"
+
+var errNone = errors.New("no such job")
+
 // refusal is the error of a command that ended with one.
 func refusal(command, words string) error {
 	words, _, _ = strings.Cut(words, "Extra Info:") // a page of advice
 	words = strings.Join(strings.Fields(strings.ReplaceAll(words, "ERROR:", "")), " ")
+	if strings.HasPrefix(words, none) {
+		return exitcode.New(exitcode.NoBatch, "%s: %w", command, errNone)
+	}
 	lower := strings.ToLower(words)
 	failure, next := exitcode.NoBatch, nextSchedd
 	if command == "condor_submit" {

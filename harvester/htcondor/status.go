@@ -108,6 +108,11 @@ func (a ad) removed(st *harvester.Status) {
 	}
 }
 
+// unmatched reports whether it waits, and the last look for a machine found none.
+func (a ad) unmatched() bool {
+	return a.Status == statusIdle && a.Shadows == 0 && a.RejectedAt > a.MatchedAt && a.Rejected != ""
+}
+
 // whyIdle says what HTCondor tells of a job that waits.
 func (a ad) whyIdle() string {
 	switch {
@@ -115,12 +120,13 @@ func (a ad) whyIdle() string {
 		return "evicted, waits to be started again: " + vacateWords(a.VacateCode, a.VacateReason)
 	case a.GridStatus != "":
 		return "at the CE it is " + string(a.GridStatus)
-	case a.RejectedAt > a.MatchedAt && a.Rejected == "no match found":
-		return fmt.Sprintf("no machine was free that fulfils what it asks for; `condor_q -better-analyze %d.%d` says what each condition leaves", a.ClusterID, a.ProcID)
-	case a.RejectedAt > a.MatchedAt && a.Rejected != "":
-		return "not matched: " + string(a.Rejected)
+	case !a.unmatched():
+		return ""
+	case a.why != "":
+		return a.why
+	default:
+		return fmt.Sprintf("HTCondor found no machine for it: %s; `condor_q -better-analyze %s` says what each condition leaves", a.Rejected, a.id())
 	}
-	return ""
 }
 
 // whyHeld says what it is held for, what that means, and what to do.
