@@ -214,7 +214,7 @@ func selectorText(s string) string {
 
 // Report notes what a pilot says of itself and answers with what it should know.
 func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
-	var reply message.WorkerReply
+	reply := message.WorkerReply{At: s.now().UTC()}
 	err := s.store.Update(ctx, func(tx ledger.Tx) error {
 		if err := tx.PutWorker(w, s.now().UTC()); err != nil {
 			return err

@@ -135,6 +135,7 @@ func (a *api) register(h huma.API) {
 	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
 	huma.Register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
 	huma.Register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
+	huma.Register(h, operation(http.MethodGet, "/v1/workers/{worker}", "One pilot, by its id or the harvester's", everybody...), a.worker)
 	huma.Register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", everybody...), a.actors)
 	huma.Register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
 		func(ctx context.Context, _ *struct{}) (*body[message.DemandDocument], error) {
@@ -271,6 +272,22 @@ func (a *api) workers(ctx context.Context, in *struct {
 	out := &body[message.Page[message.WorkerDocument]]{}
 	out.Body.Items = append([]message.WorkerDocument{}, list[:min(len(list), in.Limit)]...)
 	return out, err
+}
+
+func (a *api) worker(ctx context.Context, in *struct {
+	Worker    string `path:"worker"`
+	Namespace string `query:"namespace"`
+},
+) (*body[message.WorkerDocument], error) {
+	list, err := a.service.Workers(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(list, func(w message.WorkerDocument) bool { return w.PilotID == in.Worker || w.WorkerID == in.Worker })
+	if i < 0 {
+		return nil, huma.Error404NotFound("worker " + in.Worker + " is not known")
+	}
+	return &body[message.WorkerDocument]{list[i]}, nil
 }
 
 func (a *api) actors(ctx context.Context, in *struct {

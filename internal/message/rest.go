@@ -160,9 +160,13 @@ type WorkerReport struct {
 	PID              int     `json:"pid"`
 	Version          string  `json:"version"`
 	Slots            int     `json:"slots"`
-	// BatchSystem and BatchID are the harvester's names for this worker, empty when started by hand.
+	// BatchSystem and BatchID are the batch system's names for this worker, WorkerID is the harvester's; empty when started by
+	// hand.
 	BatchSystem string `json:"batch_system,omitempty"`
 	BatchID     string `json:"batch_id,omitempty"`
+	WorkerID    string `json:"worker_id,omitempty"`
+	// Slot is what the pilot knows of its slot so far.
+	Slot *SlotDocument `json:"slot,omitempty"`
 	// LinkProven says that the broker answered (a receipt or a heart-beat) within the last interval; IdleSince when the
 	// last slot became idle, absent while one is busy.
 	LinkProven bool            `json:"link_proven"`
@@ -170,6 +174,26 @@ type WorkerReport struct {
 	InHand     []SliceInHand   `json:"in_hand"`
 	Totals     WorkerTotals    `json:"totals"`
 	Exit       *WorkerLastWord `json:"exit,omitempty"`
+}
+
+// SlotDocument is the slot of a pilot, as far as the pilot knows it.
+type SlotDocument struct {
+	Cores       int   `json:"cores,omitempty"`
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
+	// EndsAt is the soonest end that is known, EndsBy says where from.
+	EndsAt time.Time `json:"ends_at,omitzero"`
+	EndsBy string    `json:"ends_by,omitempty"`
+	// Facts are all that was found, also what did not decide.
+	Facts []SlotFact `json:"facts,omitempty"`
+}
+
+// SlotFact is one thing about a slot, and where it is known from.
+type SlotFact struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+	// Counts says that of all facts of this name it is the one that the pilot goes by.
+	Counts bool `json:"counts"`
 }
 
 // SliceInHand is a slice that a pilot holds: received and not yet acknowledged.
@@ -191,6 +215,10 @@ type WorkerTotals struct {
 	Junk        int     `json:"junk"`
 	WallSeconds float64 `json:"wall_seconds"`
 	CPUSeconds  float64 `json:"cpu_seconds"`
+	// PeakMemoryBytes is the most that one payload took.
+	PeakMemoryBytes int64 `json:"peak_memory_bytes,omitempty"`
+	// SuspendedSeconds is how long the pilot was stopped by others (SIGSTOP); no other time counts it.
+	SuspendedSeconds float64 `json:"suspended_seconds,omitempty"`
 }
 
 // WorkerLastWord says why a pilot ended.
@@ -199,6 +227,10 @@ type WorkerLastWord struct {
 	Name  string `json:"name"`
 	Class string `json:"class"`
 	Cause string `json:"cause"`
+	// WallSeconds is the life of the pilot; Efficiency the share of its cores' time in it that payloads used, absent when the
+	// cores are not known.
+	WallSeconds float64  `json:"wall_seconds,omitempty"`
+	Efficiency  *float64 `json:"efficiency,omitempty"`
 }
 
 // WorkerReply answers a report: what the pilot should know about its run.
@@ -207,6 +239,8 @@ type WorkerReply struct {
 	RunState RunState `json:"run_state,omitempty"`
 	// Drain asks the pilot to finish what it holds and leave.
 	Drain bool `json:"drain"`
+	// At is idds' clock, by which a pilot knows how far off its own is.
+	At time.Time `json:"at,omitzero"`
 }
 
 // WorkerDocument is one entry of GET /v1/workers.

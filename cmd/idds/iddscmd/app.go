@@ -4,7 +4,6 @@ package iddscmd
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -85,30 +84,6 @@ func runsCommand() *cli.Command {
 				t.Rows = append(t.Rows, []string{
 					r.RunID, string(r.State), strconv.Itoa(s.Published), strconv.Itoa(s.Done), strconv.Itoa(s.Failed), strconv.Itoa(s.Outstanding),
 					strconv.Itoa(s.Retried), strconv.Itoa(s.Absorbed), fmt.Sprintf("%.2f s", r.Latency.SliceResult.P95),
-				})
-			}
-			return program.Print(c, page, t)
-		})
-}
-
-func workersCommand() *cli.Command {
-	return ask("workers", "list the pilots", noArgs,
-		"Examples:\n"+
-			"  idds workers --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
-			"  idds workers --output quiet     their ids alone", nil, func(c *cli.Context, get getter) error {
-			var page message.Page[message.WorkerDocument]
-			if err := get("/v1/workers", &page); err != nil {
-				return err
-			}
-			t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "LAST SEEN", "END"}}
-			for _, w := range page.Items {
-				end := ""
-				if w.Exit != nil {
-					end = cell(w.Exit.Name + ": " + w.Exit.Cause)
-				}
-				t.Rows = append(t.Rows, []string{
-					w.PilotID, w.RunID, w.Hostname, string(w.Phase), strconv.FormatBool(w.Alive), strconv.Itoa(w.Slots), strconv.Itoa(len(w.InHand)),
-					strconv.Itoa(w.Totals.Done), strconv.Itoa(w.Totals.Failed), w.LastSeen.Format(time.TimeOnly), end,
 				})
 			}
 			return program.Print(c, page, t)

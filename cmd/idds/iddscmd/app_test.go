@@ -243,10 +243,31 @@ func TestWorkersAreListedWithTheirLastWord(t *testing.T) { //nolint:paralleltest
 	var reply message.WorkerReply
 	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", message.WorkerReport{
 		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: message.WorkerEnded, Hostname: "node7", Slots: 8, InHand: []message.SliceInHand{},
-		Exit: &message.WorkerLastWord{Name: "idle_timeout", Cause: "no slice for 2m0s"},
+		BatchSystem: "slurm", BatchID: "12", WorkerID: "tfpilot-a.3",
+		Slot: &message.SlotDocument{Cores: 4, Facts: []message.SlotFact{
+			{Name: "cores", Value: "4", Source: "SLURM_CPUS_ON_NODE", Counts: true}, {Name: "cores", Value: "64", Source: "sched_getaffinity"},
+		}},
+		Exit: &message.WorkerLastWord{Code: 55, Name: "idle_timeout", Cause: "no slice for 2m0s", Efficiency: new(0.63)},
 	}, &reply))
+	if reply.At.IsZero() {
+		t.Error("the answer does not say what time it is")
+	}
 	o := in.ask(t, "workers")
-	o.mustSay(t, 0, "p1", "node7", "ended", "idle_timeout: no slice for 2m0s")
+	o.mustSay(t, 0, "p1", "node7", "slurm 12", "ended", "idle_timeout: no slice for 2m0s")
+	for _, id := range []string{"p1", "tfpilot-a.3"} {
+		o = in.ask(t, "workers", "show", id)
+		o.mustSay(t, 0, "slurm 12", "cores", "SLURM_CPUS_ON_NODE", "(does not count)", "55 idle_timeout", "no slice for 2m0s", "efficiency", "63 %")
+		o = in.ask(t, "workers", "show", id, "--output", "json")
+		var w message.WorkerDocument
+		if err := json.Unmarshal([]byte(o.stdout), &w); err != nil || w.Slot == nil || len(w.Slot.Facts) != 2 {
+			t.Errorf("%v: %s", err, o.stdout)
+		}
+	}
+	for want, args := range map[string][]string{"worker nobody is not known": {"show", "nobody"}, "workers show needs one id": {"show"}} {
+		if o = in.ask(t, append([]string{"workers"}, args...)...); o.status != 64 || !strings.Contains(o.stderr, want) {
+			t.Errorf("%d: %s", o.status, o.stderr)
+		}
+	}
 }
 
 func TestPilotsAreToldTheBrokerInTheProductionForm(t *testing.T) { //nolint:paralleltest // all apps share one help flag
