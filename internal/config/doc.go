@@ -15,6 +15,7 @@
 // A flag wins over the environment, which wins over the file, which wins over the default. Unknown keys of a file are
 // errors that name the line.
 //
-// Field types: string, bool, int, int64, uint64, float64, [time.Duration], []string. A field without a toml tag, or with
+// Field types: string, bool, int, int64, uint64, float64, [time.Duration], []string, and a kind of these that reads its own text
+// ([encoding.TextUnmarshaler]), such as a number that may also be a word. A field without a toml tag, or with
 // "-", is not an option; the fields of an embedded struct, and of one tagged ",inline", belong to the outer one.
 package config

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -116,10 +117,18 @@ func supported(t reflect.Type) bool {
 	}
 }
 
+// readsText says that a type reads its own text, such as a number that may also be a word.
+func readsText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
 // set parses text into the field.
 func (o *Option) set(text string) error {
 	var err error
 	switch f := o.field; {
+	case readsText(f.Type()):
+		u, _ := reflect.TypeAssert[encoding.TextUnmarshaler](f.Addr())
+		return u.UnmarshalText([]byte(text))
 	case f.Type() == durationType:
 		var d time.Duration
 		if d, err = parseDuration(text); err == nil {
@@ -181,6 +190,8 @@ func (o *Option) setList(list []any) {
 func (o *Option) plausible() error {
 	f := o.field
 	switch {
+	case readsText(f.Type()):
+		return nil // it has said itself what makes no sense
 	case (f.CanInt() && f.Int() < 0) || (f.CanFloat() && f.Float() < 0):
 		return fmt.Errorf("%s is negative", o.Value())
 	case o.Default == "" || o.Zero || !f.IsZero() || f.Kind() == reflect.Bool:

@@ -80,6 +80,8 @@ func shape(t reflect.Type) reflect.Type {
 			continue
 		case name == "" || name == "-" || !f.IsExported():
 			continue
+		case readsText(f.Type):
+			f.Type = reflect.TypeFor[any]() // set says what is wrong with it
 		case f.Type == durationType:
 			f.Type = reflect.TypeFor[durationText]()
 		case f.Type.Kind() == reflect.Struct:
