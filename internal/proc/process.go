@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -18,9 +16,6 @@ import (
 
 // Mark is the variable by which a process is recognised as one of a tree.
 const Mark = "TFPILOT_TREE"
-
-// pipeBytes is what a pipe surely takes while nobody reads it: the kernel gives it 64 KiB, or a page when the user has many.
-const pipeBytes = 4096
 
 // Command is what to run. There is no shell anywhere.
 type Command struct {
@@ -38,6 +33,10 @@ type Command struct {
 	Grace time.Duration
 	// ExtraFiles become the descriptors from 3 on.
 	ExtraFiles []*os.File
+	// Name is what the program finds as its own name; empty is Path.
+	Name string
+	// Sys asks the kernel for more than a session of its own, such as namespaces; nil for nothing.
+	Sys *syscall.SysProcAttr
 	// DiesWithParent kills the program (not what it has started) when this process dies without a chance to end it. What
 	// is to outlive a restart of its parent leaves it false.
 	DiesWithParent bool
@@ -69,8 +68,7 @@ type Process struct {
 	command Command
 	mark    string
 	started time.Time
-	files   []*os.File // our ends, closed when the program has ended
-	streams sync.WaitGroup
+	streams *Streams
 	done    chan struct{}
 	result  Result
 	err     error
@@ -86,23 +84,31 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	p := &Process{command: c, mark: os.Getenv(Mark) + rand.Text(), done: make(chan struct{})}
 	p.cmd = exec.Command(c.Path, c.Args...) //nolint:noctx // the context ends the whole tree, below, not the one process
 	p.cmd.Dir, p.cmd.ExtraFiles = c.Dir, c.ExtraFiles
+	if c.Name != "" {
+		p.cmd.Args[0] = c.Name
+	}
 	p.cmd.Env = append(append([]string{}, c.Env...), Mark+"="+p.mark)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	sys := syscall.SysProcAttr{}
+	if c.Sys != nil {
+		sys = *c.Sys
+	}
+	sys.Setsid = true
 	if c.DiesWithParent {
 		// The kernel goes by the thread that forked; the runtime ends no thread before the process.
-		p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+		sys.Pdeathsig = syscall.SIGKILL
 	}
-	theirs, err := p.connect()
-	if err == nil {
-		p.started = time.Now()
-		err = running.start(p.cmd, p.mark)
-	}
-	for _, f := range theirs {
-		_ = f.Close()
-	}
+	p.cmd.SysProcAttr = &sys
+	streams, err := Connect(c.Stdin, c.Stdout, c.Stderr)
 	if err != nil {
-		p.closeFiles()
-		p.streams.Wait()
+		return nil, startError(c.Path, err)
+	}
+	p.streams = streams
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = streams.Child[0], streams.Child[1], streams.Child[2]
+	p.started = time.Now()
+	err = running.start(p.cmd, p.mark)
+	streams.Started()
+	if err != nil {
+		streams.Close()
 		return nil, startError(c.Path, err)
 	}
 	go p.wait(ctx)
@@ -140,68 +146,6 @@ func startError(path string, err error) error {
 	}
 }
 
-// connect makes pipes for what is neither a file nor nil. Files are used rather than os/exec's own copying, which waits for
-// whoever still holds the other end: the tree is ended first, then the pipes run dry by themselves.
-func (p *Process) connect() (theirs []*os.File, err error) {
-	out := func(w io.Writer) (*os.File, error) {
-		if w == nil {
-			return nil, nil
-		}
-		if f, ok := w.(*os.File); ok {
-			return f, nil
-		}
-		r, child, err := os.Pipe()
-		if err != nil {
-			return nil, err
-		}
-		theirs = append(theirs, child)
-		p.files = append(p.files, r)
-		p.streams.Go(func() { _, _ = io.Copy(w, r) })
-		return child, nil
-	}
-	stdout, err := out(p.command.Stdout)
-	if err != nil {
-		return theirs, err
-	}
-	stderr := stdout
-	if p.command.Stderr != p.command.Stdout {
-		if stderr, err = out(p.command.Stderr); err != nil {
-			return theirs, err
-		}
-	}
-	// A nil *os.File in the interface would not be nil.
-	if stdout != nil {
-		p.cmd.Stdout = stdout
-	}
-	if stderr != nil {
-		p.cmd.Stderr = stderr
-	}
-	if p.command.Stdin != nil {
-		child, w, err := os.Pipe()
-		if err != nil {
-			return theirs, err
-		}
-		theirs = append(theirs, child)
-		p.cmd.Stdin = child
-		if r, ok := p.command.Stdin.(*bytes.Reader); ok && r.Len() <= pipeBytes {
-			_, err := io.Copy(w, r) // there is room for all of it: nobody needs to wait
-			return theirs, errors.Join(err, w.Close())
-		}
-		p.files = append(p.files, w)
-		p.streams.Go(func() {
-			_, _ = io.Copy(w, p.command.Stdin) // a program that does not read its input is no error
-			_ = w.Close()
-		})
-	}
-	return theirs, nil
-}
-
-func (p *Process) closeFiles() {
-	for _, f := range p.files {
-		_ = f.Close()
-	}
-}
-
 // wait ends the tree when the program or the context ends, whichever is first.
 func (p *Process) wait(ctx context.Context) {
 	defer close(p.done)
@@ -221,15 +165,7 @@ func (p *Process) wait(ctx context.Context) {
 		p.result.LeftBehind = p.killTree()
 		running.gone(p.mark)
 	}
-	// Nobody of the tree holds the pipes any more. Should somebody else do (a descriptor passed over a socket), the time is
-	// bounded.
-	deadline := time.Now().Add(2 * time.Second)
-	for _, f := range p.files {
-		_ = f.SetReadDeadline(deadline)
-		_ = f.SetWriteDeadline(time.Now())
-	}
-	p.streams.Wait()
-	p.closeFiles()
+	p.streams.Close()
 	p.finish(err)
 }
 

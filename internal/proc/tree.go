@@ -73,7 +73,7 @@ func (p *Process) release() {
 // signalTree sends a signal to every process of the tree.
 func (p *Process) signalTree(sig syscall.Signal) {
 	orphans, _ := p.orphans()
-	pids := append(descend(p.PID(), nil), orphans...)
+	pids := append(Descendants(p.PID()), orphans...)
 	_ = p.cmd.Process.Signal(sig) // it knows whether the id is still the program's
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, sig)
@@ -114,7 +114,12 @@ again:
 	return alive, doubtful
 }
 
-// descend appends the living descendants of a process.
+// Children are the direct children of a process, dead ones included.
+func Children(pid int) []int { return children(pid) }
+
+// Descendants are the living processes below one, however deep.
+func Descendants(pid int) []int { return descend(pid, nil) }
+
 func descend(pid int, out []int) []int {
 	for _, child := range children(pid) {
 		if s, ok := readStat(child); ok && s.state != 'Z' {
@@ -168,8 +173,11 @@ func children(pid int) []int {
 type stat struct {
 	state          byte
 	group, session int
+	cpu            time.Duration
+	pages          int64
 }
 
+// readStat reads it by the numbers of proc(5), less the three fields up to the name.
 func readStat(pid int) (stat, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -181,10 +189,32 @@ func readStat(pid int) (stat, bool) {
 		return stat{}, false
 	}
 	f := strings.Fields(string(b[i+1:]))
-	if len(f) < 4 {
+	if len(f) < 22 {
 		return stat{}, false
 	}
-	group, _ := strconv.Atoi(f[2])
-	session, _ := strconv.Atoi(f[3])
-	return stat{state: f[0][0], group: group, session: session}, true
+	number := func(field int) int64 {
+		n, _ := strconv.ParseInt(f[field-3], 10, 64)
+		return n
+	}
+	const tick = time.Second / 100 // of all Linux interfaces, whatever the kernel uses itself
+	return stat{
+		state: f[0][0], group: int(number(5)), session: int(number(6)),
+		cpu: time.Duration(number(14)+number(15)+number(16)+number(17)) * tick, pages: number(24),
+	}, true
+}
+
+// Sight is what a process looks like at a moment.
+type Sight struct {
+	// Stopped by a signal.
+	Stopped bool
+	// CPU of itself and of children that it has waited for.
+	CPU time.Duration
+	// ResidentBytes of memory, shared memory included.
+	ResidentBytes int64
+}
+
+// Look looks at a process; ok is false when it is gone.
+func Look(pid int) (s Sight, ok bool) {
+	st, ok := readStat(pid)
+	return Sight{st.state == 'T', st.cpu, st.pages * int64(os.Getpagesize())}, ok && st.state != 'Z'
 }
