@@ -1,0 +1,252 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tfpilot/internal/cgroup"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/proc"
+)
+
+// answerPatience is how long a keeper may take to become ready, or to kill, before it is killed itself. It is more than it
+// takes to give up a process that cannot die.
+const answerPatience = killPatience + 10*time.Second
+
+// errKeeperGone says that a keeper was not there any more when it was to start a program.
+var errKeeperGone = errors.New("the keeper is gone")
+
+// keeper is a keeper as its starter sees it.
+type keeper struct {
+	process *proc.Process
+	conn    *net.UnixConn
+	group   *cgroup.Group // nil without one
+	cancel  context.CancelFunc
+	// usable says that it is ready for another program.
+	usable bool
+}
+
+// start starts a keeper. It outlives the context, whose values and end are of the program that it is started for.
+func start(ctx context.Context, c Containment, memory int64) (*keeper, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{conn: ours}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k.cancel = cancel
+	if c == Cgroup || memory > 0 {
+		group, err := cgroup.Make(memory)
+		if err == nil {
+			k.group = group
+		} else if c == Cgroup {
+			_ = theirs.Close()
+			k.close()
+			return nil, err
+		}
+	}
+	command := proc.Command{
+		Path: "/proc/self/exe", Name: name, Args: []string{string(c)}, Env: []string{guard + "=1", "GOMAXPROCS=1"},
+		ExtraFiles: []*os.File{theirs},
+	}
+	if c == Namespace {
+		// The others outlive us for a moment, to end what they keep.
+		command.Sys, command.DiesWithParent = namespaces(), true
+	}
+	k.process, err = proc.Start(own, command)
+	_ = theirs.Close()
+	if err == nil && k.group != nil {
+		err = k.group.Add(k.process.PID())
+	}
+	if err == nil {
+		err = k.ready()
+	}
+	if err != nil {
+		k.close()
+		return nil, err
+	}
+	k.usable = true
+	return k, nil
+}
+
+// ready waits for the keeper's first word.
+func (k *keeper) ready() error {
+	if err := k.conn.SetReadDeadline(time.Now().Add(answerPatience)); err != nil {
+		return err
+	}
+	var first reply
+	if _, err := receive(k.conn, &first); err != nil {
+		return fmt.Errorf("waiting for the keeper: %w", err)
+	}
+	if !first.Ready {
+		return errors.New(first.Error)
+	}
+	return k.conn.SetReadDeadline(time.Time{})
+}
+
+// close ends a keeper, and with it all that it keeps.
+func (k *keeper) close() {
+	_ = k.conn.Close()
+	if k.process != nil {
+		late := time.AfterFunc(answerPatience, k.cancel)
+		<-k.process.Done()
+		late.Stop()
+	}
+	k.cancel()
+	if k.group != nil {
+		_ = k.group.Close() // what is left of it is removed by the next one
+	}
+}
+
+// run runs one program.
+func (k *keeper) run(ctx context.Context, c proc.Command, l Limits) (Result, error) {
+	k.usable = false
+	streams, err := proc.Connect(c.Stdin, c.Stdout, c.Stderr)
+	if err != nil {
+		k.usable = true
+		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: %w", c.Path, err)
+	}
+	defer streams.Close()
+	before := k.oomKills()
+	started := time.Now()
+	err = send(k.conn, request{Start: &program{Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir}}, streams.Child[:]...)
+	streams.Started()
+	if err != nil {
+		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: %w: %w", c.Path, errKeeperGone, err)
+	}
+	replies := make(chan reply, 1)
+	go func() {
+		var r reply
+		if _, err := receive(k.conn, &r); err != nil {
+			r = reply{Error: err.Error()}
+		}
+		replies <- r
+	}()
+	w := newWatch(k.process.PID(), l)
+	if k.limited() {
+		w.limits.MemoryBytes = 0 // the kernel looks
+		k.group.Watch()
+	}
+	res := Result{}
+	r := k.wait(ctx, c.Grace, w, replies, &res)
+	res.Wall = time.Since(started)
+	switch {
+	case r.Ended != nil:
+		k.usable = !r.Ended.Unkillable
+		r.Ended.fill(&res)
+	case r.Errno != 0:
+		k.usable = true
+		return Result{}, exitcode.New(siteFailure(r.Errno), "starting %s: %w", c.Path, r.Errno)
+	default:
+		// The keeper was killed: by the program, by somebody, by a kernel out of memory. What it kept goes with it.
+		res.ExitCode, res.Signal = -1, syscall.SIGKILL.String()
+		k.close()
+	}
+	w.finish(&res)
+	if k.oomKills() > before {
+		res.OutOfMemory = k.limited() && k.group.Reached()
+		res.SlotOutOfMemory = !res.OutOfMemory
+	}
+	return res, nil
+}
+
+// wait waits for the end of the program, and brings it about when the context ends or a limit is passed.
+func (k *keeper) wait(ctx context.Context, grace time.Duration, w *watch, replies <-chan reply, res *Result) reply {
+	next := time.NewTimer(firstLook)
+	defer next.Stop()
+	done := ctx.Done()
+	stop := func(why error, grace time.Duration) {
+		done, res.Stopped, res.Ended = nil, why, true
+		signal, patience := syscall.SIGTERM, grace
+		if grace <= 0 {
+			signal, patience = syscall.SIGKILL, answerPatience
+		}
+		_ = send(k.conn, request{Signal: signal}) // a keeper that is gone shows by its reply
+		next.Reset(patience)
+	}
+	killed := false
+	for {
+		select {
+		case r := <-replies:
+			return r
+		case <-done:
+			stop(context.Cause(ctx), grace)
+			killed = grace <= 0
+		case <-next.C:
+			switch {
+			case res.Stopped == nil:
+				wait, why := w.look()
+				if why == nil {
+					next.Reset(wait)
+					continue
+				}
+				if errors.Is(why, ErrMemory) {
+					grace = 0 // there is no time to lose: it takes the memory of others
+				}
+				stop(why, grace)
+				killed = grace <= 0
+			case !killed:
+				killed = true
+				stop(res.Stopped, 0)
+			default:
+				k.cancel() // it does not answer: its own end shows as its reply
+			}
+		}
+	}
+}
+
+// limited says that the kernel enforces a limit.
+func (k *keeper) limited() bool { return k.group != nil && k.group.Limited() }
+
+// oomKills is how many processes the kernel has killed for want of memory, in the slot and in the group.
+func (k *keeper) oomKills() int64 {
+	n := cgroup.OwnOOMKills()
+	if k.group != nil {
+		n += k.group.OOMKills()
+	}
+	return n
+}
+
+// fill brings what the keeper says into the result.
+func (e *ended) fill(res *Result) {
+	res.ExitCode = e.Status.ExitStatus()
+	if e.Status.Signaled() {
+		res.Signal = e.Status.Signal().String()
+	}
+	res.LeftBehind = e.LeftBehind
+	res.User, res.System = time.Duration(e.User)*time.Microsecond, time.Duration(e.System)*time.Microsecond
+	res.MaxRSSBytes = e.MaxRSSBytes
+}
+
+// siteFailure says what a program that does not start is a failure of.
+func siteFailure(errno syscall.Errno) exitcode.Failure {
+	switch errno {
+	case syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM:
+		return exitcode.SiteResources
+	default:
+		return exitcode.SiteNoProgram
+	}
+}
+
+// socketPair is a line between two processes.
+func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a line to a keeper: %w", err)
+	}
+	f, theirs := os.NewFile(uintptr(fds[0]), "keeper"), os.NewFile(uintptr(fds[1]), "keeper")
+	conn, err := net.FileConn(f)
+	_ = f.Close()
+	if err != nil {
+		_ = theirs.Close()
+		return nil, nil, fmt.Errorf("making a line to a keeper: %w", err)
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}

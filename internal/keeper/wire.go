@@ -1,0 +1,117 @@
+package keeper
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// request is what a keeper is told: to start a program, whose stdin, stdout and stderr come with the message, or to send a
+// signal to all that it keeps. SIGKILL is repeated until nothing is left.
+type request struct {
+	Start  *program       `json:"start,omitempty"`
+	Signal syscall.Signal `json:"signal,omitempty"`
+}
+
+type program struct {
+	Path string   `json:"path"`
+	Args []string `json:"args"`
+	Env  []string `json:"env"`
+	Dir  string   `json:"dir"`
+}
+
+// reply is what a keeper says: that it is ready, that it could not start something, or that all of a program is gone.
+type reply struct {
+	Ready bool          `json:"ready,omitempty"`
+	Error string        `json:"error,omitempty"`
+	Errno syscall.Errno `json:"errno,omitempty"`
+	Ended *ended        `json:"ended,omitempty"`
+}
+
+// ended is how a program ended, with what all processes took that the keeper has waited for.
+type ended struct {
+	Status      syscall.WaitStatus `json:"status"`
+	User        int64              `json:"user_us"`
+	System      int64              `json:"system_us"`
+	MaxRSSBytes int64              `json:"max_rss_bytes"`
+	LeftBehind  int                `json:"left_behind"`
+	Unkillable  bool               `json:"unkillable,omitempty"`
+}
+
+// maxMessage is beyond any environment that the kernel takes.
+const maxMessage = 16 << 20
+
+// send writes a message: its length with the files, then its JSON.
+func send(conn *net.UnixConn, message any, files ...*os.File) error {
+	body, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
+	}
+	if _, _, err := conn.WriteMsgUnix(binary.BigEndian.AppendUint32(nil, uint32(len(body))), rights, nil); err != nil {
+		return err
+	}
+	_, err = conn.Write(body)
+	return err
+}
+
+// receive reads a message and the files that came with it.
+func receive(conn *net.UnixConn, message any) ([]*os.File, error) {
+	var length [4]byte
+	rights := make([]byte, unix.CmsgSpace(3*4))
+	n, got, _, _, err := conn.ReadMsgUnix(length[:], rights)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, io.EOF
+	}
+	files, err := filesOf(rights[:got])
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(conn, length[n:]); err != nil {
+		return files, err
+	}
+	size := binary.BigEndian.Uint32(length[:])
+	if size > maxMessage {
+		return files, fmt.Errorf("a message of %d bytes", size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(conn, body); err != nil {
+		return files, err
+	}
+	return files, json.Unmarshal(body, message)
+}
+
+func filesOf(rights []byte) ([]*os.File, error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return nil, err
+	}
+	var files []*os.File
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return files, err
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "stream"))
+		}
+	}
+	return files, nil
+}
