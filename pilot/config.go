@@ -34,6 +34,7 @@ type Config struct {
 	ResultTTL   time.Duration `toml:"result_ttl" default:"12h" help:"time after which the broker may drop a result"`
 	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester"`
 	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester"`
+	Node        NodeConfig    `toml:"node"`
 }
 
 // maxSlots is beyond any node: more of them are a slip of the finger, and each is a subscription at the broker.
@@ -66,6 +67,8 @@ func (c Config) Validate() error {
 		{"drain-time", c.DrainTime, 0},
 		{"site-hold", c.SiteHold, time.Millisecond},
 		{"result-ttl", c.ResultTTL, time.Second},
+		{"node-hold", c.Node.Hold, 0},
+		{"node-every", c.Node.Every, 0},
 	} {
 		if d.value < d.low {
 			errs = append(errs, fmt.Errorf("--%s %s: must be at least %s", d.option, d.value, d.low))

@@ -7,8 +7,10 @@
 // broker's; what fails because of the site is given back uncounted.
 //
 // What it needs from others are small interfaces: [Link] (internal/broker), [Runner] (wrapper), [Journal] (pilot/journal),
-// [Reporter] (pilot/rest).
+// [Reporter] (pilot/rest), [Node] (pilot/nodetest).
 //
-// Goroutines: one per slot and per slice held ahead, one that reports, one that listens for the end of the run, and those that
-// watch the time; all owned by [Pilot.Run].
+// Nothing is taken before the node has been found fit, and nothing while it is not (node.go).
+//
+// Goroutines: one per slot and per slice held ahead, one that reports, one that tests the node, one that listens for the end of
+// the run, and those that watch the time; all owned by [Pilot.Run].
 package pilot

@@ -100,6 +100,10 @@ type Pilot struct {
 	giveWay  chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
 
 	wake chan struct{} // has the next report made at once; holds one
+
+	node Node
+	open func() error // nil when it has been called
+	fit  fitness
 }
 
 // Parts are what a pilot is put together from.
@@ -109,7 +113,12 @@ type Parts struct {
 	Journal Journal
 	// Reporter may be nil: then nobody is told and nobody is asked.
 	Reporter Reporter
-	Logger   *slog.Logger
+	// Node may be nil: then the node is taken for fit.
+	Node Node
+	// Open, when it is not nil, is called once the node has been found fit, before the first slice is taken: it opens what lies on
+	// the node's disks, which would hang or fail on a node that is not.
+	Open   func() error
+	Logger *slog.Logger
 }
 
 // New makes a pilot.
@@ -120,6 +129,9 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	if parts.Logger == nil {
 		parts.Logger = logging.Discard()
 	}
+	if parts.Node == nil {
+		parts.Node = noTests{}
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -129,6 +141,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
 		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
+		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
 	}
 	p.bound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
@@ -162,6 +175,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 	others.Go(func() { p.reportAll(side, stopTaking) })
 	others.Go(func() { p.listen(side) })
 	others.Go(func() { p.watchIdle(take, stopTaking) })
+	others.Go(func() { p.watchNode(take, stopTaking) })
 	others.Go(func() {
 		p.watchBroker(side, func(cause error) {
 			stopTaking(cause)

@@ -64,11 +64,12 @@ type headline struct {
 	run    string
 	proven bool
 	inHand int
+	held   bool
 	idle   message.WorkerTotals // when nothing is in hand
 }
 
 func headlineOf(w message.WorkerReport) headline {
-	h := headline{phase: w.Phase, run: w.RunID, proven: w.LinkProven, inHand: len(w.InHand)}
+	h := headline{phase: w.Phase, run: w.RunID, proven: w.LinkProven, inHand: len(w.InHand), held: w.Hold != ""}
 	if h.inHand == 0 {
 		h.idle = w.Totals
 	}
@@ -99,7 +100,7 @@ func (p *Pilot) document() message.WorkerReport {
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: p.cfg.Slots,
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, LinkProven: state.Connected, Totals: p.totals,
-		InHand: []message.SliceInHand{},
+		InHand: []message.SliceInHand{}, Hold: p.fit.hold,
 	}
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)

@@ -49,6 +49,7 @@ type rig struct {
 	link    *broker.Link
 	results *broker.Consumer
 	journal string
+	node    *node // nil for one that is not tested
 
 	started time.Time
 	refuse  atomic.Bool  // connections of pilots
@@ -228,9 +229,13 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 		cfg.Heartbeat = 20 * time.Millisecond
 	}
 	none := cfg.Ahead < 0
+	unheld := cfg.Node.Hold < 0
 	config.Defaults(&cfg)
 	if none {
 		cfg.Ahead = 0
+	}
+	if unheld {
+		cfg.Node.Hold = 0
 	}
 	j, err := journal.Open(r.journal, false, logging.Discard())
 	must(r.t, err)
@@ -240,6 +245,9 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	parts := pilot.Parts{Link: link, Runner: w, Journal: j, Logger: log}
 	if idds != nil {
 		parts.Reporter = idds
+	}
+	if r.node != nil {
+		parts.Node, parts.Open = r.node, r.node.open
 	}
 	p, err := pilot.New(parts, pilot.Destinations{
 		Slices: message.QueueSlicesWorkers, Broadcast: message.TopicTransformer, Results: message.TopicResults,

@@ -46,18 +46,26 @@ var errForeign = errors.New("message of others")
 func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 	defer s.parked.Wait()
 	var old *broker.Consumer // without a selector for the run, kept until the one with it is confirmed
-	for take.Err() == nil {
+	leaveOld := func() {
+		s.leave(work, old)
+		old = nil
+	}
+	defer leaveOld()
+	for {
+		whileFit := s.p.fitToTake(take, leaveOld)
+		if whileFit == nil {
+			return
+		}
 		number := s.p.runNumber()
 		s.selects = number != ""
 		c := s.p.subscribeSlices(number)
 		select {
 		case <-c.Ready():
 			s.p.ready()
-		case <-take.Done():
+		case <-whileFit.Done():
 		}
-		s.leave(work, old)
-		old = nil
-		err := s.cycle(take, work, c)
+		leaveOld()
+		err := s.cycle(whileFit, work, c)
 		if errors.Is(err, errLateBound) {
 			old = c
 			continue
@@ -81,7 +89,6 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 			stop(err)
 		}
 	}
-	s.leave(work, old)
 }
 
 // subscribeSlices is a subscription that holds one slice.

@@ -169,11 +169,13 @@ type WorkerReport struct {
 	Slot *SlotDocument `json:"slot,omitempty"`
 	// LinkProven says that the broker answered (a receipt or a heart-beat) within the last interval; IdleSince when the
 	// last slot became idle, absent while one is busy.
-	LinkProven bool            `json:"link_proven"`
-	IdleSince  time.Time       `json:"idle_since,omitzero"`
-	InHand     []SliceInHand   `json:"in_hand"`
-	Totals     WorkerTotals    `json:"totals"`
-	Exit       *WorkerLastWord `json:"exit,omitempty"`
+	LinkProven bool          `json:"link_proven"`
+	IdleSince  time.Time     `json:"idle_since,omitzero"`
+	InHand     []SliceInHand `json:"in_hand"`
+	// Hold says why the pilot takes no slice for now, such as a test of the node that failed; empty while it does.
+	Hold   string          `json:"hold,omitempty"`
+	Totals WorkerTotals    `json:"totals"`
+	Exit   *WorkerLastWord `json:"exit,omitempty"`
 }
 
 // SlotDocument is the slot of a pilot, as far as the pilot knows it.

@@ -236,7 +236,7 @@ func TestRunCheckShowsTheFirstOfManyOutstandingSlices(t *testing.T) { //nolint:p
 	}
 }
 
-func TestWorkersAreListedWithTheirLastWord(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+func TestWorkersAreListedWithTheirHoldAndTheirLastWord(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	token, err := os.ReadFile(in.token(t, "pilot"))
 	must(t, err)
@@ -252,8 +252,11 @@ func TestWorkersAreListedWithTheirLastWord(t *testing.T) { //nolint:paralleltest
 	if reply.At.IsZero() {
 		t.Error("the answer does not say what time it is")
 	}
+	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", message.WorkerReport{
+		PilotID: "p2", Namespace: "default", RunID: "100001", Phase: message.WorkerRunning, InHand: []message.SliceInHand{}, Hold: "held until 12:00:00: disk: no room",
+	}, &reply))
 	o := in.ask(t, "workers")
-	o.mustSay(t, 0, "p1", "node7", "slurm 12", "ended", "idle_timeout: no slice for 2m0s")
+	o.mustSay(t, 0, "p1", "node7", "slurm 12", "ended", "idle_timeout: no slice for 2m0s", "p2", "held until 12:00:00: disk: no room")
 	for _, id := range []string{"p1", "tfpilot-a.3"} {
 		o = in.ask(t, "workers", "show", id)
 		o.mustSay(t, 0, "slurm 12", "cores", "SLURM_CPUS_ON_NODE", "(does not count)", "55 idle_timeout", "no slice for 2m0s", "efficiency", "63 %")

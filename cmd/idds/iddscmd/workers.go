@@ -47,9 +47,10 @@ func batch(w message.WorkerDocument) string {
 	return strings.TrimSpace(w.BatchSystem + " " + w.BatchID)
 }
 
+// lastWords is why a worker ended, or takes nothing for now.
 func lastWords(w message.WorkerDocument) string {
 	if w.Exit == nil {
-		return ""
+		return cell(w.Hold)
 	}
 	return cell(w.Exit.Name + ": " + w.Exit.Cause)
 }
@@ -98,6 +99,9 @@ func showWorkerCommand() *cli.Command {
 			add("payloads", fmt.Sprintf("%s of wall time, %s of CPU time", seconds(w.Totals.WallSeconds), seconds(w.Totals.CPUSeconds)), "")
 			if w.Totals.PeakMemoryBytes > 0 {
 				add("peak memory", fmt.Sprintf("%d MB", w.Totals.PeakMemoryBytes>>20), "the largest payload")
+			}
+			if w.Hold != "" {
+				add("held", w.Hold, "")
 			}
 			if w.Exit != nil {
 				add("exit", fmt.Sprintf("%d %s", w.Exit.Code, w.Exit.Name), w.Exit.Class)
