@@ -25,7 +25,7 @@ func workersCommand() *cli.Command {
 			if err := get("/v1/workers", &page); err != nil {
 				return err
 			}
-			t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "BATCH", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "SLOT ENDS", "LAST SEEN", "END"}}
+			t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "BATCH", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "SLOT ENDS", "LAST SEEN", "HELD OR ENDED"}}
 			for _, w := range page.Items {
 				ends := ""
 				if w.Slot != nil && !w.Slot.EndsAt.IsZero() {
