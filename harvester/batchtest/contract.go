@@ -86,7 +86,7 @@ func (s suite) cancelOne(t *testing.T) {
 func (s suite) wallTime(t *testing.T) {
 	t.Helper()
 	b := s.open(t)
-	sub := submission(t, 1, `echo "$TFPILOT_WALL_TIME"; sleep 1000 & wait`)
+	sub := submission(t, 1, `trap '' USR2; echo "$TFPILOT_WALL_TIME"; sleep 1000 & wait`)
 	sub.WallTime = max(s.WallTime, time.Hour)
 	if s.WallTime > 0 {
 		sub.WallTime = s.WallTime
@@ -234,7 +234,7 @@ func (s suite) environment(t *testing.T) {
 		}
 	}
 	for _, v := range got {
-		if strings.HasPrefix(v, secret) || strings.HasPrefix(v, harvester.EnvWallTime) {
+		if strings.HasPrefix(v, secret) || strings.HasPrefix(v, "LC_ALL=") || strings.HasPrefix(v, harvester.EnvWallTime) {
 			t.Errorf("it has %s", v)
 		}
 	}
