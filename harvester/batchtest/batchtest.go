@@ -87,6 +87,7 @@ func newTag() string { return harvester.TagPrefix + strings.ToLower(rand.Text()[
 func submit(t *testing.T, b harvester.BatchSystem, sub harvester.Submission) []string {
 	t.Helper()
 	ids, err := b.Submit(t.Context(), sub)
+	t.Cleanup(func() { _ = b.Cancel(context.WithoutCancel(t.Context()), ids) }) // also when the test fails
 	if err != nil || len(ids) != sub.Count {
 		t.Fatalf("submitting %d: %v, %v", sub.Count, ids, err)
 	}

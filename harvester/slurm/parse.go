@@ -150,7 +150,10 @@ func exitStatus(text string) (code, signal int, ok bool) {
 		return 0, 0, false
 	}
 	if !both {
-		return n >> 8 & 0xff, n & 0x7f, true
+		if signal = n & 0x7f; signal == 0 {
+			code = n >> 8 & 0xff
+		}
+		return code, signal, true
 	}
 	signal, err = strconv.Atoi(second)
 	return n, signal, err == nil && signal >= 0
