@@ -59,14 +59,19 @@ func analyze(out []byte) analysis {
 		if err != nil {
 			continue
 		}
+		first := len(steps)
 		whole := stepOf.ReplaceAllStringFunc(m[3], func(part string) string {
 			i, known := place[part]
 			if !known {
 				return part
 			}
-			steps[i].part = true
+			first = min(first, i)
 			return "(" + steps[i].condition + ")"
 		})
+		// What it is made of stands before it, also what HTCondor leaves out of the names.
+		for i := first; i < len(steps); i++ {
+			steps[i].part = true
+		}
 		place[m[1]] = len(steps)
 		steps = append(steps, step{analysis: analysis{n, whole}})
 	}
@@ -113,16 +118,18 @@ func (s *System) explain(ctx context.Context, ads []ad, now time.Time) {
 		if !a.unmatched() || now.Sub(at(a.QueuedAt)) < patience {
 			continue
 		}
-		r := s.waiting.why[a.ClusterID]
+		r, done := known[a.ClusterID]
+		if !done {
+			r = s.waiting.why[a.ClusterID]
+		}
 		if !asked && now.Sub(r.at) >= again {
 			asked = true
 			r = reason{at: now}
 			if out, err := s.run(ctx, "condor_q", s.where("-better-analyze", a.id())...); err == nil { // else what the job itself says has to do
 				r.text = analyze(out).String()
 			}
-			s.waiting.why[a.ClusterID] = r
 		}
-		known[a.ClusterID] = s.waiting.why[a.ClusterID]
+		known[a.ClusterID] = r
 		a.why = r.text
 	}
 	s.waiting.why = known // what waits no more is forgotten

@@ -31,8 +31,9 @@ func (s *System) grid() bool { return s.cfg.GridResource != "" }
 
 // describeJob says what is run.
 func (s *System) describeJob(d *lines, sub harvester.Submission) {
-	d.set("universe", "vanilla")
-	if s.grid() {
+	if !s.grid() {
+		d.set("universe", "vanilla")
+	} else {
 		d.set("universe", "grid")
 		d.set("grid_resource", s.cfg.GridResource)
 		if s.cfg.TokenFile != "" {

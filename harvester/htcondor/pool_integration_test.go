@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,9 +99,7 @@ func look(t *testing.T, s *htcondor.System, ids []string) (map[string]harvester.
 		if err != nil {
 			return nil, err
 		}
-		for id, st := range past {
-			got[id] = st
-		}
+		maps.Copy(got, past)
 	}
 	return got, nil
 }
