@@ -74,7 +74,7 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	for i, arg := range c.argv[1:] {
 		args[i] = expand(arg, vars)
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, c.spec.Timeout, errTimeout)
+	limited, cancel := withPatience(ctx, c.spec.Timeout, errTimeout)
 	defer cancel()
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	res, err := proc.Run(limited, proc.Command{

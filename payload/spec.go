@@ -36,6 +36,9 @@ type Spec struct {
 	Timeout time.Duration `toml:"-"`
 	// Grace is the time between SIGTERM and SIGKILL (default 5s).
 	Grace time.Duration `toml:"-"`
+	// Cores and MemoryMB are what one payload needs; --slots auto counts by them. Zero is one core, and any memory.
+	Cores    int `toml:"cores"`
+	MemoryMB int `toml:"memory_mb"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
 
@@ -149,6 +152,9 @@ func (s Spec) Validate() error {
 		if err := checkPlaceholders(value); err != nil {
 			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
+	}
+	if s.Cores < 0 || s.MemoryMB < 0 || s.MemoryMB > maxSizeMB {
+		errs = append(errs, fmt.Errorf("cores = %d, memory_mb = %d: must not be negative, nor more memory than there is anywhere", s.Cores, s.MemoryMB))
 	}
 	for key, d := range map[string]time.Duration{"timeout": s.Timeout, "grace": s.Grace, "synthetic.duration": s.Synthetic.Duration} {
 		if d < 0 || (d > 0 && d < shortest) {
