@@ -101,7 +101,7 @@ func (p *Pilot) workAhead(take, work context.Context) {
 			ctx, end := context.WithCancel(take)
 			h := heldAhead{end, make(chan struct{})}
 			held = append(held, h)
-			s := &slot{p: p, number: p.cfg.Slots + len(held), log: p.log.With(slog.Int("ahead", len(held))), ahead: ctx}
+			s := &slot{p: p, number: int(p.cfg.Slots) + len(held), log: p.log.With(slog.Int("ahead", len(held))), ahead: ctx}
 			all.Go(func() {
 				defer close(h.done)
 				s.runAhead(ctx, work)
@@ -118,13 +118,13 @@ func (p *Pilot) wantAhead(now time.Time) int {
 	if p.phase == message.WorkerDraining {
 		return 0
 	}
-	quick := p.cfg.Slots
+	quick := int(p.cfg.Slots)
 	for _, h := range p.inHand {
 		if !h.RunningSince.IsZero() && h.result.IsZero() && now.Sub(h.RunningSince) > aheadBelow {
 			quick--
 		}
 	}
-	if quick <= 0 && len(p.inHand) > p.cfg.Slots {
+	if quick <= 0 && len(p.inHand) > int(p.cfg.Slots) {
 		close(p.giveWay)
 		p.giveWay = make(chan struct{})
 	}

@@ -46,7 +46,8 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 type inHand struct {
 	message.SliceInHand
 
-	result time.Time // when its result was in the journal; zero while a payload works on it
+	stood  time.Duration // how long the pilot had stood still before it was begun
+	result time.Time     // when its result was in the journal; zero while a payload works on it
 	left   chan struct{}
 }
 
@@ -56,6 +57,7 @@ func (p *Pilot) begun(k JournalKey) {
 	defer p.mu.Unlock()
 	h := p.inHand[k.Identity]
 	h.RunningSince = time.Now().UTC()
+	h.stood = time.Duration(p.totals.SuspendedSeconds * float64(time.Second))
 	p.inHand[k.Identity] = h
 }
 
@@ -96,7 +98,8 @@ type releases struct {
 	counted time.Time // the last one that counted
 }
 
-func (p *Pilot) count(k JournalKey, o wrapper.Outcome) {
+// count counts a slice of so many frames that was worked on here.
+func (p *Pilot) count(k JournalKey, o wrapper.Outcome, took time.Duration, size int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.releases, k.Identity)
@@ -105,8 +108,19 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome) {
 	} else {
 		p.totals.Failed++
 	}
-	p.totals.WallSeconds += o.Ended.Sub(o.Started).Seconds()
+	p.totals.WallSeconds += took.Seconds()
+	p.takes.note(took, size)
+	p.totals.PeakMemoryBytes = max(p.totals.PeakMemoryBytes, o.Result.Usage.MaxRSSBytes)
 	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
+}
+
+// worked is how long a payload worked, without the time that it stood still together with us.
+func (p *Pilot) worked(k JournalKey, o wrapper.Outcome) time.Duration {
+	p.awake(time.Now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stood := time.Duration(p.totals.SuspendedSeconds*float64(time.Second)) - p.inHand[k.Identity].stood
+	return max(o.Ended.Sub(o.Started)-stood, 0)
 }
 
 // settled notes how long a payload took, and the broker to confirm its result and its acknowledgement.
@@ -121,6 +135,13 @@ func (p *Pilot) settled(payload, broker time.Duration) {
 		default:
 		}
 	}
+}
+
+// released counts a slice that is given back.
+func (p *Pilot) released() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.totals.Released++
 }
 
 // resting counts the slots that are not subscribed, because they rest: they are not idle.

@@ -12,7 +12,7 @@ import (
 type Config struct {
 	Run       string `toml:"run" help:"run number; without one the run of the first slice"`
 	Namespace string `toml:"namespace" help:"namespace: messages of others are left alone"`
-	Slots     int    `toml:"slots" default:"1" help:"payloads at once"`
+	Slots     Slots  `toml:"slots" default:"1" help:"payloads at once; auto for as many as cores and memory of the slot hold"`
 	// Ahead bounds what a slot holds beyond the slice that it works on while payloads take less time than the broker's answers.
 	Ahead int `toml:"ahead" default:"32" zero:"true" help:"slices that a slot may hold ahead while payloads are quicker than the broker's answers; 0 for none"`
 	// IdleTimeout counts on a proven link, after the first slice, unless idds says that the run is open.
@@ -32,13 +32,15 @@ type Config struct {
 	// MaxReleases counts those of one slice at least SiteHold apart.
 	MaxReleases int           `toml:"max_releases" default:"3" help:"releases of one slice for the site's sake, each --site-hold apart, before it is published as failed"`
 	ResultTTL   time.Duration `toml:"result_ttl" default:"12h" help:"time after which the broker may drop a result"`
-	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester"`
-	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester"`
+	// SliceTime is what is expected of a slice before there has been one.
+	SliceTime time.Duration `toml:"slice_time" default:"10s" zero:"true" help:"time that a slice is expected to take, until there have been some"`
+	// EndReserve is for ending payloads, publishing, giving back and leaving.
+	EndReserve  time.Duration `toml:"end_reserve" default:"15s" zero:"true" help:"time before the end of the slot at which the pilot begins to leave, whatever is under way"`
+	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester (default: what the environment says)"`
+	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester (default: what the environment says)"`
+	WorkerID    string        `toml:"worker_id" help:"the pilot's id with the harvester, which sets it"`
 	Node        NodeConfig    `toml:"node"`
 }
-
-// maxSlots is beyond any node: more of them are a slip of the finger, and each is a subscription at the broker.
-const maxSlots = 4096
 
 // Validate names every option that makes no sense.
 func (c Config) Validate() error {
@@ -47,13 +49,15 @@ func (c Config) Validate() error {
 		option         string
 		value, low, up int
 	}{
-		{"slots", c.Slots, 1, maxSlots},
 		{"ahead", c.Ahead, 0, aheadMost},
 		{"max-releases", c.MaxReleases, 1, 1000},
 	} {
 		if n.value < n.low || n.value > n.up {
 			errs = append(errs, fmt.Errorf("--%s %d: must be %d to %d", n.option, n.value, n.low, n.up))
 		}
+	}
+	if c.Slots != AutoSlots && (c.Slots < 1 || c.Slots > maxSlots) {
+		errs = append(errs, fmt.Errorf("--slots %d: must be auto or 1 to %d", int(c.Slots), maxSlots))
 	}
 	for _, d := range []struct {
 		option     string
@@ -69,6 +73,8 @@ func (c Config) Validate() error {
 		{"result-ttl", c.ResultTTL, time.Second},
 		{"node-hold", c.Node.Hold, 0},
 		{"node-every", c.Node.Every, 0},
+		{"slice-time", c.SliceTime, 0},
+		{"end-reserve", c.EndReserve, 0},
 	} {
 		if d.value < d.low {
 			errs = append(errs, fmt.Errorf("--%s %s: must be at least %s", d.option, d.value, d.low))

@@ -65,6 +65,7 @@ func (p *Pilot) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 
 // idle is the reason to leave for want of slices, nil while there is none.
 func (p *Pilot) idle(now time.Time) error {
+	p.awake(now)
 	state := p.link.State()
 	var stays error
 	defer func() { // without p.mu
@@ -119,7 +120,7 @@ func (p *Pilot) stopQuiet() time.Duration {
 
 // listening says that some slot is subscribed, so that a slice could come. The caller holds p.mu.
 func (p *Pilot) listening() bool {
-	return p.phase != message.WorkerStarting && p.rests < p.cfg.Slots
+	return p.phase != message.WorkerStarting && p.rests < int(p.cfg.Slots)
 }
 
 // idleSince is since when a slice could have come and none did: no sooner than this connection. The caller holds p.mu.
@@ -175,6 +176,7 @@ func (p *Pilot) watchBroker(ctx context.Context, abandon func(error)) {
 
 // cutOff is the reason to leave for want of a broker, nil while there is none.
 func (p *Pilot) cutOff(now time.Time) error {
+	p.awake(now)
 	state := p.link.State()
 	if state.Connected {
 		return nil
@@ -182,6 +184,9 @@ func (p *Pilot) cutOff(now time.Time) error {
 	since, held := state.Since, 0
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.resumed.After(since) {
+		since = p.resumed
+	}
 	for _, h := range p.inHand {
 		if h.result.IsZero() {
 			return nil // a payload works on it

@@ -247,7 +247,7 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 	}
 	cfg.Slots, cfg.IdleTimeout, cfg.Heartbeat, cfg.MaxReleases, cfg.BrokerTimeout = 0, 0, -time.Second, -2, -1
 	_, err := pilot.New(pilot.Parts{}, pilot.Destinations{}, cfg)
-	for _, want := range []string{"--slots 0: must be 1 to", "--idle-timeout 0s", "--heartbeat -1s", "--max-releases -2", "--broker-timeout -1ns"} {
+	for _, want := range []string{"--slots 0: must be auto or 1 to", "--idle-timeout 0s", "--heartbeat -1s", "--max-releases -2", "--broker-timeout -1ns"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

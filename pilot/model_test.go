@@ -96,7 +96,7 @@ func (m *machine) start() {
 		return m.run(ctx, s.Content.Identity(), s.Content.AttemptNumber())
 	}}
 	m.pilot = m.rig.pilot(pilot.Config{
-		Run: run, Slots: m.slots, SiteHold: 10 * time.Millisecond, MaxReleases: 1000, DrainTime: time.Nanosecond,
+		Run: run, Slots: pilot.Slots(m.slots), SiteHold: 10 * time.Millisecond, MaxReleases: 1000, DrainTime: time.Nanosecond,
 	}, w, nil)
 }
 

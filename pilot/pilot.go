@@ -2,7 +2,6 @@ package pilot
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -75,6 +74,8 @@ type Pilot struct {
 	log     *slog.Logger
 	id      string
 	host    string
+	place   Place
+	drains  <-chan error
 	started time.Time
 	bound   chan struct{} // closed when the run is known, by bind
 	bind    func()
@@ -93,11 +94,18 @@ type Pilot struct {
 	stopped  time.Time // when stop_transformer came
 	releases map[string]releases
 	junkSaid time.Time
+	takes    takes
+	looked   time.Time // when something last looked at the time, see awake
+	resumed  time.Time // when the pilot last went on after it had stood still
+	exit     *message.WorkerLastWord
 
-	pace     pace
-	paced    chan struct{} // has the pace looked at soon; holds one
-	payloads chan struct{} // holds one for each payload that runs
-	giveWay  chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
+	signalled <-chan struct{} // closed with the first signal
+	warned    chan struct{}   // closed with the first warning that the slot will be taken back
+	compared  chan struct{}   // closed when the clock has been compared with that of idds, or cannot be
+	pace      pace
+	paced     chan struct{} // has the pace looked at soon; holds one
+	payloads  chan struct{} // holds one for each payload that runs
+	giveWay   chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
 
 	wake chan struct{} // has the next report made at once; holds one
 
@@ -117,7 +125,11 @@ type Parts struct {
 	Node Node
 	// Open, when it is not nil, is called once the node has been found fit, before the first slice is taken: it opens what lies on
 	// the node's disks, which would hang or fail on a node that is not.
-	Open   func() error
+	Open func() error
+	// Place may be nil: then the slot has no end that anybody knows.
+	Place Place
+	// Drain has the pilot take no further slice, for the cause that comes; nil when nobody asks for that.
+	Drain  <-chan error
 	Logger *slog.Logger
 }
 
@@ -125,6 +137,9 @@ type Parts struct {
 func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if cfg.Slots == AutoSlots {
+		cfg.Slots = 1 // nobody has found out what fits
 	}
 	if parts.Logger == nil {
 		parts.Logger = logging.Discard()
@@ -139,9 +154,13 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	now := time.Now()
 	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
-		id: newID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
+		place: parts.Place, drains: parts.Drain, id: NewID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
+	}
+	p.warned, p.compared = make(chan struct{}), make(chan struct{})
+	if p.report == nil {
+		close(p.compared)
 	}
 	p.bound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
@@ -155,12 +174,15 @@ func (p *Pilot) ID() string { return p.id }
 // The reasons to leave.
 var (
 	errRunOver = exitcode.New(exitcode.OK, "the run is over")
-	errDrain   = exitcode.New(exitcode.OK, "idds asked to drain")
+	errDrain   = exitcode.New(exitcode.Drained, "idds asked to drain")
 )
 
 // Run holds the slots until the run is over, nothing comes any more, or ctx ends (a signal). It returns nil for a normal end.
 func (p *Pilot) Run(ctx context.Context) error {
 	// take ends when no further slice is to be taken; work lets payloads under way go on for the drain time.
+	p.signalled = ctx.Done()
+	p.awake(time.Now())
+	p.sayPlace(ctx)
 	take, stopTaking := context.WithCancelCause(ctx)
 	defer stopTaking(nil)
 	defer context.AfterFunc(take, p.drain)()
@@ -174,6 +196,9 @@ func (p *Pilot) Run(ctx context.Context) error {
 	side, endSide := context.WithCancel(context.WithoutCancel(ctx))
 	others.Go(func() { p.reportAll(side, stopTaking) })
 	others.Go(func() { p.listen(side) })
+	others.Go(func() { p.watchPlace(side) })
+	others.Go(func() { p.watchEnd(side, stopTaking, stopWork) })
+	others.Go(func() { p.awaitDrain(side, stopTaking) })
 	others.Go(func() { p.watchIdle(take, stopTaking) })
 	others.Go(func() { p.watchNode(take, stopTaking) })
 	others.Go(func() {
@@ -184,24 +209,43 @@ func (p *Pilot) Run(ctx context.Context) error {
 	})
 
 	var slots sync.WaitGroup
-	for i := range p.cfg.Slots {
+	for i := range int(p.cfg.Slots) {
 		s := &slot{p: p, number: i, log: p.log.With(slog.Int("slot", i))}
 		slots.Go(func() { s.run(take, work, stopTaking) })
 	}
 	slots.Go(func() { p.workAhead(take, work) })
+	var taken <-chan error
+	others.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-side.Done():
+		}
+		if ctx.Err() != nil {
+			taken = p.takenBy(ctx)
+		}
+	})
 	slots.Wait()
 	cause := context.Cause(take)
 	endSide()
 	others.Wait()
-	if errors.Is(cause, context.Canceled) && ctx.Err() != nil {
-		cause = exitcode.New(exitcode.Interrupted, "ended by a signal: %w", context.Cause(ctx))
+	if taken != nil && cause == context.Cause(ctx) { //nolint:errorlint // the very cause of ctx, and no other
+		cause = p.interrupted(ctx, <-taken)
 	}
 	p.lastWord(ctx, cause)
 	if exitcode.From(cause) == exitcode.OK {
-		p.log.InfoContext(ctx, "pilot left", slog.String("cause", cause.Error()))
 		return nil
 	}
 	return cause
+}
+
+// awaitDrain ends the taking when somebody asks for it. What is under way goes on.
+func (p *Pilot) awaitDrain(ctx context.Context, stopTaking func(error)) {
+	select {
+	case cause := <-p.drains:
+		close(p.warned)
+		stopTaking(cause)
+	case <-ctx.Done():
+	}
 }
 
 // drain notes that no further slice is taken.

@@ -2,6 +2,9 @@ package pilot
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -23,16 +26,16 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 	beat, look := time.NewTicker(p.cfg.Heartbeat), time.NewTicker(min(lookEvery, p.cfg.Heartbeat))
 	defer beat.Stop()
 	defer look.Stop()
-	silent := false
+	silent, compared := false, false
 	for {
-		w := p.document()
+		w, sent := p.document(), time.Now()
 		reply, err := p.report.Report(ctx, w)
 		switch {
 		case err == nil:
 			if silent {
 				p.log.InfoContext(ctx, "idds answers again")
 			}
-			p.heard(reply)
+			p.heard(reply, sent)
 			if reply.RunState == message.RunClosed {
 				stop(errRunOver)
 			} else if reply.Drain {
@@ -41,7 +44,10 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 		case ctx.Err() == nil && !silent: // once for each outage
 			p.log.WarnContext(ctx, "idds does not answer; going on without it", logging.Err(err))
 		}
-		silent = err != nil
+		if silent = err != nil; !compared {
+			compared = true
+			close(p.compared)
+		}
 		for due := false; !due; {
 			select {
 			case <-look.C:
@@ -84,22 +90,31 @@ func (p *Pilot) tellSoon() {
 	}
 }
 
-func (p *Pilot) heard(reply message.WorkerReply) {
+func (p *Pilot) heard(reply message.WorkerReply, sent time.Time) {
+	now := time.Now()
+	if p.place != nil && !reply.At.IsZero() {
+		p.place.ClockOff(reply.At.Sub(sent.Add(now.Sub(sent) / 2)))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.runState, p.asked = reply.RunState, time.Now()
+	p.runState, p.asked = reply.RunState, now
 }
 
 // document is the report of this moment.
 func (p *Pilot) document() message.WorkerReport {
 	state := p.link.State()
+	var slot *message.SlotDocument
+	if p.place != nil {
+		d := p.place.Document()
+		slot = &d
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := message.WorkerReport{
 		PilotID: p.id, Namespace: p.cfg.Namespace, RunID: p.run, Phase: p.phase, At: time.Now().UTC(), StartedAt: p.started.UTC(),
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
-		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: p.cfg.Slots,
-		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, LinkProven: state.Connected, Totals: p.totals,
+		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
+		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
 		InHand: []message.SliceInHand{}, Hold: p.fit.hold,
 	}
 	for _, h := range p.inHand {
@@ -111,18 +126,50 @@ func (p *Pilot) document() message.WorkerReport {
 	return w
 }
 
+// Report is the report of this moment: the last words when Run has returned.
+func (p *Pilot) Report() message.WorkerReport { return p.document() }
+
+// LastWord is why a pilot ends that has lived since started, with its accounting.
+func LastWord(cause error, w message.WorkerReport) *message.WorkerLastWord {
+	f := exitcode.From(cause)
+	word := &message.WorkerLastWord{Code: f.Code, Name: f.Name, Class: string(f.Class)}
+	if cause != nil {
+		word.Cause = logging.Redact(cause.Error())
+	}
+	life := time.Since(w.StartedAt).Seconds() - w.Totals.SuspendedSeconds
+	word.WallSeconds = life
+	if w.Slot != nil && w.Slot.Cores > 0 && life > 0 {
+		efficiency := w.Totals.CPUSeconds / (float64(w.Slot.Cores) * life)
+		word.Efficiency = &efficiency
+	}
+	return word
+}
+
 // lastWord tells why the pilot leaves. The context has ended: a short one of its own bounds it.
 func (p *Pilot) lastWord(ctx context.Context, cause error) {
+	w := p.document()
+	w.Phase, w.Exit = message.WorkerEnded, LastWord(cause, w)
+	p.mu.Lock()
+	p.phase, p.exit = w.Phase, w.Exit
+	p.mu.Unlock()
+	attrs := []slog.Attr{
+		slog.String("exit", w.Exit.Name), slog.String("cause", w.Exit.Cause), slog.Int("done", w.Totals.Done), slog.Int("failed", w.Totals.Failed),
+		slog.Int("given_back", w.Totals.Released), slog.Float64("wall_s", round(w.Exit.WallSeconds)), slog.Float64("payload_cpu_s", round(w.Totals.CPUSeconds)),
+		slog.Int64("peak_memory_mb", w.Totals.PeakMemoryBytes>>20),
+	}
+	if w.Exit.Efficiency != nil {
+		attrs = append(attrs, slog.String("efficiency", fmt.Sprintf("%.0f %%", 100**w.Exit.Efficiency)))
+	}
+	p.log.LogAttrs(ctx, slog.LevelInfo, "pilot left", attrs...)
 	if p.report == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	f := exitcode.From(cause)
-	w := p.document()
-	w.Phase = message.WorkerEnded
-	w.Exit = &message.WorkerLastWord{Code: f.Code, Name: f.Name, Class: string(f.Class), Cause: cause.Error()}
 	if _, err := p.report.Report(ctx, w); err != nil {
 		p.log.WarnContext(ctx, "the last word did not reach idds", logging.Err(err))
 	}
 }
+
+// round keeps milliseconds.
+func round(seconds float64) float64 { return math.Round(1000*seconds) / 1000 }

@@ -141,6 +141,8 @@ func (r *rig) connections() int {
 // runner is a payload made of a function. Its calls are counted by slice.
 type runner struct {
 	do func(ctx context.Context, s message.Slice) error
+	// signal ends every payload, as far as the pilot sees.
+	signal string
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -158,6 +160,7 @@ func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
 		o.Err = w.do(ctx, s)
 	}
 	o.Ended = time.Now()
+	o.Result.Usage.Signal = w.signal
 	return o
 }
 
@@ -171,11 +174,18 @@ func (w *runner) count(identity string) int {
 type reporter struct {
 	mu      sync.Mutex
 	reply   message.WorkerReply
+	hold    chan struct{} // nobody is answered before it is closed
 	err     error
 	reports []message.WorkerReport
 }
 
-func (r *reporter) Report(_ context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+func (r *reporter) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+	if r.hold != nil {
+		select {
+		case <-r.hold:
+		case <-ctx.Done():
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reports = append(r.reports, w)
@@ -200,6 +210,12 @@ func (r *reporter) count() int {
 	return len(r.reports)
 }
 
+func (r *reporter) first() message.WorkerReport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reports[0]
+}
+
 func (r *reporter) last() message.WorkerReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -216,10 +232,18 @@ type started struct {
 	done    chan struct{}
 	err     error
 	release func() // closes its journal, for the next pilot
+	drain   chan error
+	pilot   *pilot.Pilot
 }
 
 // pilot starts one; nil parts are the plainest.
 func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
+	r.t.Helper()
+	return r.pilotIn(nil, cfg, w, idds)
+}
+
+// pilotIn starts one in a slot of a batch system.
+func (r *rig) pilotIn(in *place, cfg pilot.Config, w *runner, idds *reporter) *started {
 	r.t.Helper()
 	if w == nil {
 		w = &runner{}
@@ -228,10 +252,8 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 20 * time.Millisecond
 	}
-	none := cfg.Ahead < 0
-	unheld := cfg.Node.Hold < 0
-	config.Defaults(&cfg)
-	if none {
+	none, unheld := cfg.Ahead < 0, cfg.Node.Hold < 0
+	if config.Defaults(&cfg); none {
 		cfg.Ahead = 0
 	}
 	if unheld {
@@ -242,7 +264,11 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	log, err := logging.New(&r.log, "pilot", "info", "json")
 	must(r.t, err)
 	link := r.newLink(true)
-	parts := pilot.Parts{Link: link, Runner: w, Journal: j, Logger: log}
+	drain := make(chan error, 1)
+	parts := pilot.Parts{Link: link, Runner: w, Journal: j, Logger: log, Drain: drain}
+	if in != nil {
+		parts.Place = in
+	}
 	if idds != nil {
 		parts.Reporter = idds
 	}
@@ -254,7 +280,7 @@ func (r *rig) pilot(cfg pilot.Config, w *runner, idds *reporter) *started {
 	}, cfg)
 	must(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &started{t: r.t, stop: cancel, done: make(chan struct{}), release: sync.OnceFunc(func() { _ = j.Close() })}
+	s := &started{t: r.t, stop: cancel, done: make(chan struct{}), drain: drain, pilot: p, release: sync.OnceFunc(func() { _ = j.Close() })}
 	linkCtx, hangUp := context.WithCancel(context.Background())
 	hungUp := make(chan struct{})
 	go func() { defer close(hungUp); _ = link.Run(linkCtx) }()

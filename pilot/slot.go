@@ -232,6 +232,11 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 // as a full disk is anywhere else.
 func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, took time.Duration, err error) {
 	var o wrapper.Outcome
+	if err := s.p.noTime(frames(m)); err != nil {
+		s.log.InfoContext(ctx, "slice given back before it was begun", k.slice(), k.attempt(), logging.Err(err))
+		s.p.released()
+		return nil, false, 0, err
+	}
 	if err := s.p.journal.Received(k); err != nil {
 		now := time.Now()
 		o = wrapper.Outcome{Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
@@ -241,10 +246,10 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 			return nil, false, 0, err
 		}
 	}
-	if o.Err != nil && s.p.notItsFault(ctx, o.Err, k) {
+	if o.Err != nil && (s.p.endedFromOutside(ctx, o) || s.p.notItsFault(ctx, o.Err, k)) {
 		return nil, false, 0, s.giveBack(ctx, k, o.Err)
 	}
-	done, took = o.Err == nil, o.Ended.Sub(o.Started)
+	done, took = o.Err == nil, s.p.worked(k, o)
 	if result, err = s.p.result(m, o); err != nil {
 		return nil, false, 0, err
 	}
@@ -256,7 +261,7 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 		s.log.WarnContext(ctx, "result sent without being in the journal", k.slice(), k.attempt(), logging.Err(err))
 	}
 	s.released = 0
-	s.p.count(k, o)
+	s.p.count(k, o, took, frames(m))
 	if done {
 		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", took))
 	} else {
@@ -268,6 +273,7 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 // giveBack has the slot release the slice and rest.
 func (s *slot) giveBack(ctx context.Context, k JournalKey, why error) error {
 	s.log.WarnContext(ctx, "slice given back", k.slice(), k.attempt(), logging.Err(why))
+	s.p.released()
 	s.p.journal.Drop(k)
 	return errRelease
 }
@@ -336,7 +342,6 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 		}
 		if r.times < p.cfg.MaxReleases {
 			p.releases[k.Identity] = r
-			p.totals.Released++
 			return true
 		}
 	case exitcode.ClassPayload, exitcode.ClassData, exitcode.ClassNone:
@@ -357,8 +362,8 @@ func (p *Pilot) selector(run string) string {
 	return strings.Join(parts, " AND ")
 }
 
-// newID names a pilot: host and eight characters that no other has.
-func newID(host string) string {
+// NewID names a pilot: host and eight characters that no other has, also not one of the same job before it was requeued.
+func NewID(host string) string {
 	short, _, _ := strings.Cut(host, ".")
 	return "pilot-" + short + "-" + strings.ToLower(rand.Text()[:8])
 }

@@ -109,3 +109,26 @@ func TestWhatDoesNotCountIsShownToo(t *testing.T) {
 		t.Errorf("cores by %v", sources)
 	}
 }
+
+func TestAsManyPayloadsAsFit(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.env["SLURM_JOB_ID"], m.env["SLURM_CPUS_ON_NODE"], m.env["SLURM_MEM_PER_NODE"] = "7", "8", "10100"
+	s := m.slot(slotinfo.Config{})
+	for _, c := range []struct {
+		cores    int
+		memoryMB int64
+		want     int
+	}{
+		{0, 0, 8},
+		{2, 0, 4},
+		{3, 1000, 2},
+		{1, 2000, 5},
+		{1, 20000, 1},
+		{16, 1, 1},
+	} {
+		if got := s.Fit(c.cores, c.memoryMB<<20); got != c.want {
+			t.Errorf("%d cores and %d MB each: %d fit, want %d", c.cores, c.memoryMB, got, c.want)
+		}
+	}
+}

@@ -171,6 +171,18 @@ func (s *Slot) Memory() int64 {
 	return 0
 }
 
+// Fit is how many payloads fit into the slot, of which each takes so many cores and so much memory; at least one. What is not known
+// does not count, and the pilot itself takes little.
+func (s *Slot) Fit(coresEach int, memoryEach int64) int {
+	const own = 100 << 20
+	cores, memory := s.Cores(), s.Memory()
+	n := max(cores, 1) / max(coresEach, 1)
+	if memory > 0 && memoryEach > 0 {
+		n = min(n, int((memory-own)/memoryEach))
+	}
+	return max(n, 1)
+}
+
 // KillTime is the time between SIGTERM and SIGKILL of the batch system; 0 when it is not known.
 func (s *Slot) KillTime() time.Duration { return s.kill }
 

@@ -1,0 +1,115 @@
+package pilot
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+)
+
+// takes are how long the last payloads took, by which it is judged whether another one fits.
+type takes struct {
+	ring    [64]take
+	n       int
+	typical time.Duration // of a slice of ordinary size
+}
+
+type take struct {
+	took   time.Duration
+	frames int64
+}
+
+func (t *takes) note(took time.Duration, frames int64) {
+	t.ring[t.n%len(t.ring)] = take{took, frames}
+	t.n++
+	t.typical = t.expect(0)
+}
+
+// expect is what a slice of so many frames takes in 95 of 100 cases, by those that there were. A larger slice takes longer in
+// proportion; to a smaller one nothing is credited, for starting takes time too.
+func (t *takes) expect(frames int64) time.Duration {
+	n := min(t.n, len(t.ring))
+	if n == 0 {
+		return 0
+	}
+	list := make([]time.Duration, 0, n)
+	for _, s := range t.ring[:n] {
+		took := s.took
+		if frames > s.frames && s.frames > 0 {
+			took = time.Duration(float64(took) * float64(frames) / float64(s.frames))
+		}
+		list = append(list, took)
+	}
+	slices.Sort(list)
+	return list[(n*95+99)/100-1]
+}
+
+// frames is the size of a slice; 0 when it does not say.
+func frames(m message.Slice) int64 {
+	return max(m.Content.End.Int64()-m.Content.Start.Int64()+1, 0)
+}
+
+// noTime is the reason not to begin another slice, nil while one fits. Until idds has answered, or failed to, nothing is decided:
+// it knows what the clock is worth.
+func (p *Pilot) noTime(size int64) error {
+	end, ok := p.end()
+	if !ok {
+		return nil
+	}
+	p.mu.Lock()
+	expected, by := p.takes.typical, "95 of 100 take no longer"
+	if size > 0 {
+		expected = p.takes.expect(size)
+	}
+	if p.takes.n == 0 {
+		expected, by = p.cfg.SliceTime, "--slice-time"
+	}
+	p.mu.Unlock()
+	left := time.Until(end.At)
+	if left >= p.cfg.EndReserve+expected {
+		return nil
+	}
+	return exitcode.New(end.Cause, "no time for another slice: the slot ends in %s (%s), less %s to leave in; a slice takes %s (%s)",
+		left.Round(time.Second), end.Source, p.cfg.EndReserve, expected.Round(time.Millisecond), by)
+}
+
+// end is the end of the slot, once it may be relied upon.
+func (p *Pilot) end() (End, bool) {
+	if p.place == nil {
+		return End{}, false
+	}
+	select {
+	case <-p.compared:
+		return p.place.End()
+	default:
+		return End{}, false
+	}
+}
+
+// watchEnd ends the taking when no slice fits any more, and the work when what is under way has no time left: whoever waited for
+// the batch system to do that would lose it, and perhaps the word that it is lost.
+func (p *Pilot) watchEnd(ctx context.Context, stopTaking, stopWork func(error)) {
+	if p.place == nil {
+		return
+	}
+	t := time.NewTicker(lookForEnd)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		p.awake(time.Now())
+		if cause := p.noTime(0); cause != nil {
+			stopTaking(cause)
+		}
+		if end, ok := p.end(); ok && time.Until(end.At) < p.cfg.EndReserve {
+			stopTaking(exitcode.New(end.Cause, "the slot ends (%s)", end.Source))
+			stopWork(exitcode.New(end.Cause, "the slot ends (%s)", end.Source))
+			return
+		}
+	}
+}
