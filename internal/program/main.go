@@ -116,7 +116,9 @@ func prepare(app *cli.App) {
 }
 
 func prepareCommand(c *cli.Command) {
-	c.OnUsageError = usageError
+	if c.OnUsageError == nil {
+		c.OnUsageError = usageError
+	}
 	c.HideHelpCommand = true
 	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = unknownCommand

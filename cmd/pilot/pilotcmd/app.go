@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -21,8 +20,8 @@ import (
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/pilot"
-	"tfpilot/pilot/journal"
 	"tfpilot/pilot/rest"
+	"tfpilot/pilot/slotinfo"
 	"tfpilot/wrapper"
 )
 
@@ -42,6 +41,11 @@ type runConfig struct {
 	Fsync  bool          `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
 
 	Work wrapper.Config `toml:",inline"`
+
+	Place slotinfo.Config `toml:",inline"`
+
+	DrainFile string   `toml:"drain_file" help:"take no further slice once this file is there; its first line is the reason"`
+	Warnings  []string `toml:"warning_signals" default:"USR1,USR2" help:"signals by which the batch system warns that the slot will end: the pilot takes no further slice and finishes what fits"`
 
 	// maxGrace, when not 0, bounds the time between SIGTERM and SIGKILL of every payload.
 	maxGrace time.Duration
@@ -69,7 +73,7 @@ func App() *cli.App {
 			"  pilot explain 35                   what an exit status means\n\n" +
 			"Called as run_prompt or run_prompt_wrapper it takes the place of the production worker: docs/compatibility.md.",
 		Commands: []*cli.Command{
-			runCommand(), explainCommand(),
+			runCommand(), slotCommand(), explainCommand(),
 			{Name: "config", Usage: "the configuration", Subcommands: []*cli.Command{showCommand()}},
 		},
 	}
@@ -81,16 +85,31 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "take slices until the run ends",
 		Description: "SIGTERM drains: no further slice is taken, what is in hand is finished within --drain-time or given back\n" +
-			"uncounted.\n\n" +
+			"uncounted. SIGUSR1, SIGUSR2 and --drain-file do the same without a time: all is finished that fits before the slot's\n" +
+			"end. No slice is begun that would not. `pilot slot` prints what is known of the slot.\n\n" +
+			"At the end one line of JSON stands on stdout, the pilot's last words; on a terminal one for people. The log goes to stderr.\n\n" +
 			"Examples:\n" +
 			"  pilot run --idds http://127.0.0.1:8443 --token-file pilot.token --run 100001 --slots 4\n" +
 			"  pilot run --broker-config broker.toml --payload mine.toml   without idds\n\n" +
-			"Exit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 59 after a\n" +
-			"signal; all in docs/exit-codes.md.",
-		Flags:  append(bind.Flags(), program.LogFlags()...),
-		Before: program.Options(bind),
+			"Exit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 57 at the end\n" +
+			"of the slot's time, 58 to 61 when it was taken back or drained; all in docs/exit-codes.md.",
+		Flags: append(bind.Flags(), program.LogFlags()...),
+		OnUsageError: func(c *cli.Context, err error, _ bool) error {
+			err = exitcode.New(exitcode.Usage, "%s: %w", c.Command.FullName(), err)
+			sayLast(c.App.Writer, stillborn(cfg), err)
+			return err
+		},
+		Before: func(c *cli.Context) error {
+			err := program.Options(bind)(c)
+			if err != nil {
+				sayLast(c.App.Writer, stillborn(cfg), err)
+			}
+			return err
+		},
 		Action: func(c *cli.Context) error {
-			return run(c, cfg)
+			w, err := run(c, cfg)
+			sayLast(c.App.Writer, w, err)
+			return err
 		},
 	}
 }
@@ -122,73 +141,6 @@ func showCommand() *cli.Command {
 	}
 }
 
-// run is `pilot run`.
-func run(c *cli.Context, cfg runConfig) error {
-	log, err := program.Logger(c, "pilot")
-	if err != nil {
-		return err
-	}
-	if err := cfg.Pilot.Validate(); err != nil {
-		return err
-	}
-	client, err := newClient(cfg)
-	if err != nil {
-		return err
-	}
-	// Before idds is asked: what is wrong here is wrong without it.
-	work, err := newWrapper(cfg)
-	if err != nil {
-		return err
-	}
-	brokers, err := brokerConfig(c.Context, cfg, client)
-	if err != nil {
-		return err
-	}
-	var reporter pilot.Reporter
-	if client != nil {
-		reporter = client
-	}
-	return hold(c.Context, cfg, brokers, pilot.Parts{Runner: work, Reporter: reporter, Logger: log})
-}
-
-// hold adds link and journal to the parts of a pilot, and runs it until it leaves.
-func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, parts pilot.Parts) error {
-	if os.Getenv("GOMAXPROCS") == "" {
-		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
-		runtime.GOMAXPROCS(1)
-	}
-	link, err := newLink(cfg, brokers, parts.Logger)
-	if err != nil {
-		return err
-	}
-	j, err := journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger)
-	if err != nil {
-		return err
-	}
-	parts.Link, parts.Journal = link, j
-	p, err := pilot.New(parts, pilot.Destinations{
-		Slices: brokers.TransformerBroker.Destination, Broadcast: brokers.TransformerBroadcastBroker.Destination,
-		Results: brokers.ResultBroker.Destination,
-	}, cfg.Pilot)
-	if err != nil {
-		return err
-	}
-	// The link outlives the pilot, which gives back what it holds at its end.
-	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	linkDone := make(chan struct{})
-	go func() { defer close(linkDone); _ = link.Run(linkCtx) }()
-	err = p.Run(ctx)
-	hangUp()
-	<-linkDone
-	if n := j.Held(); n > 0 && err == nil {
-		err = exitcode.New(exitcode.ResultsHeld, "results that the broker did not take: %d; they are in the journal in %s", n, journalDir(cfg))
-	}
-	if cerr := j.Close(); err == nil && cerr != nil {
-		err = exitcode.Wrap(exitcode.StoreFailed, cerr)
-	}
-	return err
-}
-
 // journalDir is one folder for each node and namespace, so that the next pilot finds it.
 func journalDir(cfg runConfig) string {
 	if cfg.JournalDir != "" {
@@ -197,11 +149,14 @@ func journalDir(cfg runConfig) string {
 	return filepath.Join(cmp.Or(cfg.Work.WorkDir, os.TempDir()), "tfpilot-journal-"+cmp.Or(cfg.Pilot.Namespace, "none"))
 }
 
-// newWrapper puts the payload together.
-func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
+// newWrapper puts the payload together, and finds out how many of them fit into the slot where that is asked for.
+func newWrapper(cfg *runConfig, slot *slotinfo.Slot) (*wrapper.Wrapper, error) {
 	spec, err := payload.LoadSpec(cfg.Payload)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Pilot.Slots == pilot.AutoSlots {
+		cfg.Pilot.Slots = pilot.Slots(slot.Fit(spec.Cores, int64(spec.MemoryMB)<<20))
 	}
 	if cfg.maxGrace > 0 {
 		spec.Grace = min(spec.Grace, cfg.maxGrace)
@@ -230,8 +185,8 @@ func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
 	return wrapper.New(spec, p, simulated, cfg.Work)
 }
 
-// newClient is the line to idds, nil when there is none.
-func newClient(cfg runConfig) (*rest.Client, error) {
+// newClient is the line to idds, nil when there is none. Its token is kept in the configuration of the slot, which ends with it.
+func newClient(cfg *runConfig) (*rest.Client, error) {
 	if cfg.IDDS == "" {
 		return nil, nil
 	}
@@ -242,6 +197,7 @@ func newClient(cfg runConfig) (*rest.Client, error) {
 	if err != nil {
 		return nil, base.TokenError(err, "pilot")
 	}
+	cfg.Place.Token = token
 	return rest.New(cfg.IDDS, token), nil
 }
 

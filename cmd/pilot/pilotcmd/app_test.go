@@ -2,12 +2,14 @@ package pilotcmd_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"tfpilot/cmd/pilot/pilotcmd"
+	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
 
@@ -102,11 +104,24 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolint:paralle
 				continue
 			}
 			status, stdout, stderr := command(t, append(before, args...)...)
-			if status != 64 || !strings.Contains(stderr, args[0]) || stdout != "" || strings.Count(stderr, "\n") != 1 {
+			if status != 64 || !strings.Contains(stderr, args[0]) || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("%v %v: %d: %s%s", before, args, status, stdout, stderr)
+			}
+			if before[0] == "config" && stdout != "" || before[0] == "run" && lastWords(t, stdout).Exit.Code != status {
+				t.Errorf("%v %v printed %s", before, args, stdout)
 			}
 		}
 	}
+}
+
+// lastWords are what a pilot printed: one line.
+func lastWords(t *testing.T, stdout string) message.WorkerReport {
+	t.Helper()
+	var w message.WorkerReport
+	if err := json.Unmarshal([]byte(stdout), &w); err != nil || strings.Count(stdout, "\n") != 1 || w.Phase != message.WorkerEnded || w.Exit == nil {
+		t.Fatalf("%v: %q are no last words", err, stdout)
+	}
+	return w
 }
 
 func TestConfigShowHasAllThreeFormats(t *testing.T) { //nolint:paralleltest // all apps share one help flag

@@ -99,22 +99,26 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 		return message.WorkerReport{}, err
 	}
 	args.apply(&cfg, bind)
-	w := message.WorkerReport{RunID: cfg.Pilot.Run, Namespace: cfg.Pilot.Namespace, Slots: cfg.Pilot.Slots} // until there is a pilot
+	w := message.WorkerReport{RunID: cfg.Pilot.Run, Namespace: cfg.Pilot.Namespace, Slots: int(cfg.Pilot.Slots)} // until there is a pilot
 	log, closeLog, err := promptLog(args, stdout)
 	if err != nil {
 		return w, err
 	}
 	defer closeLog()
 	log.InfoContext(ctx, "pilot in the place of the production worker", slog.String("version", version.String()),
-		slog.String(logging.KeyRun, cfg.Pilot.Run), slog.String("namespace", cfg.Pilot.Namespace), slog.Int("slots", cfg.Pilot.Slots))
+		slog.String(logging.KeyRun, cfg.Pilot.Run), slog.String("namespace", cfg.Pilot.Namespace), slog.Int("slots", int(cfg.Pilot.Slots)))
 	if err := cfg.Pilot.Validate(); err != nil {
 		return w, err
 	}
-	client, err := newClient(cfg)
+	client, err := newClient(&cfg)
 	if err != nil {
 		return w, err
 	}
-	work, err := newWrapper(cfg)
+	slot, err := newSlot(&cfg)
+	if err != nil {
+		return w, err
+	}
+	work, err := newWrapper(&cfg, slot)
 	if err != nil {
 		return w, err
 	}
@@ -128,7 +132,8 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	}
 	reporter := prompt.NewReporter(next, log)
 	err = within(ctx, promptLimit, func() error {
-		return hold(ctx, cfg, brokers, pilot.Parts{Runner: work, Reporter: reporter, Logger: log})
+		_, err := hold(ctx, cfg, brokers, pilot.Parts{Runner: work, Reporter: reporter, Logger: log, Place: slot})
+		return err
 	})
 	if err != nil {
 		log.InfoContext(ctx, "pilot left", logging.Err(err))
@@ -137,25 +142,6 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 		w = last
 	}
 	return w, err
-}
-
-// within runs fn, but after a signal waits no longer for it than limit.
-func within(ctx context.Context, limit time.Duration, fn func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- fn() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-t.C:
-		return exitcode.New(exitcode.Interrupted, "ended by a signal, with the broker not answering: %w", context.Cause(ctx))
-	}
 }
 
 // promptLog logs to stdout, as the production worker does, and to the file that it would log to.
