@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -27,7 +25,7 @@ type Place interface {
 	// ClockOff notes how far the clock of idds is ahead of ours.
 	ClockOff(d time.Duration)
 	// Taken says who took the slot back, after a signal; nil where nobody knows.
-	Taken(ctx context.Context, signal os.Signal) error
+	Taken(ctx context.Context) error
 }
 
 // End is when the slot, or something that the pilot cannot do without, ends.
@@ -87,33 +85,23 @@ func (p *Pilot) takenBy(ctx context.Context) (answer <-chan error) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), takenTime)
 	go func() {
 		defer cancel()
-		out <- p.place.Taken(short, signalOf(context.Cause(ctx)))
+		out <- p.place.Taken(short)
 	}()
 	return out
 }
 
-// signalOf is the signal that a context says it was ended by, nil for another cause. The library tells it as text alone.
-func signalOf(cause error) os.Signal {
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		if cause != nil && strings.HasPrefix(cause.Error(), s.String()+" ") {
-			return s
-		}
-	}
-	return nil
-}
-
-// interrupted is the cause of an end by a signal: what the batch system says of it, else that the slot is at its end anyhow, else
-// the signal alone.
+// interrupted is the cause of an end by a signal: that the slot is at its end anyhow, else what the batch system says of it, else the
+// signal alone.
 func (p *Pilot) interrupted(ctx context.Context, said error) error {
 	const near = 2 * time.Minute // Slurm looks at limits once a minute, or half a minute early
 	cause := context.Cause(ctx)
-	if said != nil {
-		return fmt.Errorf("%w: %w", said, cause)
-	}
-	if p.place != nil {
+	if p.place != nil && exitcode.From(said) != exitcode.Cancelled {
 		if end, ok := p.place.End(); ok && time.Until(end.At) < near {
 			return exitcode.New(end.Cause, "ended by a signal, near the end of the slot (%s): %w", end.Source, cause)
 		}
+	}
+	if said != nil {
+		return fmt.Errorf("%w: %w", said, cause)
 	}
 	return exitcode.New(exitcode.Interrupted, "ended by a signal: %w", cause)
 }

@@ -3,7 +3,6 @@ package pilot_test
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,7 +79,7 @@ func (p *place) stood() time.Duration {
 	return p.suspended
 }
 
-func (p *place) Taken(context.Context, os.Signal) error { return p.taken }
+func (p *place) Taken(context.Context) error { return p.taken }
 
 // waiting awaits that the one slice that was not worked on is in the queue again.
 func (r *rig) waiting() {

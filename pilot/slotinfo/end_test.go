@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -263,33 +262,18 @@ func TestWhoTookTheSlotBackIsToldApart(t *testing.T) {
 				m := newMachine(t)
 				m.env["SLURM_JOB_ID"], m.env["SLURM_RESTART_COUNT"] = "7", c.restarts
 				m.squeue("echo " + c.line)
-				if got := exitcode.From(m.slot(slotinfo.Config{}).Taken(t.Context(), syscall.SIGTERM)); got != c.want {
+				if got := exitcode.From(m.slot(slotinfo.Config{}).Taken(t.Context())); got != c.want {
 					t.Errorf("got %s, want %s", got.Name, c.want.Name)
 				}
 			})
 		}
 	})
-	t.Run("HTCondor", func(t *testing.T) {
+	t.Run("HTCondor does not say", func(t *testing.T) {
 		t.Parallel()
-		for _, c := range []struct {
-			name, job string
-			signal    syscall.Signal
-			want      exitcode.Failure
-		}{
-			{"removed", "RemoveKillSig = \"SIGINT\"\n", syscall.SIGINT, exitcode.Cancelled},
-			{"vacated", "RemoveKillSig = \"SIGINT\"\n", syscall.SIGTERM, exitcode.Preempted},
-			{"one signal for both", "ClusterId = 1\n", syscall.SIGTERM, exitcode.OK},
-			{"by number", "RemoveKillSig = 2\nKillSig = \"SIGTERM\"\n", syscall.SIGINT, exitcode.Cancelled},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				m := newMachine(t)
-				m.env["_CONDOR_JOB_AD"] = "/ads/job"
-				m.file("/ads/job", c.job)
-				if got := exitcode.From(m.slot(slotinfo.Config{}).Taken(t.Context(), c.signal)); got != c.want {
-					t.Errorf("got %s, want %s", got.Name, c.want.Name)
-				}
-			})
+		m := newMachine(t)
+		m.env["_CONDOR_JOB_AD"] = "/ads/job"
+		if got := exitcode.From(m.slot(slotinfo.Config{}).Taken(t.Context())); got != exitcode.Preempted {
+			t.Errorf("got %s", got.Name)
 		}
 	})
 }

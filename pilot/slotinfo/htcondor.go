@@ -2,13 +2,9 @@ package slotinfo
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
@@ -122,26 +118,8 @@ func (j *condor) look(s *Slot) looked {
 // ask has nothing to ask.
 func (j *condor) ask(context.Context, *Slot) error { return nil }
 
-// taken tells removal from vacation by the signal, where the submit file has given them different ones (remove_kill_sig).
-func (j *condor) taken(_ context.Context, signal os.Signal) error {
-	removal, vacation := j.job.text("RemoveKillSig"), j.job.text("KillSig")
-	if vacation == "" {
-		vacation = "SIGTERM"
-	}
-	came, ok := signal.(syscall.Signal)
-	switch {
-	case !ok || removal == "" || removal == vacation:
-		return nil
-	case is(came, removal):
-		return exitcode.New(exitcode.Cancelled, "removed from HTCondor (%s)", removal)
-	case is(came, vacation):
-		return exitcode.New(exitcode.Preempted, "vacated or held by HTCondor (%s)", vacation)
-	}
-	return nil
-}
-
-// is tells a signal by its name, such as SIGINT, or its number.
-func is(s syscall.Signal, name string) bool {
-	n, err := strconv.Atoi(name)
-	return unix.SignalName(s) == name || err == nil && s == syscall.Signal(n)
+// taken says no more than that it was HTCondor: it sends the same signal for removal, hold and vacation (remove_kill_sig goes for all
+// three, measured with 23.9), and lets the job read of none of them. The schedd knows, and with it the harvester.
+func (j *condor) taken(context.Context) error {
+	return exitcode.New(exitcode.Preempted, "HTCondor takes the slot back")
 }

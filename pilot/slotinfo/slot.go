@@ -31,7 +31,7 @@ type batch interface {
 	// ask asks the batch system itself when the slot ends.
 	ask(ctx context.Context, s *Slot) error
 	// taken says who took the slot back, after a signal; nil where nobody knows.
-	taken(ctx context.Context, signal os.Signal) error
+	taken(ctx context.Context) error
 }
 
 // looked is what a batch system's files and environment say.
@@ -82,7 +82,7 @@ func New(m Machine, cfg Config) (*Slot, error) {
 		found := b.look(s)
 		// The inner one of two has the last word on who we are; an allocation of either is one.
 		s.system, s.id = found.system, found.id
-		s.cores, s.memory, kill = append(s.cores, found.cores...), append(s.memory, found.memory...), append(kill, found.kill...)
+		s.cores, s.memory, kill = append(found.cores, s.cores...), append(found.memory, s.memory...), append(kill, found.kill...)
 		s.facts = append(s.facts, found.facts...)
 	}
 	if cfg.KillTime > 0 {
@@ -262,9 +262,9 @@ func (s *Slot) Suspended(d time.Duration) {
 }
 
 // Taken says who took the slot back, after a signal; nil where nobody knows.
-func (s *Slot) Taken(ctx context.Context, signal os.Signal) error {
+func (s *Slot) Taken(ctx context.Context) error {
 	for _, b := range slices.Backward(s.batches) {
-		if err := b.taken(ctx, signal); err != nil {
+		if err := b.taken(ctx); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package slotinfo
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -156,7 +155,7 @@ func slurmDuration(text string) (d time.Duration, ok bool) {
 
 // taken asks what became of the job. While its processes are being ended its state is COMPLETING whatever the reason: that has to
 // be read from the traces that each leaves (measured with 22.05 and 24.11).
-func (j *slurm) taken(ctx context.Context, _ os.Signal) error {
+func (j *slurm) taken(ctx context.Context) error {
 	out, err := j.m.ask(ctx, "squeue", "-h", "-t", "all", "-j", j.id, "-O", "State:40,Reason:40,PreemptTime:40,RestartCnt:20")
 	f := strings.Fields(out)
 	const state, reason, preempted, restarts = 0, 1, 2, 3

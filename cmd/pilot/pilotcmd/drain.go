@@ -67,7 +67,7 @@ func warned(ctx context.Context, s os.Signal, slot *slotinfo.Slot) error {
 	name := cmp.Or(unix.SignalName(s.(syscall.Signal)), s.String()) //nolint:forcetypeassert // there is no other on Unix
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := slot.Taken(short, s); err != nil {
+	if err := slot.Taken(short); err != nil {
 		return fmt.Errorf("warned by %s: %w", name, err)
 	}
 	const soon = 15 * time.Minute
