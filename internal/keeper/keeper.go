@@ -54,7 +54,7 @@ func start(ctx context.Context, c Containment, memory int64) (*keeper, error) {
 	}
 	command := proc.Command{
 		Path: "/proc/self/exe", Name: name, Args: []string{string(c)}, Env: []string{guard + "=1", "GOMAXPROCS=1"},
-		ExtraFiles: []*os.File{theirs},
+		ExtraFiles: []*os.File{theirs}, Dir: "/", // it holds no file system that is to go away
 	}
 	if c == Namespace {
 		// The others outlive us for a moment, to end what they keep.

@@ -54,6 +54,8 @@ type Result struct {
 	// Stopped is why we ended it: [ErrTime], [ErrMemory], the error of Check, or the cause of the context's end. It is nil when
 	// the program ended by itself.
 	Stopped error
+	// Ran is the part of Wall in which it could run, see Limits.Time.
+	Ran time.Duration
 	// PeakBytes is the most memory that its processes held together at a time: proportional set sizes where the kernel tells them,
 	// resident ones else. Of a program too short to be looked at it is that of its largest process.
 	PeakBytes int64

@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -24,6 +23,8 @@ const (
 	// killPatience is how long a process is killed that does not die, in the kernel on a file system that hangs, before it is
 	// given up.
 	killPatience = 5 * time.Second
+	// reapEvery bounds how long a dead process stays.
+	reapEvery = 200 * time.Millisecond
 	// oomScore makes the kernel take a program before its pilot when memory is short.
 	oomScore = 500
 )
@@ -38,7 +39,7 @@ func init() { //nolint:gochecknoinits // see above
 
 // kept is the state of a keeper. All of it happens on the first thread, where capabilities and the parent of programs belong to.
 type kept struct {
-	conn  *net.UnixConn
+	conn  line
 	alone bool // process 1 of a namespace
 	main  int  // 0 when nothing runs
 	// ending says that SIGTERM was sent: what the program leaves has its grace then.
@@ -50,18 +51,11 @@ type kept struct {
 
 // keep is the life of a keeper.
 func keep(c Containment) int {
-	f := os.NewFile(socket, "socket")
-	generic, err := net.FileConn(f)
-	_ = f.Close()
-	conn, ok := generic.(*net.UnixConn)
-	if err != nil || !ok {
-		return 1
-	}
+	conn := blocking(socket)
+	unix.CloseOnExec(socket)
 	// Batch systems send their signals to everything. Handled ones, other than ignored ones, are not handed down to programs.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
 		syscall.SIGALRM, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGXCPU, syscall.SIGPWR)
-	died := make(chan os.Signal, 1)
-	signal.Notify(died, syscall.SIGCHLD)
 	if err := settle(c); err != nil {
 		_ = send(conn, reply{Error: err.Error()})
 		return 1
@@ -70,41 +64,38 @@ func keep(c Containment) int {
 	if send(conn, reply{Ready: true}) != nil {
 		return 0
 	}
-	type order struct {
-		request
-		files []*os.File
-	}
-	orders := make(chan order)
-	go func() {
-		defer close(orders)
-		for {
-			var o order
-			var err error
-			if o.files, err = receive(conn, &o.request); err != nil {
-				return // nobody is there any more
-			}
-			orders <- o
-		}
-	}()
 	for {
-		select {
-		case o, ok := <-orders:
-			switch {
-			case !ok:
-				k.kill()
-				return 0
-			case o.Start != nil:
-				k.start(*o.Start, o.files)
-			case o.Signal == syscall.SIGKILL:
-				k.kill()
-			case o.Signal != 0:
-				k.ending = true
-				k.signal(o.Signal)
-			}
-		case <-died:
-		}
 		k.reap()
+		if !k.wait() {
+			continue
+		}
+		var r request
+		files, err := receive(conn, &r)
+		switch {
+		case err != nil: // nobody is there any more
+			k.kill()
+			return 0
+		case r.Start != nil:
+			k.start(*r.Start, files)
+		case r.Signal == syscall.SIGKILL:
+			k.kill()
+		case r.Signal != 0:
+			k.ending = true
+			k.signal(r.Signal)
+		}
 	}
+}
+
+// wait waits for a request or the death of a child, of which the kernel tells this thread by SIGCHLD before all others. Should
+// another thread get it, it shows a moment later.
+func (k *kept) wait() (request bool) {
+	timeout := int(reapEvery.Milliseconds())
+	if k.main == 0 {
+		timeout = -1
+	}
+	fds := []unix.PollFd{{Fd: socket, Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, timeout)
+	return n > 0
 }
 
 // settle makes this process what everything below it descends from.

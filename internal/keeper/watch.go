@@ -48,15 +48,7 @@ func newWatch(keeper int, l Limits) *watch {
 func (w *watch) look() (next time.Duration, why error) {
 	pids := proc.Descendants(w.keeper)
 	stopped, held := w.measure(pids)
-	now := time.Now()
-	passed := now.Sub(w.last)
-	w.last = now
-	if passed > w.wait+lateness {
-		passed = w.wait // we were stopped, and the program with us
-	}
-	if !stopped {
-		w.ran += passed
-	}
+	now := w.pass(stopped)
 	if w.limits.Time > 0 && w.ran >= w.limits.Time {
 		return 0, ErrTime
 	}
@@ -79,6 +71,20 @@ func (w *watch) look() (next time.Duration, why error) {
 	}
 	w.wait = next
 	return next, nil
+}
+
+// pass counts the time since the last look.
+func (w *watch) pass(stopped bool) (now time.Time) {
+	now = time.Now()
+	passed := now.Sub(w.last)
+	w.last = now
+	if passed > w.wait+lateness {
+		passed = w.wait // we were stopped, and the program with us
+	}
+	if !stopped {
+		w.ran += passed
+	}
+	return now
 }
 
 // measure adds up what processes hold; stopped says that all of them are.
@@ -131,6 +137,8 @@ func proportional(pids []int, resident int64) int64 {
 
 // finish brings what was seen into the result.
 func (w *watch) finish(res *Result) {
+	w.pass(false)
+	res.Ran = w.ran
 	res.PeakBytes, res.Processes = w.peak, max(1, w.processes)
 	if w.peak == 0 {
 		res.PeakBytes = res.MaxRSSBytes

@@ -3,6 +3,7 @@ package keeper
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -44,11 +45,61 @@ type ended struct {
 	Unkillable  bool               `json:"unkillable,omitempty"`
 }
 
+// line is one end of the socket between a keeper and its starter.
+type line interface {
+	io.ReadWriter
+	ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error)
+	WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
+}
+
+// blocking is a keeper's end. A keeper waits on its one thread: other ones to wait for it would cost each program several switches
+// between them.
+type blocking int
+
+func (fd blocking) Read(b []byte) (int, error) {
+	n, err := again(func() (int, error) { return unix.Read(int(fd), b) })
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (fd blocking) Write(b []byte) (sum int, err error) {
+	for sum < len(b) && err == nil {
+		var n int
+		n, err = again(func() (int, error) { return unix.SendmsgN(int(fd), b[sum:], nil, nil, unix.MSG_NOSIGNAL) })
+		sum += max(n, 0)
+	}
+	return sum, err
+}
+
+func (fd blocking) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
+	n, err = again(func() (n int, err error) {
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC)
+		return n, err
+	})
+	return n, oobn, flags, nil, err
+}
+
+func (fd blocking) WriteMsgUnix(b, _ []byte, _ *net.UnixAddr) (n, oobn int, err error) {
+	n, err = fd.Write(b)
+	return n, 0, err
+}
+
+// again calls until no signal interrupts.
+func again(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
 // maxMessage is beyond any environment that the kernel takes.
 const maxMessage = 16 << 20
 
 // send writes a message: its length with the files, then its JSON.
-func send(conn *net.UnixConn, message any, files ...*os.File) error {
+func send(conn line, message any, files ...*os.File) error {
 	body, err := json.Marshal(message)
 	if err != nil {
 		return err
@@ -69,7 +120,7 @@ func send(conn *net.UnixConn, message any, files ...*os.File) error {
 }
 
 // receive reads a message and the files that came with it.
-func receive(conn *net.UnixConn, message any) ([]*os.File, error) {
+func receive(conn line, message any) ([]*os.File, error) {
 	var length [4]byte
 	rights := make([]byte, unix.CmsgSpace(3*4))
 	n, got, _, _, err := conn.ReadMsgUnix(length[:], rights)
