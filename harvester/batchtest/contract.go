@@ -86,17 +86,16 @@ func (s suite) cancelOne(t *testing.T) {
 func (s suite) wallTime(t *testing.T) {
 	t.Helper()
 	b := s.open(t)
-	sub := submission(t, 1, `trap '' USR2; echo "$TFPILOT_WALL_TIME"; sleep 1000 & wait`)
-	sub.WallTime = max(s.WallTime, time.Hour)
+	script := `trap '' USR2; echo "$TFPILOT_WALL_TIME"`
 	if s.WallTime > 0 {
-		sub.WallTime = s.WallTime
+		script += "; sleep 1000 & wait"
+	}
+	sub := submission(t, 1, script)
+	if sub.WallTime = s.WallTime; sub.WallTime == 0 {
+		sub.WallTime = time.Hour
 	}
 	ids := submit(t, b, sub)
 	if s.WallTime == 0 { // it is only told
-		s.await(t, b, ids, harvester.Running)
-		if err := b.Cancel(t.Context(), ids); err != nil {
-			t.Fatal(err)
-		}
 		s.await(t, b, ids, harvester.Ended)
 	} else {
 		ended := func(st harvester.Status) bool { return st.State == harvester.Ended }
