@@ -121,7 +121,7 @@ func (h *Harvester) observe(ctx context.Context, jobs []Job) error {
 		}
 		if w, known := h.book.ended[id]; known { // given up too soon, or started anew by somebody
 			update(w, w.observe(j, now))
-		} else if _, known := h.book.live[id]; !known && Submitter(j.Tag) == h.submitter {
+		} else if _, known := h.book.live[id]; !known && Submitter(j.Tag) == h.submitter { // others may submit here too
 			h.strays++
 		}
 	}

@@ -2,10 +2,8 @@ package harvester
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"tfpilot/internal/logging"
@@ -116,61 +114,4 @@ func troubleWith(list []Trouble, whom string) Trouble {
 		return list[i]
 	}
 	return Trouble{}
-}
-
-// Explain says in sentences why pilots are submitted, or not.
-func (r Report) Explain(now time.Time) []string {
-	var out []string
-	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	for _, t := range r.Trouble {
-		say("Trouble with %s for %s: %s.", t.Whom, now.Sub(t.Since).Round(time.Second), t.Text)
-	}
-	for _, run := range r.Runs {
-		name := "Run " + run.RunID
-		if run.RunID == "" {
-			name = "Whatever run there is"
-		}
-		if run.Namespace != "" {
-			name += " (" + run.Namespace + ")"
-		}
-		alive := 0
-		for _, n := range run.Alive {
-			alive += n
-		}
-		if run.Demanded {
-			say("%s wants %d and has %d%s.", name, run.Wanted, alive, states(run.Alive))
-		} else {
-			say("%s wants no pilots any more and has %d%s: what runs is let finish, what waits is cancelled.", name, alive, states(run.Alive))
-		}
-	}
-	if len(r.Runs) == 0 && len(r.Trouble) == 0 {
-		say("No run wants pilots.")
-	}
-	for _, why := range r.Why {
-		say("Not submitted: %s.", why)
-	}
-	if now.Before(r.Pause.Until) {
-		say("The pause after the failures ends in %s.", r.Pause.Until.Sub(now).Round(time.Second))
-	}
-	for _, n := range r.Excluded {
-		say("Node %s is kept away from until %s, because %d workers in a row failed there, the last with: %s.", n.Node, n.Until.Format(time.DateTime), n.Failures, n.Why)
-	}
-	if r.Strays > 0 {
-		say("%s of ours in the batch system, of which the store knows nothing: `harvester adopt` takes them in.", counted(r.Strays, "job is", "jobs are"))
-	}
-	return out
-}
-
-// states is how many there are in each state, in words.
-func states(alive map[State]int) string {
-	var parts []string
-	for _, s := range []State{Intended, Queued, Held, Running, Suspended, Ending, Unknown} {
-		if n := alive[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
 }
