@@ -29,6 +29,9 @@ type siteConfig struct {
 	Token     string `toml:"token" secret:"true" help:"the token itself"`
 	State     string `toml:"state" default:"harvester-state" help:"folder of the store and the pilots' logs; with a batch system, one that its nodes see or it transfers to"`
 
+	Count int    `toml:"count" help:"keep so many pilots alive, and do not ask idds how many"`
+	Run   string `toml:"run" help:"the run of these pilots (default: whichever run there is)"`
+
 	harvester.Config
 
 	Resources harvester.Resources `toml:"resources"`
@@ -53,18 +56,25 @@ type pilotConfig struct {
 // know them all.
 func site(cfg *siteConfig, only ...string) (flags []cli.Flag, before cli.BeforeFunc, bind *config.Binding) {
 	bind = config.Bind(cfg)
-	load := program.Options(bind)
 	flags = bind.Flags()
 	if len(only) > 0 {
 		only = append(only, "config")
 		flags = slices.DeleteFunc(flags, func(f cli.Flag) bool { return !slices.Contains(only, f.Names()[0]) })
 	}
 	return flags, func(c *cli.Context) error {
-		if err := load(c); err != nil {
+		if err := program.NoArgs(c); err != nil {
 			return err
 		}
-		return cfg.complete()
+		return cfg.load(c, bind)
 	}, bind
+}
+
+// load reads the configuration.
+func (cfg *siteConfig) load(c *cli.Context, bind *config.Binding) error {
+	if err := bind.Load(c); err != nil {
+		return err
+	}
+	return cfg.complete()
 }
 
 // complete checks what concerns several options, and fills in what depends on others.
@@ -73,11 +83,12 @@ func (cfg *siteConfig) complete() error {
 		return exitcode.New(exitcode.Usage, "system %q is none of %s", cfg.System, strings.Join(systemNames(), ", "))
 	}
 	cfg.Name = cmp.Or(cfg.Name, cfg.System)
-	if cfg.Interval == 0 {
-		cfg.Interval = 30 * time.Second
-		if cfg.System == "local" {
-			cfg.Interval = time.Second
-		}
+	// A process table is quick and always right; a batch system is asked seldom, and may be late.
+	if cfg.System == "local" {
+		cfg.Interval, cfg.LostAfter = cmp.Or(cfg.Interval, time.Second), cmp.Or(cfg.LostAfter, 5*time.Second)
+	} else {
+		cfg.Interval, cfg.LostAfter = cmp.Or(cfg.Interval, 30*time.Second), cmp.Or(cfg.LostAfter, 2*time.Minute)
+		cfg.Guard.MinInterval = cmp.Or(cfg.Guard.MinInterval, 5*time.Second)
 	}
 	for _, e := range cfg.Pilot.Env {
 		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
@@ -175,10 +186,21 @@ func (cfg siteConfig) environment() []string {
 	return append(env, cfg.Pilot.Env...)
 }
 
-// token is ours for idds, and the pilots' is looked at: sooner here than by every pilot.
-func (cfg siteConfig) checkPilotToken() error {
+// checkPilot looks at what every pilot would stumble over: sooner here than by each of them.
+func (cfg siteConfig) checkPilot() error {
 	if _, err := program.Token("", cfg.Pilot.TokenFile); err != nil {
 		return exitcode.WithNext(fmt.Errorf("--pilot-token-file: %w", err), "on the machine of idds, `(umask 077; idds token --state STATE pilot > FILE)` writes one")
+	}
+	named := func(arg string) bool {
+		return strings.HasPrefix(arg, "--broker-config") || strings.HasPrefix(arg, "-broker-config")
+	}
+	if cfg.IDDS == "" && cfg.Pilot.BrokerConfig == "" && !slices.ContainsFunc(cfg.Pilot.Args, named) {
+		return exitcode.New(exitcode.BadConfig, "without idds pilots do not learn where the broker is: give --pilot-broker-config")
+	}
+	if file := cfg.Pilot.BrokerConfig; file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return exitcode.New(exitcode.BadConfig, "--pilot-broker-config: %w", err)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,245 @@
+package harvestercmd
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/harvester"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/program"
+)
+
+func checkCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, _ := site(&cfg)
+	return &cli.Command{
+		Name: "check", Usage: "can pilots be submitted here, and would they work?",
+		Description: "Submits nothing, except with --test-job: one job that prints the pilot's version, through the batch system to its end.\n\n" +
+			"Examples:\n" +
+			"  harvester check --config site.toml\n" +
+			"  harvester check --config site.toml --test-job --test-limit 10m\n\n" +
+			"Exit status: 0 when nothing is wrong, else 51.",
+		Flags: append(append(flags, program.OutputFlag(), &cli.BoolFlag{Name: "test-job", Usage: "submit a job and wait for its end"},
+			&cli.DurationFlag{Name: "test-limit", Value: 5 * time.Minute, Usage: "how long that may take"}), program.LogFlags()...),
+		Before: before,
+		Action: func(c *cli.Context) error {
+			return check(c.Context, c, cfg)
+		},
+	}
+}
+
+func check(ctx context.Context, c *cli.Context, cfg siteConfig) error {
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	findings := []harvester.Finding{checkProgram(cfg), checkTokens(cfg), checkState(cfg.State), checkDemand(ctx, cfg)}
+	batch, err := cfg.batch(log)
+	if err != nil {
+		findings = append(findings, finding("batch system "+cfg.System, "", err))
+	} else {
+		findings = append(findings, batch.Check(ctx)...)
+	}
+	if c.Bool("test-job") && err == nil {
+		limited, cancel := context.WithTimeout(ctx, c.Duration("test-limit"))
+		findings = append(findings, testJob(limited, cfg, batch))
+		cancel()
+	}
+	t := program.Table{Header: []string{"CHECK", "VERDICT", "FOUND"}}
+	var wrong []string
+	for i := range findings {
+		f := &findings[i]
+		f.Detail = logging.Redact(f.Detail)
+		verdict := "ok"
+		if !f.OK {
+			verdict = "problem"
+			wrong = append(wrong, f.What)
+		}
+		t.Rows = append(t.Rows, []string{f.What, verdict, strings.Join(strings.Fields(f.Detail), " ")})
+		if !f.OK && f.Next != "" {
+			t.Rows = append(t.Rows, []string{"", "", "  do: " + f.Next})
+		}
+	}
+	if err := program.Print(c, findings, t); err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return program.Quiet(exitcode.New(exitcode.BadConfig, "not all is well: %s", strings.Join(wrong, ", ")))
+	}
+	return nil
+}
+
+// finding is what was found, or the error with its next step.
+func finding(what, detail string, err error) harvester.Finding {
+	if err != nil {
+		return harvester.Finding{What: what, Detail: err.Error(), Next: exitcode.Next(err)}
+	}
+	return harvester.Finding{What: what, OK: true, Detail: detail}
+}
+
+func checkProgram(cfg siteConfig) harvester.Finding {
+	path, err := program.Beside(cfg.Pilot.Path, "pilot")
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(path); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
+			err = fmt.Errorf("%s is not a program", path)
+		}
+		if err != nil {
+			err = exitcode.WithNext(err, "put the pilot beside the harvester, or name it by pilot.path")
+		}
+	}
+	if cfg.Pilot.Ship {
+		path += ", taken along with each job"
+	} else if cfg.System != "local" {
+		path += ", used in place: the nodes have to see it there"
+	}
+	return finding("pilot program", path, err)
+}
+
+func checkTokens(cfg siteConfig) harvester.Finding {
+	err := cfg.checkPilot()
+	detail := cfg.Pilot.TokenFile
+	if err == nil && cfg.IDDS != "" && detail == "" {
+		err = exitcode.WithNext(errors.New("pilots have no token for idds"), "name a file by pilot.token_file; on the machine of idds `idds token --state STATE pilot` writes one")
+	}
+	return finding("what pilots need", cmp.Or(detail, "a broker configuration of their own"), err)
+}
+
+// checkState makes the state folder and a file in it, as run would.
+func checkState(dir string) harvester.Finding {
+	const next = "choose another folder by state, or mend its rights"
+	err := os.MkdirAll(dir, 0o700)
+	var f *os.File
+	if err == nil {
+		f, err = os.CreateTemp(dir, ".check-*")
+	}
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return finding("state folder", dir+" can be written", exitcode.WithNext(err, next))
+}
+
+// checkDemand asks as the harvester would.
+func checkDemand(ctx context.Context, cfg siteConfig) harvester.Finding {
+	demand, err := cfg.demand()
+	if err != nil {
+		return finding("demand", "", err)
+	}
+	d, err := demand.Demand(ctx)
+	what := "demand"
+	detail := fmt.Sprintf("%d runs want pilots", len(d.Demands))
+	if cfg.IDDS != "" {
+		what = "idds " + cfg.IDDS
+		if err == nil && cfg.System != "local" && loopback(cfg.IDDS) {
+			err = exitcode.WithNext(errors.New("pilots on other machines do not reach this address"), "give the address by which nodes reach idds")
+		}
+	}
+	return finding(what, detail, err)
+}
+
+func loopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// testTag marks test jobs: no store has it as its own, so that a harvester that runs does not take them for its.
+const testTag = harvester.TagPrefix + "check-"
+
+// testJob runs `pilot version` through the batch system to its end.
+func testJob(ctx context.Context, cfg siteConfig, batch harvester.BatchSystem) harvester.Finding {
+	text, err := runTestJob(ctx, cfg, batch)
+	return finding("test job", text, err)
+}
+
+func runTestJob(ctx context.Context, cfg siteConfig, batch harvester.BatchSystem) (string, error) {
+	pilot, err := cfg.pilot()
+	if err != nil {
+		return "", err
+	}
+	s := pilot("", "")
+	if s.Dir, err = cfg.jobs(); err != nil {
+		return "", err
+	}
+	s.Tag, s.Count, s.Args = testTag+strings.ToLower(rand.Text()[:10]), 1, []string{"version"}
+	began := time.Now()
+	ids, err := batch.Submit(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	st, err := awaitEnd(ctx, batch, ids[0])
+	if err != nil {
+		// Our own time is over; the job is not to stay behind.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+		defer cancel()
+		return "", errors.Join(err, batch.Cancel(end, ids))
+	}
+	folder := filepath.Join(s.Dir, s.Tag+".0")
+	if st.ExitCode != 0 {
+		log, _ := harvester.LogTail(s.Dir, s.Tag+".0", 500) // if there is one
+		return "", exitcode.WithNext(fmt.Errorf("job %s ended with exit code %d, signal %d on %q: %s %s", ids[0], st.ExitCode, st.Signal, st.Node, st.Reason, log),
+			"look into "+folder)
+	}
+	printed, err := os.ReadFile(filepath.Join(folder, harvester.StdoutFile))
+	if err != nil {
+		return "", exitcode.WithNext(fmt.Errorf("job %s ended well, but what it printed is not here: %w", ids[0], err), "the state folder has to be seen by the nodes, or the batch system has to bring output back to it")
+	}
+	left, err := filepath.Glob(filepath.Join(s.Dir, s.Tag+"*"))
+	for _, file := range left {
+		err = errors.Join(err, os.RemoveAll(file))
+	}
+	return fmt.Sprintf("job %s on %s printed %q; %s from its submission to its end", ids[0], cmp.Or(st.Node, "a node"),
+		strings.TrimSpace(string(printed)), time.Since(began).Round(100*time.Millisecond)), err
+}
+
+// awaitEnd looks every second until a job has ended.
+func awaitEnd(ctx context.Context, batch harvester.BatchSystem, id string) (harvester.Status, error) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	var last harvester.Status
+	for {
+		jobs, err := batch.Queue(ctx)
+		if err != nil {
+			return last, err
+		}
+		listed := false
+		for _, j := range jobs {
+			if j.ID == id {
+				last, listed = j.Status, true
+			}
+		}
+		if !listed {
+			past, err := batch.History(ctx, []string{id})
+			if err != nil {
+				return last, err
+			}
+			if st, ok := past[id]; ok {
+				last = st
+			}
+		}
+		if last.State == harvester.Ended {
+			return last, nil
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return last, exitcode.WithNext(exitcode.New(exitcode.NoBatch, "job %s had not ended in time: %s %s", id, cmp.Or(last.State, "not listed"), last.Reason),
+				"a full queue takes longer: --test-limit; a reason that is named has to be mended")
+		}
+	}
+}

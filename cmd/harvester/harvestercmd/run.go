@@ -1,0 +1,126 @@
+package harvestercmd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/program"
+)
+
+func runCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, _ := site(&cfg)
+	return &cli.Command{
+		Name: "run", Usage: "submit pilots as idds demands, or --count, until it is told to stop",
+		Description: "Without a configuration pilots run as processes of this machine (system local). They end with the harvester when it is\n" +
+			"stopped by SIGTERM or Ctrl-C; after a kill -9 they go on, and the next harvester on the same --state adopts them. Pilots in\n" +
+			"a batch system go on in either case.\n\n" +
+			"Examples:\n" +
+			"  harvester run --config site.toml\n" +
+			"  harvester run --config site.toml --count 20        always 20 pilots, whatever idds demands\n" +
+			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token\n" +
+			"  harvester run --token-file harvester.token --pilot-token-file pilot.token --pilot-slots 4 --pilot-payload mine.toml",
+		Flags:  append(flags, program.LogFlags()...),
+		Before: before,
+		Action: func(c *cli.Context) error {
+			return run(c, cfg)
+		},
+	}
+}
+
+func run(c *cli.Context, cfg siteConfig) error {
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	demand, err := cfg.demand()
+	if err != nil {
+		return err
+	}
+	if err := cfg.checkPilot(); err != nil {
+		return err
+	}
+	s, err := cfg.open(c.Context, log, demand)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	err = s.Run(s.ctx)
+	if c.Err() == nil && s.ctx.Err() != nil {
+		err = errors.Join(err, context.Cause(s.ctx)) // the folder is somebody else's by now
+	}
+	if s.endPilots() {
+		err = errors.Join(err, s.settle(c.Context))
+	}
+	return err
+}
+
+// settleLimit bounds the last look at the workers.
+const settleLimit = 5 * time.Second
+
+// settle notes what the jobs ended with, for whoever asks later. The context has ended by then.
+func (s *station) settle(ctx context.Context) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return s.Settle(last)
+}
+
+func submitCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, _ := site(&cfg)
+	return &cli.Command{
+		Name: "submit", Usage: "submit --count pilots once, and watch nothing",
+		Description: "They are noted in the store: `harvester workers` shows them, and a harvester that runs later on the same --state takes\n" +
+			"them as its own. Needs no idds when the pilots have a broker configuration.\n\n" +
+			"Examples:\n" +
+			"  harvester submit --config site.toml --count 10 --run 100001\n" +
+			"  harvester submit --config site.toml --count 1 --idds '' --pilot-broker-config broker.toml",
+		Flags:  append(append(flags, program.OutputFlag()), program.LogFlags()...),
+		Before: before,
+		Action: func(c *cli.Context) error {
+			return submit(c, cfg)
+		},
+	}
+}
+
+func submit(c *cli.Context, cfg siteConfig) error {
+	if cfg.Count < 1 {
+		return exitcode.New(exitcode.Usage, "--count: say how many pilots")
+	}
+	if cfg.System == "local" {
+		return exitcode.WithNext(exitcode.New(exitcode.Usage, "local pilots live only as long as the harvester that started them"), "`harvester run --count N` keeps them")
+	}
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	demand, err := cfg.demand()
+	if err != nil {
+		return err
+	}
+	if err := cfg.checkPilot(); err != nil {
+		return err
+	}
+	s, err := cfg.open(c.Context, log, demand)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	workers, err := s.Submit(s.ctx, cfg.Run, cfg.Namespace, cfg.Count)
+	if err != nil {
+		return err
+	}
+	if err := program.Print(c, workers, workerTable(workers)); err != nil {
+		return err
+	}
+	for _, w := range workers {
+		if w.BatchID == "" {
+			return exitcode.New(exitcode.NoBatch, "not all pilots were submitted, the first of these is %s: %s", w.ID, w.Reason)
+		}
+	}
+	return nil
+}

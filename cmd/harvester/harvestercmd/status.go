@@ -1,0 +1,306 @@
+package harvestercmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/harvester"
+	"tfpilot/harvester/lockfile"
+	"tfpilot/harvester/sqlite"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/program"
+)
+
+// statusDocument is `status` for programs.
+type statusDocument struct {
+	Name   string `json:"name"`
+	System string `json:"system"`
+	// Harvester is who works on the state folder, absent when nobody does.
+	Harvester *lockfile.Owner `json:"harvester,omitempty"`
+	// Report is how everything stood at its last look.
+	Report harvester.Report `json:"report"`
+	Runs   []runDocument    `json:"runs"`
+	Drain  *harvester.Drain `json:"drain,omitempty"`
+}
+
+// runDocument counts the workers of a run, as the store has them.
+type runDocument struct {
+	RunID     string                  `json:"run_id"`
+	Namespace string                  `json:"namespace"`
+	Wanted    int                     `json:"wanted"`
+	Workers   map[harvester.State]int `json:"workers"`
+	Failed    int                     `json:"failed"`
+	Reason    string                  `json:"reason,omitempty"`
+}
+
+// status reads all that the store and the lock tell; it works whether a harvester runs or not.
+func status(ctx context.Context, cfg siteConfig, store *sqlite.Store) (statusDocument, error) {
+	d := statusDocument{Name: cfg.Name, System: cfg.System}
+	if _, err := store.Document(ctx, harvester.ReportDocument, &d.Report); err != nil {
+		return d, err
+	}
+	var drain harvester.Drain
+	if found, err := store.Document(ctx, harvester.DrainDocument, &drain); err != nil {
+		return d, err
+	} else if found {
+		d.Drain = &drain
+	}
+	owner, held, err := lockfile.Holder(cfg.State)
+	if err != nil {
+		return d, err
+	}
+	if held {
+		d.Harvester = &owner
+	}
+	workers, err := store.Latest(ctx, 1000)
+	if err != nil {
+		return d, err
+	}
+	for _, r := range d.Report.Runs {
+		if r.Demanded {
+			d.Runs = append(d.Runs, runDocument{RunID: r.RunID, Namespace: r.Namespace, Wanted: r.Wanted, Reason: r.Reason, Workers: map[harvester.State]int{}})
+		}
+	}
+	for _, w := range workers {
+		i := slices.IndexFunc(d.Runs, func(r runDocument) bool { return r.RunID == w.RunID && r.Namespace == w.Namespace })
+		if i < 0 {
+			i = len(d.Runs)
+			d.Runs = append(d.Runs, runDocument{RunID: w.RunID, Namespace: w.Namespace, Workers: map[harvester.State]int{}})
+		}
+		d.Runs[i].Workers[w.State]++
+		if w.Failed(cfg.ShortLife) {
+			d.Runs[i].Failed++
+		}
+	}
+	return d, nil
+}
+
+// holder says in words who works, and when it looked last.
+func (d statusDocument) holder(now time.Time) string {
+	who := "none runs"
+	if d.Harvester != nil {
+		who = d.Harvester.String()
+	}
+	if d.Report.At.IsZero() {
+		return who
+	}
+	return fmt.Sprintf("%s; its last look was %s ago", who, now.Sub(d.Report.At).Round(time.Second))
+}
+
+func statusCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, _ := site(&cfg, "state")
+	return &cli.Command{
+		Name: "status", Usage: "the queue: wanted, waiting, running, failed, and what is in the way",
+		Description: "Works whether a harvester runs or not: it reads what is in the state folder.\n\n" +
+			"Examples:\n" +
+			"  harvester status --config site.toml\n" +
+			"  harvester status --config site.toml --output json",
+		Flags: append(flags, program.OutputFlag()), Before: before,
+		Action: func(c *cli.Context) error {
+			return withLedger(c, cfg, func(store *sqlite.Store) error {
+				d, err := status(c.Context, cfg, store)
+				if err != nil {
+					return err
+				}
+				if c.String("output") == "table" {
+					if err := d.head(time.Now()).Write(c.App.Writer); err != nil {
+						return err
+					}
+					fmt.Fprintln(c.App.Writer)
+				}
+				return program.Print(c, d, d.table())
+			})
+		},
+	}
+}
+
+// head is what is not about a run.
+func (d statusDocument) head(now time.Time) program.Table {
+	rows := [][]string{{"queue", fmt.Sprintf("%s (%s)", d.Name, d.System)}, {"harvester", d.holder(now)}}
+	if d.Drain != nil {
+		rows = append(rows, []string{"drains", "since " + d.Drain.Since.Local().Format(time.DateTime) + ", by " + d.Drain.By})
+	}
+	if p := d.Report.Pause; p.Failures > 0 {
+		text := fmt.Sprintf("%d failures in a row, the last: %s", p.Failures, p.Why)
+		if p.Until.After(now) {
+			text += "; next submission in " + p.Until.Sub(now).Round(time.Second).String()
+		}
+		rows = append(rows, []string{"back-off", text})
+	}
+	for _, n := range d.Report.Excluded {
+		rows = append(rows, []string{"kept away from", fmt.Sprintf("%s until %s: %s", n.Node, n.Until.Local().Format(time.DateTime), n.Why)})
+	}
+	for _, t := range d.Report.Trouble {
+		rows = append(rows, []string{"trouble", fmt.Sprintf("%s for %s: %s", t.Whom, now.Sub(t.Since).Round(time.Second), t.Text)})
+	}
+	if d.Report.Strays > 0 {
+		rows = append(rows, []string{"strays", fmt.Sprintf("%d jobs of ours that the store does not know; harvester adopt takes them in", d.Report.Strays)})
+	}
+	return program.Table{Rows: rows}
+}
+
+func (d statusDocument) table() program.Table {
+	t := program.Table{Header: []string{"RUN", "NAMESPACE", "WANTED", "QUEUED", "RUNNING", "OTHER", "ENDED", "FAILED", "REASON"}}
+	for _, r := range d.Runs {
+		n := func(states ...harvester.State) string {
+			sum := 0
+			for _, s := range states {
+				sum += r.Workers[s]
+			}
+			return strconv.Itoa(sum)
+		}
+		t.Rows = append(t.Rows, []string{
+			cmp.Or(r.RunID, "(any)"), r.Namespace, strconv.Itoa(r.Wanted), n(harvester.Intended, harvester.Queued), n(harvester.Running),
+			n(harvester.Held, harvester.Suspended, harvester.Ending, harvester.Unknown), n(harvester.Ended, harvester.Missing), strconv.Itoa(r.Failed), r.Reason,
+		})
+	}
+	return t
+}
+
+// explanation is `explain` for programs.
+type explanation struct {
+	Worker    string   `json:"worker,omitempty"`
+	Sentences []string `json:"sentences"`
+}
+
+func explainCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, bind := site(&cfg, "state")
+	return &cli.Command{
+		Name: "explain", Usage: "why nothing is submitted, or why a worker is in its state, in sentences", ArgsUsage: "[WORKER|BATCH-ID]",
+		Description: "Examples:\n" +
+			"  harvester explain --config site.toml\n" +
+			"  harvester explain tfpilot-k3j2x9-abcdefghij.0",
+		Flags: append(flags, program.OutputFlag()),
+		Action: func(c *cli.Context) error {
+			var name string
+			var err error
+			if c.Args().Present() {
+				name, err = oneWorker(c, &cfg, bind)
+			} else {
+				err = before(c)
+			}
+			if err != nil {
+				return err
+			}
+			return withLedger(c, cfg, func(store *sqlite.Store) error {
+				e := explanation{Worker: name}
+				if name != "" {
+					w, err := find(c, store, name)
+					if err != nil {
+						return err
+					}
+					e.Sentences = w.Explain(time.Now())
+				} else {
+					d, err := status(c.Context, cfg, store)
+					if err != nil {
+						return err
+					}
+					e.Sentences = d.explain(time.Now())
+				}
+				var t program.Table
+				for i, s := range e.Sentences {
+					e.Sentences[i] = logging.Redact(s)
+					t.Rows = append(t.Rows, []string{e.Sentences[i]})
+				}
+				return program.Print(c, e, t)
+			})
+		},
+	}
+}
+
+// explain says first whether anybody looks at all.
+func (d statusDocument) explain(now time.Time) []string {
+	var out []string
+	switch {
+	case d.Harvester == nil && d.Report.At.IsZero():
+		return []string{"No harvester runs on this state folder, and none has looked yet: `harvester run` does."}
+	case d.Harvester == nil:
+		out = append(out, "No harvester runs on this state folder, so nothing is submitted or cancelled; `harvester run` does. What follows was so "+
+			now.Sub(d.Report.At).Round(time.Second).String()+" ago.")
+	default:
+		out = append(out, "The harvester is "+d.holder(now)+".")
+	}
+	return append(out, d.Report.Explain(now)...)
+}
+
+func drainCommand() *cli.Command {
+	var cfg siteConfig
+	flags, before, _ := site(&cfg)
+	return &cli.Command{
+		Name: "drain", Usage: "submit no more pilots and cancel those that wait; what runs is let finish",
+		Description: "A running harvester is told through the store; where none runs, waiting pilots are cancelled here and now. It stays\n" +
+			"drained, also over restarts, until --undo.\n\n" +
+			"Examples:\n" +
+			"  harvester drain --config site.toml\n" +
+			"  harvester drain --config site.toml --undo",
+		Flags:  append(append(flags, &cli.BoolFlag{Name: "undo", Usage: "submit again as pilots are wanted"}), program.LogFlags()...),
+		Before: before,
+		Action: func(c *cli.Context) error {
+			return drain(c, cfg)
+		},
+	}
+}
+
+func drain(c *cli.Context, cfg siteConfig) error {
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	var order any
+	if !c.Bool("undo") {
+		by := "somebody"
+		if u, err := user.Current(); err == nil {
+			by = u.Username
+		}
+		host, _ := os.Hostname() // only for people to read
+		order = harvester.Drain{Since: time.Now().UTC(), By: strings.TrimSuffix(by+"@"+host, "@")}
+	}
+	if err := withLedger(c, cfg, func(store *sqlite.Store) error {
+		return store.SetDocument(c.Context, harvester.DrainDocument, order)
+	}); err != nil {
+		return err
+	}
+	owner, held, err := lockfile.Holder(cfg.State)
+	switch {
+	case err != nil:
+		return err
+	case held:
+		_, err = fmt.Fprintf(c.App.Writer, "told the harvester (%s); it sees it at its next look, within %s\n", owner, cfg.Interval)
+		return err
+	case order == nil:
+		_, err = fmt.Fprintln(c.App.Writer, "no longer drained; `harvester run` submits again")
+		return err
+	case cfg.System == "local":
+		_, err = fmt.Fprintln(c.App.Writer, "drained; no harvester runs, so no pilot waits")
+		return err
+	}
+	s, err := cfg.open(c.Context, log, harvester.Fixed{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.Reconcile(s.ctx); err != nil {
+		return err
+	}
+	var r harvester.Report
+	if _, err := s.store.Document(s.ctx, harvester.ReportDocument, &r); err != nil {
+		return err
+	}
+	for _, t := range r.Trouble {
+		return exitcode.New(exitcode.NoBatch, "it is drained, but pilots that wait may not be cancelled: %s: %s", t.Whom, t.Text)
+	}
+	_, err = fmt.Fprintln(c.App.Writer, "drained; no harvester runs, so what waited was cancelled here")
+	return err
+}
