@@ -20,5 +20,7 @@ run internal/stf 1s .
 echo '# the ledger'
 run idds/sqlite 20000x .
 run idds 20000x .
+echo '# the harvester: a look at 1,000 tracked workers'
+run harvester 100x .
 echo '# the STOMP session on the embedded broker'
 run internal/stomp 1s .
