@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/htcondor"
 )
 
 // A batch system is wired in by three things: its table here, its line here, and a small file of its own with the function
@@ -13,12 +14,14 @@ import (
 
 // tables are what is said of each batch system, each in a table of its name.
 type tables struct {
-	Local localConfig `toml:"local"`
+	Local    localConfig     `toml:"local"`
+	HTCondor htcondor.Config `toml:"htcondor"`
 }
 
 // systems makes a batch system from the configuration of its site.
 var systems = map[string]func(cfg siteConfig, log *slog.Logger) (harvester.BatchSystem, error){
-	"local": newLocal,
+	"local":    newLocal,
+	"htcondor": newHTCondor,
 }
 
 func systemNames() []string { return slices.Sorted(maps.Keys(systems)) }
