@@ -2,9 +2,9 @@
 # Real services on this machine, for tests and for trying things out, as any user, on loopback only: the brokers Apache ActiveMQ
 # Artemis and ActiveMQ Classic, one java process each, users panda/panda and admin/admin (docs/brokers.md says how they are set
 # up), and whole batch systems of a few nodes that this machine plays: Slurm 22.05 of Debian 12 with accounting, Slurm 24.11 of
-# Debian 13 without.
+# Debian 13 without, HTCondor 23.9 of Debian 13.
 #
-#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24]      (the brokers by default)
+#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24] [condor]     (the brokers by default)
 #
 # TFPILOT_SERVICES       folder of all state (default .services in the checkout); only `down` removes it
 # TFPILOT_NAME_PORT      port of the service NAME: STOMP of Artemis (default 62613) and Classic (62614), of Slurm's controller,
