@@ -17,19 +17,20 @@ type complaint struct {
 }
 
 const (
-	nextController = "see with `scontrol ping` whether the controller runs, and whether SLURM_CONF or /etc/slurm names the right one"
-	nextMunge      = "start munge on this machine (`systemctl start munge`); `munge -n | unmunge` tries it"
-	nextPartition  = "`sinfo -o '%P %a %l %D'` lists the partitions; set partition in the [slurm] table"
-	nextAccount    = "`sacctmgr show assoc where user=$USER format=account,partition,qos` lists what you may use; set account and qos in the [slurm] table"
-	nextTime       = "`sinfo -o '%P %l'` lists what the partitions allow; lower wall_time in the [resources] table"
-	nextResources  = "`sinfo -o '%P %D %c %m %f'` lists cores, memory and features of the nodes; compare with the [resources] table, constraint and options"
-	nextLimits     = "wait for jobs to end, or lower max_workers and the [resources] to what the site allows"
-	nextArray      = "`scontrol show config` tells MaxArraySize and MaxJobCount; lower max_submit below them"
-	nextSpool      = "tell the site's administrator: the disk of Slurm's controller (StateSaveLocation) is full"
-	nextOptions    = "mend options in the [slurm] table; `sbatch --help` lists them"
-	nextAccounting = "nothing, if the site keeps none; see AccountingStorageType in `scontrol show config`"
-	nextRight      = "only the user who submitted a job may cancel it: run the harvester as that user"
-	nextAsk        = "`harvester check` looks closer"
+	nextController  = "see with `scontrol ping` whether the controller runs, and whether SLURM_CONF or /etc/slurm names the right one"
+	nextMunge       = "start munge on this machine (`systemctl start munge`); `munge -n | unmunge` tries it"
+	nextPartition   = "`sinfo -o '%P %a %l %D'` lists the partitions; set partition in the [slurm] table"
+	nextAccount     = "`sacctmgr show assoc where user=$USER format=account,partition,qos` lists what you may use; set account and qos in the [slurm] table"
+	nextTime        = "`sinfo -o '%P %l'` lists what the partitions allow; lower wall_time in the [resources] table"
+	nextResources   = "`sinfo -o '%P %D %c %m %f'` lists cores, memory and features of the nodes; compare with the [resources] table, constraint and options"
+	nextReservation = "`scontrol show reservation` lists them; set reservation in the [slurm] table"
+	nextLimits      = "wait for jobs to end, or lower max_workers and the [resources] to what the site allows"
+	nextArray       = "`scontrol show config` tells MaxArraySize and MaxJobCount; lower max_submit below them"
+	nextSpool       = "tell the site's administrator: the disk of Slurm's controller (StateSaveLocation) is full"
+	nextOptions     = "mend options in the [slurm] table; `sbatch --help` lists them"
+	nextAccounting  = "nothing, if the site keeps none; see AccountingStorageType in `scontrol show config`"
+	nextRight       = "only the user who submitted a job may cancel it: run the harvester as that user"
+	nextAsk         = "`harvester check` looks closer"
 )
 
 // complaints are looked for in this order, without regard to case.
@@ -44,6 +45,8 @@ var complaints = []complaint{
 	{"requested time limit is invalid", exitcode.BatchRefused, nextTime},
 	{"requested partition configuration not available", exitcode.BatchRefused, nextResources},
 	{"requested node configuration is not available", exitcode.BatchRefused, nextResources},
+	{"more processors requested than permitted", exitcode.BatchRefused, nextResources},
+	{"reservation", exitcode.BatchRefused, nextReservation},
 	{"memory specification can not be satisfied", exitcode.BatchRefused, nextResources},
 	{"cpu count specification", exitcode.BatchRefused, nextResources},
 	{"invalid feature specification", exitcode.BatchRefused, nextResources},

@@ -4,7 +4,7 @@
 #   slurm-daemons.sh DIR ACCOUNTING      what is written to DIR/control is done to one of them:
 #                                          KILL slurmctld   a signal, by its name
 #                                          START slurmctld  again
-#                                          QUIT all         in good order, and the pool with them
+#                                          QUIT all         in good order those that keep something; then DIR/stopped is there
 #
 # They are munged, mariadbd, slurmdbd (the last two with ACCOUNTING=yes), slurmctld and the nodes n1 to n4.
 set -uo pipefail
@@ -47,7 +47,7 @@ quit() {
 			kill "${pids[$name]}" && wait "${pids[$name]}"
 		fi
 	done
-	exit 0
+	touch "$dir/stopped"
 }
 
 start munged

@@ -6,5 +6,5 @@ root=$cache/slurm24/root
 
 packages() {
 	need bwrap bubblewrap
-	"$files/trixie-fetch.sh" "$cache/slurm24" slurmctld slurmd slurm-client munge
+	"$files/trixie-fetch.sh" "$cache/slurm24" slurmctld slurmd slurm-client munge util-linux
 }
