@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
 )
 
@@ -56,9 +57,6 @@ func startable(program string) error {
 // Close has nothing to end.
 func (c *Command) Close(context.Context) error { return nil }
 
-// errTimeout is the cause of the context's end when the payload's own time is over.
-var errTimeout = errors.New("the payload's time is over")
-
 // Run starts the program, waits for it, and reads its result.
 func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	input, err := json.Marshal(r.Slice)
@@ -74,65 +72,45 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	for i, arg := range c.argv[1:] {
 		args[i] = expand(arg, vars)
 	}
-	limited, cancel := withPatience(ctx, c.spec.Timeout, errTimeout)
-	defer cancel()
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
-	res, err := proc.Run(limited, proc.Command{
+	res, err := r.Run(ctx, proc.Command{
 		Path: c.argv[0], Args: args, Dir: r.Dir, Env: environment(c.spec, r, vars),
-		Stdin: bytes.NewReader(append(input, '\n')), Stdout: stdout, Stderr: stderr,
-		Grace: c.spec.Grace, DiesWithParent: true,
-	})
+		Stdin: bytes.NewReader(append(input, '\n')), Stdout: stdout, Stderr: stderr, Grace: c.spec.Grace,
+	}, c.limits(r.Dir))
 	if err != nil {
 		return Result{}, err
 	}
 	usage := Usage{
-		Wall: res.Wall, User: res.User, System: res.System, MaxRSSBytes: res.MaxRSSBytes, ExitCode: res.ExitCode,
-		Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
+		Wall: res.Wall, User: res.User, System: res.System, PeakBytes: res.PeakBytes, MaxRSSBytes: res.MaxRSSBytes,
+		Processes: res.Processes, ExitCode: res.ExitCode, Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
 	}
-	result, err := c.outcome(ctx, limited, r, res, usage.Stderr, resultPath)
+	result, err := c.outcome(ctx, r, res, usage.Stderr, resultPath)
 	result.Usage = usage
 	return result, err
 }
 
+// errTimeout is the cause of the context's end when the payload's own time is over.
+var errTimeout = errors.New("the payload's time is over")
+
 // outcome is what the end of the program and its result mean. What we ended has no result, whatever it left.
-func (c *Command) outcome(ctx, limited context.Context, r Request, res proc.Result, stderr, resultPath string) (Result, error) {
-	if res.Ended {
-		return Result{}, c.ended(ctx, limited)
-	}
+func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, stderr, resultPath string) (Result, error) {
 	if err := c.verdict(res, stderr); err != nil {
 		return Result{}, err
 	}
+	// Measuring what the program left is in its time.
+	limited, cancel := context.WithTimeoutCause(ctx, max(0, c.spec.Timeout-res.Ran), errTimeout)
+	defer cancel()
 	result, err := readResult(limited, resultPath, r)
 	switch {
 	case err == nil:
 		return result, nil
+	case limited.Err() != nil && errors.Is(context.Cause(limited), errTimeout):
+		return Result{}, c.stopped(keeper.ErrTime, res)
 	case limited.Err() != nil:
-		return Result{}, c.ended(ctx, limited)
+		return Result{}, c.stopped(context.Cause(ctx), res)
 	default:
 		return Result{}, badResult(c.spec.Name, err)
 	}
-}
-
-// ended says why we ended it: its own time was over, or that of the slot.
-func (c *Command) ended(ctx, limited context.Context) error {
-	if errors.Is(context.Cause(limited), errTimeout) {
-		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, c.spec.Timeout)
-	}
-	return exitcode.New(exitcode.Interrupted, "%s was ended: %w", c.spec.Name, context.Cause(ctx))
-}
-
-// verdict is the meaning of the program's end: nil for success.
-func (c *Command) verdict(res proc.Result, stderr string) error {
-	switch {
-	case res.Signal != "":
-		return exitcode.New(exitcode.PayloadCrashed, "%s was ended by a signal, %s%s", c.spec.Name, res.Signal, lastWords(stderr))
-	case res.ExitCode == 0:
-		return nil
-	case res.ExitCode == 2 && strings.Contains(stderr, "go-hep.org/x/hep/"):
-		// The ROOT library panics on some damaged files in a goroutine of its own, which nobody can catch there.
-		return exitcode.New(exitcode.DataCorrupt, "%s: the ROOT library could not read the input", c.spec.Name)
-	}
-	return exitcode.New(meaning(res.ExitCode), "%s ended with status %d%s", c.spec.Name, res.ExitCode, lastWords(stderr))
 }
 
 // meaning is the failure of an exit status: what a payload may say of itself and its data, of the disk, and else a failure

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/proc"
 )
 
 // Payload works on slices, one at a time.
@@ -23,15 +25,20 @@ type Request struct {
 	Input string
 	// Dir is an empty folder of the slice's own, removed afterwards.
 	Dir string
+	// Run runs the payload's program so that nothing of it is left behind. Payloads that start none need none.
+	Run func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error)
 }
 
 // Usage is what a slice cost and what its program printed, head and tail.
 type Usage struct {
 	// Wall is that of the process; 0 when the payload started none.
 	Wall, User, System time.Duration
-	MaxRSSBytes        int64
-	ExitCode           int
-	Signal             string
-	LeftBehind         int
-	Stdout, Stderr     string
+	// PeakBytes is the most memory that its processes held together; MaxRSSBytes what the largest of them did.
+	PeakBytes, MaxRSSBytes int64
+	// Processes is how many were seen at once, at most.
+	Processes      int
+	ExitCode       int
+	Signal         string
+	LeftBehind     int
+	Stdout, Stderr string
 }

@@ -36,9 +36,11 @@ type Spec struct {
 	Timeout time.Duration `toml:"-"`
 	// Grace is the time between SIGTERM and SIGKILL (default 5s).
 	Grace time.Duration `toml:"-"`
-	// Cores and MemoryMB are what one payload needs; --slots auto counts by them. Zero is one core, and any memory.
+	// Cores and MemoryMB are what one payload needs; --slots auto counts by them. Zero is one core, and any memory. MemoryMB is also the
+	// most that all its processes may take together, and DiskMB what may lie in the slice's folder, in MiB; 0 is no limit.
 	Cores    int `toml:"cores"`
 	MemoryMB int `toml:"memory_mb"`
+	DiskMB   int `toml:"disk_mb"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
 
@@ -76,6 +78,8 @@ const (
 	shortest = time.Millisecond
 	// maxSizeMB keeps a slip of the finger from taking the machine down.
 	maxSizeMB = 1 << 20
+	// mostOfAnything is beyond any machine: it would be a number of bytes.
+	mostOfAnything = 1_000_000_000
 )
 
 // LoadSpec reads a payload by the path of its TOML file, or by the name of a built-in: tfreco, synthetic (noop). An unknown
@@ -153,8 +157,10 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
 	}
-	if s.Cores < 0 || s.MemoryMB < 0 || s.MemoryMB > maxSizeMB {
-		errs = append(errs, fmt.Errorf("cores = %d, memory_mb = %d: must not be negative, nor more memory than there is anywhere", s.Cores, s.MemoryMB))
+	for key, n := range map[string]int{"cores": s.Cores, "memory_mb": s.MemoryMB, "disk_mb": s.DiskMB} {
+		if n < 0 || n > mostOfAnything {
+			errs = append(errs, fmt.Errorf("%s = %d: must be 1 to %d, or left out", key, n, mostOfAnything))
+		}
 	}
 	for key, d := range map[string]time.Duration{"timeout": s.Timeout, "grace": s.Grace, "synthetic.duration": s.Synthetic.Duration} {
 		if d < 0 || (d > 0 && d < shortest) {

@@ -65,7 +65,7 @@ func BenchmarkCommandNoop(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w, err := wrapper.New(spec, p, p, wrapper.Config{WorkDir: b.TempDir()})
+	w, err := wrapper.New(spec, p, p, wrapper.Config{WorkDir: b.TempDir(), LogDir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}

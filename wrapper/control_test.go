@@ -91,7 +91,8 @@ func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
 		while :; do sleep 1; done`)
 	spec.Env = map[string]string{"PIDS": pids}
 	spec.Timeout, spec.Grace = time.Second, 100*time.Millisecond
-	o := work(t, spec, slice(t, `{}`))
+	// In a session the ids that they see are those that we see.
+	o := newWrapper(t, spec, wrapper.Config{WorkDir: t.TempDir(), Containment: "session"}).Run(t.Context(), slice(t, `{}`))
 	mustFail(t, o, exitcode.PayloadTimeout, "test ran longer than its 1s")
 	if took := o.Ended.Sub(o.Started); took < 1100*time.Millisecond || o.Result.Usage.Signal != "killed" {
 		t.Errorf("ended after %s by %s", took, o.Result.Usage.Signal)

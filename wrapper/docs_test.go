@@ -111,7 +111,7 @@ func TestTheDocsNameEveryKeyVariableAndMode(t *testing.T) {
 	o := work(t, shell("env"+result), slice(t, `{}`))
 	mustBeDone(t, o)
 	names := regexp.MustCompile(`(?m)^TFPILOT_\w+`).FindAllString(o.Result.Usage.Stdout, -1)
-	names = append(names, "counts", "histograms", "outputs", "warnings", "req_id", "name", "version", "kind", "command", "timeout", "grace", "env")
+	names = append(names, "counts", "histograms", "outputs", "warnings", "req_id", "name", "version", "kind", "command", "timeout", "grace", "env", "memory_mb", "disk_mb")
 	for _, mode := range payload.SyntheticModes() {
 		names = append(names, "`"+mode+"`")
 	}

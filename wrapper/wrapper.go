@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
 
@@ -22,6 +26,14 @@ type Config struct {
 	DataDir string `toml:"data_dir" help:"folder in which relative file names of slices are looked up (default: the current folder)"`
 	// Keep leaves the folders of slices, for looking at.
 	Keep bool `toml:"keep" help:"keep the folders of slices that have been worked on"`
+	// Containment is what holds a payload's processes together; the strongest that works on this node when auto.
+	Containment keeper.Containment `toml:"containment" default:"auto" help:"what holds a payload's processes together: auto, namespace, cgroup or session"`
+	// LogDir holds what payloads print. Logs of failed slices stay there, the others with KeepLogs only.
+	LogDir   string `toml:"log_dir" help:"folder for what payloads print (default: tfpilot-logs-UID in the work directory)"`
+	KeepLogs bool   `toml:"keep_logs" help:"keep the logs of all payloads, not only of those that failed"`
+	// LogMB bounds each of the two logs of a slice, LogsMB the folder; the oldest go first.
+	LogMB  int `toml:"log_mb" default:"8" help:"most of a payload's log that is kept, head and tail, in MB"`
+	LogsMB int `toml:"logs_mb" default:"256" help:"size of the folder of logs, in MB; the oldest are removed"`
 }
 
 // Wrapper runs slices with one payload. Its Run may be called from several goroutines when the payload's may.
@@ -30,6 +42,9 @@ type Wrapper struct {
 	spec      payload.Spec
 	payload   payload.Payload
 	simulated payload.Payload
+	keepers   *keeper.Keepers
+	logs      logFolder
+	slots     slots
 }
 
 // New makes a wrapper for a payload; simulated takes the slices whose file_type asks for it.
@@ -38,8 +53,18 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if cfg.WorkDir == "" {
 		cfg.WorkDir = os.TempDir()
 	}
-	// Both are made absolute here: a payload's current folder is the slice's.
-	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir} {
+	if cfg.LogDir == "" {
+		cfg.LogDir = DefaultLogDir(cfg.WorkDir)
+	}
+	if cfg.LogMB < 1 || cfg.LogsMB < cfg.LogMB {
+		return nil, exitcode.New(exitcode.Usage, "--log-mb %d, --logs-mb %d: a log has at least 1 MB, and the folder room for one", cfg.LogMB, cfg.LogsMB)
+	}
+	keepers, err := keeper.New(cfg.Containment, int64(spec.MemoryMB)<<20)
+	if err != nil {
+		return nil, err
+	}
+	// All are made absolute here: a payload's current folder is the slice's.
+	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir, &cfg.LogDir} {
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return nil, exitcode.Wrap(exitcode.BadConfig, err)
@@ -49,7 +74,17 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if err := os.MkdirAll(cfg.WorkDir, 0o755); err != nil {
 		return nil, exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
 	}
-	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated}, nil
+	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
+	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, keepers: keepers, logs: logs}, nil
+}
+
+// Containment is what holds the payload's processes together on this node, and why it is nothing stronger; both are empty for a
+// payload that has none.
+func (w *Wrapper) Containment(ctx context.Context) (c keeper.Containment, why string, err error) {
+	if w.spec.InProcess() {
+		return "", "", nil
+	}
+	return w.keepers.Containment(ctx)
 }
 
 // Outcome is what became of one slice here.
@@ -61,6 +96,9 @@ type Outcome struct {
 	Started, Ended time.Time
 	// Dir is the slice's folder when it was kept.
 	Dir string
+	// Logs are the files with what the payload printed, where they are kept; LogErr why they are not complete.
+	Logs   []string
+	LogErr error
 }
 
 // Failure is the outcome's error as it stands in a result; nil for success.
@@ -112,8 +150,38 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	if !filepath.IsAbs(input) {
 		input = filepath.Join(w.cfg.DataDir, input)
 	}
-	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir})
+	slot := w.slots.take()
+	defer w.slots.give(slot)
+	log := w.logs.open(slot, s)
+	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
+		return w.keepers.Run(ctx, log.tee(c), l)
+	}
+	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Run: run})
+	o.Logs, o.LogErr = log.close(err != nil)
 	return res, kept, err
+}
+
+// slots numbers the slices that are run at once, from 0.
+type slots struct {
+	mu    sync.Mutex
+	taken []bool
+}
+
+func (s *slots) take() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := slices.Index(s.taken, false)
+	if slot < 0 {
+		slot, s.taken = len(s.taken), append(s.taken, false)
+	}
+	s.taken[slot] = true
+	return slot
+}
+
+func (s *slots) give(slot int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken[slot] = false
 }
 
 // removeAll removes a slice's folder even when the payload took away its own rights. What cannot be removed is no reason to
@@ -131,8 +199,9 @@ func removeAll(dir string) {
 	_ = os.RemoveAll(dir)
 }
 
-// Close ends the payload.
+// Close ends the payload, and what kept its processes.
 func (w *Wrapper) Close(ctx context.Context) error {
+	defer w.keepers.Close()
 	if err := w.payload.Close(ctx); err != nil {
 		return fmt.Errorf("closing payload %s: %w", w.spec.Name, err)
 	}

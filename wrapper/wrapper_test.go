@@ -1,6 +1,7 @@
 package wrapper_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -79,10 +80,18 @@ func newWrapper(t *testing.T, spec payload.Spec, cfg wrapper.Config) *wrapper.Wr
 	if err != nil {
 		t.Fatal(err)
 	}
+	if cfg.LogDir == "" {
+		cfg.LogDir = filepath.Join(t.TempDir(), "logs")
+	}
 	w, err := wrapper.New(spec, p, simulated, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := w.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	return w
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,6 +47,7 @@ func fake(t *testing.T, s payload.Synthetic, timeout time.Duration) wrapper.Outc
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = w.Close(context.Background()) })
 	return w.Run(t.Context(), message.Slice{
 		RunID:   message.Run("1"),
 		Content: message.SliceContent{ReqID: "r1", Filename: "/no/such/file", Start: message.NewInt(0), End: message.NewInt(9)},
@@ -143,6 +145,7 @@ func TestTheReconstructionSaysWhyItCannotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = w.Close(context.Background()) })
 	for name, want := range map[string]exitcode.Failure{"missing.stf": exitcode.DataMissing, "torn.stf": exitcode.DataCorrupt} {
 		o := w.Run(t.Context(), message.Slice{
 			RunID:   message.Run("1"),

@@ -16,6 +16,7 @@ import (
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testbed"
@@ -191,9 +192,12 @@ func BenchmarkReconstructSTF(b *testing.B) {
 	c, err := payload.NewCommand(spec, filepath.Join(bin(b), "tfpilot-payload"))
 	must(b, err)
 	s := slice(1, func(c *message.SliceContent) { c.Filename, c.End = path, message.NewInt(999) })
+	keepers, err := keeper.New(keeper.Auto, 0)
+	must(b, err)
+	defer keepers.Close()
 	var events int64
 	for b.Loop() {
-		res, err := c.Run(b.Context(), payload.Request{Slice: s, Input: path, Dir: b.TempDir()})
+		res, err := c.Run(b.Context(), payload.Request{Slice: s, Input: path, Dir: b.TempDir(), Run: keepers.Run})
 		must(b, err)
 		events = res.Counts["events"]
 	}

@@ -108,7 +108,8 @@ func (c *crash) start() {
 	c.Helper()
 	payload := payloadFile(c, fmt.Sprintf(`cd %q; echo $TFPILOT_REQ_ID >>executions; echo $$ >pid.new; mv pid.new started
 until [ -e go ]; do sleep 0.01; done; %s; touch written; until [ -e end ]; do sleep 0.01; done`, c.dir, counts))
-	c.pilot = c.world.startPilot(c, c.tap.addr, c.dir, "--run", run, "--payload", payload, "--drain-time", "5s")
+	// In a session the id that the payload tells is the one that we see.
+	c.pilot = c.world.startPilot(c, c.tap.addr, c.dir, "--run", run, "--payload", payload, "--drain-time", "5s", "--containment", "session")
 }
 
 func (c *crash) signal(s syscall.Signal) {

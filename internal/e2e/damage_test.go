@@ -17,6 +17,7 @@ import (
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stf"
 	"tfpilot/payload"
@@ -48,7 +49,10 @@ func reconstructFile(t *testing.T, path string, last int64) (result string, err 
 	s := slice(1, func(c *message.SliceContent) { c.Filename, c.End = path, message.NewInt(last) })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	res, err := c.Run(ctx, payload.Request{Slice: s, Input: path, Dir: t.TempDir()})
+	keepers, err := keeper.New(keeper.Auto, 0)
+	must(t, err)
+	defer keepers.Close()
+	res, err := c.Run(ctx, payload.Request{Slice: s, Input: path, Dir: t.TempDir(), Run: keepers.Run})
 	if err != nil {
 		return "", err
 	}

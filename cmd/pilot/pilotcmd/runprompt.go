@@ -122,6 +122,10 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	if err != nil {
 		return w, err
 	}
+	defer closePayload(ctx, work)
+	if err := contain(ctx, work, log); err != nil {
+		return w, err
+	}
 	var next pilot.Reporter
 	if client != nil {
 		next = client

@@ -30,9 +30,10 @@ func App() *cli.App {
 		Usage: "run one payload on one slice exactly as a pilot would, and show everything about it",
 		Description: "Examples:\n" +
 			"  wrapper run --payload mine.toml --input data/swf.100001.000001.stf --first 0 --last 65\n" +
-			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n\n" +
+			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
+			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
-		Commands: []*cli.Command{runCommand()},
+		Commands: []*cli.Command{runCommand(), logsCommand()},
 	}
 }
 
@@ -70,12 +71,18 @@ func run(c *cli.Context, cfg runConfig, m made) error {
 	if err != nil {
 		return err
 	}
+	used, why, err := w.Containment(c.Context)
+	if err != nil {
+		return err
+	}
 	o := w.Run(c.Context, s)
 	// The payload ends in an orderly way also after a signal.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 	defer cancel()
 	closed := w.Close(closing)
-	if err := newReport(s, o).print(c); err != nil {
+	r := newReport(s, o)
+	r.Containment, r.ContainmentReason = string(used), why
+	if err := r.print(c); err != nil {
 		return errors.Join(err, closed)
 	}
 	return errors.Join(program.Quiet(o.Err), closed)

@@ -70,7 +70,7 @@ func TestRunShowsEverythingAboutADoneSlice(t *testing.T) { //nolint:paralleltest
 	mine := payloadFile(t, `echo hello; echo careful >&2; sleep 300 & echo data >out.root
 		echo '{"counts":{"events":7},"histograms":[`+histogram+`],"outputs":[{"name":"out.root"}],"warnings":["odd"]}' >"$TFPILOT_RESULT"`)
 	wrapperRun(t, "", "--payload", mine, "--input", "x.stf", "--first", "3", "--last", "65").mustSay(t, 0,
-		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB resident", "exit code 0, 1 processes left behind and killed",
+		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB in ", "held by  ", "exit code 0, 1 processes left behind and killed",
 		"events 7", "track pT [GeV]: 4 entries", "█", "out.root, 5 bytes, adler32 05a501a5", "warning  odd", "stdout:\n  hello", "stderr:\n  careful")
 }
 

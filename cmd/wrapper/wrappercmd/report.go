@@ -39,6 +39,12 @@ type report struct {
 	Warnings   []string         `json:"warnings,omitempty"`
 	// Folder is the slice's, when it was kept.
 	Folder string `json:"folder,omitempty"`
+	// Logs are compressed files with more of the streams; LogProblem says why there are none, or not all.
+	Logs       []string `json:"logs,omitempty"`
+	LogProblem string   `json:"log_problem,omitempty"`
+	// Containment held the processes together; ContainmentReason says why it was nothing stronger.
+	Containment       string `json:"containment,omitempty"`
+	ContainmentReason string `json:"containment_reason,omitempty"`
 	// Stdout and Stderr are the head and the tail of each, with a line between that says how much is missing.
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
@@ -48,9 +54,13 @@ type process struct {
 	WallSeconds   float64 `json:"wall_seconds"`
 	UserSeconds   float64 `json:"user_seconds"`
 	SystemSeconds float64 `json:"system_seconds"`
-	MaxRSSBytes   int64   `json:"max_rss_bytes"`
-	ExitCode      int     `json:"exit_code"`
-	Signal        string  `json:"signal,omitempty"`
+	// PeakBytes is the most memory that all processes held together, MaxRSSBytes what the largest of them did.
+	PeakBytes   int64 `json:"peak_bytes"`
+	MaxRSSBytes int64 `json:"max_rss_bytes"`
+	// Processes is how many were seen at once, at most.
+	Processes int    `json:"processes"`
+	ExitCode  int    `json:"exit_code"`
+	Signal    string `json:"signal,omitempty"`
 	// LeftBehind counts processes that were still there when the program had ended, and were killed.
 	LeftBehind int `json:"left_behind"`
 }
@@ -61,7 +71,10 @@ func newReport(s message.Slice, o wrapper.Outcome) report {
 		Verdict: message.StateDone, Failure: o.Failure(), Payload: o.Payload, Slice: s,
 		Seconds: o.Ended.Sub(o.Started).Seconds(),
 		Counts:  o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Result.Outputs, Warnings: o.Result.Warnings,
-		Folder: o.Dir, Stdout: u.Stdout, Stderr: u.Stderr,
+		Folder: o.Dir, Logs: o.Logs, Stdout: u.Stdout, Stderr: u.Stderr,
+	}
+	if o.LogErr != nil {
+		r.LogProblem = o.LogErr.Error()
 	}
 	if o.Err != nil {
 		r.Verdict = message.StateFailed
@@ -69,7 +82,7 @@ func newReport(s message.Slice, o wrapper.Outcome) report {
 	if u.Wall > 0 {
 		r.Process = &process{
 			WallSeconds: u.Wall.Seconds(), UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
-			MaxRSSBytes: u.MaxRSSBytes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
+			PeakBytes: u.PeakBytes, MaxRSSBytes: u.MaxRSSBytes, Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
 		}
 	}
 	return r
@@ -112,8 +125,13 @@ func (r report) rows() [][]string {
 	add("input", "%s, frames %d to %d", printable(c.Filename, false), c.Start.Int64(), c.End.Int64())
 	add("time", "%s", seconds(r.Seconds))
 	if p := r.Process; p != nil {
-		add("process", "wall %s, user %s, system %s, at most %.1f MB resident",
-			seconds(p.WallSeconds), seconds(p.UserSeconds), seconds(p.SystemSeconds), float64(p.MaxRSSBytes)/1e6)
+		add("process", "wall %s, user %s, system %s, at most %.1f MB in %d processes",
+			seconds(p.WallSeconds), seconds(p.UserSeconds), seconds(p.SystemSeconds), float64(p.PeakBytes)/1e6, p.Processes)
+		held := r.Containment
+		if r.ContainmentReason != "" {
+			held += " (" + r.ContainmentReason + ")"
+		}
+		add("held by", "%s", printable(held, false))
 		end := "exit code " + strconv.Itoa(p.ExitCode)
 		if p.Signal != "" {
 			end = "signal: " + p.Signal
@@ -133,6 +151,12 @@ func (r report) rows() [][]string {
 	}
 	if r.Folder != "" {
 		add("folder", "%s", r.Folder)
+	}
+	for _, l := range r.Logs {
+		add("log", "%s", l)
+	}
+	if r.LogProblem != "" {
+		add("log", "not complete: %s", r.LogProblem)
 	}
 	return rows
 }

@@ -1,0 +1,30 @@
+package pilotcmd
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tfpilot/wrapper"
+)
+
+// contain tries, before a slice is taken, what holds a payload's processes together, and says so.
+func contain(ctx context.Context, work *wrapper.Wrapper, log *slog.Logger) error {
+	used, why, err := work.Containment(ctx)
+	if err != nil || used == "" {
+		return err
+	}
+	attrs := []slog.Attr{slog.String("containment", string(used))}
+	if why != "" {
+		attrs = append(attrs, slog.String("reason", why))
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "payloads are contained", attrs...)
+	return nil
+}
+
+// closePayload ends what is kept for payloads between slices. The context has ended by then: a short one of its own bounds it.
+func closePayload(ctx context.Context, work *wrapper.Wrapper) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = work.Close(ctx) // nothing of it outlives us anyway
+}
