@@ -110,8 +110,9 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome, took time.Duration, size 
 	}
 	p.totals.WallSeconds += took.Seconds()
 	p.takes.note(took, size)
-	p.totals.PeakMemoryBytes = max(p.totals.PeakMemoryBytes, o.Result.Usage.MaxRSSBytes)
-	p.totals.CPUSeconds += (o.Result.Usage.User + o.Result.Usage.System).Seconds()
+	u := o.Result.Usage
+	p.totals.CPUSeconds += (u.User + u.System).Seconds()
+	p.totals.PeakMemoryBytes, p.totals.Processes = max(p.totals.PeakMemoryBytes, u.PeakBytes), max(p.totals.Processes, u.Processes)
 }
 
 // worked is how long a payload worked, without the time that it stood still together with us.

@@ -265,7 +265,7 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 	if done {
 		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", took))
 	} else {
-		s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), logging.Err(o.Err))
+		s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), slog.Any("payload_logs", o.Logs), logging.Err(o.Err))
 	}
 	return result, done, took, nil
 }

@@ -217,8 +217,9 @@ type WorkerTotals struct {
 	Junk        int     `json:"junk"`
 	WallSeconds float64 `json:"wall_seconds"`
 	CPUSeconds  float64 `json:"cpu_seconds"`
-	// PeakMemoryBytes is the most that one payload took.
+	// PeakMemoryBytes is the most memory that one payload held, Processes how many it had at once.
 	PeakMemoryBytes int64 `json:"peak_memory_bytes,omitempty"`
+	Processes       int   `json:"processes,omitempty"`
 	// SuspendedSeconds is how long the pilot was stopped by others (SIGSTOP); no other time counts it.
 	SuspendedSeconds float64 `json:"suspended_seconds,omitempty"`
 }
