@@ -67,7 +67,7 @@ func makeGroup(parent hierarchies, memory int64) (*Group, error) {
 	}
 	dirs := g.dirs.all()
 	if len(dirs) == 0 {
-		return nil, errors.Join(errs...)
+		return nil, errs[0]
 	}
 	var err error
 	if g.lock, err = lock(dirs[0]); err != nil {

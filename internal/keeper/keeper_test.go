@@ -294,6 +294,41 @@ func TestAKeeperThatIsKilledTakesItsProgramAlong(t *testing.T) {
 	}
 }
 
+// As a batch system cancels a job: every process of it gets SIGTERM. The keeper has still to end what is left.
+func TestASignalToAKeeperDoesNotEndIt(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			k := keepers(t, kind)
+			word := newWord()
+			done := make(chan keeper.Result)
+			go func() {
+				res, err := k.Run(t.Context(), sh("(trap '' TERM HUP INT; setsid sleep 300."+word+") & exec sleep 300."+word), keeper.Limits{})
+				if err != nil {
+					t.Error(err)
+				}
+				done <- res
+			}()
+			await(t, "the program", func() bool { return len(alive(t, "sleep\x00300."+word)) == 2 })
+			all := alive(t, "sleep\x00300."+word)
+			for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM} {
+				for _, pid := range append(parents(t, all), all...) {
+					if comm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline"); err == nil && (signal == syscall.SIGTERM || bytes.HasPrefix(comm, []byte("tfpilot-keeper"))) {
+						_ = syscall.Kill(pid, signal)
+					}
+				}
+			}
+			if res := <-done; res.Signal != "terminated" || res.LeftBehind < 1 || res.Stopped != nil {
+				t.Errorf("%+v", res)
+			}
+			if left := alive(t, word); len(left) > 0 {
+				t.Errorf("alive: %v", left)
+			}
+		})
+	}
+}
+
 func parents(t *testing.T, pids []int) (out []int) {
 	t.Helper()
 	for _, pid := range pids {
@@ -302,8 +337,8 @@ func parents(t *testing.T, pids []int) (out []int) {
 			t.Fatal(err)
 		}
 		ppid, err := strconv.Atoi(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[1])
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || ppid <= 1 {
+			t.Fatal(ppid, err)
 		}
 		out = append(out, ppid)
 	}

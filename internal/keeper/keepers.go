@@ -163,7 +163,7 @@ func (k *Keepers) take(ctx context.Context) (*keeper, error) {
 	for _, c := range candidates {
 		one, err := start(ctx, c, k.memory)
 		if err != nil {
-			why = append(why, fmt.Sprintf("no %s: %v", c, err))
+			why = append(why, fmt.Sprintf("no %s: %v", c, plain(err)))
 			errs = append(errs, err)
 			continue
 		}
@@ -179,6 +179,20 @@ func (k *Keepers) take(ctx context.Context) (*keeper, error) {
 		return nil, exitcode.New(exitcode.BadConfig, "--containment %s does not work on this node, use auto: %w", k.wanted, err)
 	}
 	return nil, exitcode.New(exitcode.SiteResources, "starting the keeper of a payload: %w", err)
+}
+
+// plain is what a person can do something with: what the kernel said, without what we were about to do.
+func plain(err error) error {
+	errno, ok := errors.AsType[syscall.Errno](err)
+	switch {
+	case !ok:
+		return err
+	case errno == syscall.ENOSPC:
+		return errors.New("the kernel makes no more of them (user.max_user_namespaces)")
+	case errno == syscall.EPERM || errno == syscall.EACCES:
+		return errors.New("not permitted on this node")
+	}
+	return errno
 }
 
 func (k *Keepers) put(one *keeper) {

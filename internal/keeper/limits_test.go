@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -170,11 +172,35 @@ func TestAKernelOutOfMemoryInTheSlotTakesTheProgramAndIsSeen(t *testing.T) {
 	}
 }
 
+func TestTheKernelIsOfferedTheProgramBeforeThePilot(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			own, err := os.ReadFile("/proc/self/oom_score_adj")
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The keeper takes it back for itself, when the program has begun.
+			out := proc.NewCapture(100, 0)
+			c := sh(`until [ "$(cat /proc/$PPID/oom_score_adj)" = ` + strings.TrimSpace(string(own)) + ` ]; do sleep 0.01; done; cat /proc/self/oom_score_adj`)
+			c.Stdout = out
+			res, err := keepers(t, kind).Run(t.Context(), c, keeper.Limits{Time: time.Minute})
+			if err != nil || res.ExitCode != 0 {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			if score, err := strconv.Atoi(strings.TrimSpace(out.String())); err != nil || score < 500 {
+				t.Errorf("%q, %v", out, err)
+			}
+		})
+	}
+}
+
 func TestSharedMemoryCountsOnceAndTheTreeIsCounted(t *testing.T) {
 	t.Parallel()
 	// The three shells share the text; each has a sleep.
 	res, err := keepers(t, keeper.Session).Run(t.Context(),
-		sh(`x=$(head -c 60000000 /dev/zero | tr '\0' x); (sleep 0.5; :) & (sleep 0.5; :) & sleep 0.5; wait; echo ${#x}`), keeper.Limits{})
+		sh(`x=$(head -c 60000000 /dev/zero | tr '\0' x); (sleep 1.5; :) & (sleep 1.5; :) & sleep 1.5; wait; echo ${#x}`), keeper.Limits{})
 	if err != nil || res.PeakBytes < 60*megabyte || res.PeakBytes > 150*megabyte || res.Processes < 4 {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -103,7 +103,7 @@ func (w *watch) measure(pids []int) (stopped bool, held int64) {
 	w.processes, w.cpu = max(w.processes, len(pids)), max(w.cpu, cpu)
 	// What is shared counts for each in resident sizes, once in proportional ones. These take the kernel a walk through all
 	// pages: they are asked for only when there could be a new peak.
-	if held > w.peak && (held > w.lookedRSS+w.lookedRSS/64 || held < w.lookedRSS-w.lookedRSS/64) {
+	if change := w.lookedRSS / 256; held > w.peak && (held > w.lookedRSS+change || held < w.lookedRSS-change) {
 		w.lookedRSS = held
 		held = proportional(pids, held)
 		w.peak = max(w.peak, held)
