@@ -83,6 +83,9 @@ func (f logFolder) open(slot int, s message.Slice) *sliceLog {
 
 // tee has what a program prints go to the log too.
 func (l *sliceLog) tee(c proc.Command) proc.Command {
+	if l.folder.dir == NoLogs {
+		return c
+	}
 	join := func(w io.Writer, log *logFile) io.Writer {
 		if w == nil {
 			return log

@@ -68,6 +68,16 @@ func TestAllLogsAreKeptWhenAskedForAndSilentOnesNever(t *testing.T) {
 	}
 }
 
+func TestNoLogsAreWrittenWhereNoneAreWanted(t *testing.T) {
+	t.Parallel()
+	cfg := wrapper.Config{WorkDir: t.TempDir(), LogDir: wrapper.NoLogs, KeepLogs: true}
+	o := newWrapper(t, shell("echo hello; exit 1"), cfg).Run(t.Context(), slice(t, `{}`))
+	mustFail(t, o, exitcode.PayloadFailed, "status 1")
+	if left, err := os.ReadDir(cfg.WorkDir); len(left) > 0 || len(o.Logs) > 0 || o.LogErr != nil || err != nil || o.Result.Usage.Stdout != "hello\n" {
+		t.Errorf("%v, %+v, %v", left, o, err)
+	}
+}
+
 func TestALongLogKeepsHeadAndTailAndSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "logs")

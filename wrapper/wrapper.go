@@ -28,13 +28,16 @@ type Config struct {
 	Keep bool `toml:"keep" help:"keep the folders of slices that have been worked on"`
 	// Containment is what holds a payload's processes together; the strongest that works on this node when auto.
 	Containment keeper.Containment `toml:"containment" default:"auto" help:"what holds a payload's processes together: auto, namespace, cgroup or session"`
-	// LogDir holds what payloads print. Logs of failed slices stay there, the others with KeepLogs only.
-	LogDir   string `toml:"log_dir" help:"folder for what payloads print (default: tfpilot-logs-UID in the work directory)"`
+	// LogDir holds what payloads print; NoLogs has none written. Logs of failed slices stay there, the others with KeepLogs only.
+	LogDir   string `toml:"log_dir" help:"folder for what payloads print, none for no such files (default: tfpilot-logs-UID in the work directory)"`
 	KeepLogs bool   `toml:"keep_logs" help:"keep the logs of all payloads, not only of those that failed"`
 	// LogMB bounds each of the two logs of a slice, LogsMB the folder; the oldest go first.
 	LogMB  int `toml:"log_mb" default:"8" help:"most of a payload's log that is kept, head and tail, in MB"`
 	LogsMB int `toml:"logs_mb" default:"256" help:"size of the folder of logs, in MB; the oldest are removed"`
 }
+
+// NoLogs is the log folder of who wants none.
+const NoLogs = "none"
 
 // Wrapper runs slices with one payload. Its Run may be called from several goroutines when the payload's may.
 type Wrapper struct {
@@ -65,6 +68,9 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	}
 	// All are made absolute here: a payload's current folder is the slice's.
 	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir, &cfg.LogDir} {
+		if *dir == NoLogs && dir == &cfg.LogDir {
+			continue
+		}
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return nil, exitcode.Wrap(exitcode.BadConfig, err)

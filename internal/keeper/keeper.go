@@ -20,9 +20,6 @@ import (
 // takes to give up a process that cannot die.
 const answerPatience = killPatience + 10*time.Second
 
-// errKeeperGone says that a keeper was not there any more when it was to start a program.
-var errKeeperGone = errors.New("the keeper is gone")
-
 // keeper is a keeper as its starter sees it.
 type keeper struct {
 	process *proc.Process
@@ -116,10 +113,10 @@ func (k *keeper) run(ctx context.Context, c proc.Command, l Limits) (Result, err
 	defer streams.Close()
 	before := k.oomKills()
 	started := time.Now()
-	err = send(k.conn, request{Start: &program{Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir}}, streams.Child[:]...)
+	err = send(k.conn, request{Start: newProgram(c)}, streams.Child[:]...)
 	streams.Started()
 	if err != nil {
-		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: %w: %w", c.Path, errKeeperGone, err)
+		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: telling its keeper: %w", c.Path, err)
 	}
 	replies := make(chan reply, 1)
 	go func() {

@@ -122,35 +122,26 @@ func (k *Keepers) Run(ctx context.Context, c proc.Command, l Limits) (Result, er
 	if l.MemoryBytes == 0 {
 		l.MemoryBytes = k.memory
 	}
-	for again := true; ; again = false {
-		one, err := k.take(ctx)
-		if err != nil {
-			return Result{}, err
-		}
-		res, err := one.run(ctx, c, l)
-		if one.usable {
-			k.put(one)
-		} else {
-			one.close()
-		}
-		if errors.Is(err, errKeeperGone) && again {
-			continue // somebody killed it while it was idle
-		}
-		return res, err
+	one, err := k.take(ctx)
+	if err != nil {
+		return Result{}, err
 	}
+	res, err := one.run(ctx, c, l)
+	k.put(one)
+	return res, err
 }
 
 // take gives an idle keeper, or starts one.
 func (k *Keepers) take(ctx context.Context) (*keeper, error) {
-	k.mu.Lock()
-	if n := len(k.idle); n > 0 {
-		one := k.idle[n-1]
-		k.idle = k.idle[:n-1]
-		k.mu.Unlock()
-		return one, nil
+	one, used := k.pop()
+	for ; one != nil; one, used = k.pop() {
+		select {
+		case <-one.process.Done(): // somebody killed it while it was idle
+			one.close()
+		default:
+			return one, nil
+		}
 	}
-	used := k.used
-	k.mu.Unlock()
 	if used != "" {
 		return start(ctx, used, k.memory)
 	}
@@ -195,14 +186,27 @@ func plain(err error) error {
 	return errno
 }
 
-func (k *Keepers) put(one *keeper) {
+// pop gives an idle keeper, nil for none, and what holds programs together as far as that is known.
+func (k *Keepers) pop() (one *keeper, used Containment) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed {
-		go one.close()
-		return
+	if n := len(k.idle); n > 0 {
+		one, k.idle = k.idle[n-1], k.idle[:n-1]
 	}
-	k.idle = append(k.idle, one)
+	return one, k.used
+}
+
+// put gives a keeper back, or ends it when it is of no more use.
+func (k *Keepers) put(one *keeper) {
+	k.mu.Lock()
+	keep := one.usable && !k.closed
+	if keep {
+		k.idle = append(k.idle, one)
+	}
+	k.mu.Unlock()
+	if !keep {
+		one.close()
+	}
 }
 
 // Close ends the keepers. Programs that still run keep theirs until they have ended.

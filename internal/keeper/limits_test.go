@@ -215,7 +215,7 @@ func TestTimeOfProcessorsIsThatOfAllProcesses(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x")
 			res, err := keepers(t, kind).Run(t.Context(), sh(`setsid sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo >`+file+`; sleep 300' &
 				while ! [ -e `+file+` ]; do sleep 0.01; done`), keeper.Limits{})
-			if err != nil || res.User+res.System < 50*time.Millisecond || res.LeftBehind != 2 {
+			if err != nil || res.User+res.System < 50*time.Millisecond || res.LeftBehind < 1 {
 				t.Errorf("%+v, %v", res, err)
 			}
 		})

@@ -134,10 +134,10 @@ func (k *kept) start(p program, files []*os.File) {
 		fds[i] = f.Fd()
 	}
 	restore := offerFirst() // inherited; set afterwards it would be too late for what the program starts
-	pid, err := syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{
-		Dir: p.Dir, Env: append(p.Env, proc.Mark+"="+os.Getenv(proc.Mark)), Files: fds,
-		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
-	})
+	path, argv, attr := p.command()
+	attr.Env, attr.Files = append(attr.Env, proc.Mark+"="+os.Getenv(proc.Mark)), fds
+	attr.Sys = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	pid, err := syscall.ForkExec(path, argv, attr)
 	restore()
 	if err != nil {
 		errno, _ := err.(syscall.Errno) //nolint:errorlint // it is one or nothing

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tfpilot/internal/proc"
 )
 
 // request is what a keeper is told: to start a program, whose stdin, stdout and stderr come with the message, or to send a
@@ -20,11 +22,33 @@ type request struct {
 	Signal syscall.Signal `json:"signal,omitempty"`
 }
 
+// program is bytes, because JSON's text has no place for a path or a value that is not UTF-8.
 type program struct {
-	Path string   `json:"path"`
-	Args []string `json:"args"`
-	Env  []string `json:"env"`
-	Dir  string   `json:"dir"`
+	Path []byte   `json:"path"`
+	Args [][]byte `json:"args"`
+	Env  [][]byte `json:"env"`
+	Dir  []byte   `json:"dir"`
+}
+
+func newProgram(c proc.Command) *program {
+	bytes := func(list []string) (out [][]byte) {
+		for _, text := range list {
+			out = append(out, []byte(text))
+		}
+		return out
+	}
+	return &program{Path: []byte(c.Path), Args: bytes(c.Args), Env: bytes(c.Env), Dir: []byte(c.Dir)}
+}
+
+// command is what the kernel is to start.
+func (p program) command() (path string, argv []string, attr *syscall.ProcAttr) {
+	text := func(list [][]byte) (out []string) {
+		for _, b := range list {
+			out = append(out, string(b))
+		}
+		return out
+	}
+	return string(p.Path), append([]string{string(p.Path)}, text(p.Args)...), &syscall.ProcAttr{Dir: string(p.Dir), Env: text(p.Env)}
 }
 
 // reply is what a keeper says: that it is ready, that it could not start something, or that all of a program is gone.

@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/wrapper"
 )
 
 const promptHelp = `NAME:
@@ -114,6 +115,7 @@ func (p promptArgs) apply(cfg *runConfig, bind *config.Binding) {
 	cfg.Pilot.Run = cmp.Or(p.run, cfg.Pilot.Run)
 	cfg.Pilot.Namespace = cmp.Or(p.namespace, cfg.Pilot.Namespace)
 	cfg.Work.WorkDir = cmp.Or(p.workdir, cfg.Work.WorkDir, ".")
+	cfg.Work.LogDir = cmp.Or(cfg.Work.LogDir, wrapper.NoLogs) // the job's folder is left as a production worker leaves it
 	if p.idle > 0 {
 		cfg.Pilot.IdleTimeout = p.idle
 	} else if !given["idle_timeout"] {

@@ -49,13 +49,13 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	limit := cfg.fitInto(slot.KillTime(), log)
 	// Before idds is asked: what is wrong here is wrong without it.
 	work, err := newWrapper(&cfg, slot)
-	if err == nil {
-		defer closePayload(c.Context, work)
-		err = contain(c.Context, work, log)
-	}
 	var brokers message.PromptBroker
 	if err == nil {
+		defer closePayload(c.Context, work)
 		brokers, err = brokerConfig(c.Context, cfg, client)
+	}
+	if err == nil {
+		err = contain(c.Context, work, log)
 	}
 	if err != nil {
 		tell(c.Context, reporter, last, err)

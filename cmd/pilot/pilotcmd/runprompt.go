@@ -123,15 +123,15 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 		return w, err
 	}
 	defer closePayload(ctx, work)
-	if err := contain(ctx, work, log); err != nil {
-		return w, err
-	}
 	var next pilot.Reporter
 	if client != nil {
 		next = client
 	}
 	brokers, err := promptBrokers(ctx, cfg, client, argv0, log)
 	if err != nil {
+		return w, err
+	}
+	if err := contain(ctx, work, log); err != nil {
 		return w, err
 	}
 	reporter := prompt.NewReporter(next, log)
