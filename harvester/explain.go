@@ -94,7 +94,11 @@ func (w Worker) Explain(now time.Time) []string {
 	case Unknown:
 		say("The batch system says %q, which is not known here; it counts as alive.", w.Native)
 	case Missing:
-		say("The batch system does not know it.")
+		if w.BatchID == "" {
+			say("It never came to the batch system.")
+		} else {
+			say("The batch system does not know it.")
+		}
 	case Ended:
 		say("It ended after %s on %s.", w.Lived(now).Round(time.Second), cmp.Or(w.Node, "a node that the batch system does not tell"))
 	}

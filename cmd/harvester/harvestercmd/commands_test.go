@@ -143,7 +143,7 @@ func TestPilotsThatFailAreExplained(t *testing.T) { //nolint:paralleltest // all
 	s := newSite(t, "echo no token here >&2\nexit 50\n", "max_backoff = \"1h\"\n")
 	stop := s.run()
 	contains(t, s.await("after failures there is a pause", "explain"), "no_credential")
-	contains(t, s.do("status"), "failures in a row")
+	contains(t, s.do("status"), "failures in a row: ")
 	worker := strings.Fields(s.do("workers", "--output", "quiet"))[0]
 	contains(t, s.do("workers", "show", worker), "no token here", "a token or password is missing")
 	stop()

@@ -132,7 +132,7 @@ func (d statusDocument) head(now time.Time) program.Table {
 		rows = append(rows, []string{"drains", "since " + d.Drain.Since.Local().Format(time.DateTime) + ", by " + d.Drain.By})
 	}
 	if p := d.Report.Pause; p.Failures > 0 {
-		text := fmt.Sprintf("%d failures in a row, the last: %s", p.Failures, p.Why)
+		text := fmt.Sprintf("failures in a row: %d, the last: %s", p.Failures, p.Why)
 		if p.Until.After(now) {
 			text += "; next submission in " + p.Until.Sub(now).Round(time.Second).String()
 		}
