@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -101,7 +102,7 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 	wanted, derr := h.demand.Demand(ctx)
 	ended := slices.Collect(maps.Values(h.book.ended))
 	s := snapshot{
-		cfg: h.cfg, now: h.now(), live: slices.Collect(maps.Values(h.book.live)), asked: h.said(ctx, "idds", derr), drain: draining,
+		cfg: h.cfg, now: h.now(), live: slices.SortedFunc(maps.Values(h.book.live), newestFirst), asked: h.said(ctx, "idds", derr), drain: draining,
 		pause: pauseAfter(ended, h.cfg),
 	}
 	for _, d := range wanted.Demands {
@@ -128,6 +129,10 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 		p.why = []string{h.batch.Name() + " could not be asked, so nothing is submitted or cancelled"}
 	}
 	return h.publish(ctx, s, p, bad, drain)
+}
+
+func newestFirst(a, b Worker) int {
+	return cmp.Or(b.IntendedAt.Compare(a.IntendedAt), cmp.Compare(a.ID, b.ID))
 }
 
 // Settle notes what became of the workers, and submits nothing: the last look, when the batch system has ended with us.
@@ -174,6 +179,9 @@ func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad 
 		return nil, err
 	}
 	ids, err := h.batch.Submit(ctx, s)
+	if err == nil && len(ids) != n {
+		err = fmt.Errorf("%s answered with %d ids for %d pilots: %w", h.batch.Name(), len(ids), n, ErrUnclear)
+	}
 	for i := range workers {
 		switch w := &workers[i]; {
 		case i < len(ids):

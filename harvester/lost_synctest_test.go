@@ -220,6 +220,25 @@ func TestASubmissionWithoutAnswerIsNotRepeatedBeforeListingsHaveShownThatItIsNot
 	}
 }
 
+func TestAnAnswerWithTooFewIDsIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	inSite(t, func(s *site) {
+		s.wanted["1"] = 3
+		s.forgetful = true
+		h := s.harvester(harvester.Config{LostAfter: time.Minute})
+		s.look(h, 1)
+		s.forgetful = false
+		s.look(h, 2)
+		s.expect("submissions", len(s.submissions), 1)
+		s.expect("jobs", len(s.jobs), 3)
+		for _, w := range s.live() {
+			if w.BatchID == "" || w.State != harvester.Queued {
+				s.t.Errorf("%+v", w)
+			}
+		}
+	})
+}
+
 // TestWhateverFailsJobsAreNeitherLostNorDoubled takes a harvester through faults and restarts in any order. What may be said at any
 // time is checked on the way; then the faults end, and everything has to come to what is wanted.
 func TestWhateverFailsJobsAreNeitherLostNorDoubled(t *testing.T) {

@@ -19,7 +19,7 @@ func (w Worker) key() runKey { return runKey{w.Namespace, w.RunID} }
 type snapshot struct {
 	cfg  Config
 	now  time.Time
-	live []Worker
+	live []Worker // the newest first
 	// demands are of our namespace; asked is false when nobody could say.
 	demands []message.RunDemand
 	asked   bool
@@ -39,7 +39,6 @@ type plan struct {
 // decide is what to do about a snapshot. Nothing here knows a batch system or a clock.
 func decide(s snapshot) plan {
 	var p plan
-	slices.SortFunc(s.live, func(a, b Worker) int { return cmp.Or(b.IntendedAt.Compare(a.IntendedAt), cmp.Compare(a.ID, b.ID)) })
 	p.cancelHeld(s)
 	if !s.asked && !s.drain {
 		p.why = append(p.why, "nobody could say how many pilots are wanted")

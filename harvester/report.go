@@ -77,7 +77,7 @@ func (h *Harvester) publish(ctx context.Context, s snapshot, p plan, bad []BadNo
 		at[runKey{d.Namespace, d.RunID}] = len(r.Runs)
 		r.Runs = append(r.Runs, RunReport{RunID: d.RunID, Namespace: d.Namespace, Wanted: d.Wanted, Demanded: true, Reason: d.Reason, Alive: map[State]int{}})
 	}
-	for _, w := range h.book.live {
+	for _, w := range s.live { // in order, so that the same says the same
 		i, ok := at[w.key()]
 		if !ok {
 			i = len(r.Runs)

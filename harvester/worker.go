@@ -95,6 +95,9 @@ type Fixed message.RunDemand
 
 // Demand is always the same.
 func (f Fixed) Demand(context.Context) (message.DemandDocument, error) {
+	if f.Wanted == 0 {
+		return message.DemandDocument{}, nil
+	}
 	return message.DemandDocument{Demands: []message.RunDemand{message.RunDemand(f)}}, nil
 }
 

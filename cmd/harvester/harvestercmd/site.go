@@ -45,11 +45,23 @@ type pilotConfig struct {
 	Ship         bool     `toml:"ship" help:"the batch system takes program and files along to the node; otherwise they are used in place"`
 	TokenFile    string   `toml:"token_file" help:"file with the token of role pilot, handed on by its name"`
 	BrokerConfig string   `toml:"broker_config" help:"TOML file with the broker configuration, where pilots are not to ask idds"`
-	Slots        int      `toml:"slots" default:"1" help:"payloads at once in each pilot"`
+	Slots        slots    `toml:"slots" default:"1" help:"payloads at once in each pilot; auto for as many as cores and memory of its slot hold"`
 	Payload      string   `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
 	JournalDir   string   `toml:"journal_dir" help:"folder of the pilots' journals on a node (default: in the state folder for local pilots, else the pilot's own choice)"`
 	Args         []string `toml:"args" help:"further arguments of pilot run"`
 	Env          []string `toml:"env" help:"further environment of pilots, each NAME=value"`
+}
+
+// slots is a number, or auto: then a pilot finds out itself.
+type slots string
+
+// UnmarshalText reads it.
+func (s *slots) UnmarshalText(text []byte) error {
+	if n, err := strconv.Atoi(string(text)); string(text) != "auto" && (err != nil || n < 1) {
+		return fmt.Errorf("%q is neither auto nor a number from 1", text)
+	}
+	*s = slots(text)
+	return nil
 }
 
 // site binds a new siteConfig. Only options that are named become flags, all of them when none is named; environment and file
@@ -116,7 +128,7 @@ func (cfg siteConfig) pilot() (harvester.Pilot, error) {
 		return nil, err
 	}
 	s := harvester.Submission{Path: path, Ship: cfg.Pilot.Ship, Resources: cfg.Resources, Env: cfg.environment()}
-	s.Args = []string{"run", "--slots", strconv.Itoa(cfg.Pilot.Slots)}
+	s.Args = []string{"run", "--slots", string(cfg.Pilot.Slots)}
 	if cfg.IDDS != "" {
 		s.Args = append(s.Args, "--idds", cfg.IDDS)
 	}

@@ -56,6 +56,7 @@ func TestMistakesOfASiteNameTheirPlace(t *testing.T) { //nolint:paralleltest // 
 		{"[pilot]\nenv = [\"A\"]\n", `pilot.env: "A" is not NAME=value`},
 		{"[resources]\nwall_time = 7\n", "a duration such as"},
 		{"name = \n", ":1:"},
+		{"[pilot]\nslots = \"few\"\n", `:2: pilot.slots: "few" is neither auto nor a number from 1`},
 	} {
 		for _, args := range [][]string{{"config", "show"}, {"run"}, {"workers"}} {
 			status, stdout, stderr := command(t.Context(), append(args, "--config", siteFile(t, c.text))...)
@@ -67,8 +68,8 @@ func TestMistakesOfASiteNameTheirPlace(t *testing.T) { //nolint:paralleltest // 
 }
 
 func TestWhatDependsOnTheSystemIsFilledIn(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	v := shown(t.Context(), t, "--config", siteFile(t, "[resources]\ncores = 0\n"))
-	for key, want := range map[string]string{"name": "local", "system": "local", "interval": "1s", "resources.cores": "0", "resources.wall_time": "4h0m0s"} {
+	v := shown(t.Context(), t, "--config", siteFile(t, "[resources]\ncores = 0\n[pilot]\nslots = \"auto\"\n"))
+	for key, want := range map[string]string{"name": "local", "system": "local", "interval": "1s", "resources.cores": "0", "pilot.slots": "auto", "resources.wall_time": "4h0m0s"} {
 		if v[key] != want {
 			t.Errorf("%s is %q, want %q", key, v[key], want)
 		}
