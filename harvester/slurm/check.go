@@ -57,7 +57,7 @@ func (s *System) checkCommands(ctx context.Context) harvester.Finding {
 
 func (s *System) checkController(ctx context.Context) harvester.Finding {
 	out, err := s.run(ctx, "scontrol", "ping")
-	return found("controller", strings.Join(strings.Fields(out), " "), err)
+	return found("controller", oneLine(out), err)
 }
 
 // checkPartition compares the partition with what a pilot asks for.
@@ -164,8 +164,11 @@ var minJobAge = regexp.MustCompile(`MinJobAge\s*=\s*([0-9]+)`)
 func (s *System) checkSubmit(ctx context.Context) harvester.Finding {
 	sub := harvester.Submission{Tag: harvester.TagPrefix + "check", Count: 1, Dir: "/", Path: "/bin/true", Resources: s.cfg.Resources}
 	_, said, err := s.feed(ctx, invocation{command: "sbatch", args: append(s.options(sub), "--test-only"), stdin: s.script(sub, nil)})
-	return found("submitting a pilot", strings.TrimPrefix(strings.Join(strings.Fields(said), " "), "sbatch: "), err)
+	said = startsAt.ReplaceAllStringFunc(oneLine(said), func(seconds string) string { return at(seconds).Format(time.RFC3339) })
+	return found("submitting a pilot", strings.TrimPrefix(said, "sbatch: "), err)
 }
+
+var startsAt = regexp.MustCompile(`\b[0-9]{10}\b`)
 
 // networked are file systems that nodes usually share.
 var networked = map[int64]string{
@@ -175,7 +178,7 @@ var networked = map[int64]string{
 
 // checkFolder tries to write where pilots leave their output. Whether nodes see the same folder, only a job can tell.
 func checkFolder(dir string) harvester.Finding {
-	what := "state folder " + dir
+	what := "pilots' folder " + dir
 	next := "set state to a folder that this user may write to and that the nodes see"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return found(what, "", exitcode.WithNext(err, next))

@@ -73,7 +73,7 @@ var errNoAccounting = errors.New("the site keeps no accounting")
 
 // refusal is the error of a command that ended with one.
 func refusal(command, words string) error {
-	words = strings.Join(strings.Fields(strings.ReplaceAll(words, command+": error: ", "")), " ")
+	words = oneLine(strings.ReplaceAll(words, command+": error: ", ""))
 	lower := strings.ToLower(words)
 	for _, h := range halfway {
 		if strings.Contains(lower, h) {
@@ -98,4 +98,15 @@ func refusal(command, words string) error {
 		return exitcode.WithNext(fmt.Errorf("%s: %w: %w", command, errNoAccounting, exitcode.New(failure, "%s", words)), next)
 	}
 	return exitcode.WithNext(exitcode.New(failure, "%s: %s", command, words), next)
+}
+
+// oneLine makes one of several, for a message.
+func oneLine(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
