@@ -102,7 +102,7 @@ up() {
 		start
 		echo "$!" >"$dir/pid"
 	fi
-	local try=0 until=$((SECONDS + 60))
+	local try=0 until=$((SECONDS + 120))
 	while [ "$SECONDS" -lt "$until" ]; do
 		try=$((try + 1))
 		if answers; then
