@@ -26,7 +26,7 @@ func (s *System) Check(ctx context.Context) []harvester.Finding {
 		return f.OK
 	}
 	if s.cfg.Jobs != "" {
-		look("state folder", s.checkFolder)
+		look("state folder", func() (string, error) { return s.cfg.Jobs, writable(s.cfg.Jobs) })
 	}
 	if s.cfg.TokenFile != "" {
 		look("token for the CE", func() (string, error) { return s.cfg.TokenFile, s.checkToken() })
@@ -44,25 +44,6 @@ func (s *System) Check(ctx context.Context) []harvester.Finding {
 		look("machines", func() (string, error) { return s.checkMachines(ctx, text) })
 	}
 	return found
-}
-
-func (s *System) checkFolder() (string, error) {
-	if err := os.MkdirAll(s.cfg.Jobs, 0o700); err != nil {
-		return "", noFolder(err)
-	}
-	f, err := os.CreateTemp(s.cfg.Jobs, ".check-")
-	if err != nil {
-		return "", noFolder(err)
-	}
-	_, err = f.WriteString("tfpilot")
-	if err2 := f.Close(); err == nil {
-		err = err2
-	}
-	_ = os.Remove(f.Name())
-	if err != nil {
-		return "", noFolder(err)
-	}
-	return s.cfg.Jobs, nil
 }
 
 // checkToken looks whether the token for a CE is there.
@@ -132,7 +113,7 @@ func (s *System) dryRun(ctx context.Context) (detail string, ad []byte, err erro
 		return "", nil, err
 	}
 	defer func() { _ = os.Remove(file) }()
-	_, warnings, err := s.feed(ctx, text, "condor_submit", s.where("-dry-run", file, "-")...)
+	_, warnings, err := s.describe(ctx, text, "-dry-run", file, "-")
 	if err != nil {
 		return "", nil, exitcode.WithNext(err, "mend what it names: requirements, accounting_group, grid_resource and submit in the [htcondor] table are the site's own")
 	}

@@ -27,7 +27,7 @@ var holds = map[number]hold{
 	11: {"the file transfer went wrong", exitcode.LaunchFailed},
 	12: {"its output could not be transferred", exitcode.LaunchFailed},
 	13: {"its input could not be transferred", exitcode.LaunchFailed},
-	14: {"its folder cannot be used", exitcode.LaunchFailed},
+	14: {"its folder cannot be used (where nodes do not see the state folder, set transfer)", exitcode.LaunchFailed},
 	15: {"it was submitted on hold", exitcode.Cancelled},
 	16: {"its input is being spooled", exitcode.LaunchFailed},
 	17: {"the shadow does not fit the job", exitcode.LaunchFailed},

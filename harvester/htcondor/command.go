@@ -3,9 +3,12 @@ package htcondor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +28,24 @@ const (
 func (s *System) run(ctx context.Context, command string, args ...string) ([]byte, error) {
 	out, _, err := s.feed(ctx, "", command, args...)
 	return out, err
+}
+
+var numberedLine = regexp.MustCompile(`[Ll]ine (\d+)`)
+
+// describe gives condor_submit a description. It names a line at fault by its number, which nobody can look up: the line itself
+// is added.
+func (s *System) describe(ctx context.Context, description string, args ...string) (out []byte, warnings string, err error) {
+	out, warnings, err = s.feed(ctx, description, "condor_submit", s.where(args...)...)
+	if err == nil {
+		return out, warnings, nil
+	}
+	if m := numberedLine.FindStringSubmatch(err.Error()); m != nil {
+		n, _ := strconv.Atoi(m[1]) // one that is none names no line
+		if all := strings.Split(description, "\n"); n > 0 && n < len(all) {
+			err = fmt.Errorf("%w It is %q", err, all[n-1])
+		}
+	}
+	return nil, "", err
 }
 
 // feed runs a command with text on its standard input. warnings are what it prints besides, when it succeeds. An error has its

@@ -54,6 +54,16 @@ func TestARefusalIsOneSentenceWithItsFailureAndTheNextStep(t *testing.T) {
 	}
 }
 
+func TestALineThatIsRefusedIsNamed(t *testing.T) {
+	t.Parallel()
+	// The script finds the number, as condor_submit does.
+	s := fake(t, map[string]string{"condor_submit": `n=$(grep -n '^what is this$' | cut -d: -f1); echo "ERROR: on Line $n of submit file: " >&2; exit 1`},
+		func(c *htcondor.Config) { c.Submit = []string{"what is this"} })
+	if _, err := s.Submit(t.Context(), submission(t)); exitcode.From(err) != exitcode.BatchRefused || !strings.Contains(err.Error(), `"what is this"`) {
+		t.Error(err)
+	}
+}
+
 func TestWhatCannotBeAskedIsNoEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{

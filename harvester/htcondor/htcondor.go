@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -100,7 +99,7 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 	if err != nil {
 		return nil, err
 	}
-	out, _, err := s.feed(ctx, text, "condor_submit", s.where("-terse", "-")...)
+	out, _, err := s.describe(ctx, text, "-terse", "-")
 	if err != nil {
 		if !errors.Is(err, harvester.ErrUnclear) {
 			undo()
@@ -108,37 +107,6 @@ func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string
 		return nil, err
 	}
 	return submitted(out, sub.Count)
-}
-
-// makeFolders makes the pilots' folders, which HTCondor does not; undo removes them again.
-func makeFolders(sub harvester.Submission) (undo func(), err error) {
-	var made []string
-	undo = func() {
-		for _, dir := range made {
-			_ = os.Remove(dir) // what somebody has put something into stays
-		}
-	}
-	if err := os.MkdirAll(sub.Dir, 0o700); err != nil {
-		return undo, noFolder(err)
-	}
-	for i := range sub.Count {
-		dir := workerDir(sub, strconv.Itoa(i))
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			undo()
-			return undo, noFolder(err)
-		}
-		made = append(made, dir)
-	}
-	return undo, nil
-}
-
-func noFolder(err error) error {
-	return exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "making the folder of a pilot: %w", err),
-		"free its disk or quota, or give the harvester another --state")
-}
-
-func workerDir(sub harvester.Submission, index string) string {
-	return filepath.Join(sub.Dir, sub.Tag+"."+index)
 }
 
 var terse = regexp.MustCompile(`(?m)^(\d+)\.(\d+) - (\d+)\.(\d+)$`)

@@ -2,6 +2,7 @@ package htcondor
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"tfpilot/harvester"
@@ -50,10 +51,12 @@ const none = "Couldn't find/remove all jobs matching constraint"
 
 var errNone = errors.New("no such job")
 
+var label = regexp.MustCompile(`(?m)^\s*(ERROR|Error):`)
+
 // refusal is the error of a command that ended with one.
 func refusal(command, words string) error {
 	words, _, _ = strings.Cut(words, "Extra Info:") // a page of advice
-	words = strings.Join(strings.Fields(strings.ReplaceAll(words, "ERROR:", "")), " ")
+	words = strings.Join(strings.Fields(label.ReplaceAllString(words, "")), " ")
 	if strings.HasPrefix(words, none) {
 		return exitcode.New(exitcode.NoBatch, "%s: %w", command, errNone)
 	}
