@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,11 +81,24 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			status, stdout, stderr := tool(t, c.args[0], c.args[1:]...)
-			if status != c.status || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "goroutine") || stdout != "" {
+			if status != c.status || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "goroutine") {
 				t.Errorf("%v\nstatus %d, want %d with %q\nstdout %q\nstderr %q", c.args, status, c.status, c.want, stdout, stderr)
+			}
+			if pilot := c.args[0] == "pilot" && c.args[1] == "run"; stdout != "" && !pilot || pilot && lastWords(t, stdout).Code != status {
+				t.Errorf("%v\nstdout %q", c.args, stdout)
 			}
 		})
 	}
+}
+
+// lastWords are the one line that a pilot prints.
+func lastWords(tb testing.TB, stdout string) message.WorkerLastWord {
+	tb.Helper()
+	var w message.WorkerReport
+	if err := json.Unmarshal([]byte(stdout), &w); err != nil || w.Exit == nil || strings.Count(stdout, "\n") != 1 {
+		tb.Fatalf("%v: %q are no last words", err, stdout)
+	}
+	return *w.Exit
 }
 
 func readable(tb testing.TB, dir string) string {

@@ -146,12 +146,7 @@ func (p *production) startPilot(tb testing.TB, addr, dir string, args ...string)
 			tb.Logf("%s", readFile(tb, log.Name()))
 		}
 	})
-	entry := func(name, destination string) string {
-		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\nusername = %q\npassword = %q\n", name, destination, addr, p.login, p.passcode)
-	}
-	config := filepath.Join(dir, "broker.toml")
-	must(tb, os.WriteFile(config, []byte(entry("transformer_broker", message.QueueSlicesWorkers)+
-		entry("transformer_broadcast_broker", message.TopicTransformer)+entry("result_broker", message.TopicResults)), 0o600))
+	config := p.brokerFile(tb, dir, addr)
 	process, err := proc.Start(tb.Context(), proc.Command{
 		Path: filepath.Join(bin(tb), "pilot"), Dir: dir, Env: os.Environ(), Stdout: log, Stderr: log,
 		Args: append([]string{
@@ -161,6 +156,18 @@ func (p *production) startPilot(tb testing.TB, addr, dir string, args ...string)
 	})
 	must(tb, err)
 	return process
+}
+
+// brokerFile writes the broker configuration of a pilot that reaches the broker at addr.
+func (p *production) brokerFile(tb testing.TB, dir, addr string) (path string) {
+	tb.Helper()
+	entry := func(name, destination string) string {
+		return fmt.Sprintf("[%s]\ndestination = %q\nbrokers = [%q]\nusername = %q\npassword = %q\n", name, destination, addr, p.login, p.passcode)
+	}
+	path = filepath.Join(dir, "broker.toml")
+	must(tb, os.WriteFile(path, []byte(entry("transformer_broker", message.QueueSlicesWorkers)+
+		entry("transformer_broadcast_broker", message.TopicTransformer)+entry("result_broker", message.TopicResults)), 0o600))
+	return path
 }
 
 // publishSlice sends a slice as ours do.
