@@ -186,6 +186,9 @@ func (s *Slot) Fit(coresEach int, memoryEach int64) int {
 // KillTime is the time between SIGTERM and SIGKILL of the batch system; 0 when it is not known.
 func (s *Slot) KillTime() time.Duration { return s.kill }
 
+// Add adds what others have found out about the slot, before the pilot begins to report.
+func (s *Slot) Add(f message.SlotFact) { s.facts = append(s.facts, f) }
+
 // Document is all that is known now.
 func (s *Slot) Document() message.SlotDocument {
 	d := message.SlotDocument{Cores: s.Cores(), MemoryBytes: s.Memory()}

@@ -1,19 +1,24 @@
 package pilotcmd
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
+	"tfpilot/internal/message"
+	"tfpilot/pilot/slotinfo"
 	"tfpilot/wrapper"
 )
 
-// contain tries, before a slice is taken, what holds a payload's processes together, and says so.
-func contain(ctx context.Context, work *wrapper.Wrapper, log *slog.Logger) error {
+// contain tries, before a slice is taken, what holds a payload's processes together, and says so: in the log, and in the reports
+// as a fact of the slot.
+func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, log *slog.Logger) error {
 	used, why, err := work.Containment(ctx)
 	if err != nil || used == "" {
 		return err
 	}
+	slot.Add(message.SlotFact{Name: "containment", Value: string(used), Source: cmp.Or(why, "tried on this node"), Counts: true})
 	attrs := []slog.Attr{slog.String("containment", string(used))}
 	if why != "" {
 		attrs = append(attrs, slog.String("reason", why))

@@ -55,7 +55,7 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 		brokers, err = brokerConfig(c.Context, cfg, client)
 	}
 	if err == nil {
-		err = contain(c.Context, work, log)
+		err = contain(c.Context, work, slot, log)
 	}
 	if err != nil {
 		tell(c.Context, reporter, last, err)

@@ -131,7 +131,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	if err != nil {
 		return w, err
 	}
-	if err := contain(ctx, work, log); err != nil {
+	if err := contain(ctx, work, slot, log); err != nil {
 		return w, err
 	}
 	reporter := prompt.NewReporter(next, log)
