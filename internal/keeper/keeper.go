@@ -18,7 +18,11 @@ import (
 
 // answerPatience is how long a keeper may take to become ready, or to kill, before it is killed itself. It is more than it
 // takes to give up a process that cannot die.
-const answerPatience = killPatience + 10*time.Second
+const (
+	answerPatience = killPatience + 10*time.Second
+	// idlePatience is for one that has nothing to end.
+	idlePatience = 500 * time.Millisecond
+)
 
 // keeper is a keeper as its starter sees it.
 type keeper struct {
@@ -88,11 +92,28 @@ func (k *keeper) ready() error {
 	return k.conn.SetReadDeadline(time.Time{})
 }
 
-// close ends a keeper, and with it all that it keeps.
+// gone says that an idle keeper is not there any more: its end of the line is closed. It says nothing by itself.
+func (k *keeper) gone() bool {
+	raw, err := k.conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	})
+	return err != nil || n > 0
+}
+
+// close ends a keeper, and with it all that it keeps. One that does not end by itself is killed.
 func (k *keeper) close() {
+	patience := answerPatience
+	if k.usable {
+		patience = idlePatience
+	}
 	_ = k.conn.Close()
 	if k.process != nil {
-		late := time.AfterFunc(answerPatience, k.cancel)
+		late := time.AfterFunc(patience, k.cancel)
 		<-k.process.Done()
 		late.Stop()
 	}

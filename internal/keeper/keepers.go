@@ -135,12 +135,10 @@ func (k *Keepers) Run(ctx context.Context, c proc.Command, l Limits) (Result, er
 func (k *Keepers) take(ctx context.Context) (*keeper, error) {
 	one, used := k.pop()
 	for ; one != nil; one, used = k.pop() {
-		select {
-		case <-one.process.Done(): // somebody killed it while it was idle
-			one.close()
-		default:
+		if !one.gone() {
 			return one, nil
 		}
+		one.close() // somebody killed it while it was idle
 	}
 	if used != "" {
 		return start(ctx, used, k.memory)
