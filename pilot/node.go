@@ -71,8 +71,9 @@ func (noTests) Test(context.Context, bool) []NodeFinding { return nil }
 // at once would make room for the next one, which would fare no better, and a bad node would eat the queue.
 func (p *Pilot) watchNode(ctx context.Context, stop context.CancelCauseFunc) {
 	var since time.Time // when it was first found unfit
+	told := map[string]NodeVerdict{}
 	for n := 0; ; n++ {
-		bad := p.examine(ctx, p.busy())
+		bad := p.examine(ctx, told)
 		now := time.Now()
 		switch {
 		case ctx.Err() != nil:
@@ -106,23 +107,27 @@ func (p *Pilot) watchNode(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// examine runs the tests and logs what is worth it. It returns the bad ones.
-func (p *Pilot) examine(ctx context.Context, calm bool) (bad []NodeFinding) {
+// examine runs the tests and logs what is not well when that is news: told is what was said of each. It returns the bad ones.
+func (p *Pilot) examine(ctx context.Context, told map[string]NodeVerdict) (bad []NodeFinding) {
 	began := time.Now()
-	findings := p.node.Test(ctx, calm)
+	findings := p.node.Test(ctx, p.busy())
 	if ctx.Err() != nil {
 		return nil
 	}
-	for _, f := range findings {
-		attrs := []slog.Attr{slog.String("test", f.Test), slog.String("found", f.Found), slog.String("next", f.Next)}
+	for i, f := range findings {
+		key := fmt.Sprint(i, f.Test) // there may be several of a name
+		level := slog.LevelWarn
 		switch f.Verdict {
 		case NodeBad:
-			bad = append(bad, f)
-			p.log.LogAttrs(ctx, slog.LevelError, "node test failed", attrs...)
+			bad, level = append(bad, f), slog.LevelError
 		case NodeWarning, NodeUnknown:
-			p.log.LogAttrs(ctx, slog.LevelWarn, "node test not passed", append(attrs, slog.String("verdict", string(f.Verdict)))...)
 		case NodeOK, NodeNotNeeded:
+			level = slog.LevelDebug
 		}
+		if told[key] != f.Verdict {
+			p.log.Log(ctx, level, "node tested", slog.String("test", f.Test), slog.String("verdict", string(f.Verdict)), slog.String("found", f.Found), slog.String("next", f.Next))
+		}
+		told[key] = f.Verdict
 	}
 	p.log.DebugContext(ctx, "node examined", slog.Int("tests", len(findings)), slog.Int("bad", len(bad)), slog.Duration("took", time.Since(began)))
 	return bad

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests on real services (build tag integration): brokers and batch systems. When some are named by TFPILOT_TEST_ARTEMIS,
+# The tests on real services (build tag integration): brokers and batch systems, and on a disk that hangs. When some are named by TFPILOT_TEST_ARTEMIS,
 # TFPILOT_TEST_CLASSIC (host:port), TFPILOT_TEST_SLURM, _SLURM24 or _CONDOR (a folder), as scripts/services.sh prints them, the tests are on those;
 # when all run already in its state folder, on these, and they are left running; else all are started for the tests, on free
 # ports and with state of their own, and stopped whatever happens. The Python worker's clients come from PyPI, into a virtual
@@ -23,4 +23,4 @@ if [ -z "${TFPILOT_TEST_PYTHON:-}" ]; then
 	export TFPILOT_TEST_PYTHON
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
-CGO_ENABLED=0 go test -tags integration -count=1 -timeout 10m -run '^TestIntegration' ./internal/... ./harvester/... "$@"
+CGO_ENABLED=0 go test -tags integration -count=1 -timeout 10m -run '^TestIntegration' ./internal/... ./harvester/... ./pilot/... "$@"

@@ -1,9 +1,13 @@
 package rest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
+	"time"
 
 	"tfpilot/internal/exitcode"
 )
@@ -46,4 +50,23 @@ func (c *Client) explain(status int, err error) error {
 		err = fmt.Errorf("the token must be of role %s: %w", c.role, err)
 	}
 	return exitcode.WithNext(err, howToCome(c.role))
+}
+
+// TokenExpiry reads the claim exp of a JSON web token; ok is false for tokens of other kinds, whose end only the server knows.
+func TokenExpiry(token string) (end time.Time, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return end, false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return end, false
+	}
+	var claims struct {
+		Exp float64 `json:"exp"`
+	}
+	if json.Unmarshal(b, &claims) != nil || claims.Exp == 0 {
+		return end, false
+	}
+	return time.Unix(int64(claims.Exp), 0), true
 }

@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rest"
 )
 
 // Credential is what proves who asks.
@@ -151,29 +150,10 @@ func withToken(variable, path, token, vo string, now time.Time) (Credential, err
 	if vo == "" {
 		return Credential{}, exitcode.New(exitcode.NoCredential, "%s is a token of an unknown VO: name it by PANDA_AUTH_ORIGIN, such as EIC", c.From)
 	}
-	if end, ok := expiry(c.Token); ok && !now.Before(end) {
+	if end, ok := rest.TokenExpiry(c.Token); ok && !now.Before(end) {
 		return Credential{}, exitcode.New(exitcode.NoCredential, "%s expired at %s", c.Name(), end.UTC().Format(time.RFC3339))
 	}
 	return c, nil
-}
-
-// expiry reads the claim exp of a JSON web token; ok is false for tokens of other kinds, whose end only the server knows.
-func expiry(token string) (end time.Time, ok bool) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return end, false
-	}
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return end, false
-	}
-	var claims struct {
-		Exp float64 `json:"exp"`
-	}
-	if json.Unmarshal(b, &claims) != nil || claims.Exp == 0 {
-		return end, false
-	}
-	return time.Unix(int64(claims.Exp), 0), true
 }
 
 // proxy reads a proxy certificate: certificate, key and chain in one file.

@@ -1,0 +1,21 @@
+package nodetest_test
+
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"tfpilot/pilot/nodetest"
+)
+
+func TestMain(m *testing.M) {
+	if nodetest.IsChild(os.Args) {
+		syscall.Exit(nodetest.Child(os.Args, os.Stdin, os.Stdout)) // without the second that the race detector takes
+	}
+	if err := os.Setenv("TFPILOT_TOKEN", "secret"); err != nil { // what no test may see
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}

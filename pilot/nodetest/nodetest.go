@@ -1,0 +1,161 @@
+package nodetest
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/proc"
+	"tfpilot/pilot"
+)
+
+// Places are what is tested: the folders of a pilot and where its idds is.
+type Places struct {
+	WorkDir, JournalDir string
+	// IDDS is the address of idds, whose clock is compared; empty without one.
+	IDDS string
+	// Env is handed to the site's programs beside what they have of ours.
+	Env []string
+}
+
+// Tests are the tests of one node.
+type Tests struct {
+	cfg    Config
+	places Places
+
+	mu    sync.Mutex
+	stuck map[string]*proc.Process // children that were given up, by what hangs in them
+	begun chan []pilot.NodeFinding // of an examination that was begun early
+}
+
+var _ pilot.Node = (*Tests)(nil)
+
+// New makes tests.
+func New(places Places, cfg Config) (*Tests, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.Programs = slices.Clone(cfg.Programs)
+	for i, path := range cfg.Programs { // a child has another current folder
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, exitcode.New(exitcode.BadConfig, "--node-test %s: %w", path, err)
+		}
+		cfg.Programs[i] = abs
+	}
+	return &Tests{cfg: cfg, places: places, stuck: map[string]*proc.Process{}}, nil
+}
+
+// Begin begins the first examination, so that it goes on while the pilot asks for its configuration. It ends with ctx.
+func (t *Tests) Begin(ctx context.Context) {
+	begun := make(chan []pilot.NodeFinding, 1)
+	t.begun = begun
+	go func() { begun <- t.test(ctx, false, false) }()
+}
+
+// Test runs every test that the configuration asks for. The first time it waits for what was begun, if anything was.
+func (t *Tests) Test(ctx context.Context, calm bool) []pilot.NodeFinding {
+	begun := t.begun
+	if t.begun = nil; begun == nil {
+		return t.test(ctx, calm, false)
+	}
+	select {
+	case findings := <-begun:
+		return findings
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// test also looks at what nobody needs when all is set.
+func (t *Tests) test(ctx context.Context, calm, all bool) []pilot.NodeFinding {
+	var clock []pilot.NodeFinding
+	var beside sync.WaitGroup
+	if t.places.IDDS != "" {
+		beside.Go(func() { clock = t.timed(ctx, testClock, min(t.cfg.Limit, clockPatience), t.clock) })
+	}
+	seen := t.look(ctx, calm, all)
+	tools := t.tools(ctx, calm, all, seen)
+	programs := t.programs(ctx, calm, seen)
+	beside.Wait()
+	var findings []pilot.NodeFinding
+	for _, part := range [][]pilot.NodeFinding{seen.folders, clock, tools, seen.cvmfs, programs} {
+		findings = append(findings, part...)
+	}
+	for i := range findings {
+		t.judge(&findings[i])
+	}
+	return findings
+}
+
+// timed runs what does not hang in the kernel within a time limit.
+func (t *Tests) timed(ctx context.Context, name string, limit time.Duration, test func(context.Context) pilot.NodeFinding) []pilot.NodeFinding {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := time.Now()
+	f := test(ctx)
+	f.Test, f.Seconds = name, time.Since(began).Seconds()
+	return []pilot.NodeFinding{f}
+}
+
+// judge makes a warning of a failure that is to be one.
+func (t *Tests) judge(f *pilot.NodeFinding) {
+	switch {
+	case f.Verdict != pilot.NodeBad:
+	case slices.Contains(t.cfg.Warn, f.Test), slices.Contains(warnOnly, f.Test) && !slices.Contains(t.cfg.Fatal, f.Test):
+		f.Verdict, f.Failure = pilot.NodeWarning, ""
+	case f.Failure == "":
+		f.Failure = exitcode.NodeUnfit.Name
+	}
+}
+
+// needed says that a test of what not every payload needs is to be made, and whether its failure counts.
+func (t *Tests) needed(name string) bool {
+	return slices.Contains(t.cfg.Need, name) || name == testGPU && slotHasGPU()
+}
+
+// soften makes of the failure of something that nobody needs what it is.
+func (t *Tests) soften(f pilot.NodeFinding) pilot.NodeFinding {
+	if f.Verdict == pilot.NodeBad && slices.Contains(needable, f.Test) && !t.needed(f.Test) {
+		f.Verdict, f.Next = pilot.NodeNotNeeded, ""
+	}
+	return f
+}
+
+// bad, good and unknown make findings.
+func bad(next, found string) pilot.NodeFinding {
+	return pilot.NodeFinding{Verdict: pilot.NodeBad, Found: found, Next: next}
+}
+
+func good(found string) pilot.NodeFinding {
+	return pilot.NodeFinding{Verdict: pilot.NodeOK, Found: found}
+}
+
+func unknown(next, found string) pilot.NodeFinding {
+	return pilot.NodeFinding{Verdict: pilot.NodeUnknown, Found: found, Next: next}
+}
+
+// failed is a finding of an error, with its place in the table of failures.
+func failed(err error) pilot.NodeFinding {
+	f := bad(exitcode.Next(err), oneLine(err.Error()))
+	f.Failure = exitcode.From(err).Name
+	return f
+}
+
+// Err is the first bad finding as an error, nil when there is none.
+func Err(findings []pilot.NodeFinding) error {
+	for _, f := range findings {
+		if f.Verdict == pilot.NodeBad {
+			failure := exitcode.NodeUnfit
+			if found := exitcode.Find(f.Failure); len(found) > 0 {
+				failure = found[0]
+			}
+			return exitcode.WithNext(exitcode.Wrap(failure, errors.New(f.Test+": "+f.Found)), f.Next)
+		}
+	}
+	return nil
+}
