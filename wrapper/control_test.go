@@ -252,11 +252,11 @@ func TestNoopAndSleepNeedNeitherProcessNorFolder(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "work")
 		spec := payload.Spec{Name: "s", Kind: payload.KindSynthetic, Timeout: time.Minute, Synthetic: payload.Synthetic{Mode: mode, Duration: time.Millisecond}}
 		w := newWrapper(t, spec, wrapper.Config{WorkDir: dir}) // its tfpilot-payload does not exist
-		if err := os.Remove(dir); err != nil {
-			t.Fatal(err)
-		}
 		o := w.Run(t.Context(), slice(t, `{}`))
 		mustBeDone(t, o)
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s: there is a work directory", mode)
+		}
 		if o.Result.Counts["frames"] != 10 || o.Result.Usage.Wall != 0 {
 			t.Errorf("%s: %+v", mode, o.Result)
 		}

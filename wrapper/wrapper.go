@@ -77,9 +77,6 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 		}
 		*dir = abs
 	}
-	if err := os.MkdirAll(cfg.WorkDir, 0o755); err != nil {
-		return nil, exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
-	}
 	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
 	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, keepers: keepers, logs: logs}, nil
 }
@@ -142,6 +139,10 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		// A timer needs no folder, and making one would take longer than the slice.
 		res, err = w.payload.Run(ctx, payload.Request{Slice: s})
 		return res, "", err
+	}
+	// Not by New: a pilot makes one before it knows whether this disk answers.
+	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
+		return res, "", exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
 	}
 	dir, err := os.MkdirTemp(w.cfg.WorkDir, "slice-")
 	if err != nil {

@@ -270,8 +270,6 @@ func TestAWorkDirectoryThatCannotBeMadeIsTheSitesFault(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := wrapper.New(shell(""), nil, nil, wrapper.Config{WorkDir: filepath.Join(file, "work")})
-	if exitcode.From(err) != exitcode.SiteNoSpace {
-		t.Error(err)
-	}
+	w := newWrapper(t, shell(""), wrapper.Config{WorkDir: filepath.Join(file, "work")})
+	mustFail(t, w.Run(t.Context(), slice(t, `{}`)), exitcode.SiteNoSpace, "making the work directory")
 }

@@ -121,7 +121,8 @@ func (c *Chain) Client() *Client { return NewClient(c.IDDS, c.tokens["viewer"].t
 // StartHarvester starts the harvester with further arguments.
 func (c *Chain) StartHarvester(ctx context.Context, args ...string) error {
 	// In a file, because a list on the command line is parted at commas, which the folder's name may hold.
-	pilot := []string{"--work-dir=" + c.Path("work"), "--heartbeat=1s"}
+	// The disk that chaos fills is a small one.
+	pilot := []string{"--work-dir=" + c.Path("work"), "--heartbeat=1s", "--node-min-disk-mb=1"}
 	if addr := c.Via["pilot"]; addr != "" {
 		file, err := c.brokerFile(addr)
 		if err != nil {

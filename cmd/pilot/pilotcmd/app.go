@@ -4,6 +4,7 @@ package pilotcmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/pilot"
+	"tfpilot/pilot/nodetest"
 	"tfpilot/pilot/rest"
 	"tfpilot/pilot/slotinfo"
 	"tfpilot/wrapper"
@@ -39,6 +41,8 @@ type runConfig struct {
 	// Broker is how the broker is used; which one it is says the broker configuration.
 	Broker broker.Tuning `toml:"broker"`
 	Fsync  bool          `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
+	// Node is which tests of the node there are; what a pilot does about them is in Pilot.
+	Node nodetest.Config `toml:"node"`
 
 	Work wrapper.Config `toml:",inline"`
 
@@ -51,8 +55,16 @@ type runConfig struct {
 	maxGrace time.Duration
 }
 
-// Main is the program: a pilot, or a production worker when it is called as one.
+// validate finds what makes no sense before anybody is asked.
+func (c runConfig) validate() error {
+	return errors.Join(c.Pilot.Validate(), c.Node.Validate())
+}
+
+// Main is the program: a pilot, a child of one that tests the node, or a production worker when it is called as one.
 func Main() int {
+	if nodetest.IsChild(os.Args) {
+		return nodetest.Child(os.Args, os.Stdin, os.Stdout)
+	}
 	if isRunPrompt(os.Args[0]) {
 		return program.UnderSignals(func(ctx context.Context) int {
 			return RunPrompt(ctx, os.Args, os.Stdout, os.Stderr)
@@ -69,11 +81,12 @@ func App() *cli.App {
 		Description: "Examples:\n" +
 			"  pilot run --idds http://127.0.0.1:8443 --token-file pilot.token --run 100001 --slots 4\n" +
 			"  pilot run --idds ... --payload mine.toml\n" +
+			"  pilot check --idds ...             is this node fit for it?\n" +
 			"  pilot config show --slots 4        every option with its value and where that came from\n" +
 			"  pilot explain 35                   what an exit status means\n\n" +
 			"Called as run_prompt or run_prompt_wrapper it takes the place of the production worker: docs/compatibility.md.",
 		Commands: []*cli.Command{
-			runCommand(), slotCommand(), explainCommand(),
+			runCommand(), checkCommand(), slotCommand(), explainCommand(),
 			{Name: "config", Usage: "the configuration", Subcommands: []*cli.Command{showCommand()}},
 		},
 	}
@@ -125,7 +138,7 @@ func showCommand() *cli.Command {
 		Flags:  append(bind.Flags(), program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			if err := cfg.Pilot.Validate(); err != nil {
+			if err := cfg.validate(); err != nil {
 				return err
 			}
 			if c.String("output") != "quiet" {

@@ -46,17 +46,17 @@ func (e fileEntry) like(first fileEntry) (fileEntry, error) {
 	return first, nil
 }
 
-// newLink makes the one connection of a pilot, to the brokers that all three entries have to agree on.
-func newLink(cfg runConfig, p message.PromptBroker, log *slog.Logger) (*broker.Link, error) {
+// linkConfig is that of the one connection of a pilot, to the brokers that all three entries have to agree on.
+func linkConfig(cfg runConfig, p message.PromptBroker, log *slog.Logger) (broker.Config, error) {
 	first := p.TransformerBroker
 	for _, e := range []*message.BrokerEntry{p.TransformerBroadcastBroker, p.ResultBroker} {
 		if !slices.Equal(e.Brokers, first.Brokers) || e.Username != first.Username || e.Password != first.Password || e.UseSSL != first.UseSSL {
-			return nil, exitcode.New(exitcode.BadConfig, "the entry of %s has other brokers, username, password or use_ssl than transformer_broker: a pilot has one connection", e.Destination)
+			return broker.Config{}, exitcode.New(exitcode.BadConfig, "the entry of %s has other brokers, username, password or use_ssl than transformer_broker: a pilot has one connection", e.Destination)
 		}
 	}
-	return broker.New(broker.Config{
+	return broker.Config{
 		Addrs: first.Brokers, Login: first.Username, Passcode: first.Password, TLS: first.UseSSL, CAFile: brokerCAFile(first), Logger: log, Tuning: cfg.Broker,
-	})
+	}, nil
 }
 
 // caEnv names the authorities of the broker's certificate, as for the production worker.

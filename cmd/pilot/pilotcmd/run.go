@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
@@ -28,9 +29,11 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	if err != nil {
 		return stillborn(cfg), err
 	}
-	if err := cfg.Pilot.Validate(); err != nil {
+	tests, end, err := beginTests(c.Context, cfg)
+	if err != nil {
 		return stillborn(cfg), err
 	}
+	defer end()
 	client, err := newClient(&cfg)
 	if err != nil {
 		return stillborn(cfg), err
@@ -65,7 +68,7 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	defer cancel()
 	err = within(ctx, limit, func() error {
 		w, err := hold(ctx, cfg, brokers, pilot.Parts{
-			Runner: work, Reporter: reporter, Logger: log, Place: slot, Drain: drains(ctx, cfg.DrainFile, warnings, slot),
+			Runner: work, Node: tests, Reporter: reporter, Logger: log, Place: slot, Drain: drains(ctx, cfg.DrainFile, warnings, slot),
 		})
 		if w.PilotID != "" {
 			last = w
@@ -110,15 +113,20 @@ func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, part
 		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
 		runtime.GOMAXPROCS(1)
 	}
-	link, err := newLink(cfg, brokers, parts.Logger)
+	conf, err := linkConfig(cfg, brokers, parts.Logger)
 	if err != nil {
 		return message.WorkerReport{}, err
 	}
-	j, err := journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger)
+	link, err := broker.New(conf)
 	if err != nil {
 		return message.WorkerReport{}, err
 	}
+	j := &lateJournal{}
 	parts.Link, parts.Journal = link, j
+	parts.Open = func() (err error) {
+		j.Journal, err = journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger)
+		return err
+	}
 	p, err := pilot.New(parts, pilot.Destinations{
 		Slices: brokers.TransformerBroker.Destination, Broadcast: brokers.TransformerBroadcastBroker.Destination,
 		Results: brokers.ResultBroker.Destination,
@@ -134,6 +142,9 @@ func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, part
 	hangUp()
 	<-linkDone
 	w := p.Report()
+	if j.Journal == nil { // the node was never found fit
+		return w, err
+	}
 	if n := j.Held(); n > 0 && err == nil {
 		err = exitcode.New(exitcode.ResultsHeld, "results that the broker did not take: %d; they are in the journal in %s", n, journalDir(cfg))
 	}
@@ -143,6 +154,9 @@ func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, part
 	}
 	return w, err
 }
+
+// lateJournal is opened once the node has been found fit, before the first slice: on one that is not, it might hang.
+type lateJournal struct{ *journal.Journal }
 
 // within runs fn, but after a signal waits no longer for it than limit; for ever when that is 0.
 func within(ctx context.Context, limit time.Duration, fn func() error) error {

@@ -107,9 +107,11 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	defer closeLog()
 	log.InfoContext(ctx, "pilot in the place of the production worker", slog.String("version", version.String()),
 		slog.String(logging.KeyRun, cfg.Pilot.Run), slog.String("namespace", cfg.Pilot.Namespace), slog.Int("slots", int(cfg.Pilot.Slots)))
-	if err := cfg.Pilot.Validate(); err != nil {
+	tests, end, err := beginTests(ctx, cfg)
+	if err != nil {
 		return w, err
 	}
+	defer end()
 	client, err := newClient(&cfg)
 	if err != nil {
 		return w, err
@@ -136,7 +138,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	}
 	reporter := prompt.NewReporter(next, log)
 	err = within(ctx, promptLimit, func() error {
-		_, err := hold(ctx, cfg, brokers, pilot.Parts{Runner: work, Reporter: reporter, Logger: log, Place: slot})
+		_, err := hold(ctx, cfg, brokers, pilot.Parts{Runner: work, Node: tests, Reporter: reporter, Logger: log, Place: slot})
 		return err
 	})
 	if err != nil {

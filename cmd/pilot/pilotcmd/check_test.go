@@ -1,0 +1,105 @@
+package pilotcmd_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tfpilot/internal/stompd"
+	"tfpilot/pilot"
+)
+
+// checked is the report of `pilot check`.
+func checked(t *testing.T, args ...string) (status int, report struct {
+	OK    bool                `json:"ok"`
+	Tests []pilot.NodeFinding `json:"tests"`
+},
+) {
+	t.Helper()
+	status, stdout, stderr := command(t, append([]string{"check", "--output", "json", "--work-dir", t.TempDir(), "--node-min-disk-mb", "1", "--node-min-inodes", "1"}, args...)...)
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || stderr != "" {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	return status, report
+}
+
+// siteTest writes a test of the node.
+func siteTest(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "scratch")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheckOfAFitNodeEndsWell(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	status, report := checked(t, "--node-test", siteTest(t, `echo '{"found":"scratch is there"}'`))
+	if status != 0 || !report.OK || report.Tests[0].Test != "work_dir" {
+		t.Errorf("%d: %+v", status, report)
+	}
+}
+
+func TestCheckNamesWhatIsBadAndItsStatusIsThatOfTheFirst(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	scratch := siteTest(t, `echo '{"found":"no scratch","next":"mount it"}'; exit 1`)
+	status, report := checked(t, "--node-test", scratch, "--idds", "http://127.0.0.1:1")
+	if status != 35 || report.OK {
+		t.Errorf("%d: %+v", status, report)
+	}
+	if status, _ := checked(t, "--node-test", scratch, "--node-warn", "scratch", "--idds", "http://127.0.0.1:1"); status != 41 {
+		t.Errorf("status %d, want 41", status)
+	}
+	status, stdout, stderr := command(t, "check", "--node-test", scratch, "--work-dir", t.TempDir())
+	if status != 35 || !strings.Contains(stdout, "no scratch") || !strings.Contains(stdout, "  do: mount it") || stderr != "" {
+		t.Errorf("%d: %s%s", status, stdout, stderr)
+	}
+}
+
+func TestCheckTriesTheBrokerAndTellsNoSecret(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	b, err := stompd.New(stompd.Config{Users: map[string]string{"panda": "right"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = b.Serve(ctx, ln) }()
+	defer func() { cancel(); <-done }()
+	for password, want := range map[string]int{"right": 0, "s3cr3t": 50} {
+		conf := strings.NewReplacer("127.0.0.1:1", ln.Addr().String(), `, "127.0.0.1:2"`, "", `"secret"`, `"`+password+`"`).Replace(example(t))
+		status, report := checked(t, "--broker-config", file(t, conf, 0o600))
+		last := report.Tests[len(report.Tests)-1]
+		if status != want || last.Test != "broker" || strings.Contains(last.Found+last.Next, password) {
+			t.Errorf("%d: %+v", status, last)
+		}
+	}
+	if status, report := checked(t, "--broker-config", "/nowhere/broker.toml"); status != 51 || report.OK {
+		t.Errorf("%d: %+v", status, report)
+	}
+}
+
+func TestAPilotOnABadNodeLeavesWithItsReason(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	status, stderr := start(t, file(t, example(t), 0o600), "--broker-timeout", "1h", "--node-hold", "0",
+		"--node-test", siteTest(t, `echo '{"found":"no scratch","next":"mount it"}'; exit 1`))
+	if status != 35 || !strings.Contains(stderr, "scratch: no scratch (node_unfit: mount it)") {
+		t.Errorf("%d: %s", status, stderr)
+	}
+}
+
+func TestOptionsOfTheNodeThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	for _, args := range [][]string{{"--node-need", "tpu"}, {"--node-warn", "dsik"}, {"--node-limit", "0s"}, {"--node-hold", "-1s"}, {"--node-cvmfs", "a/b"}} {
+		for _, cmd := range []string{"check", "run"} {
+			status, stdout, stderr := command(t, append([]string{cmd}, args...)...)
+			if status != 64 || !strings.Contains(stderr, args[0]) || cmd == "check" && stdout != "" || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%s %v: %d: %s%s", cmd, args, status, stdout, stderr)
+			}
+		}
+	}
+}
