@@ -103,3 +103,24 @@ func TestOptionsOfTheNodeThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolin
 		}
 	}
 }
+
+func TestTheTestOfTheGuideIsOne(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	text, err := os.ReadFile("../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "A test in the words of a shell:\n\n```sh\n#!/bin/sh\n")
+	code, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("docs/operations.md has no example of a test of the node")
+	}
+	status, report := checked(t, "--node-test", siteTest(t, strings.ReplaceAll(code, "/scratch/geometry", t.TempDir())))
+	if status != 0 || !report.OK {
+		t.Errorf("%d: %+v", status, report)
+	}
+	status, report = checked(t, "--node-test", siteTest(t, strings.ReplaceAll(code, "/scratch/geometry", "/nowhere/at/all")))
+	last := report.Tests[len(report.Tests)-1]
+	if status != 35 || last.Found != "no /nowhere/at/all" || last.Next != "run the site setup on this node" {
+		t.Errorf("%d: %+v", status, last)
+	}
+}
