@@ -37,6 +37,8 @@ const (
 	grace = time.Second
 	// burial is how long a killed child may take to be gone before it is given up.
 	burial = time.Second
+	// farewell is the same for a pilot that ends, and whose children then end with it.
+	farewell = 500 * time.Millisecond
 )
 
 // outcome is how a child ended.
@@ -68,7 +70,11 @@ func (t *Tests) child(ctx context.Context, input []byte, env []string, args ...s
 	select {
 	case <-p.Done():
 	case <-limited.Done():
-		last := time.NewTimer(grace + burial)
+		patience := grace + burial
+		if ctx.Err() != nil {
+			patience = farewell
+		}
+		last := time.NewTimer(patience)
 		defer last.Stop()
 		select {
 		case <-p.Done():

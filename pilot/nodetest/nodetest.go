@@ -50,11 +50,20 @@ func New(places Places, cfg Config) (*Tests, error) {
 	return &Tests{cfg: cfg, places: places, stuck: map[string]*proc.Process{}}, nil
 }
 
-// Begin begins the first examination, so that it goes on while the pilot asks for its configuration. It ends with ctx.
-func (t *Tests) Begin(ctx context.Context) {
-	begun := make(chan []pilot.NodeFinding, 1)
+// Begin begins the first examination, so that it goes on while the pilot asks for its configuration. end ends it when it is not
+// over, and leaves nothing of it.
+func (t *Tests) Begin(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	begun, over := make(chan []pilot.NodeFinding, 1), make(chan struct{})
 	t.begun = begun
-	go func() { begun <- t.test(ctx, false, false) }()
+	go func() {
+		defer close(over)
+		begun <- t.test(ctx, false, false)
+	}()
+	return func() {
+		cancel()
+		<-over
+	}
 }
 
 // Test runs every test that the configuration asks for. The first time it waits for what was begun, if anything was.

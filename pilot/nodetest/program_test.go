@@ -203,3 +203,17 @@ func TestARelativePathIsThatOfTheCurrentFolder(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestAnExaminationThatWasBegunEndsWithItsPilot(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "started")
+	must(t, syscall.Mkfifo(fifo, 0o600))
+	tests := newTests(t, nodetest.Config{Programs: []string{script(t, "long", "echo $$ > "+fifo+"; sleep 1000")}, Limit: time.Hour})
+	end := tests.Begin(t.Context())
+	pid, err := os.ReadFile(fifo) // it runs
+	must(t, err)
+	end()
+	if b, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat"); err == nil && !strings.Contains(string(b), ") Z ") {
+		t.Errorf("%s is left", b)
+	}
+}

@@ -88,9 +88,7 @@ func beginTests(ctx context.Context, cfg runConfig) (tests *nodetest.Tests, end 
 	if tests, err = newTests(cfg); err != nil {
 		return nil, nil, err
 	}
-	ctx, end = context.WithCancel(ctx)
-	tests.Begin(ctx)
-	return tests, end, nil
+	return tests, tests.Begin(ctx), nil
 }
 
 // newTests are the tests of this node.
