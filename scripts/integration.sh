@@ -23,4 +23,4 @@ if [ -z "${TFPILOT_TEST_PYTHON:-}" ]; then
 	export TFPILOT_TEST_PYTHON
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
-CGO_ENABLED=0 go test -tags integration -count=1 -timeout 10m -run '^TestIntegration' ./internal/... ./harvester/... ./pilot/... "$@"
+CGO_ENABLED=0 go test -tags integration -count=1 -timeout 20m -run '^TestIntegration' ./internal/... ./harvester/... ./pilot/... "$@"

@@ -4,7 +4,8 @@
 # up), and whole batch systems of a few nodes that this machine plays: Slurm 22.05 of Debian 12 with accounting, Slurm 24.11 of
 # Debian 13 without, HTCondor 23.9 of Debian 13.
 #
-#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24] [condor]     (the brokers by default)
+#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24] [condor]
+# (without names `up` is about the brokers, the others about all that have been started)
 #
 # TFPILOT_SERVICES       folder of all state (default .services in the checkout); only `down` removes it
 # TFPILOT_NAME_PORT      port of the service NAME: STOMP of Artemis (default 62613) and Classic (62614), of Slurm's controller,
@@ -165,6 +166,12 @@ usage() {
 
 what=${1:-}
 shift || true
+if [ $# = 0 ] && [ "$what" != up ]; then
+	for folder in "$state"/*/; do
+		service=$(basename "$folder")
+		if [ -e "$files/$service.sh" ]; then set -- "$@" "$service"; fi
+	done
+fi
 [ $# -gt 0 ] || set -- artemis classic
 result=0
 for service in "$@"; do
