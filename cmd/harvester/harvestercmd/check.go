@@ -138,8 +138,10 @@ func checkDemand(ctx context.Context, cfg siteConfig) harvester.Finding {
 		return finding("demand", "", err)
 	}
 	d, err := demand.Demand(ctx)
-	what := "demand"
-	detail := fmt.Sprintf("%d runs want pilots", len(d.Demands))
+	what, detail := "demand", fmt.Sprintf("count is %d", cfg.Count)
+	if cfg.Count == 0 {
+		detail = fmt.Sprintf("answers; runs that want pilots: %d", len(d.Demands))
+	}
 	if cfg.IDDS != "" {
 		what = "idds " + cfg.IDDS
 		if err == nil && cfg.System != "local" && loopback(cfg.IDDS) {
