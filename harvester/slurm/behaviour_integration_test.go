@@ -5,6 +5,7 @@ package slurm_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,14 +30,13 @@ func onBoth(t *testing.T, test func(t *testing.T, dir string)) {
 	}
 }
 
-// tool runs one of the pool's commands, as an administrator would.
-func tool(t *testing.T, dir, name string, args ...string) string {
+// scontrol does what an administrator would.
+func scontrol(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", name), args...).CombinedOutput() //nolint:gosec // a test's
+	out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", "scontrol"), args...).CombinedOutput() //nolint:gosec // a test's
 	if err != nil {
-		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+		t.Fatalf("scontrol %q: %v: %s", args, err, out)
 	}
-	return string(out)
 }
 
 // script is a submission of n shell scripts.
@@ -82,9 +82,7 @@ func awaitFor(t *testing.T, s *slurm.System, ids []string, what string, limit ti
 			}
 			if len(got) < len(ids) {
 				past, herr := s.History(t.Context(), slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, known := got[id]; return known }))
-				for id, st := range past {
-					got[id] = st
-				}
+				maps.Copy(got, past)
 				err = herr
 			}
 			if !slices.ContainsFunc(ids, func(id string) bool { st, known := got[id]; return !known || !ok(st) }) {
@@ -170,11 +168,11 @@ func TestIntegrationARequeuedPilotIsStillTheSameJob(t *testing.T) {
 		sub := script(t, 1, `echo "start $SLURM_RESTART_COUNT"; echo >"$1$SLURM_RESTART_COUNT"; sleep 1000 & wait`, ready)
 		ids := submit(t, s, sub)
 		awaitFile(t, ready)
-		tool(t, dir, "scontrol", "requeue", ids[0])
+		scontrol(t, dir, "requeue", ids[0])
 		if st := awaitState(t, s, ids, harvester.Queued)[ids[0]]; st.Starts != 1 {
 			t.Errorf("%+v", st)
 		}
-		tool(t, dir, "scontrol", "update", "JobId="+ids[0], "StartTime=now")
+		scontrol(t, dir, "update", "JobId="+ids[0], "StartTime=now")
 		if st := awaitState(t, s, ids, harvester.Running)[ids[0]]; st.Starts != 2 {
 			t.Errorf("%+v", st)
 		}
@@ -196,7 +194,7 @@ func TestIntegrationAHeldPilotIsHeldAndSaysWhy(t *testing.T) {
 				t.Errorf("%s: %+v", id, st)
 			}
 		}
-		tool(t, dir, "scontrol", "release", strings.Split(ids[0], "_")[0])
+		scontrol(t, dir, "release", strings.Split(ids[0], "_")[0])
 		awaitState(t, s, ids, harvester.Ended)
 	})
 }
@@ -344,7 +342,7 @@ func TestIntegrationANodeThatCannotOpenTheOutputSaysSo(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(sub.Dir, sub.Tag+".0")); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, dir, "scontrol", "release", ids[0])
+	scontrol(t, dir, "release", ids[0])
 	if st := awaitState(t, s, ids, harvester.Ended)[ids[0]]; st.Cause.Code != exitcode.LaunchFailed.Code || !strings.Contains(st.Reason, "output file") {
 		t.Errorf("%+v", st)
 	}

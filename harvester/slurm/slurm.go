@@ -42,6 +42,7 @@ type System struct {
 
 	mu        sync.Mutex
 	cancelled map[string]time.Time // when; forgotten when a later look shows that it did not help, or is not needed any more
+	live      map[string]bool      // tags with a job that had not ended when last looked; nil before
 }
 
 var _ harvester.BatchSystem = (*System)(nil)
@@ -147,14 +148,17 @@ func (s *System) Cancel(ctx context.Context, ids []string) error {
 	return err
 }
 
-// review forgets the cancelling of jobs that a later look shows as untouched by it, and of those that have ended.
+// review forgets the cancelling of jobs that a later look shows as untouched by it, and of those that have ended. It notes which
+// submissions live.
 func (s *System) review(jobs []harvester.Job, asked time.Time) {
-	ending := map[string]bool{}
+	ending, live := map[string]bool{}, map[string]bool{}
 	for _, j := range jobs {
 		ending[j.ID] = j.State == harvester.Ending
+		live[j.Tag] = live[j.Tag] || j.State.Live()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.live = live
 	for id, at := range s.cancelled {
 		if at.Before(asked) && !ending[id] {
 			delete(s.cancelled, id)

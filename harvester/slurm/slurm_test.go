@@ -231,3 +231,44 @@ func TestAllThatIsWrongWithAConfigurationIsSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasTakenAlongIsRemovedWhenNobodyNeedsItAnyMore(t *testing.T) {
+	t.Parallel()
+	s, dir := fake(t, map[string]string{"sbatch": "echo 4711", "squeue": "cat $DIR/queue"})
+	if err := os.WriteFile(filepath.Join(dir, "queue"), []byte(recorded(t, "squeue-22.05.8.txt")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sub := submission(t)
+	sub.Path, sub.Ship = filepath.Join(dir, "sbatch"), true
+	aged := time.Now().Add(-2 * time.Hour)
+	for _, tag := range []string{"ok", "run", "gone"} { // one has ended, one runs, one is not known any more
+		folder := filepath.Join(sub.Dir, harvester.TagPrefix+tag+".files")
+		if err := errors.Join(os.Mkdir(folder, 0o700), os.Chtimes(folder, aged, aged)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() []string {
+		t.Helper()
+		if _, err := s.Submit(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Glob(filepath.Join(sub.Dir, "*.files"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		return found
+	}
+	if got := left(); len(got) != 4 {
+		t.Errorf("before any look, of three and its own are left: %v", got)
+	}
+	if _, err := s.Queue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sub.Tag += "2"
+	if diff := cmp.Diff([]string{"tfpilot-run.files", "tfpilot-test.files", "tfpilot-test2.files"}, left()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -21,6 +19,9 @@ import (
 func (s *System) Submit(ctx context.Context, sub harvester.Submission) ([]string, error) {
 	if sub.Count < 1 {
 		return nil, nil
+	}
+	if sub.Ship {
+		s.sweep(sub.Dir)
 	}
 	undo, err := makeFolders(sub)
 	if err != nil {
@@ -60,70 +61,6 @@ func submitted(out string) (string, error) {
 
 // parsable is the last line: a site may greet its users before.
 var parsable = regexp.MustCompile(`(?:^|\n)([0-9]{1,18})(?:;[^\s;]+)?$`)
-
-// makeFolders makes the pilots' folders, which Slurm does not, and copies what is shipped to where the nodes see it. undo
-// removes them again.
-func makeFolders(sub harvester.Submission) (undo func(), err error) {
-	var made []string
-	undo = func() {
-		for _, dir := range made {
-			_ = os.RemoveAll(dir)
-		}
-	}
-	mkdir := func(dir string) error {
-		if err := os.MkdirAll(sub.Dir, 0o700); err != nil {
-			return err
-		}
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-		made = append(made, dir)
-		return nil
-	}
-	for i := range sub.Count {
-		if err = mkdir(filepath.Join(sub.Dir, sub.Tag+"."+strconv.Itoa(i))); err != nil {
-			break
-		}
-	}
-	if err == nil && sub.Ship {
-		if err = mkdir(shipped(sub)); err == nil {
-			err = errors.Join(copyTo(shipped(sub), append([]string{sub.Path}, sub.Files...))...)
-		}
-	}
-	if err != nil {
-		undo()
-		return nil, exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "making the folders of the pilots: %w", err),
-			"free the disk or quota of the state folder, or set state to a folder that this user may write to")
-	}
-	return undo, nil
-}
-
-// shipped is the folder of what pilots take along.
-func shipped(sub harvester.Submission) string { return filepath.Join(sub.Dir, sub.Tag+".files") }
-
-func copyTo(dir string, files []string) []error {
-	var errs []error
-	for _, from := range files {
-		errs = append(errs, func() error {
-			in, err := os.Open(from) //nolint:gosec // the configuration names it
-			if err != nil {
-				return err
-			}
-			defer func() { _ = in.Close() }()
-			info, err := in.Stat()
-			if err != nil {
-				return err
-			}
-			out, err := os.OpenFile(filepath.Join(dir, filepath.Base(from)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm()&0o700) //nolint:gosec // as above
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(out, in)
-			return errors.Join(err, out.Close())
-		}())
-	}
-	return errs
-}
 
 // carry packs the pilot's environment into variables that sbatch takes along without their having a meaning for itself: a PATH
 // or LD_LIBRARY_PATH of the pilot's is none for sbatch. The script unpacks them.
@@ -219,7 +156,7 @@ for old in "$scratch"/*; do
 	if [ -e "$old/.lock" ]; then flock --nonblock "$old/.lock" rm -rf "$old"; fi
 done
 mkdir -p "$scratch/$worker" && cd "$scratch/$worker" && exec 9>.lock && flock --nonblock 9 || failed "no working folder in $scratch on $(uname -n)"
-cp -p %s/* . || failed "copying to $scratch on $(uname -n)"`
+cp -pR %s/. . || failed "copying to $scratch on $(uname -n)"`
 
 // quote makes one word of the shell.
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

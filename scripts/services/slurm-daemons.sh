@@ -13,6 +13,7 @@ user=$(id -un)
 declare -A pids
 
 start() {
+	if [ -n "${pids[$1]:-}" ]; then wait "${pids[$1]}"; fi # it may still be ending
 	case $1 in
 	munged)
 		rm -f "$dir/munge/socket"
