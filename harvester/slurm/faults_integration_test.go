@@ -3,7 +3,6 @@
 package slurm_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -19,24 +18,33 @@ import (
 	"tfpilot/internal/exitcode"
 )
 
-// ownPool starts a pool that a test may break.
-func ownPool(t *testing.T, name string) string {
-	t.Helper()
-	pool(t, name) // or skip
-	state := t.TempDir()
-	service := func(ctx context.Context, what string) string {
-		t.Helper()
-		cmd := exec.CommandContext(ctx, filepath.Join("..", "..", "scripts", "services.sh"), what, name) //nolint:gosec // ours
-		cmd.Env = append(os.Environ(), "TFPILOT_SERVICES="+state, "TFPILOT_"+strings.ToUpper(name)+"_PORT=0")
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("services.sh %s %s: %v", what, name, err)
+// breakable are pools that tests may break, by the name of their service. They are started before anything else: internal/proc
+// ends what it finds among the orphans of a process that has started programs with it, and a pool would be one.
+var breakable = map[string]string{}
+
+func TestMain(m *testing.M) {
+	for _, name := range []string{"slurm", "slurm24"} {
+		if os.Getenv(variables[name]) != "" {
+			breakable[name] = service("up", name)
 		}
-		return string(out)
 	}
-	t.Cleanup(func() { service(context.WithoutCancel(t.Context()), "down") })
-	_, dir, _ := strings.Cut(strings.TrimSpace(service(t.Context(), "up")), "=")
+	m.Run() // whose status is that of the process
+	for name := range breakable {
+		service("down", name)
+	}
+}
+
+// service has services.sh do something with a pool of our own, and returns its folder.
+func service(what, name string) string {
+	cmd := exec.Command(filepath.Join("..", "..", "scripts", "services.sh"), what, name) //nolint:noctx // it bounds itself
+	state := filepath.Join(os.TempDir(), fmt.Sprintf("tfpilot-slurm-%d", os.Getpid()))
+	cmd.Env = append(os.Environ(), "TFPILOT_SERVICES="+state, "TFPILOT_"+strings.ToUpper(name)+"_PORT=0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		panic(fmt.Sprintf("services.sh %s %s: %v", what, name, err))
+	}
+	_, dir, _ := strings.Cut(strings.TrimSpace(string(out)), "=")
 	return dir
 }
 
@@ -78,7 +86,8 @@ func TestIntegrationFaults(t *testing.T) {
 	for _, name := range []string{"slurm", "slurm24"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := ownPool(t, name)
+			pool(t, name) // or skip
+			dir := breakable[name]
 			// One after the other: they break what they share.
 			for _, fault := range []struct {
 				name string

@@ -13,10 +13,13 @@ import (
 	"tfpilot/harvester/slurm"
 )
 
+// variables name the pools.
+var variables = map[string]string{"slurm": "TFPILOT_TEST_SLURM", "slurm24": "TFPILOT_TEST_SLURM24"}
+
 // pool is the folder of a pool for tests: that of slurm, or of slurm24.
 func pool(t *testing.T, name string) string {
 	t.Helper()
-	variable := map[string]string{"slurm": "TFPILOT_TEST_SLURM", "slurm24": "TFPILOT_TEST_SLURM24"}[name]
+	variable := variables[name]
 	dir := os.Getenv(variable)
 	if dir == "" {
 		if os.Getenv("REQUIRE_SERVICES") == "1" {

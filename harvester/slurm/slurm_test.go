@@ -9,14 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"tfpilot/harvester"
 	"tfpilot/harvester/slurm"
 	"tfpilot/internal/exitcode"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is a system whose commands are shell scripts, which find the folder of the scripts in $DIR.
 func fake(t *testing.T, scripts map[string]string) (s *slurm.System, dir string) {
