@@ -16,7 +16,7 @@ import (
 const attributes = "ClusterId,ProcId,TfpilotTag,TfpilotIndex,TfpilotWallTime,JobStatus,LastJobStatus,NumShadowStarts,NumJobStarts," +
 	"ExitBySignal,ExitSignal,ExitCode,RemoveReason,HoldReason,HoldReasonCode,HoldReasonSubCode,LastHoldReason,LastHoldReasonCode," +
 	"VacateReason,VacateReasonCode,LastRejMatchReason,LastRejMatchTime,LastMatchTime,RemoteHost,LastRemoteHost," +
-	"GridJobStatus,QDate,JobStartDate,JobCurrentStartDate,JobCurrentStartExecutingDate,CompletionDate,EnteredCurrentStatus"
+	"GridJobStatus,JobUniverse,QDate,JobStartDate,JobCurrentStartDate,JobCurrentStartExecutingDate,CompletionDate,EnteredCurrentStatus"
 
 // ad is what HTCondor says of a job. What is not there, or an expression that it could not work out, is zero.
 type ad struct {
@@ -50,6 +50,8 @@ type ad struct {
 	RemoteHost     text `json:"RemoteHost"`
 	LastRemoteHost text `json:"LastRemoteHost"`
 	GridStatus     text `json:"GridJobStatus"`
+
+	Universe number `json:"JobUniverse"`
 
 	QueuedAt    number `json:"QDate"`
 	StartedAt   number `json:"JobStartDate"`
@@ -143,6 +145,11 @@ func (a ad) node() string {
 	return slot
 }
 
+// universeGrid is the JobUniverse of what goes through a CE.
+const universeGrid = 9
+
+func (a ad) grid() bool { return a.Universe == universeGrid }
+
 // started is when it was started last.
 func (a ad) started() number {
 	for _, at := range []number{a.ExecutingAt, a.RestartedAt, a.StartedAt} {
@@ -150,7 +157,7 @@ func (a ad) started() number {
 			return at
 		}
 	}
-	if a.Status == statusRunning { // behind a CE
+	if a.Status == statusRunning && a.grid() {
 		return a.EnteredAt
 	}
 	return 0

@@ -12,6 +12,9 @@ import (
 	"tfpilot/internal/exitcode"
 )
 
+// EventLog is the name of HTCondor's own log of a pilot, in its folder.
+const EventLog = "htcondor.log"
+
 // description is what condor_submit gets: a text of NAME = VALUE lines.
 func (s *System) description(sub harvester.Submission) (string, error) {
 	d := &lines{}
@@ -62,7 +65,7 @@ func (s *System) describeFiles(d *lines, sub harvester.Submission, transfer bool
 	d.reference("initialdir", escape(filepath.Join(sub.Dir, sub.Tag))+".$(Process)")
 	d.set("output", harvester.StdoutFile)
 	d.set("error", harvester.StderrFile)
-	d.set("log", filepath.Join(sub.Dir, sub.Tag+".log"))
+	d.set("log", EventLog)
 	if !sub.Ship {
 		d.set("transfer_executable", "false")
 	}

@@ -41,6 +41,10 @@ func (a ad) status() harvester.Status {
 	case statusIdle:
 		st.State, st.Reason, st.StartedAt = harvester.Queued, a.whyIdle(), time.Time{}
 	case statusRunning:
+		if a.RemoteHost == "" && a.Shadows == 0 && !a.grid() {
+			st.State, st.Reason = harvester.Queued, "it has a slot and is being started"
+			break
+		}
 		st.State = harvester.Running
 		if a.WallTime > 0 && !st.StartedAt.IsZero() {
 			st.EndsAt = st.StartedAt.Add(time.Duration(a.WallTime) * time.Second)

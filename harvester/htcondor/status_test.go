@@ -89,7 +89,7 @@ func TestAnUnknownStatusIsSaidAndCountsAsAlive(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	// An expression where a value should be, as in an ad that somebody has edited.
-	if st := job(t, `"JobStatus": 2, "JobStartDate": "\/Expr(time())\/", "RemoteHost": null, "NumJobStarts": 1e300`); st.State != harvester.Running || !st.StartedAt.IsZero() {
+	if st := job(t, `"JobStatus": 2, "JobStartDate": "\/Expr(time())\/", "RemoteHost": "s@n", "LastRemoteHost": null, "NumJobStarts": 1e300`); st.State != harvester.Running || !st.StartedAt.IsZero() {
 		t.Errorf("%+v", st)
 	}
 }
@@ -148,12 +148,22 @@ func TestAPilotThatWaitsToBeStartedAgainSaysSo(t *testing.T) {
 	}
 }
 
-func TestAPilotBehindACE(t *testing.T) {
+func TestAPilotRunsWhenItIsOnANode(t *testing.T) {
 	t.Parallel()
-	if st := job(t, `"JobStatus": 1, "GridJobStatus": "IDLE"`); st.State != harvester.Queued || st.Reason != "at the CE it is IDLE" {
+	if st := job(t, `"JobStatus": 2, "JobUniverse": 5`); st.State != harvester.Queued || st.Reason == "" {
 		t.Errorf("%+v", st)
 	}
-	st := job(t, `"JobStatus": 2, "GridJobStatus": "RUNNING", "EnteredCurrentStatus": 1000, "TfpilotWallTime": 60`)
+	if st := job(t, `"JobStatus": 2, "JobUniverse": 5, "NumShadowStarts": 1`); st.State != harvester.Running {
+		t.Errorf("after a restart of the schedd: %+v", st)
+	}
+}
+
+func TestAPilotBehindACE(t *testing.T) {
+	t.Parallel()
+	if st := job(t, `"JobStatus": 1, "JobUniverse": 9, "GridJobStatus": "IDLE"`); st.State != harvester.Queued || st.Reason != "at the CE it is IDLE" {
+		t.Errorf("%+v", st)
+	}
+	st := job(t, `"JobStatus": 2, "JobUniverse": 9, "GridJobStatus": "RUNNING", "EnteredCurrentStatus": 1000, "TfpilotWallTime": 60`)
 	if st.State != harvester.Running || st.StartedAt.Unix() != 1000 || st.EndsAt.Unix() != 1060 {
 		t.Errorf("%+v", st)
 	}
