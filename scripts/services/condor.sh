@@ -24,9 +24,11 @@ start() {
 	echo 'pilot:x:1000:' >"$dir/group"
 	# Without the machine's name every daemon waits five seconds for the name service.
 	echo "127.0.0.1 $(uname -n) localhost" >"$dir/hosts"
-	# A pool sees the files that everybody sees, but for its own version of /usr, and who is who.
-	local tool file view=(--unshare-user --uid 1000 --gid 1000 --bind / / --dev-bind /dev /dev --ro-bind "$root/usr" /usr)
+	# A pool sees the files that everybody sees, but for its own version of /usr, and who is who. A file that covered one of the
+	# host's /etc would be gone as soon as the host replaces that.
+	local tool file view=(--unshare-user --uid 1000 --gid 1000 --bind / / --dev-bind /dev /dev --ro-bind "$root/usr" /usr --tmpfs /etc)
 	for file in passwd group hosts; do view+=(--ro-bind "$dir/$file" "/etc/$file"); done
+	for file in ssl resolv.conf nsswitch.conf localtime; do view+=(--ro-bind-try "/etc/$file" "/etc/$file"); done
 	view+=(--setenv CONDOR_CONFIG "$dir/condor_config")
 	for tool in "$root"/usr/bin/condor_*; do
 		printf '#!/bin/sh\nexec bwrap %s %s "$@"\n' "${view[*]@Q}" "/usr/bin/${tool##*/}" >"$dir/bin/${tool##*/}"
