@@ -11,9 +11,8 @@ import (
 
 // takes are how long the last payloads took, by which it is judged whether another one fits.
 type takes struct {
-	ring    [64]take
-	n       int
-	typical time.Duration // of a slice of ordinary size
+	ring [64]take
+	n    int
 }
 
 type take struct {
@@ -24,7 +23,6 @@ type take struct {
 func (t *takes) note(took time.Duration, frames int64) {
 	t.ring[t.n%len(t.ring)] = take{took, frames}
 	t.n++
-	t.typical = t.expect(0)
 }
 
 // expect is what a slice of so many frames takes in 95 of 100 cases, by those that there were. A larger slice takes longer in
@@ -51,7 +49,7 @@ func frames(m message.Slice) int64 {
 	return max(m.Content.End.Int64()-m.Content.Start.Int64()+1, 0)
 }
 
-// noTime is the reason not to begin another slice, nil while one fits. Until idds has answered, or failed to, nothing is decided:
+// noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one; nil while one fits. Until idds has answered, or failed to, nothing is decided:
 // it knows what the clock is worth.
 func (p *Pilot) noTime(size int64) error {
 	end, ok := p.end()
@@ -59,10 +57,7 @@ func (p *Pilot) noTime(size int64) error {
 		return nil
 	}
 	p.mu.Lock()
-	expected, by := p.takes.typical, "95 of 100 take no longer"
-	if size > 0 {
-		expected = p.takes.expect(size)
-	}
+	expected, by := p.takes.expect(size), "95 of 100 take no longer"
 	if p.takes.n == 0 {
 		expected, by = p.cfg.SliceTime, "--slice-time"
 	}
