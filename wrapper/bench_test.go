@@ -1,6 +1,7 @@
 package wrapper_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +70,7 @@ func BenchmarkCommandNoop(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { _ = w.Close(context.Background()) })
 	s := slice(b, `{}`)
 	var bare time.Duration
 	for b.Loop() {
