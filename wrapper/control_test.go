@@ -180,6 +180,50 @@ func TestTheFolderGoesEvenWithoutRights(t *testing.T) {
 	_ = work(t, shell(`mkdir -p a/b`+result+`chmod 000 a/b a .`), slice(t, `{}`))
 }
 
+// A pilot that is killed cannot remove the folder of its slice. What is in use, or kept, or not ours, stays.
+func TestTheFolderThatAKilledPilotLeftIsRemoved(t *testing.T) {
+	t.Parallel()
+	work, on := t.TempDir(), filepath.Join(t.TempDir(), "on")
+	spec := shell(`touch started; while ! [ -e "$ON" ]; do sleep 0.01; done` + result)
+	spec.Env = map[string]string{"ON": on}
+	done := make(chan wrapper.Outcome)
+	w := newWrapper(t, spec, wrapper.Config{WorkDir: work})
+	go func() { done <- w.Run(t.Context(), slice(t, `{}`)) }()
+	var inUse string
+	for inUse == "" {
+		if dirs, err := filepath.Glob(filepath.Join(work, "tfpilot-slice-*", "started")); err != nil || len(dirs) > 0 {
+			inUse = filepath.Dir(dirs[0])
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("no folder")
+		}
+	}
+	old := time.Now().Add(-time.Hour)
+	left, kept, young := filepath.Join(work, "tfpilot-slice-1"), filepath.Join(work, "tfpilot-kept-1"), filepath.Join(work, "tfpilot-slice-2")
+	for _, dir := range []string{left, kept, young} {
+		if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{left, kept, inUse} {
+		if err := os.Chtimes(dir, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustBeDone(t, newWrapper(t, shell(result), wrapper.Config{WorkDir: work}).Run(t.Context(), slice(t, `{}`)))
+	for dir, there := range map[string]bool{left: false, kept: true, young: true, inUse: true} {
+		if _, err := os.Stat(dir); (err == nil) != there {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if err := os.WriteFile(on, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustBeDone(t, <-done)
+}
+
 func TestAKeptFolderHasWhatThePayloadLeft(t *testing.T) {
 	t.Parallel()
 	o := newWrapper(t, shell("echo x >left; exit 1"), wrapper.Config{WorkDir: t.TempDir(), Keep: true}).Run(t.Context(), slice(t, `{}`))

@@ -48,6 +48,7 @@ type Wrapper struct {
 	keepers   *keeper.Keepers
 	logs      logFolder
 	slots     slots
+	sweep     sync.Once
 }
 
 // New makes a wrapper for a payload; simulated takes the slices whose file_type asks for it.
@@ -140,18 +141,13 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		res, err = w.payload.Run(ctx, payload.Request{Slice: s})
 		return res, "", err
 	}
-	// Not by New: a pilot makes one before it knows whether this disk answers.
-	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
-		return res, "", exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
-	}
-	dir, err := os.MkdirTemp(w.cfg.WorkDir, "slice-")
+	dir, remove, err := w.folder()
 	if err != nil {
-		return res, "", exitcode.New(exitcode.SiteNoSpace, "making the slice's folder: %w", err)
+		return res, "", err
 	}
+	defer remove()
 	if w.cfg.Keep {
 		kept = dir
-	} else {
-		defer removeAll(dir)
 	}
 	input := s.Content.Filename
 	if !filepath.IsAbs(input) {
@@ -189,21 +185,6 @@ func (s *slots) give(slot int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken[slot] = false
-}
-
-// removeAll removes a slice's folder even when the payload took away its own rights. What cannot be removed is no reason to
-// fail the slice.
-func removeAll(dir string) {
-	if os.RemoveAll(dir) == nil {
-		return
-	}
-	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	_ = os.RemoveAll(dir)
 }
 
 // Close ends the payload, and what kept its processes.
