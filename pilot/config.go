@@ -39,7 +39,9 @@ type Config struct {
 	BatchSystem string        `toml:"batch_system" help:"batch system that runs the pilot, set by the harvester (default: what the environment says)"`
 	BatchID     string        `toml:"batch_id" help:"the pilot's id there, set by the harvester (default: what the environment says)"`
 	WorkerID    string        `toml:"worker_id" help:"the pilot's id with the harvester, which sets it"`
-	Node        NodeConfig    `toml:"node"`
+	// NodeHold and NodeEvery are what it does about a node that is not fit; which tests there are is not its own.
+	NodeHold  time.Duration `toml:"node_hold" default:"10m" zero:"true" help:"time that a pilot holds the slot of a node that fails a test, testing again, before it leaves"`
+	NodeEvery time.Duration `toml:"node_every" default:"10m" zero:"true" help:"time between two examinations of the node; 0 for the one before the first slice alone"`
 }
 
 // Validate names every option that makes no sense.
@@ -71,8 +73,8 @@ func (c Config) Validate() error {
 		{"drain-time", c.DrainTime, 0},
 		{"site-hold", c.SiteHold, time.Millisecond},
 		{"result-ttl", c.ResultTTL, time.Second},
-		{"node-hold", c.Node.Hold, 0},
-		{"node-every", c.Node.Every, 0},
+		{"node-hold", c.NodeHold, 0},
+		{"node-every", c.NodeEvery, 0},
 		{"slice-time", c.SliceTime, 0},
 		{"end-reserve", c.EndReserve, 0},
 	} {

@@ -43,13 +43,6 @@ type NodeFinding struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// NodeConfig is what a pilot does about a node that is not fit.
-type NodeConfig struct {
-	Hold time.Duration `toml:"hold" default:"10m" zero:"true" help:"time that a pilot holds the slot of a node that fails a test, testing again, before it leaves"`
-	// Every is the time between two examinations while all is well.
-	Every time.Duration `toml:"every" default:"10m" zero:"true" help:"time between two examinations of the node; 0 for the one before the first slice alone"`
-}
-
 // fitness is whether the slots may take slices. The zero one is not known yet.
 type fitness struct {
 	// while ends when the node is found unfit; nil until it is found fit.
@@ -87,21 +80,21 @@ func (p *Pilot) watchNode(ctx context.Context, stop context.CancelCauseFunc) {
 				p.log.InfoContext(ctx, "node is fit again", slog.Duration("after", now.Sub(since)))
 				since = time.Time{}
 			}
-			if p.cfg.Node.Every == 0 || !waitFor(ctx, p.cfg.Node.Every) {
+			if p.cfg.NodeEvery == 0 || !waitFor(ctx, p.cfg.NodeEvery) {
 				return
 			}
 			continue
 		case since.IsZero():
 			since, n = now, 0
 		}
-		left := p.cfg.Node.Hold - now.Sub(since)
+		left := p.cfg.NodeHold - now.Sub(since)
 		p.becomeUnfit(bad, now.Add(left))
 		if left <= 0 {
-			stop(nodeUnfit(bad, p.cfg.Node.Hold))
+			stop(nodeUnfit(bad, p.cfg.NodeHold))
 			return
 		}
 		// Soon, because it may be over as soon, then after twice as long each time, up to a sixth of the hold.
-		if !waitFor(ctx, min(left, p.cfg.Node.Hold/600<<min(n, 7), p.cfg.Node.Hold/6)) {
+		if !waitFor(ctx, min(left, p.cfg.NodeHold/600<<min(n, 7), p.cfg.NodeHold/6)) {
 			return
 		}
 	}

@@ -59,7 +59,7 @@ func (n *node) breaks(broken bool) {
 
 // often has a node tested all the time.
 func often(hold time.Duration) pilot.Config {
-	return pilot.Config{Run: run, Node: pilot.NodeConfig{Every: time.Millisecond, Hold: hold}}
+	return pilot.Config{Run: run, NodeEvery: time.Millisecond, NodeHold: hold}
 }
 
 func TestNoSliceIsTakenBeforeTheNodeIsKnownToBeFit(t *testing.T) {

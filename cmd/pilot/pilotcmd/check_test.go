@@ -124,3 +124,13 @@ func TestTheTestOfTheGuideIsOne(t *testing.T) { //nolint:paralleltest // all app
 		t.Errorf("%d: %+v", status, last)
 	}
 }
+
+func TestTheOptionsOfTheNodeStandInAFileToo(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	conf := file(t, "node_hold = \"5m\"\n[node]\ntest = [\"/etc/tests\", \"/a,b\"]\nneed = [\"gpu\"]\nlimit = \"3s\"\n", 0o600)
+	status, stdout, stderr := command(t, "config", "show", "--config", conf)
+	for _, want := range []string{"5m0s", "/etc/tests", "gpu", "3s"} {
+		if status != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("%d: %q is not in %s%s", status, want, stdout, stderr)
+		}
+	}
+}
