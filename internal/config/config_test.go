@@ -150,6 +150,27 @@ func TestATextInAListFromAFileMayHoldACommaAndOneOnTheCommandLineMayNot(t *testi
 	}
 }
 
+func TestPartsMayHaveFieldsOfOneNameUnderDifferentKeys(t *testing.T) {
+	t.Parallel()
+	type first struct {
+		Node string `toml:"test_first"`
+	}
+	type second struct {
+		Node int `toml:"test_second"`
+	}
+	var cfg struct {
+		A first  `toml:",inline"`
+		B second `toml:",inline"`
+	}
+	if err := config.Bind(&cfg).LoadTOML("x.toml", []byte("test_first = \"a\"\ntest_second = 2\n")); err != nil || cfg.A.Node != "a" || cfg.B.Node != 2 {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	err := config.Bind(&cfg).LoadTOML("x.toml", []byte("test_first = \"a\"\ntest_second = \"b\"\n"))
+	if err == nil || !strings.Contains(err.Error(), "x.toml:2:15: test_second is a text in quotes where a whole number is meant") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAllMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, "--test-slots", "many", "--test-idle", "soon")

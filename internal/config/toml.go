@@ -90,6 +90,9 @@ func shape(t reflect.Type) reflect.Type {
 		f.Offset, f.Index, f.Anonymous = 0, nil, false
 		fields = append(fields, f)
 	}
+	for i := range fields { // two inlined structs may have a field of one name, under different keys
+		fields[i].Name = fmt.Sprintf("Option%d", i)
+	}
 	return reflect.StructOf(fields)
 }
 
