@@ -202,14 +202,15 @@ func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 	})
 }
 
-// secondAttempt expects the second attempt of slice 0, once.
+// secondAttempt expects the second attempt of slice 0, once. The failure of the first may come a second time: its acknowledgement
+// may have been on the way when idds was killed.
 func (c *chain) secondAttempt(tb testing.TB, w *broker.Consumer) {
 	tb.Helper()
 	if m := c.mustWork(tb, w, good); m.Content.AttemptNumber() != 2 {
 		tb.Errorf("attempt %d", m.Content.AttemptNumber())
 	}
 	c.endRun(tb, 1)
-	if got := c.check(tb, message.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Absorbed != 0 {
+	if got := c.check(tb, message.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Absorbed > 1 {
 		tb.Errorf("%+v", got.Slices)
 	}
 	c.nothingLeft(tb, w)
