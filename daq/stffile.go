@@ -15,14 +15,18 @@ type Source interface {
 	// Geometry is the detector that the frames come from.
 	Geometry() stf.Geometry
 	// Frame is frame tf (from 0) of STF number sequence (from 1): always the same for the same numbers. It is called from
-	// several goroutines.
-	Frame(sequence, tf int) *stf.Frame
+	// several goroutines. All frames have the same columns.
+	Frame(sequence, tf int) (*stf.Frame, error)
 }
 
 // Write makes an STF file of the given number of frames at path. Frames are made on all cores and written in order; at most
 // two per core are in memory. Nothing is at path before the file is complete. progress, if not nil, is told of every frame.
 func Write(ctx context.Context, src Source, path string, sequence, frames int, progress func()) (stf.Summary, error) {
-	w, err := stf.Create(path, src.Geometry(), nil)
+	sample, err := src.Frame(sequence, 0) // is made again in its turn: the file has to know its columns first
+	if err != nil {
+		return stf.Summary{}, fmt.Errorf("writing %s: %w", path, err)
+	}
+	w, err := stf.Create(path, src.Geometry(), sample)
 	if err != nil {
 		return stf.Summary{}, err
 	}
@@ -46,8 +50,12 @@ func fill(ctx context.Context, w *stf.Writer, src Source, sequence, frames int, 
 		lanes[m] = lane
 		g.Go(func() error {
 			for tf := m; tf < frames; tf += makers {
+				f, err := src.Frame(sequence, tf)
+				if err != nil {
+					return err
+				}
 				select {
-				case lane <- src.Frame(sequence, tf):
+				case lane <- f:
 				case <-ctx.Done():
 					return context.Cause(ctx)
 				}

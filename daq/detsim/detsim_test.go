@@ -23,14 +23,23 @@ func generator(tb testing.TB) *detsim.Generator {
 	return g
 }
 
+func frame(tb testing.TB, g *detsim.Generator, sequence, tf int) *stf.Frame {
+	tb.Helper()
+	f, err := g.Frame(sequence, tf)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
 func TestAFrameDependsOnItsNumberAlone(t *testing.T) {
 	t.Parallel()
 	a, b := generator(t), generator(t)
-	_ = a.Frame(1, 5)
-	if diff := cmp.Diff(a.Frame(2, 3), b.Frame(2, 3)); diff != "" {
+	_ = frame(t, a, 1, 5)
+	if diff := cmp.Diff(frame(t, a, 2, 3), frame(t, b, 2, 3)); diff != "" {
 		t.Error(diff)
 	}
-	if cmp.Equal(a.Frame(2, 3).Time, a.Frame(3, 2).Time) {
+	if cmp.Equal(frame(t, a, 2, 3).Time, frame(t, a, 3, 2).Time) {
 		t.Error("two frames are the same")
 	}
 }
@@ -41,7 +50,7 @@ func TestFramesAreWhatTheConfigurationSays(t *testing.T) {
 	collisions, tracks, hits, noise := 0, 0, 0, 0
 	const n = 50
 	for tf := range n {
-		f := g.Frame(1, tf)
+		f := frame(t, g, 1, tf)
 		collisions += len(f.Truth.EventTime)
 		tracks += len(f.Truth.TrackPT)
 		hits += len(f.Time)
@@ -70,7 +79,7 @@ func TestHitsLieOnLayersAndInTime(t *testing.T) {
 	t.Parallel()
 	g := generator(t)
 	layers := g.Geometry().Layers
-	f := g.Frame(1, 0)
+	f := frame(t, g, 1, 0)
 	for i := range f.Time {
 		l := layers[f.Layer[i]]
 		if r := math.Hypot(float64(f.X[i]), float64(f.Y[i])); math.Abs(r-l.RadiusMM) > 0.01 {
@@ -106,7 +115,7 @@ func take(t *testing.T, cfg detsim.Config, frames int) sample {
 	}
 	s := sample{frames: frames, minPT: math.Inf(1)}
 	for tf := range frames {
-		f := g.Frame(1, tf)
+		f := frame(t, g, 1, tf)
 		truth := f.Truth
 		s.collisions += float64(len(truth.EventTime))
 		for i, at := range truth.EventTime {
@@ -209,7 +218,7 @@ func TestLayersMeasureAsTheGeometrySays(t *testing.T) {
 	hits := make([]float64, len(layers))
 	tracks, n, sum2 := 0.0, 0.0, 0.0
 	for tf := range 100 {
-		f := g.Frame(1, tf)
+		f := frame(t, g, 1, tf)
 		straight := make([]bool, len(f.Truth.TrackPT)) // those that cross all layers for sure
 		for i, pt := range f.Truth.TrackPT {
 			if straight[i] = pt > 0.5; straight[i] {
@@ -244,6 +253,6 @@ func TestNonsenseIsRefusedTogether(t *testing.T) {
 func BenchmarkFrame(b *testing.B) {
 	g := generator(b)
 	for i := range b.N {
-		_ = g.Frame(1, i)
+		_ = frame(b, g, 1, i)
 	}
 }

@@ -80,14 +80,14 @@ func New(cfg Config, seed uint64) (*Generator, error) {
 // Geometry is the detector.
 func (g *Generator) Geometry() stf.Geometry { return g.geometry }
 
-// Frame makes frame tf of STF number sequence, with its truth.
-func (g *Generator) Frame(sequence, tf int) *stf.Frame {
+// Frame makes frame tf of STF number sequence, with its truth. There is no error.
+func (g *Generator) Frame(sequence, tf int) (*stf.Frame, error) {
 	m := maker{g: g, rng: rand.New(rand.NewPCG(g.seed, uint64(sequence)<<32|uint64(uint32(tf)))), truth: &stf.Truth{}}
 	for range m.poisson(g.cfg.Collisions) {
 		m.collision()
 	}
 	m.noise()
-	return m.frame(tf)
+	return m.frame(tf), nil
 }
 
 // maker makes one frame.
@@ -111,6 +111,7 @@ func (m *maker) collision() {
 	x, y, z := m.rng.NormFloat64()*c.VertexXY, m.rng.NormFloat64()*c.VertexXY, m.rng.NormFloat64()*c.VertexZ
 	event := int32(len(m.truth.EventTime))
 	m.truth.EventTime = append(m.truth.EventTime, t)
+	m.truth.EventNumber = append(m.truth.EventNumber, int64(event))
 	m.truth.EventX = append(m.truth.EventX, float32(x))
 	m.truth.EventY = append(m.truth.EventY, float32(y))
 	m.truth.EventZ = append(m.truth.EventZ, float32(z))
@@ -234,8 +235,12 @@ func (m *maker) frame(tf int) *stf.Frame {
 		TF: tf, Time: make([]float64, n), X: make([]float32, n), Y: make([]float32, n), Z: make([]float32, n),
 		Layer: make([]int32, n), Truth: m.truth,
 	}
-	m.truth.HitTrack = make([]int32, n)
+	m.truth.HitTrack, m.truth.HitEvent = make([]int32, n), make([]int32, n)
 	for i, h := range m.hits {
+		m.truth.HitEvent[i] = -1
+		if h.track >= 0 {
+			m.truth.HitEvent[i] = m.truth.TrackEvent[h.track]
+		}
 		f.Time[i], f.X[i], f.Y[i], f.Z[i], f.Layer[i], m.truth.HitTrack[i] = h.t, h.x, h.y, h.z, h.layer, h.track
 	}
 	return f

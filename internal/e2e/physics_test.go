@@ -345,7 +345,10 @@ func TestHitsReadAreTheHitsWrittenOverAnyPartition(t *testing.T) {
 		next := 0
 		for _, part := range parts {
 			must(t, r.Read(part.First, part.Last, func(f *stf.Frame) error {
-				w := g.Frame(1, next)
+				w, err := g.Frame(1, next)
+				if err != nil {
+					return err
+				}
 				if f.TF != next || !slices.Equal(f.Time, w.Time) || !slices.Equal(f.X, w.X) || !slices.Equal(f.Y, w.Y) ||
 					!slices.Equal(f.Z, w.Z) || !slices.Equal(f.Layer, w.Layer) {
 					t.Errorf("partition %d: frame %d differs", n, next)

@@ -2,10 +2,10 @@ package stf
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"maps"
-	"math"
 	"slices"
 )
 
@@ -17,10 +17,11 @@ type Frame struct {
 	// TF is the frame's number in the file, from 0.
 	TF int
 	// Time is in ns since the frame's start.
-	Time    []float64
+	Time []float64
+	// X, Y, Z (mm) and Layer are empty where the geometry has no layers: then what a hit is stands in columns of its producer.
 	X, Y, Z []float32
 	Layer   []int32
-	// Extra are further columns by name: []float32, []float64, []int32 or []int64, as long as Time.
+	// Extra are further columns by name, slices of integers or floats of a fixed size, as long as Time.
 	Extra map[string]any
 	// Truth is what was simulated; nil for real data, and from Read.
 	Truth *Truth
@@ -28,8 +29,9 @@ type Frame struct {
 
 // Truth is what lies behind the hits of a frame.
 type Truth struct {
-	// One value per collision: time (ns in the frame), vertex (mm).
+	// One value per collision: time (ns in the frame), its number where it came from, vertex (mm).
 	EventTime      []float64
+	EventNumber    []int64
 	EventX, EventY []float32
 	EventZ         []float32
 	TrackEvent     []int32 // One value per charged particle: its collision,
@@ -38,7 +40,8 @@ type Truth struct {
 	TrackPhi       []float32 // at the vertex, in (-pi, pi],
 	TrackCharge    []int32
 	TrackHits      []int32 // and how many hits it left.
-	HitTrack       []int32 // One value per hit: its particle, or -1 for noise.
+	HitTrack       []int32 // One value per hit: its particle, or -1 for noise,
+	HitEvent       []int32 // and its collision, or -1.
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -48,74 +51,43 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (f *Frame) crc(scratch []byte) (uint32, []byte, error) {
 	b := binary.LittleEndian.AppendUint32(scratch[:0], uint32(f.TF))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.Time)))
-	b = appendFloat64(b, f.Time)
-	for _, c := range [][]float32{f.X, f.Y, f.Z} {
-		b = appendFloat32(b, c)
-	}
-	for _, v := range f.Layer {
-		b = binary.LittleEndian.AppendUint32(b, uint32(v))
+	for _, c := range []any{f.Time, f.X, f.Y, f.Z, f.Layer} {
+		b, _ = binary.Append(b, binary.LittleEndian, c) // no error for numbers
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Extra)) {
 		b = append(b, name...)
-		switch c := f.Extra[name].(type) {
-		case []float32:
-			b = appendFloat32(b, c)
-		case []float64:
-			b = appendFloat64(b, c)
-		case []int32:
-			for _, v := range c {
-				b = binary.LittleEndian.AppendUint32(b, uint32(v))
-			}
-		case []int64:
-			for _, v := range c {
-				b = binary.LittleEndian.AppendUint64(b, uint64(v))
-			}
-		default:
-			return 0, b, fmt.Errorf("column %s has the type %T", name, c)
+		var err error
+		if b, err = binary.Append(b, binary.LittleEndian, f.Extra[name]); err != nil {
+			return 0, b, fmt.Errorf("column %s has the type %T", name, f.Extra[name])
 		}
 	}
 	return crc32.Checksum(b, castagnoli), b, nil
 }
 
-func appendFloat64(b []byte, c []float64) []byte {
-	for _, v := range c {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+// check refuses columns of different lengths. Where there are layers a hit has a place on one of them.
+func (f *Frame) check(layers bool) error {
+	n, placed := len(f.Time), 0
+	if layers {
+		placed = n
 	}
-	return b
-}
-
-func appendFloat32(b []byte, c []float32) []byte {
-	for _, v := range c {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
-}
-
-// check refuses columns of different lengths.
-func (f *Frame) check() error {
-	n := len(f.Time)
-	if len(f.X) != n || len(f.Y) != n || len(f.Z) != n || len(f.Layer) != n {
+	if len(f.X) != placed || len(f.Y) != placed || len(f.Z) != placed || len(f.Layer) != placed {
 		return fmt.Errorf("frame %d: columns of different lengths", f.TF)
 	}
 	for name, c := range f.Extra {
-		if columnLen(c) != n {
+		if t := typeOf(c); t == nil || t.len(c) != n {
 			return fmt.Errorf("frame %d: column %s has another length", f.TF, name)
 		}
 	}
 	return nil
 }
 
-func columnLen(c any) int {
-	switch c := c.(type) {
-	case []float32:
-		return len(c)
-	case []float64:
-		return len(c)
-	case []int32:
-		return len(c)
-	case []int64:
-		return len(c)
-	default:
-		return -1
+// check refuses columns of different lengths.
+func (t *Truth) check() error {
+	events, tracks := len(t.EventTime), len(t.TrackEvent)
+	if len(t.EventNumber) != events || len(t.EventX) != events || len(t.EventY) != events || len(t.EventZ) != events ||
+		len(t.TrackPT) != tracks || len(t.TrackEta) != tracks || len(t.TrackPhi) != tracks || len(t.TrackCharge) != tracks ||
+		len(t.TrackHits) != tracks || len(t.HitEvent) != len(t.HitTrack) {
+		return errors.New("columns of the truth of different lengths")
 	}
+	return nil
 }

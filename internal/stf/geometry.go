@@ -15,7 +15,8 @@ const (
 	KindTiming Kind = "timing"
 )
 
-// Geometry is the detector that made a file: cylindrical layers around the beam (z axis) in a solenoid field along z.
+// Geometry is the detector that made a file: cylindrical layers around the beam (z axis) in a solenoid field along z. Without
+// layers it is one that payloads know by its name; its hits are columns that mean something to them.
 type Geometry struct {
 	Name string `json:"name"`
 	// Source says where the numbers come from.
@@ -38,10 +39,10 @@ type Layer struct {
 	Efficiency   float64 `json:"efficiency"`
 }
 
-// Validate refuses a detector without layers, length or order.
+// Validate refuses a detector without frames, or with layers without a size.
 func (g Geometry) Validate() error {
-	if g.FrameNS <= 0 || len(g.Layers) == 0 {
-		return errors.New("geometry without layers or frame length")
+	if !(g.FrameNS > 0) { // NaN too
+		return errors.New("geometry without frame length")
 	}
 	for i, l := range g.Layers {
 		if l.RadiusMM <= 0 || l.HalfLengthMM <= 0 {

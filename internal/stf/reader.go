@@ -2,14 +2,10 @@ package stf
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
-	"strings"
 
-	"go-hep.org/x/hep/groot"
-	"go-hep.org/x/hep/groot/root"
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/exitcode"
@@ -17,87 +13,42 @@ import (
 
 // Reader reads one file. One goroutine uses it at a time.
 type Reader struct {
-	path     string
-	src      *os.File
-	cache    *blockCache
-	file     *groot.File
+	*source
 	hits     rtree.Tree
 	geometry Geometry
-	extra    []column
+	extra    []branch // counted numeric ones that are not of the schema
 
 	scratch []byte
 }
 
-// column is a counted numeric branch that is not of the schema.
-type column struct {
-	name, typeName string
-}
-
-// schema are the branches that every file has, with the types of their leaves.
-var schema = map[string]string{
-	"tf": "int32", "nhit": "int32", "time": "float64", "x": "float32", "y": "float32", "z": "float32", "layer": "int32", "crc": "uint32",
-}
+// schema are the branches that every file has, with the types of their leaves; placed are those of hits that lie on layers.
+var (
+	schema = map[string]string{"tf": "int32", "nhit": "int32", "time": "float64", "crc": "uint32"}
+	placed = map[string]string{"x": "float32", "y": "float32", "z": "float32", "layer": "int32"}
+)
 
 // Open opens a file and checks its schema. A file that is not there, and one that is no time-frame file, are errors of class
 // data.
 func Open(path string) (r *Reader, err error) {
-	// Asked before opening: that would wait at a named pipe until somebody writes into it.
-	info, err := os.Stat(path)
+	src, err := openSource(path, frameFile)
 	if err != nil {
-		return nil, openError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, exitcode.New(exitcode.DataMissing, "opening %s: not a file", path)
-	}
-	src, err := os.Open(path)
-	if err != nil {
-		return nil, openError(path, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = src.Close()
+			_ = src.src.Close()
 			r = nil
 		}
 	}()
 	defer recoverInto(&err, path)
-	r = &Reader{path: path, src: src, cache: newBlockCache(src, info.Size())}
-	if err := checkStructure(r.cache, info.Size()); errors.Is(err, errNoROOT) {
-		return nil, exitcode.WithNext(r.corrupt(err), nextFile)
-	} else if err != nil {
-		return nil, r.corrupt(err)
-	}
-	if r.file, err = groot.NewReader(r.cache); err != nil {
-		return nil, r.corrupt(err)
-	}
+	r = &Reader{source: src}
 	return r, r.open()
 }
 
-// nextFile is what to do about a file that was never meant.
-const nextFile = "name an STF file, as `daq generate` and `daq run` write them"
-
-// checkKeys tells another ROOT file, which is whole but not ours, from a damaged one.
-func (r *Reader) checkKeys() error {
-	missing, holds := []string{hitsTree, geometryKey, geometryCRCKey}, []string{}
-	for _, k := range r.file.Keys() {
-		missing = slices.DeleteFunc(missing, func(name string) bool { return name == k.Name() })
-		holds = append(holds, fmt.Sprintf("%s (%s)", k.Name(), k.ClassName()))
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	const most = 10
-	if more := len(holds) - most; more > 0 {
-		holds = append(holds[:most], fmt.Sprintf("%d more", more))
-	}
-	if len(holds) == 0 {
-		holds = []string{"nothing"}
-	}
-	return exitcode.WithNext(exitcode.New(exitcode.DataCorrupt, "%s is a ROOT file, but no time-frame file: it has no %s; it holds %s",
-		r.path, strings.Join(missing, ", no "), line(strings.Join(holds, ", "))), nextFile)
-}
+var frameFile = content{"time-frame file", "name an STF file, as `daq generate` and `daq run` write them"}
 
 func (r *Reader) open() error {
-	if err := r.checkKeys(); err != nil {
+	if err := r.needKeys(hitsTree, geometryKey, geometryCRCKey); err != nil {
 		return err
 	}
 	if err := r.readGeometry(); err != nil {
@@ -107,23 +58,24 @@ func (r *Reader) open() error {
 	if r.hits, err = r.tree(hitsTree); err != nil {
 		return err
 	}
-	found := map[string]string{}
-	for _, b := range r.hits.Branches() {
-		if leaves := b.Leaves(); len(leaves) == 1 {
-			found[b.Name()] = leaves[0].TypeName()
-			if _, known := schema[b.Name()]; !known && leaves[0].LeafCount() != nil && leaves[0].LeafCount().Name() == "nhit" {
-				r.extra = append(r.extra, column{b.Name(), leaves[0].TypeName()})
-			}
-		}
+	needed := maps.Clone(schema)
+	if len(r.geometry.Layers) > 0 {
+		maps.Copy(needed, placed)
 	}
-	for name, want := range schema {
+	found := branches(r.hits)
+	for name, want := range needed {
 		if got, ok := found[name]; !ok {
 			return r.corrupt(fmt.Errorf("tree %s has no branch %s", hitsTree, name))
-		} else if strings.TrimPrefix(got, "[]") != want {
-			return r.corrupt(fmt.Errorf("branch %s holds %s, not %s", name, got, want))
+		} else if got.typeName != want {
+			return r.corrupt(fmt.Errorf("branch %s holds %s, not %s", name, got.typeName, want))
+		}
+		delete(found, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if b := found[name]; b.counter == "nhit" && typeNamed(b.typeName) != nil && !b.array {
+			r.extra = append(r.extra, b)
 		}
 	}
-	slices.SortFunc(r.extra, func(a, b column) int { return strings.Compare(a.name, b.name) })
 	return nil
 }
 
@@ -145,58 +97,22 @@ func (r *Reader) readGeometry() error {
 	return r.geometry.Validate()
 }
 
-func (r *Reader) text(key string) (string, error) {
-	object, err := r.file.Get(key)
-	if err != nil {
-		return "", fmt.Errorf("no %s in it: %w", key, err)
-	}
-	text, ok := object.(root.ObjString)
-	if !ok {
-		return "", fmt.Errorf("%s is a %s", key, object.Class())
-	}
-	return text.String(), nil
-}
-
-func (r *Reader) tree(name string) (rtree.Tree, error) {
-	r.cache.only(false)
-	defer r.cache.only(true)
-	object, err := r.file.Get(name)
-	if err != nil {
-		return nil, r.corrupt(fmt.Errorf("no tree %s in it: %w", name, err))
-	}
-	t, ok := object.(rtree.Tree)
-	if !ok {
-		return nil, r.corrupt(fmt.Errorf("%s is a %s", name, object.Class()))
-	}
-	return t, nil
-}
-
-// corrupt is an error of class data that names the file; an error with a place of its own keeps it.
-func (r *Reader) corrupt(err error) error {
-	if f := exitcode.From(err); f != exitcode.Internal {
-		return err
-	}
-	return exitcode.New(exitcode.DataCorrupt, "%s is damaged or no time-frame file: %s", r.path, line(err))
-}
-
-// Close closes the file.
-func (r *Reader) Close() (err error) {
-	defer recoverInto(&err, r.path)
-	return errors.Join(r.file.Close(), r.src.Close())
-}
-
 // Geometry is the detector that made the file.
 func (r *Reader) Geometry() Geometry { return r.geometry }
 
+// Columns are the further columns of its hits, by name, each with the type of its values.
+func (r *Reader) Columns() map[string]string { return columnNames(r.extra) }
+
+func columnNames(list []branch) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, b := range list {
+		out[b.name] = b.typeName
+	}
+	return out
+}
+
 // Frames is the number of frames in the file.
 func (r *Reader) Frames() int { return int(r.hits.Entries()) }
-
-// BytesRead is how many bytes were read from the file.
-func (r *Reader) BytesRead() int64 {
-	r.cache.mu.Lock()
-	defer r.cache.mu.Unlock()
-	return r.cache.bytes
-}
 
 // checkRange refuses frames that are not in the file.
 func (r *Reader) checkRange(first, last int) error {
@@ -213,7 +129,7 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 		return err
 	}
 	defer recoverInto(&err, r.path)
-	if err := r.checkCounts(r.hits, "nhit", first, last); err != nil {
+	if err := r.checkCounts(r.hits, "nhit", first, last, nil); err != nil {
 		return err
 	}
 	var (
@@ -225,32 +141,31 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 		{Name: "tf", Value: &tf},
 		{Name: "nhit", Value: &nhit},
 		{Name: "time", Value: &f.Time},
-		{Name: "x", Value: &f.X},
-		{Name: "y", Value: &f.Y},
-		{Name: "z", Value: &f.Z},
-		{Name: "layer", Value: &f.Layer},
 		{Name: "crc", Value: &crc},
 	}
-	extra := map[string]any{}
-	for _, c := range r.extra {
-		if p := columnFor(c.typeName); p != nil {
-			extra[c.name] = p
-			vars = append(vars, rtree.ReadVar{Name: c.name, Value: p})
-		}
+	layers := len(r.geometry.Layers) > 0
+	if layers {
+		vars = append(vars, rtree.ReadVar{Name: "x", Value: &f.X}, rtree.ReadVar{Name: "y", Value: &f.Y},
+			rtree.ReadVar{Name: "z", Value: &f.Z}, rtree.ReadVar{Name: "layer", Value: &f.Layer})
+	}
+	extra := make([]any, len(r.extra))
+	for i, b := range r.extra {
+		extra[i] = typeNamed(b.typeName).pointer()
+		vars = append(vars, rtree.ReadVar{Name: b.name, Value: extra[i]})
 	}
 	due := first
 	return r.scan(r.hits, vars, first, last, func() error {
 		f.TF = int(tf)
 		if len(extra) > 0 {
 			f.Extra = make(map[string]any, len(extra))
-			for name, p := range extra {
-				f.Extra[name] = columnValue(p)
+			for i, b := range r.extra {
+				f.Extra[b.name] = typeNamed(b.typeName).value(extra[i])
 			}
 		}
 		if f.TF != due || int(nhit) != len(f.Time) {
 			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d says that it is %d with %d hits", r.path, due, tf, nhit)
 		}
-		if err := f.check(); err != nil {
+		if err := f.check(layers); err != nil {
 			return r.corrupt(err)
 		}
 		sum, scratch, err := f.crc(r.scratch)
@@ -263,19 +178,6 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 		}
 		due++
 		return fn(&f)
-	})
-}
-
-// checkCounts reads a count alone and bounds it: the library allocates what it says.
-func (r *Reader) checkCounts(tree rtree.Tree, count string, first, last int) error {
-	var n int32
-	due := first
-	return r.scan(tree, []rtree.ReadVar{{Name: count, Value: &n}}, first, last, func() error {
-		if n < 0 || n > MaxHits {
-			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s of frame %d is %d", r.path, count, due, n)
-		}
-		due++
-		return nil
 	})
 }
 
@@ -293,7 +195,7 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 		return exitcode.New(exitcode.DataMissing, "%s has no truth for frame %d", r.path, last)
 	}
 	for _, count := range []string{"nevt", "ntrk", "nref"} {
-		if err := r.checkCounts(tree, count, first, last); err != nil {
+		if err := r.checkCounts(tree, count, first, last, nil); err != nil {
 			return err
 		}
 	}
@@ -302,6 +204,7 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 	return r.scan(tree, []rtree.ReadVar{
 		{Name: "tf", Value: &tf},
 		{Name: "evt_time", Value: &t.EventTime},
+		{Name: "evt_number", Value: &t.EventNumber},
 		{Name: "evt_x", Value: &t.EventX},
 		{Name: "evt_y", Value: &t.EventY},
 		{Name: "evt_z", Value: &t.EventZ},
@@ -312,57 +215,6 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 		{Name: "trk_charge", Value: &t.TrackCharge},
 		{Name: "trk_nhit", Value: &t.TrackHits},
 		{Name: "hit_trk", Value: &t.HitTrack},
+		{Name: "hit_evt", Value: &t.HitEvent},
 	}, first, last, func() error { return fn(int(tf), &t) })
-}
-
-// scan reads a range of a tree and tells the library's errors from the callback's.
-func (r *Reader) scan(tree rtree.Tree, vars []rtree.ReadVar, first, last int, fn func() error) error {
-	reader, err := rtree.NewReader(tree, vars, rtree.WithRange(int64(first), int64(last)+1))
-	if err != nil {
-		return r.corrupt(err)
-	}
-	defer func() { _ = reader.Close() }()
-	var own error
-	err = reader.Read(func(rtree.RCtx) error {
-		own = fn()
-		return own
-	})
-	switch {
-	case own != nil:
-		return own
-	case err != nil:
-		return r.corrupt(err)
-	}
-	return nil
-}
-
-// columnFor makes a pointer to a slice of a leaf's type, nil for one that is not passed on.
-func columnFor(typeName string) any {
-	switch strings.TrimPrefix(typeName, "[]") {
-	case "float32":
-		return new([]float32)
-	case "float64":
-		return new([]float64)
-	case "int32":
-		return new([]int32)
-	case "int64":
-		return new([]int64)
-	default:
-		return nil
-	}
-}
-
-func columnValue(p any) any {
-	switch p := p.(type) {
-	case *[]float32:
-		return *p
-	case *[]float64:
-		return *p
-	case *[]int32:
-		return *p
-	case *[]int64:
-		return *p
-	default:
-		return nil
-	}
 }

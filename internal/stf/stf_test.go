@@ -39,9 +39,9 @@ func frames(n, hits int) []stf.Frame {
 		}
 		f.Extra["energy"], f.Extra["cell"] = energy, cell
 		f.Truth = &stf.Truth{
-			EventTime: []float64{float64(i)}, EventX: []float32{0}, EventY: []float32{0}, EventZ: []float32{1},
+			EventTime: []float64{float64(i)}, EventNumber: []int64{int64(i) + 7}, EventX: []float32{0}, EventY: []float32{0}, EventZ: []float32{1},
 			TrackEvent: []int32{0}, TrackPT: []float32{2}, TrackEta: []float32{0}, TrackPhi: []float32{1}, TrackCharge: []int32{-1},
-			TrackHits: []int32{int32(hits)}, HitTrack: make([]int32, hits),
+			TrackHits: []int32{int32(hits)}, HitTrack: make([]int32, hits), HitEvent: make([]int32, hits),
 		}
 	}
 	return out

@@ -52,6 +52,7 @@ type Writer struct {
 	tf, nhit, nevt, ntrk, nref int32
 	crc                        uint32
 	frame                      Frame
+	layers                     bool
 	extra                      map[string]any // name -> pointer to slice
 	truthRow                   Truth
 
@@ -94,17 +95,22 @@ func (w *Writer) open(g Geometry, sample *Frame) error {
 		{Name: "tf", Value: &w.tf},
 		{Name: "nhit", Value: &w.nhit},
 		{Name: "time", Value: &w.frame.Time, Count: "nhit"},
-		{Name: "x", Value: &w.frame.X, Count: "nhit"},
-		{Name: "y", Value: &w.frame.Y, Count: "nhit"},
-		{Name: "z", Value: &w.frame.Z, Count: "nhit"},
-		{Name: "layer", Value: &w.frame.Layer, Count: "nhit"},
+	}
+	if w.layers = len(g.Layers) > 0; w.layers {
+		vars = append(vars,
+			rtree.WriteVar{Name: "x", Value: &w.frame.X, Count: "nhit"},
+			rtree.WriteVar{Name: "y", Value: &w.frame.Y, Count: "nhit"},
+			rtree.WriteVar{Name: "z", Value: &w.frame.Z, Count: "nhit"},
+			rtree.WriteVar{Name: "layer", Value: &w.frame.Layer, Count: "nhit"},
+		)
 	}
 	if sample != nil {
 		for _, name := range slices.Sorted(maps.Keys(sample.Extra)) {
-			p := newColumn(sample.Extra[name])
-			if p == nil {
+			t := typeOf(sample.Extra[name])
+			if t == nil {
 				return fmt.Errorf("column %s has the type %T", name, sample.Extra[name])
 			}
+			p := t.pointer()
 			w.extra[name] = p
 			vars = append(vars, rtree.WriteVar{Name: name, Value: p, Count: "nhit"})
 		}
@@ -119,6 +125,7 @@ func (w *Writer) open(g Geometry, sample *Frame) error {
 		{Name: "tf", Value: &w.tf},
 		{Name: "nevt", Value: &w.nevt},
 		{Name: "evt_time", Value: &t.EventTime, Count: "nevt"},
+		{Name: "evt_number", Value: &t.EventNumber, Count: "nevt"},
 		{Name: "evt_x", Value: &t.EventX, Count: "nevt"},
 		{Name: "evt_y", Value: &t.EventY, Count: "nevt"},
 		{Name: "evt_z", Value: &t.EventZ, Count: "nevt"},
@@ -131,24 +138,9 @@ func (w *Writer) open(g Geometry, sample *Frame) error {
 		{Name: "trk_nhit", Value: &t.TrackHits, Count: "ntrk"},
 		{Name: "nref", Value: &w.nref},
 		{Name: "hit_trk", Value: &t.HitTrack, Count: "nref"},
+		{Name: "hit_evt", Value: &t.HitEvent, Count: "nref"},
 	}, append(opts, rtree.WithTitle("what was simulated"))...)
 	return err
-}
-
-// newColumn makes a pointer to an empty slice of the same type, nil for an unknown one.
-func newColumn(sample any) any {
-	switch sample.(type) {
-	case []float32:
-		return new([]float32)
-	case []float64:
-		return new([]float64)
-	case []int32:
-		return new([]int32)
-	case []int64:
-		return new([]int64)
-	default:
-		return nil
-	}
 }
 
 // Write adds a frame. Its number must be that of the frames before it.
@@ -157,14 +149,14 @@ func (w *Writer) Write(f *Frame) (err error) {
 	if f.TF != w.frames {
 		return fmt.Errorf("writing %s: frame %d where %d is due", w.path, f.TF, w.frames)
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(w.layers); err != nil {
 		return err
 	}
 	if len(f.Extra) != len(w.extra) {
 		return fmt.Errorf("writing %s: frame %d has other columns than the first", w.path, f.TF)
 	}
 	for name, p := range w.extra {
-		if !setColumn(p, f.Extra[name]) {
+		if t := typeOf(f.Extra[name]); t == nil || !t.set(p, f.Extra[name]) {
 			return fmt.Errorf("writing %s: frame %d: column %s has changed its type", w.path, f.TF, name)
 		}
 	}
@@ -176,6 +168,9 @@ func (w *Writer) Write(f *Frame) (err error) {
 		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, cause(err))
 	}
 	if f.Truth != nil {
+		if err := f.Truth.check(); err != nil {
+			return fmt.Errorf("writing %s: frame %d: %w", w.path, f.TF, err)
+		}
 		w.truthRow = *f.Truth
 		w.nevt, w.ntrk, w.nref = int32(len(f.Truth.EventTime)), int32(len(f.Truth.TrackPT)), int32(len(f.Truth.HitTrack))
 		if _, err := w.truth.Write(); err != nil {
@@ -185,30 +180,6 @@ func (w *Writer) Write(f *Frame) (err error) {
 	w.frames++
 	w.total += int64(len(f.Time))
 	return nil
-}
-
-// setColumn points the tree's variable at the frame's values.
-func setColumn(p, values any) bool {
-	switch p := p.(type) {
-	case *[]float32:
-		v, ok := values.([]float32)
-		*p = v
-		return ok
-	case *[]float64:
-		v, ok := values.([]float64)
-		*p = v
-		return ok
-	case *[]int32:
-		v, ok := values.([]int32)
-		*p = v
-		return ok
-	case *[]int64:
-		v, ok := values.([]int64)
-		*p = v
-		return ok
-	default:
-		return false
-	}
 }
 
 // Close finishes the file, puts it at its path and describes it.

@@ -2,8 +2,11 @@ package daqcmd
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,7 +26,8 @@ type inspection struct {
 	// HitsPerFrame are over all frames; HitsPerLayer is indexed as the geometry's layers.
 	HitsPerFrame spread  `json:"hits_per_frame"`
 	HitsPerLayer []int64 `json:"hits_per_layer"`
-	Extra        int     `json:"extra_columns"`
+	// Columns are those of the hits beyond what every file has, with the type of their values.
+	Columns map[string]string `json:"columns"`
 	// Collisions, Tracks and NoiseHits are from the truth; zero in real data.
 	Collisions int64 `json:"collisions"`
 	Tracks     int64 `json:"tracks"`
@@ -66,7 +70,7 @@ func inspect(path string) (inspection, error) {
 		return inspection{}, err
 	}
 	defer r.Close() //nolint:errcheck // only read
-	i := inspection{Path: path, Frames: r.Frames(), Geometry: r.Geometry(), HitsPerFrame: spread{Min: math.MaxInt}}
+	i := inspection{Path: path, Frames: r.Frames(), Geometry: r.Geometry(), Columns: r.Columns(), HitsPerFrame: spread{Min: math.MaxInt}}
 	if i.SizeBytes, i.Adler32, err = stf.Checksum(path); err != nil {
 		return i, err
 	}
@@ -75,7 +79,6 @@ func inspect(path string) (inspection, error) {
 		n := len(f.Time)
 		i.Hits += int64(n)
 		i.HitsPerFrame.Min, i.HitsPerFrame.Max = min(i.HitsPerFrame.Min, n), max(i.HitsPerFrame.Max, n)
-		i.Extra = len(f.Extra)
 		for _, layer := range f.Layer {
 			if int(layer) < 0 || int(layer) >= len(i.HitsPerLayer) {
 				return exitcode.New(exitcode.DataCorrupt, "%s: frame %d has a hit in layer %d of %d", path, f.TF, layer, len(i.HitsPerLayer))
@@ -108,6 +111,7 @@ func (i inspection) table() program.Table {
 		row("size", "%d bytes", i.SizeBytes),
 		row("adler32", "%s", i.Adler32),
 		row("detector", "%s, %d layers, %g T", i.Geometry.Name, len(i.Geometry.Layers), i.Geometry.FieldTesla),
+		row("source", "%s", i.Geometry.Source),
 		row("frames", "%d of %.3f ms", i.Frames, i.Geometry.FrameNS/1e6),
 		row("hits", "%d", i.Hits),
 		row("hits per frame", "%d to %d, mean %.1f", i.HitsPerFrame.Min, i.HitsPerFrame.Max, i.HitsPerFrame.Mean),
@@ -115,8 +119,15 @@ func (i inspection) table() program.Table {
 	for n, layer := range i.Geometry.Layers {
 		t.Rows = append(t.Rows, row("hits in layer "+strconv.Itoa(n), "%d (%s, radius %g mm)", i.HitsPerLayer[n], layer.Kind, layer.RadiusMM))
 	}
+	columns := []string{}
+	for _, name := range slices.Sorted(maps.Keys(i.Columns)) {
+		columns = append(columns, name+" ("+i.Columns[name]+")")
+	}
+	if len(columns) == 0 {
+		columns = []string{"none"}
+	}
 	return program.Table{Rows: append(t.Rows,
-		row("extra columns", "%d", i.Extra),
+		row("further columns", "%s", strings.Join(columns, ", ")),
 		row("true collisions", "%d", i.Collisions),
 		row("true tracks", "%d", i.Tracks),
 		row("noise hits", "%d", i.NoiseHits),
