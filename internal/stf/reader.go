@@ -45,7 +45,7 @@ func Open(path string) (r *Reader, err error) {
 	return r, r.open()
 }
 
-var frameFile = content{"time-frame file", "name an STF file, as `daq generate` and `daq run` write them"}
+var frameFile = content{words: "time-frame file", next: "name an STF file, as `daq generate` and `daq run` write them"}
 
 func (r *Reader) open() error {
 	if err := r.needKeys(hitsTree, geometryKey, geometryCRCKey); err != nil {

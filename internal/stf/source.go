@@ -14,8 +14,9 @@ import (
 	"tfpilot/internal/exitcode"
 )
 
-// content is what a ROOT file is to hold, in words, and what to do about one that was never meant.
-type content struct{ words, next string }
+// content is what a ROOT file is to hold, in words, and what to do about one that was never meant, and about a damaged one: when
+// empty, what the table of failures says.
+type content struct{ words, next, damaged string }
 
 // source is an open ROOT file whose structure has been checked. One goroutine uses it at a time.
 type source struct {
@@ -121,6 +122,12 @@ func (s *source) text(key string) (string, error) {
 }
 
 func (s *source) tree(name string) (rtree.Tree, error) {
+	for _, k := range s.file.Keys() {
+		// Asked before it is read: the library panics on an RNTuple, which uproot writes when not told otherwise.
+		if k.Name() == name && !strings.HasPrefix(k.ClassName(), "TTree") && !strings.HasPrefix(k.ClassName(), "TNtuple") {
+			return nil, s.other("its %s is a %s, not a TTree", name, line(k.ClassName()))
+		}
+	}
 	s.cache.only(false)
 	defer s.cache.only(true)
 	object, err := s.file.Get(name)
@@ -139,7 +146,11 @@ func (s *source) corrupt(err error) error {
 	if f := exitcode.From(err); f != exitcode.Internal {
 		return err
 	}
-	return exitcode.New(exitcode.DataCorrupt, "%s is damaged or no %s: %s", s.path, s.content.words, line(err))
+	err = exitcode.New(exitcode.DataCorrupt, "%s is damaged or no %s: %s", s.path, s.content.words, line(err))
+	if s.content.damaged != "" {
+		err = exitcode.WithNext(err, s.content.damaged)
+	}
+	return err
 }
 
 // branch is one with a single leaf: the name of its type, and of the branch that counts its values, if any does.
