@@ -2,10 +2,13 @@
 package daqcmd
 
 import (
+	"io"
+
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
+	"tfpilot/daq/replay"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 )
@@ -18,15 +21,17 @@ func App() *cli.App {
 		Description: "Examples:\n" +
 			"  daq plan --stf-count 3                                    what would happen, and when\n" +
 			"  daq generate --stf-count 1 --frames 100 --data data       files only\n" +
+			"  daq generate --stf-count 1 --replay events.root           the same, of simulated events\n" +
 			"  daq inspect data/swf.100001.000001.stf                    what is in a file\n" +
 			"  daq run --broker-addr 127.0.0.1:61613 --config plan.toml  a run, in real time",
 		Commands: []*cli.Command{runCommand(), planCommand(), generateCommand(), inspectCommand()},
 	}
 }
 
-// detector is the table of the built-in detector, the same for all commands.
+// detector is where the frames come from, the same for all commands.
 type detector struct {
 	Detector detsim.Config `toml:"detector"`
+	Replay   replay.Config `toml:",inline"`
 }
 
 // flags are those of a binding, with --plan as another name of --config: the plan is the file.
@@ -49,5 +54,15 @@ func dataHint(err error) error {
 	return err
 }
 
-// source is the detector of a plan.
-func source(d detector, p daq.Plan) (daq.Source, error) { return detsim.New(d.Detector, p.Seed) }
+// source is the detector of a plan: what is replayed, or the built-in one. It is to be closed.
+func source(d detector, p daq.Plan) (daq.Source, io.Closer, error) {
+	if d.Replay.File == "" {
+		g, err := detsim.New(d.Detector, p.Seed)
+		return g, io.NopCloser(nil), err
+	}
+	s, err := replay.Open(d.Replay, replay.Run{FrameNS: d.Detector.FrameNS, Frames: p.Frames, Seed: p.Seed})
+	if exitcode.From(err) == exitcode.DataMissing {
+		err = exitcode.WithNext(err, "check the name after --replay")
+	}
+	return s, s, err
+}

@@ -46,6 +46,9 @@ func TestBadInputIsOneLineWithTheNextStep(t *testing.T) { //nolint:paralleltest 
 		{"noise alone", 51, "--detector-noise 2: must be 0 to 0.9", []string{"generate", "--data", dir, "--detector-noise", "2"}},
 		{"no such file", 20, "check the name of the file", []string{"inspect", filepath.Join(dir, "none")}},
 		{"no file", 64, "inspect takes one FILE, not 0", []string{"inspect"}},
+		{"nothing to replay", 20, "check the name after --replay", []string{"generate", "--data", dir, "--replay", filepath.Join(dir, "none")}},
+		{"no events to replay", 21, "docs/time-frame-files.md says it all", append(run, "--replay", file)},
+		{"frames of no events", 64, "--replay-events: must be more than 0", []string{"generate", "--replay", file, "--replay-events", "0"}},
 		{"no ROOT file", 21, "name an STF file", []string{"inspect", file}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -46,7 +46,9 @@ func generateCommand() *cli.Command {
 		Name:  "generate",
 		Usage: "write STF files and nothing else",
 		Description: "Frames are made on all cores. The same seed, sequence and frame number make the same frame.\n\n" +
-			"Example: daq generate --stf-count 1 --frames 100 --data data",
+			"Examples:\n" +
+			"  daq generate --stf-count 1 --frames 100 --data data\n" +
+			"  daq generate --stf-count 1 --replay events.root --replay-events 45   docs/time-frame-files.md has the format",
 		Flags:  flags(bind, program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
@@ -77,10 +79,11 @@ func generate(ctx context.Context, o generateOptions, progress io.Writer) ([]gen
 			return nil, exitcode.New(exitcode.Usage, "--%s %d: must be 1 to %d", option, n, daq.MaxSTFs)
 		}
 	}
-	src, err := source(o.detector, plan)
+	src, detector, err := source(o.detector, plan)
 	if err != nil {
 		return nil, err
 	}
+	defer detector.Close() //nolint:errcheck // only read
 	if err := os.MkdirAll(o.Data, 0o755); err != nil {
 		return nil, exitcode.New(exitcode.SiteNoSpace, "making the data folder: %w", err)
 	}

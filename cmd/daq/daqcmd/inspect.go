@@ -28,7 +28,7 @@ type inspection struct {
 	HitsPerLayer []int64 `json:"hits_per_layer"`
 	// Columns are those of the hits beyond what every file has, with the type of their values.
 	Columns map[string]string `json:"columns"`
-	// Collisions, Tracks and NoiseHits are from the truth; zero in real data.
+	// Collisions, Tracks and NoiseHits, which are of no particle, are from the truth; zero in real data.
 	Collisions int64 `json:"collisions"`
 	Tracks     int64 `json:"tracks"`
 	NoiseHits  int64 `json:"noise_hits"`
@@ -130,7 +130,7 @@ func (i inspection) table() program.Table {
 		row("further columns", "%s", strings.Join(columns, ", ")),
 		row("true collisions", "%d", i.Collisions),
 		row("true tracks", "%d", i.Tracks),
-		row("noise hits", "%d", i.NoiseHits),
+		row("hits of no particle", "%d", i.NoiseHits),
 		row("checksums", "all frames good"),
 	)}
 }

@@ -36,7 +36,8 @@ func runCommand() *cli.Command {
 			"start with the same --state, and publishes the same slices.\n\n" +
 			"Examples:\n" +
 			"  daq run --broker-addr 127.0.0.1:61613 --run 100001 --stf-count 3\n" +
-			"  daq run --broker-addr broker1:61613,broker2:61613 --config plan.toml --wait-results 10m\n\n" +
+			"  daq run --broker-addr broker1:61613,broker2:61613 --config plan.toml --wait-results 10m\n" +
+			"  daq run --broker-addr 127.0.0.1:61613 --replay events.root   simulated events as detector input\n\n" +
 			"Exit status: 0 if every slice is done, 2 if any failed, 4 if results are missing after --wait-results, 40 if the\n" +
 			"broker stayed away for --patience, 59 after a signal.",
 		Flags:  flags(bind, append(program.LogFlags(), program.OutputFlag())...),
@@ -59,10 +60,11 @@ func run(c *cli.Context, o runOptions) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	src, err := source(o.detector, o.Plan)
+	src, detector, err := source(o.detector, o.Plan)
 	if err != nil {
 		return err
 	}
+	defer detector.Close() //nolint:errcheck // only read
 	journal, err := daq.OpenJournal(o.State, o.Run)
 	if err != nil {
 		return err
