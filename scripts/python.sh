@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Prints a Python interpreter that has the packages of a requirements file, in a virtual environment made for them once.
 #
-#   scripts/python.sh REQUIREMENTS
+#   scripts/python.sh REQUIREMENTS [LINK]
 #
+# LINK            becomes a symbolic link to the environment
 # TFPILOT_CACHE   where it is kept (default ~/.cache/tfpilot)
 set -euo pipefail
 
@@ -24,5 +25,8 @@ if [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$making"
 	"$making/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" >&2
 	mv -T "$making" "$venv" 2>/dev/null || [ -x "$venv/bin/python" ]
+fi
+if [ $# -gt 1 ]; then
+	ln -sfn "$venv" "$2"
 fi
 echo "$venv/bin/python"

@@ -1,0 +1,39 @@
+"""Holds what was found against what was simulated."""
+
+import numpy as np
+
+# What should have been found: charged particles in this range that left enough hits.
+MIN_PT, MAX_ETA = 0.5, 2.5
+# An event is found when one is within this time of it.
+EVENT_TIME_NS = 10
+
+
+class Quality:
+    def __init__(self, truth, frames, events, tracks, min_hits):
+        particle, purity = majority(truth.hit_particle, tracks.hits)
+        left = np.bincount(truth.hit_particle[truth.hit_particle >= 0], minlength=len(truth.pt))
+        wanted = (truth.charge != 0) & (truth.pt > MIN_PT) & (np.abs(truth.eta) < MAX_ETA) & (left >= min_hits)
+        good = (particle >= 0) & (purity > 0.5)
+        found = np.bincount(particle[good], minlength=len(truth.pt))
+        event, _ = majority(truth.hit_event, events.hits)
+        residual = events.time - truth.event_time[event] if len(event) else np.zeros(0)
+        self.particle, self.purity = np.where(good, particle, -1), purity
+        self.pt_residual = tracks.pt[good] / truth.pt[particle[good]] - 1
+        self.event_residual = residual
+        self.counts = {
+            "true_events": len(truth.event_time),
+            "true_events_found": len(np.unique(event[np.abs(residual) < EVENT_TIME_NS])),
+            "true_tracks": int(wanted.sum()),
+            "true_tracks_found": int((found[wanted] > 0).sum()),
+            "tracks_fake": int((~good).sum()),
+            "tracks_twice": int(np.maximum(found - 1, 0).sum()),
+        }
+
+
+def majority(owner, groups):
+    """Of each group of hits the owner of most of them, -1 when that is nobody, and its share."""
+    most, share = np.full(len(groups), -1), np.zeros(len(groups))
+    for i, hits in enumerate(groups):
+        owners, n = np.unique(owner[hits], return_counts=True)
+        most[i], share[i] = owners[n.argmax()], n.max() / len(hits)
+    return most, share
