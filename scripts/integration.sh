@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The tests on real services (build tag integration): brokers and batch systems, and on a disk that hangs. When some are named by TFPILOT_TEST_ARTEMIS,
+# The tests on real services (build tag integration): brokers and batch systems, and on a disk that hangs; and of payload/acts. When some are named by TFPILOT_TEST_ARTEMIS,
 # TFPILOT_TEST_CLASSIC (host:port), TFPILOT_TEST_SLURM, _SLURM24 or _CONDOR (a folder), as scripts/services.sh prints them, the tests are on those;
 # when all run already in its state folder, on these, and they are left running; else all are started for the tests, on free
-# ports and with state of their own, and stopped whatever happens. The Python worker's clients come from PyPI, into a virtual
-# environment that is kept (scripts/python.sh), unless TFPILOT_TEST_PYTHON names an interpreter that has them.
+# ports and with state of their own, and stopped whatever happens. Python packages come from PyPI,
+# into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
+# interpreter that has them, and what payload/acts is made of, unless TFPILOT_TEST_ACTS does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +22,10 @@ fi
 if [ -z "${TFPILOT_TEST_PYTHON:-}" ]; then
 	TFPILOT_TEST_PYTHON=$(scripts/python.sh internal/e2e/testdata/peer/requirements.txt)
 	export TFPILOT_TEST_PYTHON
+fi
+if [ -z "${TFPILOT_TEST_ACTS:-}" ]; then
+	TFPILOT_TEST_ACTS=$(payload/acts/install)
+	export TFPILOT_TEST_ACTS
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
 CGO_ENABLED=0 go test -tags integration -count=1 -timeout 20m -run '^TestIntegration' ./internal/... ./harvester/... ./pilot/... "$@"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -24,7 +25,8 @@ type DemoConfig struct {
 	Slices      int           `toml:"slices" default:"15" help:"slices per STF"`
 	Pilots      int           `toml:"pilots" default:"2" help:"pilots that the run asks for"`
 	Slots       int           `toml:"slots" default:"1" help:"payloads at once in each pilot"`
-	Payload     string        `toml:"payload" default:"tfreco" help:"tfreco, synthetic, or a payload's TOML file"`
+	Payload     string        `toml:"payload" default:"tfreco" help:"tfreco, synthetic, acts, or a payload's TOML file"`
+	Replay      string        `toml:"replay" help:"replay the simulated events of this ROOT file as detector input; none: the built-in simulation, or for acts its own"`
 	STFInterval time.Duration `toml:"stf_interval" default:"500ms" help:"time between two STFs, when the machine keeps up"`
 	Seed        uint64        `toml:"seed" default:"1" help:"seed of the simulated detector"`
 	Limit       time.Duration `toml:"limit" default:"10m" help:"stop a run that is not over after this time, and report what there is"`
@@ -65,8 +67,9 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
-	if err := cfg.prepare(bin); err != nil {
-		return Report{}, err
+	own, err := cfg.prepare(ctx, bin, NewProgress(out, time.Now()))
+	if err != nil {
+		return Report{}, Cause(ctx, err)
 	}
 	dir, unlock, err := CleanFolder(cfg.Out)
 	if err != nil {
@@ -77,6 +80,12 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		exitcode.New(exitcode.CheckFailed, "the run was not over after %s (--limit)", cfg.Limit), "the logs are in "+filepath.Join(dir, "logs")))
 	defer cancel()
 
+	if own != nil && cfg.Replay == "" {
+		cfg.Replay = filepath.Join(dir, "events.root")
+		if err := own.simulate(ctx, cfg.Replay, cfg.STFs*cfg.Frames, cfg.Seed, NewProgress(out, time.Now())); err != nil {
+			return Report{}, Cause(ctx, err)
+		}
+	}
 	stack, err := NewStack(dir, bin)
 	if err != nil {
 		return Report{}, err
@@ -106,12 +115,30 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	return report, cmp.Or(err, report.Verdict())
 }
 
-// prepare finds out what cannot work before anything is started: the payload and the programs. The payload's file becomes an
-// absolute path, because every program works in a folder of its own.
-func (c *DemoConfig) prepare(bin string) error {
+// prepare finds out what cannot work before anything is started: the payload and the programs. Files become absolute paths,
+// because every program works in a folder of its own. The payload acts is made ready and returned, if it is that.
+func (c *DemoConfig) prepare(ctx context.Context, bin string, show *Progress) (own *acts, err error) {
+	if c.Replay != "" {
+		if _, err := os.Stat(c.Replay); err != nil {
+			return nil, exitcode.WithNext(exitcode.New(exitcode.DataMissing, "looking for what is to be replayed: %w", err), "check the name after --replay")
+		}
+		if c.Replay, err = filepath.Abs(c.Replay); err != nil {
+			return nil, exitcode.Wrap(exitcode.Usage, err)
+		}
+	}
+	if c.Payload == actsName {
+		a, err := findACTS(bin)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.install(ctx, show); err != nil {
+			return nil, err
+		}
+		own, c.Payload = &a, a.spec()
+	}
 	spec, err := payload.LoadSpec(c.Payload)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	needed := []string{"testbed", "idds", "harvester", "pilot", "daq"}
 	switch {
@@ -124,9 +151,9 @@ func (c *DemoConfig) prepare(bin string) error {
 		c.Payload, err = filepath.Abs(c.Payload)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return NeedPrograms(bin, needed...)
+	return own, NeedPrograms(bin, needed...)
 }
 
 // NeedPrograms is the error of a program that is not in the folder bin, nil when all are there.
@@ -158,9 +185,15 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *Progress
 	if err := c.StartHarvester(ctx, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots)); err != nil {
 		return c, err
 	}
-	if err := c.StartDAQ(ctx, demoRun, "--stf-count", strconv.Itoa(cfg.STFs), "--frames", strconv.Itoa(cfg.Frames),
+	daq := []string{
+		"--stf-count", strconv.Itoa(cfg.STFs), "--frames", strconv.Itoa(cfg.Frames),
 		"--slices-per-sample", strconv.Itoa(cfg.Slices), "--target-worker-count", strconv.Itoa(cfg.Pilots),
-		"--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10)); err != nil {
+		"--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10),
+	}
+	if cfg.Replay != "" {
+		daq = append(daq, "--replay", cfg.Replay)
+	}
+	if err := c.StartDAQ(ctx, demoRun, daq...); err != nil {
 		return c, err
 	}
 	show.Note(time.Now(), "harvester and daq started; run %s: %d STFs of %d frames, %d slices each, %d pilots x %d slots, payload %s",

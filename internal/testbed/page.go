@@ -28,8 +28,9 @@ func (r Report) page() ([]byte, error) {
 	data := struct {
 		Report
 		Pictures []template.HTML
+		Further  map[string]int64
 		OK       bool
-	}{Report: r, OK: r.Verdict() == nil}
+	}{Report: r, Further: r.further(), OK: r.Verdict() == nil}
 	for i := range r.Histograms {
 		// The SVG is made by internal/hist, which escapes the texts in it.
 		data.Pictures = append(data.Pictures, template.HTML(r.Histograms[i].SVG(520, 320)))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,8 @@ type Report struct {
 	Slices ReportSlices `json:"slices"`
 	Events int64        `json:"events"`
 	Tracks int64        `json:"tracks"`
+	// Counts are all that the payload counted, events and tracks among them.
+	Counts map[string]int64 `json:"counts"`
 	// LatencyS is in seconds: slice created -> its result, and STF file written -> all its results.
 	LatencyS message.RunLatency `json:"latency_s"`
 	Pilots   []ReportPilot      `json:"pilots"`
@@ -99,7 +102,7 @@ func failures(failed []message.SliceRecord) []ReportFailure {
 func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocument, histograms []hist.H1, took time.Duration) Report {
 	s := check.Slices
 	r := Report{
-		RunID: check.RunID, STFs: stfs, Events: check.Counts["events"], Tracks: check.Counts["tracks"],
+		RunID: check.RunID, STFs: stfs, Events: check.Counts["events"], Tracks: check.Counts["tracks"], Counts: check.Counts,
 		Slices: ReportSlices{
 			Published: s.Published, Done: s.Done, Failed: s.Failed, Retried: s.Retried,
 			Duplicates: s.Absorbed, Lost: s.Published - s.Done - s.Failed,
@@ -189,6 +192,13 @@ func (r Report) Print(w io.Writer) error {
 	s, l := r.Slices, r.LatencyS
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(tw, "\nrun %s\t%d STFs, %d events, %d tracks in %.1f s\n", r.RunID, r.STFs, r.Events, r.Tracks, r.Seconds)
+	var more []string
+	for _, name := range slices.Sorted(maps.Keys(r.further())) {
+		more = append(more, fmt.Sprintf("%s %d", name, r.Counts[name]))
+	}
+	if len(more) > 0 {
+		fmt.Fprintf(tw, "counted\t%s\n", strings.Join(more, ", "))
+	}
 	fmt.Fprintf(tw, "slices\tpublished %d = done %d + failed %d + lost %d\n", s.Published, s.Done, s.Failed, s.Lost)
 	if s.Unfinished > 0 {
 		fmt.Fprintf(tw, "\t+ unfinished %d: the run was not over\n", s.Unfinished)
@@ -222,6 +232,15 @@ func (r Report) Print(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// further are the counts that are the payload's own, such as those against the truth.
+func (r Report) further() map[string]int64 {
+	out := maps.Clone(r.Counts)
+	for _, known := range []string{"frames", "hits", "events", "tracks"} {
+		delete(out, known)
+	}
+	return out
 }
 
 // latency shows quantiles, or that there are none.

@@ -25,7 +25,7 @@ func report(s message.SliceCounts, problems ...string) testbed.Report {
 	h.Fill(1)
 	started := time.Now().Add(-10 * time.Second)
 	return testbed.NewReport(message.RunCheck{
-		RunDocument: message.RunDocument{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9}}, Problems: problems,
+		RunDocument: message.RunDocument{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9, "fakes": 4}}, Problems: problems,
 	}, 2, []message.WorkerDocument{
 		{WorkerReport: message.WorkerReport{
 			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: message.WorkerTotals{Done: 3, WallSeconds: 10},
@@ -83,13 +83,14 @@ func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Run 7", "not every slice is done", "a problem &amp; more", "b&lt;script&gt;", "<svg", "50 %", "no last word"} {
+	for _, want := range []string{"Run 7", "not every slice is done", "a problem &amp; more", "b&lt;script&gt;", "<svg", "50 %", "no last word", "<b>4</b>fakes"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("report.html does not say %q", want)
 		}
 	}
 	var out bytes.Buffer
-	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "published 4 = done 3 + failed 1 + lost 0") || !strings.Contains(out.String(), "retried 2") {
+	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "published 4 = done 3 + failed 1 + lost 0") || !strings.Contains(out.String(), "retried 2") ||
+		!strings.Contains(out.String(), "fakes 4") || strings.Contains(out.String(), "tracks 9") {
 		t.Errorf("%v, %s", err, &out)
 	}
 }
@@ -125,6 +126,39 @@ func TestAMissingProgramSaysHowToBuildIt(t *testing.T) {
 	_, err := testbed.Demo(t.Context(), testbed.DemoConfig{Out: filepath.Join(t.TempDir(), "demo")}, t.TempDir(), &bytes.Buffer{})
 	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(exitcode.Next(err), "make build") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestThePayloadACTSIsLookedForBesideThePrograms(t *testing.T) {
+	t.Parallel()
+	bin := filepath.Join(t.TempDir(), "bin")
+	demo := func(c testbed.DemoConfig) error {
+		c.Out = filepath.Join(t.TempDir(), "demo")
+		_, err := testbed.Demo(t.Context(), c, bin, &bytes.Buffer{})
+		if _, there := os.Stat(c.Out); there == nil {
+			t.Error("something was started")
+		}
+		return err
+	}
+	if err := demo(testbed.DemoConfig{Payload: "acts"}); exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(exitcode.Next(err), "in a source tree") {
+		t.Errorf("got %v", err)
+	}
+	if err := demo(testbed.DemoConfig{Replay: "none.root"}); exitcode.From(err) != exitcode.DataMissing || !strings.Contains(exitcode.Next(err), "--replay") {
+		t.Errorf("got %v", err)
+	}
+	folder := filepath.Join(filepath.Dir(bin), "payload", "acts")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"acts.toml": "", "install": "#!/bin/sh\necho 'pip said so'\necho 'no network' >&2\nexit 3\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := demo(testbed.DemoConfig{Payload: "acts"})
+	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "installing payload acts: status 3: no network") ||
+		!strings.Contains(exitcode.Next(err), filepath.Join(folder, "install")) {
+		t.Errorf("got %v (%s)", err, exitcode.Next(err))
 	}
 }
 

@@ -39,7 +39,9 @@ func demoCommand() *cli.Command {
 			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything.\n\n" +
 			"Examples:\n" +
 			"  testbed demo                                   3 STFs through the whole chain, ten seconds or so\n" +
-			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n\n" +
+			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n" +
+			"  testbed demo --stfs 1 --frames 150 --payload acts      real reconstruction, in Python, of simulated events\n" +
+			"  testbed demo --payload mine.toml --replay events.root  your payload on your simulation\n\n" +
 			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
 			"nothing was started. With --output quiet only the path of the report is printed.",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
