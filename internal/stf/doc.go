@@ -3,8 +3,8 @@
 // An STF file holds:
 //
 //	hits      TTree, one entry per time frame: tf (number in the file, from 0), nhit, and counted arrays time[nhit] (ns in
-//	          the frame), x, y, z (mm), layer (index into the geometry), and crc, a CRC-32C over all of them. Further
-//	          counted numeric columns pass through unchanged ([Frame].Extra) and are in the crc too.
+//	          the frame), x, y, z (mm), layer (index into the geometry, where it has layers), and crc, a CRC-32C
+//	          over all of them. Further counted numeric columns pass through unchanged ([Frame].Extra) and are in the crc too.
 //	truth     TTree, one entry per time frame: the collisions and particles behind the hits (simulation only).
 //	geometry  TObjString, JSON of [Geometry]; beside it geometry_crc, the CRC-32C of that text in hexadecimal.
 //
@@ -16,6 +16,8 @@
 // own, or allocate gigabytes. So nothing reaches it unchecked: lengths and ROOT's own checksums are compared when a file is opened
 // and when a basket is read. What it panics on all the same is returned as an error of class data where it can be recovered.
 // And this package is linked into payload and daq programs only, never into the pilot.
+//
+// [OpenEvents] reads files of simulated events, which others have written, with the same care.
 //
 // Histograms of internal/hist go to ROOT and back by [WriteHistograms] and [ReadHistograms].
 package stf

@@ -116,6 +116,11 @@ func checkBasket(b []byte, at int64) error {
 	if c.err != nil || entries < 0 || last < k.head || last > k.head+k.unpacked || (flag != 0 && flag != 80) {
 		return fmt.Errorf("basket of %.80q at byte %d: %d entries until %d, flag %d", k.name, at, entries, last, flag)
 	}
+	// After the values lie the positions of the entries, and displacements of which nobody makes use, each as a list of its own.
+	list := 4 + 4*(entries+1)
+	if rest := k.head + k.unpacked - last; rest != 0 && rest != list && rest != 2*list {
+		return fmt.Errorf("basket of %.80q at byte %d: %d bytes of positions for %d entries", k.name, at, rest, entries)
+	}
 	err := k.checkObject(b[k.head:])
 	if err == nil && k.unpacked == k.bytes-k.head {
 		err = checkOffsets(b[last:])
