@@ -27,7 +27,7 @@ func block(t *testing.T, file, info string) string {
 // shell runs a script in a folder of its own, with the programs in PATH.
 func shell(t *testing.T, dir, script string) (output string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir, cmd.WaitDelay = dir, time.Second

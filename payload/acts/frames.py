@@ -40,7 +40,6 @@ class Frames:
             raise Failure(INVALID, f"{path}: the hits have no {', '.join(sorted(missing))}")
         data = tree.arrays(entry_start=first, entry_stop=last + 1)
         self.numbers = np.arange(first, last + 1)
-        self.frame_ns = geometry["frame_ns"]
         self.nhit = ak.to_numpy(data["nhit"])
         flat = {name: ak.to_numpy(ak.flatten(data[name])) for name in data.fields if data[name].ndim == 2}
         check_sums(path, data, flat)

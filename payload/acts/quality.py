@@ -9,7 +9,7 @@ EVENT_TIME_NS = 10
 
 
 class Quality:
-    def __init__(self, truth, frames, events, tracks, min_hits):
+    def __init__(self, truth, events, tracks, min_hits):
         particle, purity = majority(truth.hit_particle, tracks.hits)
         left = np.bincount(truth.hit_particle[truth.hit_particle >= 0], minlength=len(truth.pt))
         wanted = (truth.charge != 0) & (truth.pt > MIN_PT) & (np.abs(truth.eta) < MAX_ETA) & (left >= min_hits)
@@ -33,7 +33,13 @@ class Quality:
 def majority(owner, groups):
     """Of each group of hits the owner of most of them, -1 when that is nobody, and its share."""
     most, share = np.full(len(groups), -1), np.zeros(len(groups))
-    for i, hits in enumerate(groups):
-        owners, n = np.unique(owner[hits], return_counts=True)
-        most[i], share[i] = owners[n.argmax()], n.max() / len(hits)
+    if len(groups) == 0:
+        return most, share
+    size = np.array([len(hits) for hits in groups])
+    base = owner.max(initial=-1) + 2  # owners are from -1
+    pairs, n = np.unique(np.repeat(np.arange(len(groups)), size) * base + owner[np.concatenate(groups)] + 1, return_counts=True)
+    group = pairs // base
+    order = np.lexsort((n, group))
+    last = order[np.append(np.diff(group[order]) != 0, True)]  # of each group the pair with the most hits
+    most[group[last]], share[group[last]] = pairs[last] % base - 1, n[last] / size[group[last]]
     return most, share

@@ -48,7 +48,7 @@ class Reconstruction:
             raise Failure(INVALID, f"{path}: {(~known).sum()} hits on sensors that the detector does not have")
         events = Events(frames, sensor, self.detector, self.gap_ns, MIN_HITS)
         tracks = self.tracker.find(frames, events)
-        quality = Quality(frames.truth, frames, events, tracks, MIN_HITS) if frames.truth else None
+        quality = Quality(frames.truth, events, tracks, MIN_HITS) if frames.truth else None
         histograms = make_histograms(frames, events, tracks, quality)
         write(os.path.join(folder, OUTPUT), frames, events, tracks, quality, histograms)
         counts = {
@@ -108,7 +108,7 @@ def write(path, frames, events, tracks, quality, histograms):
     try:
         with uproot.recreate(path + ".part") as f:
             tree = f.mktree("tracks", {"tf": "int32", "evt": record(evt), "trk": record(trk)},
-                            counter_name=lambda outer: {"evt": "nevt", "trk": "ntrk"}[outer], field_name=lambda outer, inner: inner)
+                            counter_name=lambda outer: {"evt": "nevt", "trk": "ntrk"}[outer], field_name=lambda _, inner: inner)
             tree.extend({"tf": frames.numbers.astype("i4"), "evt": jagged(evt, events.frame), "trk": jagged(trk, frame)})
             for h in histograms:
                 f[h.name] = (h.counts, h.edges)

@@ -190,7 +190,7 @@ def make_trees(f):
         return "var * {" + ", ".join(f"{k}: {t}" for k, t in fields.items()) + "}"
 
     counters = {"hit": "nhit", "trk": "ntrk", "ref": "nref"}
-    names = {"counter_name": counters.__getitem__, "field_name": lambda outer, inner: inner}
+    names = {"counter_name": counters.__getitem__, "field_name": lambda _, inner: inner}
     # mktree, because assigning a dict writes an RNTuple.
     return (f.mktree("hits", {"hit": record(HIT)}, **names),
             f.mktree("truth", {**dict.fromkeys(VERTEX, "float32"), "trk": record(PARTICLE), "ref": record({"hit_trk": "int32"})}, **names))
