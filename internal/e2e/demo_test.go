@@ -48,7 +48,7 @@ func TestAFailedSliceMakesTheDemoEndWithStatus2(t *testing.T) {
 	payload := filepath.Join(t.TempDir(), "fail.toml")
 	must(t, os.WriteFile(payload, []byte("name = \"fail\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"fail\"\npermanent = true\n"), 0o600))
 	report, err := testbed.Demo(soon(t), testbed.DemoConfig{
-		Out: filepath.Join(t.TempDir(), "demo"), STFs: 1, Frames: 10, Slices: 2, Payload: payload,
+		Out: filepath.Join(t.TempDir(), "demo"), STFs: 1, Frames: 3, Slices: 2, Payload: payload,
 	}, bin(t), io.Discard)
 	if exitcode.From(err) != exitcode.SliceFailed || report.Slices.Failed != 2 {
 		t.Errorf("%v, %+v", err, report.Slices)

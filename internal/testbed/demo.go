@@ -171,6 +171,9 @@ func missing(name, bin string) error {
 	return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "there is no program %s in %s", name, bin), "`make build` puts all of them there")
 }
 
+// samples is how many daq takes of an STF when it is not told otherwise: more than a very small one has frames.
+const samples = 7
+
 // startDemo starts everything.
 func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *Progress) (*Chain, error) {
 	c, err := NewChain(ctx, stack, demoNamespace)
@@ -189,6 +192,9 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *Progress
 		"--stf-count", strconv.Itoa(cfg.STFs), "--frames", strconv.Itoa(cfg.Frames),
 		"--slices-per-sample", strconv.Itoa(cfg.Slices), "--target-worker-count", strconv.Itoa(cfg.Pilots),
 		"--stf-interval", cfg.STFInterval.String(), "--seed", strconv.FormatUint(cfg.Seed, 10),
+	}
+	if cfg.Frames < samples {
+		daq = append(daq, "--tf-files-per-stf", strconv.Itoa(cfg.Frames))
 	}
 	if cfg.Replay != "" {
 		daq = append(daq, "--replay", cfg.Replay)
