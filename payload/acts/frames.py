@@ -40,6 +40,8 @@ class Frames:
             raise Failure(INVALID, f"{path}: the hits have no {', '.join(sorted(missing))}")
         data = tree.arrays(entry_start=first, entry_stop=last + 1)
         self.numbers = np.arange(first, last + 1)
+        if (ak.to_numpy(data["tf"]) != self.numbers).any():
+            raise Failure(CORRUPT, f"{path} is damaged: its frames are not numbered")
         self.nhit = ak.to_numpy(data["nhit"])
         flat = {name: ak.to_numpy(ak.flatten(data[name])) for name in data.fields if data[name].ndim == 2}
         check_sums(path, data, flat)

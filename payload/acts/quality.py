@@ -23,11 +23,14 @@ class Quality:
         self.counts = {
             "true_events": len(truth.event_time),
             "true_events_found": len(np.unique(event[np.abs(residual) < EVENT_TIME_NS])),
-            "true_tracks": int(wanted.sum()),
-            "true_tracks_found": int((found[wanted] > 0).sum()),
-            "tracks_fake": int((~good).sum()),
-            "tracks_twice": int(np.maximum(found - 1, 0).sum()),
         }
+        if len(truth.pt):  # some producers know their events only
+            self.counts |= {
+                "true_tracks": int(wanted.sum()),
+                "true_tracks_found": int((found[wanted] > 0).sum()),
+                "tracks_fake": int((~good).sum()),
+                "tracks_twice": int(np.maximum(found - 1, 0).sum()),
+            }
 
 
 def majority(owner, groups):
