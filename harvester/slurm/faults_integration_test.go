@@ -4,6 +4,7 @@ package slurm_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,6 +28,10 @@ func TestMain(m *testing.M) {
 		if os.Getenv(variables[name]) != "" {
 			breakable[name] = service("up", name)
 		}
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // they mostly wait, also on a machine of two cores
+		panic(err)
 	}
 	m.Run() // whose status is that of the process
 	for name := range breakable {
