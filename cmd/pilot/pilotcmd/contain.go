@@ -29,7 +29,7 @@ func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, lo
 
 // closePayload ends what is kept for payloads between slices. The context has ended by then: a short one of its own bounds it.
 func closePayload(ctx context.Context, work *wrapper.Wrapper) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_ = work.Close(ctx) // nothing of it outlives us anyway
 }
