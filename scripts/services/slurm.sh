@@ -43,6 +43,8 @@ start() {
 	# Where accounting is not asked, what ended is remembered for as long as a test may take to look.
 	[ "$accounting" = yes ] || edit+=(-e '/^Accounting/d; s/^MinJobAge=.*/MinJobAge=300/')
 	sed "${edit[@]}" "$files/slurm.conf" >"$dir/etc/slurm.conf"
+	printf '#!/bin/sh\necho "export SLURM_CONF=%s"\n' "$dir/etc/slurm.conf" >"$dir/etc/task-prolog"
+	chmod 755 "$dir/etc/task-prolog"
 	(umask 077; sed "${edit[@]}" "$files/slurmdbd.conf" >"$dir/etc/slurmdbd.conf")
 	# Nothing limits by control groups here; the older version does not know the word, and needs no file.
 	if [ -n "$root" ]; then echo 'CgroupPlugin=disabled' >"$dir/etc/cgroup.conf"; fi
