@@ -91,11 +91,13 @@ func TestAFailedSubmissionIsOneFailureAndItsReasonIsKept(t *testing.T) {
 	t.Parallel()
 	inSite(t, func(s *site) {
 		s.wanted["1"] = 5
-		s.refuse = exitcode.New(exitcode.BatchRefused, "sbatch: invalid partition nix")
+		s.refuse = exitcode.WithNext(exitcode.New(exitcode.BatchRefused, "sbatch: invalid partition nix"), "sinfo lists the partitions")
 		h := s.harvester(harvester.Config{})
 		s.look(h, 1)
-		if r := s.report(); len(r.Trouble) != 1 || !strings.Contains(r.Trouble[0].Text, "invalid partition nix") {
-			s.t.Errorf("%+v", r.Trouble)
+		r := s.report()
+		said := strings.Join(r.Explain(time.Now()), "\n")
+		if len(r.Trouble) != 1 || !strings.Contains(said, "invalid partition nix. Next: sinfo lists the partitions.") || r.Pause.Failures != 1 {
+			s.t.Errorf("%+v, %s", r, said)
 		}
 		s.look(h, 59)
 		if n := len(s.submissions); n < 4 || n > 7 {

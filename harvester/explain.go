@@ -15,7 +15,11 @@ func (r Report) Explain(now time.Time) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, t := range r.Trouble {
-		say("Trouble with %s for %s: %s.", t.Whom, now.Sub(t.Since).Round(time.Second), t.Text)
+		text := fmt.Sprintf("Trouble with %s for %s: %s.", t.Whom, now.Sub(t.Since).Round(time.Second), strings.TrimSuffix(t.Text, "."))
+		if t.Next != "" {
+			text += " Next: " + t.Next + "."
+		}
+		out = append(out, text)
 	}
 	for _, run := range r.Runs {
 		name := "Run " + run.RunID

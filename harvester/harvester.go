@@ -100,11 +100,8 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 		return err
 	}
 	wanted, derr := h.demand.Demand(ctx)
-	ended := slices.Collect(maps.Values(h.book.ended))
-	s := snapshot{
-		cfg: h.cfg, now: h.now(), live: slices.SortedFunc(maps.Values(h.book.live), newestFirst), asked: h.said(ctx, "idds", derr), drain: draining,
-		pause: pauseAfter(ended, h.cfg),
-	}
+	s := snapshot{cfg: h.cfg, now: h.now(), asked: h.said(ctx, "idds", derr), drain: draining}
+	ended := h.count(&s)
 	for _, d := range wanted.Demands {
 		if h.cfg.Namespace == "" || d.Namespace == h.cfg.Namespace {
 			s.demands = append(s.demands, d)
@@ -121,6 +118,7 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 			if _, err := h.submit(ctx, p.submit, p.count, bad); err != nil {
 				return err
 			}
+			h.count(&s) // so that the report has what was submitted, or why it was not
 		}
 		if err := h.prune(ctx); err != nil {
 			return err
@@ -129,6 +127,13 @@ func (h *Harvester) Reconcile(ctx context.Context) error {
 		p.why = []string{h.batch.Name() + " could not be asked, so nothing is submitted or cancelled"}
 	}
 	return h.publish(ctx, s, p, bad, drain)
+}
+
+// count takes into s what lives, and the pause that what has ended, which it returns, calls for.
+func (h *Harvester) count(s *snapshot) (ended []Worker) {
+	ended = slices.Collect(maps.Values(h.book.ended))
+	s.live, s.pause = slices.SortedFunc(maps.Values(h.book.live), newestFirst), pauseAfter(ended, h.cfg)
+	return ended
 }
 
 func newestFirst(a, b Worker) int {
@@ -196,7 +201,7 @@ func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad 
 	}
 	attrs := []any{slog.String("tag", s.Tag), slog.Int("wanted", n), slog.Int("submitted", len(ids)), slog.String(logging.KeyRun, d.RunID)}
 	if err != nil {
-		h.log.WarnContext(ctx, "submitting failed", append(attrs, logging.Err(err))...)
+		h.log.WarnContext(ctx, "submitting failed", append(attrs, logging.Err(err), slog.String("next", exitcode.Next(err)))...)
 	} else {
 		h.log.InfoContext(ctx, "pilots submitted", append(attrs, slog.String("reason", d.Reason))...)
 	}
@@ -259,7 +264,7 @@ func (h *Harvester) said(ctx context.Context, whom string, err error) (ok bool) 
 	was := troubleWith(before, whom)
 	switch {
 	case err != nil && was.Text != err.Error():
-		h.log.WarnContext(ctx, "cannot ask", slog.String("whom", whom), logging.Err(err))
+		h.log.WarnContext(ctx, "cannot ask", slog.String("whom", whom), logging.Err(err), slog.String("next", exitcode.Next(err)))
 	case err == nil && was.Whom != "":
 		h.log.InfoContext(ctx, "can ask again", slog.String("whom", whom))
 	}

@@ -21,7 +21,9 @@ func TestWhatIsMissingIsSubmittedOnce(t *testing.T) {
 	inSite(t, func(s *site) {
 		s.wanted["1"] = 3
 		h := s.harvester(harvester.Config{})
-		s.look(h, 3)
+		s.look(h, 1)
+		s.expect("queued, as the report of the same look says", s.report().Runs[0].Alive[harvester.Queued], 3)
+		s.look(h, 2)
 		s.expect("queued", s.count(harvester.Queued), 3)
 		s.set(3, harvester.Queued, running)
 		s.set(1, harvester.Running, harvester.Status{State: harvester.Ended})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 )
 
@@ -29,6 +30,8 @@ type Trouble struct {
 	Whom  string    `json:"whom"`
 	Since time.Time `json:"since"`
 	Text  string    `json:"text"`
+	// Next is what to do about it.
+	Next string `json:"next,omitempty"`
 }
 
 // RunReport is how a run stands.
@@ -102,7 +105,7 @@ func settled(list []Trouble, whom string, err error, now time.Time) []Trouble {
 	if err == nil {
 		return list
 	}
-	t := Trouble{Whom: whom, Since: now, Text: err.Error()}
+	t := Trouble{Whom: whom, Since: now, Text: err.Error(), Next: exitcode.Next(err)}
 	if was.Whom != "" {
 		t.Since = was.Since
 	}

@@ -143,6 +143,9 @@ func (d statusDocument) head(now time.Time) program.Table {
 	}
 	for _, t := range d.Report.Trouble {
 		rows = append(rows, []string{"trouble", fmt.Sprintf("%s for %s: %s", t.Whom, now.Sub(t.Since).Round(time.Second), t.Text)})
+		if t.Next != "" {
+			rows = append(rows, []string{"", "  do: " + t.Next})
+		}
 	}
 	if d.Report.Strays > 0 {
 		rows = append(rows, []string{"strays", fmt.Sprintf("%d jobs of ours that the store does not know; harvester adopt takes them in", d.Report.Strays)})
