@@ -62,7 +62,7 @@ func TestWhatCannotWorkIsSaidBeforeAPilotIsStarted(t *testing.T) { //nolint:para
 		{"no token of pilots", 50, []string{"--pilot-token-file", "absent", "idds token --state STATE pilot"}, []string{"run", "--pilot-token-file", filepath.Join(dir, "absent")}},
 		{"no slots", 64, []string{"--pilot-slots"}, []string{"run", "--pilot-slots", "0"}},
 		{"no limit", 64, []string{"--limit 0"}, []string{"workers", "--limit", "0"}},
-		{"no state", 43, []string{"no harvester has worked in"}, []string{"workers", "--state", state}},
+		{"no state", 43, []string{"no harvester has worked in", "--config"}, []string{"workers", "--state", state}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, stdout, stderr := command(t.Context(), append(c.args, "--state", state)...)

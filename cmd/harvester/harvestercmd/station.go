@@ -94,7 +94,8 @@ func (cfg siteConfig) demand() (harvester.Demand, error) {
 // ledger opens the store of a site to read it, or to leave a document in it: the harvester may run or not.
 func (cfg siteConfig) ledger(ctx context.Context) (*sqlite.Store, error) {
 	if _, err := os.Stat(filepath.Join(cfg.State, "harvester.db")); err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "no harvester has worked in %s: %w", cfg.State, err)
+		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "no harvester has worked in %s: %w", cfg.State, err),
+			"name the site's file by --config, or its state folder by --state; `harvester run` makes one")
 	}
 	return sqlite.Open(ctx, cfg.State)
 }

@@ -68,7 +68,7 @@ func workerTable(list []harvester.Worker) program.Table {
 		case w.State.Live():
 		case w.Signal != 0:
 			exit = "signal " + strconv.Itoa(w.Signal)
-		default:
+		case w.ExitCode >= 0: // else nobody knows
 			exit = strconv.Itoa(w.ExitCode)
 		}
 		t.Rows = append(t.Rows, []string{w.ID, w.BatchID, w.RunID, string(w.State), w.Node, started, lived, exit, w.Cause, w.Reason})
@@ -161,7 +161,7 @@ func detailTable(w harvester.Worker) program.Table {
 	row("batch system says", w.Native)
 	row("node", w.Node)
 	row("starts", strconv.Itoa(w.Starts))
-	if !w.State.Live() {
+	if !w.State.Live() && w.ExitCode >= 0 {
 		row("exit code", strconv.Itoa(w.ExitCode))
 	}
 	row("cause", w.Cause)
