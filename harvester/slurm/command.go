@@ -75,6 +75,9 @@ func (s *System) feed(ctx context.Context, in invocation) (out, said string, err
 	case res.ExitCode != 0:
 		words := stderr.String()
 		if strings.TrimSpace(words) == "" {
+			words = stdout.String() // `scontrol ping` says there that the controller is down
+		}
+		if strings.TrimSpace(words) == "" {
 			words = fmt.Sprintf("status %d and no words", res.ExitCode)
 		}
 		return "", "", refusal(in.command, words)

@@ -147,6 +147,20 @@ func TestASlurmThatIsNotThereSaysSo(t *testing.T) {
 	}
 }
 
+func TestAControllerThatIsDownIsSaidInSlurmsWords(t *testing.T) {
+	t.Parallel()
+	scripts := map[string]string{"scontrol": `[ $1 = --version ] || { echo "Slurmctld(primary) at head is DOWN"; exit 1; }`}
+	for _, command := range []string{"sbatch", "squeue", "scancel", "sacct", "sinfo"} {
+		scripts[command] = "echo slurm 22.05.8"
+	}
+	s, _ := fake(t, scripts)
+	for _, f := range s.Check(t.Context()) {
+		if f.What == "controller" && (f.OK || !strings.Contains(f.Detail, "at head is DOWN") || !strings.Contains(f.Next, "scontrol ping")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestAFolderThatCannotBeMadeIsNoSubmission(t *testing.T) {
 	t.Parallel()
 	s, dir := fake(t, map[string]string{"sbatch": `touch $DIR/called; echo 1`})
