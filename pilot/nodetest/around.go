@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -116,7 +117,11 @@ func login(ctx context.Context, cfg broker.Config, addr string) pilot.NodeFindin
 			if cfg.TLS {
 				how = "by TLS"
 			}
-			return good(oneLine(fmt.Sprintf("%s lets %q in %s: %s", addr, cfg.Login, how, state.Server)))
+			who := "anybody"
+			if cfg.Login != "" {
+				who = strconv.Quote(cfg.Login)
+			}
+			return good(oneLine(fmt.Sprintf("%s lets %s in %s: %s", addr, who, how, state.Server)))
 		case state.Err != nil && ctx.Err() != nil, state.Err != nil && exitcode.From(state.Err) != exitcode.NoBroker:
 			return failed(fmt.Errorf("%s: %w", addr, state.Err))
 		}

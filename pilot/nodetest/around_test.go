@@ -19,10 +19,10 @@ import (
 	"tfpilot/pilot/nodetest"
 )
 
-// aBroker is one that lets panda in.
-func aBroker(t *testing.T) string {
+// aBroker is one that lets users in; anybody without.
+func aBroker(t *testing.T, users map[string]string) string {
 	t.Helper()
-	b, err := stompd.New(stompd.Config{Users: map[string]string{"panda": "right"}})
+	b, err := stompd.New(stompd.Config{Users: users})
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
@@ -33,9 +33,20 @@ func aBroker(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+func TestABrokerThatAsksForNobodyLetsAnybodyIn(t *testing.T) {
+	t.Parallel()
+	addr := aBroker(t, nil)
+	f := byName(newTests(t, nodetest.Config{}).Check(t.Context(), nodetest.Around{
+		Broker: func(context.Context) (broker.Config, error) { return broker.Config{Addrs: []string{addr}}, nil },
+	}))["broker"]
+	if f.Verdict != pilot.NodeOK || !strings.Contains(f.Found, "lets anybody in") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestTheBrokerIsConnectedToAsAPilotDoes(t *testing.T) {
 	t.Parallel()
-	addr := aBroker(t)
+	addr := aBroker(t, map[string]string{"panda": "right"})
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // and never accepts
 	must(t, err)
 	t.Cleanup(func() { silent.Close() })
