@@ -97,7 +97,7 @@ func (s *System) checkPartition(ctx context.Context) harvester.Finding {
 func (s *System) fits(lines [][]string) error {
 	want := s.cfg.Resources
 	if state := lines[0][1]; state != "up" {
-		return exitcode.WithNext(fmt.Errorf("it is %s", state), nextPartition)
+		return exitcode.WithNext(fmt.Errorf("it takes no jobs now, it is %s", state), nextClosed)
 	}
 	if limit, ok := timeLimit(lines[0][2]); ok && want.WallTime > limit {
 		return exitcode.WithNext(fmt.Errorf("its time limit is %s, a pilot asks for %s", limit, want.WallTime), nextTime)

@@ -20,6 +20,7 @@ const (
 	nextController  = "see with `scontrol ping` whether the controller runs, and whether SLURM_CONF or /etc/slurm names the right one"
 	nextMunge       = "start munge on this machine (`systemctl start munge`); `munge -n | unmunge` tries it"
 	nextPartition   = "`sinfo -o '%P %a %l %D'` lists the partitions; set partition in the [slurm] table"
+	nextClosed      = "`scontrol show partition` tells its State: wait until the site opens it again, or set another partition in the [slurm] table"
 	nextAccount     = "`sacctmgr show assoc where user=$USER format=account,partition,qos` lists what you may use; set account and qos in the [slurm] table"
 	nextTime        = "`sinfo -o '%P %l'` lists what the partitions allow; lower wall_time in the [resources] table"
 	nextResources   = "`sinfo -o '%P %D %c %m %f'` lists cores, memory and features of the nodes; compare with the [resources] table, constraint and options"
@@ -41,7 +42,7 @@ var complaints = []complaint{
 	{"invalid qos", exitcode.BatchRefused, nextAccount},
 	{"invalid partition", exitcode.BatchRefused, nextPartition},
 	{"group not permitted to use this partition", exitcode.BatchRefused, nextPartition},
-	{"required partition not available", exitcode.BatchRefused, nextPartition},
+	{"required partition not available", exitcode.BatchRefused, nextClosed},
 	{"requested time limit is invalid", exitcode.BatchRefused, nextTime},
 	{"requested partition configuration not available", exitcode.BatchRefused, nextResources},
 	{"requested node configuration is not available", exitcode.BatchRefused, nextResources},
