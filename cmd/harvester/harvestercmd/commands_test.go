@@ -173,8 +173,11 @@ func TestJobsOfAHarvesterThatIsGoneAreAdoptedOrReaped(t *testing.T) { //nolint:p
 	if err := os.Symlink(filepath.Join(s.dir, "state", "jobs"), filepath.Join(s.dir, "other", "jobs")); err != nil {
 		t.Fatal(err)
 	}
-	if out := other.do("reap", "--output", "quiet"); out != "" {
-		t.Errorf("its own: %s", out)
+	for _, name := range []string{"reap", "adopt"} { // it has none of its own, and says whose there are
+		status, stdout, stderr := command(t.Context(), name, "--output", "quiet", "--config", other.config)
+		if want := "whose jobs are meant: " + submitter + " (2)"; status != 0 || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s ended with %d, %s%s", name, status, stdout, stderr)
+		}
 	}
 	contains(t, other.do("reap", "--all"), submitter, "running")
 	contains(t, other.do("adopt", "--run", "7", submitter), "running", "7")

@@ -3,7 +3,10 @@ package harvestercmd
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -112,14 +115,24 @@ func strays(c *cli.Context, bind *config.Binding, cfg *siteConfig, all bool) (*s
 		s.close()
 		return nil, nil, err
 	}
-	if c.NArg() == 0 && !all {
-		kept := jobs[:0]
-		for _, j := range jobs {
-			if harvester.Submitter(j.Tag) == cmp.Or(ours, "-") {
-				kept = append(kept, j)
-			}
-		}
-		jobs = kept
+	if c.NArg() > 0 || all {
+		return s, jobs, nil
 	}
-	return s, jobs, nil
+	var kept []harvester.Job
+	others := map[string]int{}
+	for _, j := range jobs {
+		if name := harvester.Submitter(j.Tag); name == cmp.Or(ours, "-") {
+			kept = append(kept, j)
+		} else {
+			others[name]++
+		}
+	}
+	if len(kept) == 0 && len(others) > 0 { // such as those of a state folder that is gone
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(others)) {
+			names = append(names, fmt.Sprintf("%s (%d)", name, others[name]))
+		}
+		fmt.Fprintf(c.App.ErrWriter, "no job is of this state folder; name the submitter whose jobs are meant: %s\n", strings.Join(names, ", "))
+	}
+	return s, kept, nil
 }
