@@ -3,6 +3,7 @@ package harvestercmd
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -49,6 +50,8 @@ func run(c *cli.Context, cfg siteConfig) error {
 		return err
 	}
 	defer s.close()
+	log.InfoContext(s.ctx, "harvester started", slog.String("system", cfg.System), slog.String("name", cfg.Name), slog.String("state", cfg.State),
+		slog.Duration("interval", cfg.Interval))
 	err = s.Run(s.ctx)
 	if c.Err() == nil && s.ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(s.ctx)) // the folder is somebody else's by now
@@ -56,6 +59,7 @@ func run(c *cli.Context, cfg siteConfig) error {
 	if s.endPilots() {
 		err = errors.Join(err, s.settle(c.Context))
 	}
+	log.InfoContext(c.Context, "harvester ended")
 	return err
 }
 
