@@ -147,15 +147,18 @@ func (s *System) script(sub harvester.Submission, names []string) string {
 }
 
 // ship makes a working folder on the node's own disk and takes the program and its files there. Nobody can remove it when the
-// pilot has ended, which this script has become: the next one does, when the lock on it is gone with its holder.
+// pilot has ended, which this script has become: the next one does, when the lock on it is gone with its holder. It gets its name
+// when it is locked: several pilots start at once on a node, and each would clear away what another has only just made. A link in
+// the folder's place is somebody else's, whoever owns what it names.
 const ship = `scratch=%s
 scratch=${scratch:-${TMPDIR:-/tmp}}/tfpilot-$(id -u)
 failed() { echo "slurm: $*" >&2; exit %d; }
-mkdir -p -m 700 "$scratch" && [ -O "$scratch" ] || failed "$scratch is not ours on $(uname -n)"
+mkdir -p -m 700 "$scratch" && [ ! -L "$scratch" ] && [ -O "$scratch" ] || failed "$scratch is not ours on $(uname -n)"
 for old in "$scratch"/*; do
-	if [ -e "$old/.lock" ]; then flock --nonblock "$old/.lock" rm -rf "$old"; fi
+	if [ -e "$old/.lock" ]; then flock --nonblock "$old/.lock" rm -rf "$old" 2>/dev/null; fi # another one may be faster
 done
-mkdir -p "$scratch/$worker" && cd "$scratch/$worker" && exec 9>.lock && flock --nonblock 9 || failed "no working folder in $scratch on $(uname -n)"
+mkdir -p "$scratch/.$worker" && cd "$scratch/.$worker" && exec 9>.lock && flock --nonblock 9 &&
+	mv -T "$scratch/.$worker" "$scratch/$worker" && cd "$scratch/$worker" || failed "no working folder in $scratch on $(uname -n)"
 cp -pR %s/. . || failed "copying to $scratch on $(uname -n)"`
 
 // quote makes one word of the shell.
