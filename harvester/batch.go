@@ -3,6 +3,7 @@ package harvester
 import (
 	"context"
 	"errors"
+	"regexp"
 	"time"
 
 	"tfpilot/internal/exitcode"
@@ -56,6 +57,12 @@ const (
 
 // TagPrefix begins the tag of every submission, so that a batch system can list ours.
 const TagPrefix = "tfpilot-"
+
+var tagForm = regexp.MustCompile(`^` + TagPrefix + `[a-z0-9-]+$`)
+
+// IsTag reports whether a text can be a tag of ours. What a batch system lists may have been named by anybody, and a tag is part of
+// the names of folders, which are removed some day.
+func IsTag(text string) bool { return tagForm.MatchString(text) }
 
 // State is where a worker is in the batch system.
 type State string

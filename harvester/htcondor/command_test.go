@@ -188,8 +188,8 @@ func TestWhoWaitsIsAskedAboutOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := fake(t, map[string]string{"condor_q": `case "$*" in
 *better-analyze*) echo asked >>` + dir + `/asked; cat ` + abs(t, "testdata/better-analyze-23.9.6-big.txt") + `;;
-*) echo '[ {"ClusterId": 42, "ProcId": 0, "JobStatus": 1, "QDate": 1000, "LastRejMatchTime": 1100, "LastRejMatchReason": "no match found "},
-{"ClusterId": 42, "ProcId": 1, "JobStatus": 1, "QDate": 1000, "LastRejMatchTime": 1100, "LastRejMatchReason": "no match found "} ]';;
+*) echo '[ {"ClusterId": 42, "ProcId": 0, "TfpilotTag": "tfpilot-x", "JobStatus": 1, "QDate": 1000, "LastRejMatchTime": 1100, "LastRejMatchReason": "no match found "},
+{"ClusterId": 42, "ProcId": 1, "TfpilotTag": "tfpilot-x", "JobStatus": 1, "QDate": 1000, "LastRejMatchTime": 1100, "LastRejMatchReason": "no match found "} ]';;
 esac`})
 	for range 3 {
 		jobs, err := s.Queue(t.Context())
@@ -214,4 +214,13 @@ func abs(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestATagThatIsNoneOfOursIsNoJobOfOurs(t *testing.T) {
+	t.Parallel()
+	s := fake(t, map[string]string{"condor_q": `echo '[ {"ClusterId": 1, "ProcId": 0, "TfpilotTag": "tfpilot-x/../../home", "JobStatus": 2},
+{"ClusterId": 2, "ProcId": 0, "TfpilotTag": "tfpilot-", "JobStatus": 2}, {"ClusterId": 3, "ProcId": 0, "TfpilotTag": "tfpilot-x-y", "JobStatus": 2} ]'`})
+	if jobs, err := s.Queue(t.Context()); err != nil || len(jobs) != 1 || jobs[0].ID != "3.0" {
+		t.Errorf("%+v, %v", jobs, err)
+	}
 }

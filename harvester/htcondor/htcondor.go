@@ -140,9 +140,11 @@ func (s *System) Queue(ctx context.Context) ([]harvester.Job, error) {
 		return nil, err
 	}
 	s.explain(ctx, ads, time.Now())
-	jobs := make([]harvester.Job, len(ads))
-	for i, a := range ads {
-		jobs[i] = a.job()
+	var jobs []harvester.Job
+	for _, a := range ads {
+		if j := a.job(); harvester.IsTag(j.Tag) {
+			jobs = append(jobs, j)
+		}
 	}
 	return jobs, nil
 }

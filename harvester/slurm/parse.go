@@ -17,24 +17,37 @@ const queueFormat = "ArrayJobID:20|,ArrayTaskID:12|,State:20|,exit_code:12|,Rest
 // historyFormat is what sacct prints.
 const historyFormat = "JobID,State,ExitCode,Submit,Start,End,JobName,NodeList,Reason"
 
+// maxRecord bounds what squeue says of one job: its fields have a width.
+const maxRecord = 4096
+
 var (
+	number    = regexp.MustCompile(`^[0-9]{1,18}$`)
 	taskID    = regexp.MustCompile(`^([0-9]{1,18})_([0-9]{1,9})$`)
 	taskRange = regexp.MustCompile(`^([0-9]{1,18})_\[([0-9,-]+)(?:%[0-9]+)?\]$`)
 )
 
+// queueFields is how many fields that makes, with the nothing after the last bar.
+const queueFields = 12
+
 // parseQueue reads what squeue prints in queueFormat and keeps the tasks of our arrays.
 func parseQueue(text string) ([]harvester.Job, error) {
 	var jobs []harvester.Job
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		f := strings.Split(line, "|")
-		if len(f) < 12 {
+	record := ""
+	for part := range strings.Lines(text) {
+		record += part
+		f := strings.Split(strings.TrimRight(record, "\n"), "|")
+		if len(f) < queueFields && len(record) < maxRecord {
+			continue // the name of somebody's job has a line break in it
+		}
+		line := record
+		record = ""
+		if len(f) < queueFields || !number.MatchString(strings.TrimSpace(f[0])) {
 			return nil, unreadable("squeue", line)
 		}
 		for i := range f {
 			f[i] = strings.TrimSpace(f[i])
 		}
-		if !strings.HasPrefix(f[8], harvester.TagPrefix) {
+		if !harvester.IsTag(f[8]) {
 			continue
 		}
 		index, err := strconv.Atoi(f[1])
@@ -62,6 +75,9 @@ func parseQueue(text string) ([]harvester.Job, error) {
 		}
 		jobs = append(jobs, j)
 	}
+	if record != "" {
+		return nil, unreadable("squeue", record)
+	}
 	return jobs, nil
 }
 
@@ -80,7 +96,7 @@ func parseHistory(text string, ids []string) (map[string]harvester.Status, error
 		}
 		// An id without a task is an array of which accounting has not yet heard all; one that is not ours had the number before.
 		tasks := tasksOf(f[0], wanted)
-		if len(tasks) == 0 || !strings.HasPrefix(f[6], harvester.TagPrefix) {
+		if len(tasks) == 0 || !harvester.IsTag(f[6]) {
 			continue
 		}
 		code, signal, ok := exitStatus(f[2])

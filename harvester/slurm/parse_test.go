@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,6 +153,29 @@ func TestWhatCannotBeReadIsAnErrorAndNoEmptyQueue(t *testing.T) {
 	}
 }
 
+func TestWhatAUserCallsOtherJobsIsNoMatter(t *testing.T) {
+	t.Parallel()
+	good := recorded(t, "squeue-22.05.8.txt")
+	want, err := slurm.ParseQueue(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As 22.05.8 prints what was called so.
+	name := func(text string) string {
+		return fmt.Sprintf("7                   |0           |RUNNING             |0           |0       |1795651763      |1795651763      |NONE            |%-64s|n1    |None    |\n", text)
+	}
+	for _, other := range []string{"odd\nname", "\n\n", "a|b|tfpilot-x", "tfpilot-evil|x", "tfpilot-two\nlines", "tfpilot-../../home", "tfpilot-*", "tfpilot-", "tfpilot-My"} {
+		got, err := slurm.ParseQueue(name(other) + good + name(other))
+		if err != nil {
+			t.Errorf("%q: %v", other, err)
+		}
+		got = slices.DeleteFunc(got, func(j harvester.Job) bool { return other == "tfpilot-evil|x" && j.Tag == "tfpilot-evil" })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", other, diff)
+		}
+	}
+}
+
 func FuzzQueue(f *testing.F) {
 	for _, v := range []string{"22.05.8", "24.11.5"} {
 		f.Add(recorded(f, "squeue-"+v+".txt"))
@@ -162,7 +186,7 @@ func FuzzQueue(f *testing.F) {
 			t.Error("jobs and an error")
 		}
 		for _, j := range jobs {
-			if j.ID == "" || !strings.HasPrefix(j.Tag, harvester.TagPrefix) || j.Index < 0 || j.State == "" || j.Native == "" && j.State != harvester.Unknown {
+			if j.ID == "" || !harvester.IsTag(j.Tag) || j.Index < 0 || j.State == "" || j.Native == "" && j.State != harvester.Unknown {
 				t.Errorf("%+v", j)
 			}
 		}
