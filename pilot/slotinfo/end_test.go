@@ -27,14 +27,16 @@ func TestTheEndOfASlurmJobIsWhatSqueueSays(t *testing.T) {
 		want         time.Duration // 0 for no end
 		source       string
 	}{
-		{"time limit less the age of the job", "45:00|1:00:00", 15 * time.Minute, nil, 45 * time.Minute, "squeue, time limit of 1h0m0s"},
-		{"a day and more", "1-00:00:00|1-01:00:00", time.Hour, nil, 24 * time.Hour, "squeue, time limit of 25h0m0s"},
-		{"no limit", "UNLIMITED|UNLIMITED", time.Hour, nil, 0, ""},
-		{"past its time", "INVALID|10:00", 11 * time.Minute, nil, -time.Minute, "squeue"},
-		{"the node's clock an hour ahead", "0:01|1:00:00", time.Minute, nil, 59 * time.Minute, "by the age of the job: a clock is off by 58m59s"},
-		{"the node's clock an hour behind", "1:59:00|1:00:00", time.Minute, nil, 59 * time.Minute, "a clock is off by 1h0m0s"},
-		{"in a step the process is younger than the job", "10:00|1:00:00", time.Minute, map[string]string{"SLURM_STEP_ID": "0"}, 10 * time.Minute, "squeue"},
-		{"the job's process is hidden", "10:00|1:00:00", 0, nil, 10 * time.Minute, "squeue"},
+		{"time limit less the age of the job", "7 45:00 1:00:00", 15 * time.Minute, nil, 45 * time.Minute, "squeue, time limit of 1h0m0s"},
+		{"a day and more", "7 1-00:00:00 1-01:00:00", time.Hour, nil, 24 * time.Hour, "squeue, time limit of 25h0m0s"},
+		{"no limit", "7 UNLIMITED UNLIMITED", time.Hour, nil, 0, ""},
+		{"past its time", "7 INVALID 10:00", 11 * time.Minute, nil, -time.Minute, "squeue"},
+		{"the node's clock an hour ahead", "7 0:01 1:00:00", time.Minute, nil, 59 * time.Minute, "by the age of the job: a clock is off by 58m59s"},
+		{"the node's clock an hour behind", "7 1:59:00 1:00:00", time.Minute, nil, 59 * time.Minute, "a clock is off by 1h0m0s"},
+		{"in a step the process is younger than the job", "7 10:00 1:00:00", time.Minute, map[string]string{"SLURM_STEP_ID": "0"}, 10 * time.Minute, "squeue"},
+		{"one task of an array has the id of all", "7 45:00 1:00:00\n8 UNLIMITED UNLIMITED", 15 * time.Minute, nil, 45 * time.Minute, "squeue"},
+		{"whatever comes first", "8 1:00 2:00\n7 45:00 1:00:00", 15 * time.Minute, nil, 45 * time.Minute, "squeue"},
+		{"the job's process is hidden", "7 10:00 1:00:00", 0, nil, 10 * time.Minute, "squeue"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +46,7 @@ func TestTheEndOfASlurmJobIsWhatSqueueSays(t *testing.T) {
 			if c.age > 0 {
 				m.job("slurmstepd", c.age)
 			}
-			m.squeue(`[ "$*" = "-h -j 7 -o %L|%l" ] && echo "` + c.answer + `"`)
+			m.squeue(`[ "$*" = "-h -j 7 -o %A %L %l" ] && echo "` + c.answer + `"`)
 			s := m.slot(slotinfo.Config{})
 			if err := s.Ask(t.Context()); err != nil {
 				t.Fatal(err)
@@ -66,7 +68,7 @@ func TestTheEndInTheEnvironmentHoldsUntilSqueueAnswers(t *testing.T) {
 	m.job("slurmstepd", time.Minute)
 	now := time.Now().Unix()
 	m.env["SLURM_JOB_ID"], m.env["SLURM_JOB_START_TIME"], m.env["SLURM_JOB_END_TIME"] = "7", strconv.FormatInt(now-60, 10), strconv.FormatInt(now+540, 10)
-	m.squeue(`echo "2:00:00|2:01:00"`) // somebody has raised the limit
+	m.squeue(`echo "7 2:00:00 2:01:00"`) // somebody has raised the limit
 	s := m.slot(slotinfo.Config{})
 	endsIn(t, s, 9*time.Minute, "SLURM_JOB_END_TIME")
 	if err := s.Ask(t.Context()); err != nil {
@@ -145,7 +147,7 @@ func TestSuspensionOfTheJobIsNoTimeOfIt(t *testing.T) {
 	m := newMachine(t)
 	m.env["SLURM_JOB_ID"] = "7"
 	m.job("slurmstepd", 40*time.Minute)
-	m.squeue(`echo "50:00|1:00:00"`)
+	m.squeue(`echo "7 50:00 1:00:00"`)
 	s := m.slot(slotinfo.Config{})
 	s.Suspended(30 * time.Minute)
 	if err := s.Ask(t.Context()); err != nil {
@@ -248,20 +250,21 @@ func TestWhoTookTheSlotBackIsToldApart(t *testing.T) {
 			name, line, restarts string
 			want                 exitcode.Failure
 		}{
-			{"scancel", "COMPLETING None N/A 0", "", exitcode.Cancelled},
-			{"time limit", "COMPLETING TimeLimit N/A 0", "", exitcode.Walltime},
-			{"preemption", "COMPLETING None 2026-11-25T22:52:43 1", "", exitcode.Preempted},
-			{"requeue", "COMPLETING None N/A 1", "", exitcode.Preempted},
-			{"scancel after a requeue", "COMPLETING None N/A 1", "1", exitcode.Cancelled},
-			{"preemption announced", "RUNNING None 2026-11-25T22:52:43 0", "", exitcode.Preempted},
-			{"a signal by hand", "RUNNING None N/A 0", "", exitcode.OK},
+			{"scancel", "7 COMPLETING None N/A 0", "", exitcode.Cancelled},
+			{"time limit", "7 COMPLETING TimeLimit N/A 0", "", exitcode.Walltime},
+			{"preemption", "7 COMPLETING None 2026-11-25T22:52:43 1", "", exitcode.Preempted},
+			{"requeue", "7 COMPLETING None N/A 1", "", exitcode.Preempted},
+			{"scancel after a requeue", "7 COMPLETING None N/A 1", "1", exitcode.Cancelled},
+			{"preemption announced", "7 RUNNING None 2026-11-25T22:52:43 0", "", exitcode.Preempted},
+			{"a signal by hand", "7 RUNNING None N/A 0", "", exitcode.OK},
+			{"another task of the array", "8 COMPLETING None N/A 0\n7 COMPLETING TimeLimit N/A 0", "", exitcode.Walltime},
 			{"nothing", "", "", exitcode.OK},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				m := newMachine(t)
 				m.env["SLURM_JOB_ID"], m.env["SLURM_RESTART_COUNT"] = "7", c.restarts
-				m.squeue("echo " + c.line)
+				m.squeue("echo '" + c.line + "'")
 				if got := exitcode.From(m.slot(slotinfo.Config{}).Taken(t.Context())); got != c.want {
 					t.Errorf("got %s, want %s", got.Name, c.want.Name)
 				}

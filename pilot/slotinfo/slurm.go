@@ -99,14 +99,15 @@ func (j *slurm) killWait() amount {
 
 // ask asks for the time left and the time limit: the limit may be changed while the job runs.
 func (j *slurm) ask(ctx context.Context, s *Slot) error {
-	out, err := j.m.ask(ctx, "squeue", "-h", "-j", j.id, "-o", "%L|%l")
+	out, err := j.m.ask(ctx, "squeue", "-h", "-j", j.id, "-o", "%A %L %l")
 	if err != nil {
 		return err
 	}
-	if out == "" {
+	f := j.own(out, 3)
+	if f == nil {
 		return exitcode.New(exitcode.NoBatch, "squeue does not know job %s", j.id)
 	}
-	leftText, limitText, _ := strings.Cut(out, "|")
+	leftText, limitText := f[1], f[2]
 	limit, limited := slurmDuration(limitText)
 	if !limited {
 		s.set(keySlurm, nil) // UNLIMITED, or no limit that anybody knows
@@ -120,6 +121,17 @@ func (j *slurm) ask(ctx context.Context, s *Slot) error {
 	}
 	e := in(left, source)
 	s.set(keySlurm, &e)
+	return nil
+}
+
+// own are the fields of our job in what squeue prints, of which the first is an id; nil when it is not there. One task of an array has
+// the id of the whole array, and is asked for with all the others.
+func (j *slurm) own(out string, fields int) []string {
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) >= fields && f[0] == j.id {
+			return f
+		}
+	}
 	return nil
 }
 
@@ -156,10 +168,10 @@ func slurmDuration(text string) (d time.Duration, ok bool) {
 // taken asks what became of the job. While its processes are being ended its state is COMPLETING whatever the reason: that has to
 // be read from the traces that each leaves (measured with 22.05 and 24.11).
 func (j *slurm) taken(ctx context.Context) error {
-	out, err := j.m.ask(ctx, "squeue", "-h", "-t", "all", "-j", j.id, "-O", "State:40,Reason:40,PreemptTime:40,RestartCnt:20")
-	f := strings.Fields(out)
-	const state, reason, preempted, restarts = 0, 1, 2, 3
-	if err != nil || len(f) <= restarts {
+	out, err := j.m.ask(ctx, "squeue", "-h", "-t", "all", "-j", j.id, "-O", "JobID:20,State:40,Reason:40,PreemptTime:40,RestartCnt:20")
+	const state, reason, preempted, restarts = 1, 2, 3, 4
+	f := j.own(out, restarts+1)
+	if err != nil || f == nil {
 		return nil //nolint:nilerr // the signal itself is all that is known then
 	}
 	now, _ := whole(f[restarts])

@@ -158,7 +158,7 @@ func squeue(t *testing.T, script string) {
 }
 
 func TestSlotsAutoAreAsManyAsFit(t *testing.T) {
-	squeue(t, "echo 'UNLIMITED|UNLIMITED'")
+	squeue(t, "echo '7 UNLIMITED UNLIMITED'")
 	t.Setenv("SLURM_CPUS_ON_NODE", "1")
 	status, w := atWork(t, func() {}, "--slots", "auto", "--wall-time", "1s")
 	if status != 57 || w.Slots != 1 || w.Slot == nil || w.Slot.Cores != 1 || w.BatchSystem != "slurm" || w.BatchID != "7" {
