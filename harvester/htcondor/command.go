@@ -40,8 +40,8 @@ func (s *System) describe(ctx context.Context, description string, args ...strin
 		return out, warnings, nil
 	}
 	if m := numberedLine.FindStringSubmatch(err.Error()); m != nil {
-		n, _ := strconv.Atoi(m[1]) // one that is none names no line
-		if all := strings.Split(description, "\n"); n > 0 && n < len(all) {
+		n, _ := strconv.Atoi(m[1])                                                                                         // one that is none names no line
+		if all := strings.Split(description, "\n"); n > 0 && n < len(all) && !strings.HasPrefix(all[n-1], "environment") { // it may hold what is nobody's business
 			err = fmt.Errorf("%w It is %q", err, all[n-1])
 		}
 	}
@@ -55,10 +55,8 @@ func (s *System) feed(ctx context.Context, stdin, command string, args ...string
 	if s.cfg.Bin != "" {
 		path = filepath.Join(s.cfg.Bin, command)
 	}
-	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
 	stdout, stderr := proc.NewCapture(maxOutput, 0), proc.NewCapture(2048, 6144)
-	res, err := proc.Run(limited, proc.Command{
+	res, err := proc.RunFor(ctx, s.cfg.Timeout, proc.Command{
 		Path: path, Args: args, Env: environment(), Stdin: strings.NewReader(stdin), Stdout: stdout, Stderr: stderr, Grace: killAfter,
 	})
 	switch {
@@ -69,6 +67,8 @@ func (s *System) feed(ctx context.Context, stdin, command string, args ...string
 		return nil, "", exitcode.Wrap(exitcode.NoBatch, err)
 	case res.Ended:
 		return nil, "", s.interrupted(ctx, command)
+	case res.Signal != "":
+		return nil, "", unclear(command, exitcode.New(exitcode.NoBatch, "%s was ended by a signal: %s", command, res.Signal))
 	case res.ExitCode != 0:
 		words := stderr.String()
 		if strings.TrimSpace(words) == "" {
@@ -88,8 +88,13 @@ func (s *System) interrupted(ctx context.Context, command string) error {
 	if ctx.Err() != nil {
 		err = exitcode.New(exitcode.NoBatch, "%s was ended: %w", command, ctx.Err())
 	}
+	return unclear(command, err)
+}
+
+// unclear marks the error of a submission that may have happened all the same.
+func unclear(command string, err error) error {
 	if command == "condor_submit" {
-		err = errors.Join(err, harvester.ErrUnclear)
+		return errors.Join(err, harvester.ErrUnclear)
 	}
 	return err
 }

@@ -64,6 +64,16 @@ func TestALineThatIsRefusedIsNamed(t *testing.T) {
 	}
 }
 
+func TestTheEnvironmentOfPilotsIsInNoError(t *testing.T) {
+	t.Parallel()
+	s := fake(t, map[string]string{"condor_submit": `n=$(grep -n '^environment' | cut -d: -f1); echo "ERROR: on Line $n of submit file: " >&2; exit 1`})
+	sub := submission(t)
+	sub.Env = []string{"TOKEN=hunter2"}
+	if _, err := s.Submit(t.Context(), sub); exitcode.From(err) != exitcode.BatchRefused || strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+}
+
 func TestWhatCannotBeAskedIsNoEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -130,6 +140,18 @@ func TestASubmissionThatIsInterruptedIsUnclear(t *testing.T) {
 	cancel()
 	if err := <-done; !errors.Is(err, harvester.ErrUnclear) {
 		t.Error(err)
+	}
+}
+
+func TestASubmissionWhoseCommandIsKilledIsUnclear(t *testing.T) {
+	t.Parallel()
+	s := fake(t, map[string]string{"condor_submit": "kill -9 $$"})
+	sub := submission(t)
+	if ids, err := s.Submit(t.Context(), sub); !errors.Is(err, harvester.ErrUnclear) || exitcode.From(err) != exitcode.NoBatch || ids != nil {
+		t.Errorf("%v, %v", ids, err)
+	}
+	if made, err := os.ReadDir(sub.Dir); err != nil || len(made) != sub.Count { // a job may still come and want them
+		t.Errorf("%v, %v", made, err)
 	}
 }
 

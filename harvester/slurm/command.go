@@ -43,35 +43,20 @@ func (s *System) feed(ctx context.Context, in invocation) (out, said string, err
 	if s.cfg.Bin != "" {
 		path = filepath.Join(s.cfg.Bin, in.command)
 	}
-	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
 	stdout, stderr := proc.NewCapture(maxOutput, 0), proc.NewCapture(2048, 6144)
-	p, err := proc.Start(limited, proc.Command{
+	res, err := proc.RunFor(ctx, s.cfg.Timeout, proc.Command{
 		Path: path, Args: in.args, Env: slices.Concat(environment(), in.env), Stdin: stdinOf(in.stdin), Stdout: stdout, Stderr: stderr, Grace: killAfter,
 	})
-	if err != nil {
-		if exitcode.From(err) == exitcode.SiteNoProgram {
-			return "", "", exitcode.WithNext(exitcode.New(exitcode.NoBatch, "Slurm's commands are not here: %w", err),
-				"install them, load their module, or set bin in the [slurm] table to their folder")
-		}
-		return "", "", exitcode.Wrap(exitcode.NoBatch, err)
-	}
-	// A command on a file system that hangs cannot be killed; nobody waits for it.
-	stuck := time.NewTimer(s.cfg.Timeout + 3*killAfter)
-	defer stuck.Stop()
-	select {
-	case <-p.Done():
-	case <-stuck.C:
-		return "", "", s.interrupted(ctx, in.command)
-	}
-	res, err := p.Wait()
 	switch {
+	case err != nil && exitcode.From(err) == exitcode.SiteNoProgram:
+		return "", "", exitcode.WithNext(exitcode.New(exitcode.NoBatch, "Slurm's commands are not here: %w", err),
+			"install them, load their module, or set bin in the [slurm] table to their folder")
 	case err != nil:
 		return "", "", exitcode.Wrap(exitcode.NoBatch, err)
 	case res.Ended:
 		return "", "", s.interrupted(ctx, in.command)
 	case res.Signal != "":
-		return "", "", s.unclear(in.command, exitcode.New(exitcode.NoBatch, "%s was ended by a signal: %s", in.command, res.Signal))
+		return "", "", unclear(in.command, exitcode.New(exitcode.NoBatch, "%s was ended by a signal: %s", in.command, res.Signal))
 	case res.ExitCode != 0:
 		words := stderr.String()
 		if strings.TrimSpace(words) == "" {
@@ -98,14 +83,14 @@ func stdinOf(text string) io.Reader {
 // interrupted is the error of a command that we ended: it took too long, or nobody waits for it any more.
 func (s *System) interrupted(ctx context.Context, command string) error {
 	if ctx.Err() != nil {
-		return s.unclear(command, exitcode.New(exitcode.NoBatch, "%s was ended: %w", command, ctx.Err()))
+		return unclear(command, exitcode.New(exitcode.NoBatch, "%s was ended: %w", command, ctx.Err()))
 	}
-	return s.unclear(command, exitcode.WithNext(exitcode.New(exitcode.NoBatch, "%s did not answer within %s", command, s.cfg.Timeout),
+	return unclear(command, exitcode.WithNext(exitcode.New(exitcode.NoBatch, "%s did not answer within %s", command, s.cfg.Timeout),
 		"see with `scontrol ping` whether the controller answers at all; timeout in the [slurm] table gives it longer"))
 }
 
 // unclear marks the error of a submission that may have happened all the same.
-func (s *System) unclear(command string, err error) error {
+func unclear(command string, err error) error {
 	if command == "sbatch" {
 		return errors.Join(err, harvester.ErrUnclear)
 	}

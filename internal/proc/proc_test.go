@@ -174,6 +174,34 @@ func alive(pid int) bool {
 	return err == nil
 }
 
+// stuck is a writer that takes nothing until it is released, so that a program's end is never complete, as of one that hangs in the
+// kernel.
+type stuck chan struct{}
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s
+	return len(p), nil
+}
+
+func TestNobodyWaitsForAProgramThatCannotBeEnded(t *testing.T) {
+	t.Parallel()
+	held := make(stuck)
+	defer close(held)
+	c := sh("echo; exec sleep 1000")
+	c.Stdout, c.Grace = held, 10*time.Millisecond
+	if res, err := proc.RunFor(t.Context(), 10*time.Millisecond, c); err != nil || !res.Ended {
+		t.Errorf("%+v, %v", res, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if res, err := proc.RunFor(ctx, time.Hour, c); err != nil || !res.Ended {
+		t.Errorf("told to end: %+v, %v", res, err)
+	}
+	if res, err := proc.RunFor(t.Context(), time.Hour, sh("exit 7")); err != nil || res.Ended || res.ExitCode != 7 {
+		t.Errorf("one that ends: %+v, %v", res, err)
+	}
+}
+
 func TestAFloodIsTakenAndBounded(t *testing.T) {
 	t.Parallel()
 	out := proc.NewCapture(10, 10)
