@@ -3,6 +3,7 @@ package htcondor_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,43 @@ func TestOnlyOurJobsAreMeantByACancel(t *testing.T) {
 	s = fake(t, map[string]string{"condor_rm": printing("SECMAN:2007:Failed to end classad message.\nCouldn't find/remove all jobs matching constraint (ClusterId == 1)")})
 	if err := s.Cancel(t.Context(), []string{"1.0"}); exitcode.From(err) != exitcode.NoBatch {
 		t.Error(err)
+	}
+}
+
+func TestNoNumberOfJobsIsTooMany(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	call := `echo "$@" >>` + dir + `/calls`
+	s := fake(t, map[string]string{"condor_rm": call, "condor_history": call})
+	calls := func() (lines, jobs int) {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(dir, "calls"))
+		if err = errors.Join(err, os.Remove(filepath.Join(dir, "calls"))); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(b), "\n"), strings.Count(string(b), "(ClusterId")
+	}
+	var scattered, inRows []string
+	for i := range 10_000 {
+		scattered = append(scattered, fmt.Sprintf("%d.%d", 7_000_000+i/20, 2*(i%20)))
+		inRows = append(inRows, fmt.Sprintf("%d.%d", 7_000_000+i/20, i%20))
+	}
+	for _, c := range []struct {
+		ids          []string
+		lines, terms int
+	}{{scattered, 10, 10_000}, {inRows, 1, 500}} {
+		if err := s.Cancel(t.Context(), c.ids); err != nil {
+			t.Fatal(err)
+		}
+		if lines, terms := calls(); lines != c.lines || terms != c.terms {
+			t.Errorf("condor_rm: %d commands with %d terms, want %+v", lines, terms, c.lines)
+		}
+		if _, err := s.History(t.Context(), c.ids); err != nil {
+			t.Fatal(err)
+		}
+		if lines, terms := calls(); lines != c.lines || terms != c.terms {
+			t.Errorf("condor_history: %d commands with %d terms, want %+v", lines, terms, c.lines)
+		}
 	}
 }
 

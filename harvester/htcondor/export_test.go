@@ -20,5 +20,10 @@ func Analyze(out []byte) string { return analyze(out).String() }
 // Submitted is what Submit makes of an output.
 func Submitted(out []byte, count int) ([]string, error) { return submitted(out, count) }
 
-// Constraint is the expression for some jobs.
-func Constraint(ids []string) (expression string, n int) { return constraint(ids) }
+// Selections are the expressions for some jobs, and how many jobs all are for.
+func Selections(ids []string) (expressions []string, jobs int) {
+	for _, s := range selections(ids) {
+		expressions, jobs = append(expressions, s.expression), jobs+s.jobs
+	}
+	return expressions, jobs
+}

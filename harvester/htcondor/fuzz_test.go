@@ -38,12 +38,13 @@ func FuzzAnalysis(f *testing.F) {
 	})
 }
 
-func FuzzConstraint(f *testing.F) {
+func FuzzSelections(f *testing.F) {
 	f.Add("12.0 12.1 12.5 7.3 alice -all 12 .. 1.-1 0.0")
 	f.Fuzz(func(t *testing.T, text string) {
 		ids := strings.Fields(text)
-		expression, n := htcondor.Constraint(ids)
-		if n > len(ids) || (n == 0) != (expression == "()") || strings.Trim(expression, "()ClusterIdPoc0123456789&|<>= ") != "" {
+		expressions, n := htcondor.Selections(ids)
+		expression := strings.Join(expressions, "")
+		if n > len(ids) || (n == 0) != (expression == "") || strings.Trim(expression, "()ClusterIdPoc0123456789&|<>= ") != "" {
 			t.Errorf("%q: %d, %s", text, n, expression)
 		}
 	})

@@ -159,35 +159,34 @@ const scanLimit = 100_000
 // History asks condor_history, which reads a file that may be large.
 func (s *System) History(ctx context.Context, ids []string) (map[string]harvester.Status, error) {
 	past := map[string]harvester.Status{}
-	which, n := constraint(ids)
-	if n == 0 {
-		return past, nil
+	for _, which := range selections(ids) {
+		out, err := s.run(ctx, "condor_history", s.where("-json", "-attributes", attributes,
+			"-limit", strconv.Itoa(which.jobs), "-scanlimit", strconv.Itoa(scanLimit), "-constraint", which.expression)...)
+		if err != nil {
+			return nil, err
+		}
+		ads, err := parseAds(out)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range ads {
+			past[a.id()] = a.status()
+		}
 	}
-	out, err := s.run(ctx, "condor_history", s.where("-json", "-attributes", attributes,
-		"-limit", strconv.Itoa(n), "-scanlimit", strconv.Itoa(scanLimit), "-constraint", which)...)
-	if err != nil {
-		return nil, err
-	}
-	ads, err := parseAds(out)
-	for _, a := range ads {
-		past[a.id()] = a.status()
-	}
-	return past, err
+	return past, nil
 }
 
 // Cancel removes jobs by one condor_rm. They are chosen by an expression: of the ids on a command line one that is no number
 // would be taken for a user, and one that has ended, and is only still listed, would be removed again.
 func (s *System) Cancel(ctx context.Context, ids []string) error {
-	which, n := constraint(ids)
-	if n == 0 {
-		return nil
+	for _, which := range selections(ids) {
+		_, err := s.run(ctx, "condor_rm", s.where("-reason", "cancelled by the harvester",
+			"-constraint", ours+" && JobStatus != 3 && JobStatus != 4 && "+which.expression)...)
+		if err != nil && !errors.Is(err, errNone) {
+			return err
+		}
 	}
-	_, err := s.run(ctx, "condor_rm", s.where("-reason", "cancelled by the harvester",
-		"-constraint", ours+" && JobStatus != 3 && JobStatus != 4 && "+which)...)
-	if errors.Is(err, errNone) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // where are the arguments that choose a schedd, and then the given ones.
