@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,10 +49,15 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)
 	}
-	path := filepath.Join(dir, "harvester.db")
+	path, err := filepath.Abs(filepath.Join(dir, "harvester.db"))
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "naming the store: %w", err)
+	}
+	// SQLite reads this as a URI: a question mark in the name of a folder would end the name there, and another store be opened.
+	file := url.URL{Scheme: "file", Path: path}
 	// A rollback journal, because a state folder is often on a network file system, and people ask from other machines: what a WAL
 	// needs, memory shared by all who open it, is not to be had there. And it is written seldom.
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(delete)&_pragma=synchronous(full)&_txlock=immediate")
+	db, err := sql.Open("sqlite", file.String()+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(delete)&_pragma=synchronous(full)&_txlock=immediate")
 	if err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "opening the store %s: %w", path, err)
 	}

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -159,5 +160,23 @@ func TestAStoreOfALaterVersionIsRefused(t *testing.T) {
 	}
 	if _, err := sqlite.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "schema 99") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheStoreIsInItsFolderWhateverThatIsCalled(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a b", "what?", "100%41", "a#b", "a&b=c;d", "τ"} {
+		dir := filepath.Join(t.TempDir(), name)
+		s, err := sqlite.Open(t.Context(), dir)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "harvester.db")); err != nil {
+			t.Error(err)
+		}
 	}
 }
