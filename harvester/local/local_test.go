@@ -114,7 +114,7 @@ func TestCloseEndsTheJobsOfAFormerHarvesterToo(t *testing.T) {
 func TestHowJobsEndedIsKnownAfterClose(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, dir)
+	s := openWith(t, local.Config{Dir: dir}) // with time to end by itself
 	ready := filepath.Join(dir, "ready")
 	ids := submit(t, s, "trap 'exit 59' TERM; echo > "+ready+"; while :; do sleep 0.01; done")
 	await(t, "the job", func() bool { _, err := os.Stat(ready); return err == nil })
@@ -174,11 +174,9 @@ func TestCloseLeavesNothingOfAJob(t *testing.T) {
 
 func TestAJobEndsWithItsWallTimeAndSaysSo(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := open(t, dir)
+	s := openWith(t, local.Config{Dir: t.TempDir()})
 	ids, err := s.Submit(t.Context(), harvester.Submission{
-		Tag: harvester.TagPrefix + "tag", Count: 1, Path: "/bin/sh", Args: []string{"-c", "echo $TFPILOT_WALL_TIME; echo to the log >&2; sleep 1000"},
-		Resources: harvester.Resources{WallTime: 300 * time.Millisecond},
+		Tag: harvester.TagPrefix + "tag", Count: 1, Path: "/bin/sh", Args: []string{"-c", "sleep 1000"}, Resources: harvester.Resources{WallTime: 300 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -186,11 +184,6 @@ func TestAJobEndsWithItsWallTimeAndSaysSo(t *testing.T) {
 	await(t, "its end", func() bool { return look(t, s)[ids[0]].State == harvester.Ended })
 	if st := look(t, s)[ids[0]]; st.Cause != exitcode.Walltime || st.Signal != int(syscall.SIGTERM) || st.Node == "" {
 		t.Errorf("%+v", st)
-	}
-	for file, want := range map[string]string{harvester.StdoutFile: "300ms\n", harvester.StderrFile: "to the log\n"} {
-		if b, err := os.ReadFile(filepath.Join(dir, ids[0], file)); err != nil || string(b) != want {
-			t.Errorf("%s: %q, %v", file, b, err)
-		}
 	}
 }
 
