@@ -2,6 +2,8 @@ package harvestercmd_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tfpilot/harvester"
+	"tfpilot/harvester/sqlite"
 )
 
 // site is a local site whose pilot is a script.
@@ -117,6 +122,30 @@ func TestTheStateOfAQueueIsToldWhileAHarvesterRunsAndAfterwards(t *testing.T) { 
 		Runs      []struct{ Workers map[string]int }
 	}
 	if err := json.Unmarshal([]byte(s.do("status", "--output", "json")), &doc); err != nil || doc.Harvester != nil || doc.Runs[0].Workers["ended"] != 2 {
+		t.Errorf("%+v, %v", doc, err)
+	}
+}
+
+func TestAllPilotsThatLiveAreCountedHoweverMany(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "")
+	store, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crowd := make([]harvester.Worker, 3000)
+	for i := range crowd {
+		crowd[i] = harvester.Worker{ID: fmt.Sprintf("tfpilot-x-y.%d", i), Tag: "tfpilot-x-y", State: harvester.Running, IntendedAt: time.Unix(int64(i), 0)}
+		if i >= 2900 {
+			crowd[i].State = harvester.Ended
+		}
+	}
+	if err := errors.Join(store.Put(t.Context(), crowd...), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Runs []struct{ Workers map[string]int }
+	}
+	if err := json.Unmarshal([]byte(s.do("status", "--output", "json")), &doc); err != nil || len(doc.Runs) != 1 || doc.Runs[0].Workers["running"] != 2900 || doc.Runs[0].Workers["ended"] != 100 {
 		t.Errorf("%+v, %v", doc, err)
 	}
 }

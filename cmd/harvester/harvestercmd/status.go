@@ -33,7 +33,10 @@ type statusDocument struct {
 	Drain  *harvester.Drain `json:"drain,omitempty"`
 }
 
-// runDocument counts the workers of a run, as the store has them.
+// statusHistory is how far back those that have ended are counted: among so many submitted last.
+const statusHistory = 1000
+
+// runDocument counts the workers of a run, as the store has them: all that live, and of the latest those that have ended.
 type runDocument struct {
 	RunID     string                  `json:"run_id"`
 	Namespace string                  `json:"namespace"`
@@ -62,10 +65,15 @@ func status(ctx context.Context, cfg siteConfig, store *sqlite.Store) (statusDoc
 	if held {
 		d.Harvester = &owner
 	}
-	workers, err := store.Latest(ctx, 1000)
+	workers, err := store.Live(ctx)
 	if err != nil {
 		return d, err
 	}
+	latest, err := store.Latest(ctx, statusHistory)
+	if err != nil {
+		return d, err
+	}
+	workers = append(workers, slices.DeleteFunc(latest, func(w harvester.Worker) bool { return w.State.Live() })...)
 	for _, r := range d.Report.Runs {
 		if r.Demanded {
 			d.Runs = append(d.Runs, runDocument{RunID: r.RunID, Namespace: r.Namespace, Wanted: r.Wanted, Reason: r.Reason, Workers: map[harvester.State]int{}})
