@@ -30,8 +30,8 @@ type keeper struct {
 	conn    *net.UnixConn
 	group   *cgroup.Group // nil without one
 	cancel  context.CancelFunc
-	// usable says that it is ready for another program.
-	usable bool
+	// usable says that it is ready for another program, stuck that it holds a process that cannot be killed.
+	usable, stuck bool
 }
 
 // start starts a keeper. It outlives the context, whose values and end are of the program that it is started for.
@@ -105,21 +105,36 @@ func (k *keeper) gone() bool {
 	return err != nil || n > 0
 }
 
-// close ends a keeper, and with it all that it keeps. One that does not end by itself is killed.
+// close ends a keeper, and with it all that it keeps. One that does not end by itself is killed. The kernel may hold on to it even
+// then, as long as a process of its namespace hangs in a file system: nobody waits for that.
 func (k *keeper) close() {
-	patience := answerPatience
-	if k.usable {
+	patience, burial := answerPatience, killPatience+time.Second
+	if k.usable || k.stuck {
 		patience = idlePatience
 	}
+	if k.usable {
+		burial = idlePatience
+	}
 	_ = k.conn.Close()
-	if k.process != nil {
-		late := time.AfterFunc(patience, k.cancel)
-		<-k.process.Done()
-		late.Stop()
+	if k.process != nil && !k.endsWithin(patience) {
+		k.cancel()
+		k.endsWithin(burial)
 	}
 	k.cancel()
 	if k.group != nil {
 		_ = k.group.Close() // what is left of it is removed by the next one
+	}
+}
+
+// endsWithin waits for the end of the keeper.
+func (k *keeper) endsWithin(patience time.Duration) bool {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-k.process.Done():
+		return true
+	case <-t.C:
+		return false
 	}
 }
 
@@ -157,7 +172,7 @@ func (k *keeper) run(ctx context.Context, c proc.Command, l Limits) (Result, err
 	res.Wall = time.Since(started)
 	switch {
 	case r.Ended != nil:
-		k.usable = !r.Ended.Unkillable
+		k.usable, k.stuck = !r.Ended.Unkillable, r.Ended.Unkillable
 		r.Ended.fill(&res)
 	case r.Errno != 0:
 		k.usable = true
