@@ -33,12 +33,14 @@ func (e end) left(off time.Duration) time.Duration {
 	return time.Until(e.at.Round(0)) - off // Round takes the monotonic reading away
 }
 
+// agreement is how close what clocks say is to what ages say where none is off.
+const agreement = 2 * time.Minute
+
 // steady chooses between what clocks say of the time left, and what the age of the job says. They agree, but where a clock is off,
 // or the process whose age it is came late to the job: age is believed only where that is not so.
 func steady(clock, age time.Duration, ofJob bool) (left time.Duration, doubt string) {
-	const noise = 2 * time.Minute
 	switch {
-	case (clock - age).Abs() <= noise:
+	case (clock - age).Abs() <= agreement:
 		return min(clock, age), ""
 	case ofJob:
 		return age, fmt.Sprintf(", by the age of the job: a clock is off by %s", (clock - age).Abs().Round(time.Second))

@@ -144,16 +144,34 @@ func TestWithoutABatchSystemTheWallTimeCountsFromTheStartOfThePilot(t *testing.T
 
 func TestSuspensionOfTheJobIsNoTimeOfIt(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t)
-	m.env["SLURM_JOB_ID"] = "7"
-	m.job("slurmstepd", 40*time.Minute)
-	m.squeue(`echo "7 50:00 1:00:00"`)
-	s := m.slot(slotinfo.Config{})
-	s.Suspended(30 * time.Minute)
-	if err := s.Ask(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		name, left string
+		want       time.Duration
+	}{
+		{"by Slurm", "50:00", 50 * time.Minute},
+		{"by somebody else, which Slurm does not know of", "20:00", 20 * time.Minute},
+		{"by Slurm, with a clock that is off", "3:50:00", 50 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.env["SLURM_JOB_ID"] = "7"
+			m.job("slurmstepd", 10*time.Minute)
+			m.squeue(`echo "7 50:00 1:00:00"`)
+			s := m.slot(slotinfo.Config{})
+			if err := s.Ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m.job("slurmstepd", 40*time.Minute)
+			m.squeue(`echo "7 ` + c.left + ` 1:00:00"`)
+			s.Suspended(30 * time.Minute)
+			endsIn(t, s, 80*time.Minute, "squeue") // the clock of the test has not moved meanwhile
+			if err := s.Ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			endsIn(t, s, c.want, "squeue, time limit of 1h0m0s")
+		})
 	}
-	endsIn(t, s, 50*time.Minute, "squeue, time limit of 1h0m0s")
 }
 
 func TestASqueueThatFailsSaysWhyAndChangesNothing(t *testing.T) {

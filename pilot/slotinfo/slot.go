@@ -143,6 +143,13 @@ func (s *Slot) used() time.Duration {
 	return s.age + time.Since(s.since) - s.idle
 }
 
+// stood is for how long the job was suspended.
+func (s *Slot) stood() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.idle
+}
+
 func (s *Slot) note(name, value, source string) {
 	if value != "" {
 		s.facts = append(s.facts, message.SlotFact{Name: name, Value: value, Source: source, Counts: true})
@@ -253,10 +260,15 @@ func (s *Slot) Ask(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Suspended notes that the job stood still for a while: its batch system may count that, or not.
+// Suspended notes that the job stood still for a while: its batch system may count that, or not. Slurm does not when it was the one
+// who suspended the job; that is believed until it has answered, for its old end may be over by now.
 func (s *Slot) Suspended(d time.Duration) {
 	s.mu.Lock()
 	s.idle += d
+	if e, ok := s.ends[keySlurm]; ok {
+		e.at = e.at.Add(d)
+		s.ends[keySlurm] = e
+	}
 	s.mu.Unlock()
 	select {
 	case s.again <- struct{}{}:

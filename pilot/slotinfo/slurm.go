@@ -115,6 +115,9 @@ func (j *slurm) ask(ctx context.Context, s *Slot) error {
 	}
 	left, source := limit-s.used(), "squeue, time limit of "+limit.String()
 	if clock, ok := slurmDuration(leftText); ok || leftText == "INVALID" { // which is what is said of a job past its time
+		if counted := left - s.stood(); (clock - counted).Abs() <= agreement {
+			left = counted // Slurm was not the one who stopped us
+		}
 		var doubt string
 		left, doubt = steady(clock, left, s.ofJob && !j.inStep())
 		source += doubt
