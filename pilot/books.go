@@ -105,11 +105,11 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome, took time.Duration, size 
 	delete(p.releases, k.Identity)
 	if o.Err == nil {
 		p.totals.Done++
+		p.takes.note(took, size)
 	} else {
-		p.totals.Failed++
+		p.totals.Failed++ // and may have been over at once, which says nothing of what a slice takes
 	}
 	p.totals.WallSeconds += took.Seconds()
-	p.takes.note(took, size)
 	u := o.Result.Usage
 	p.totals.CPUSeconds += (u.User + u.System).Seconds()
 	p.totals.PeakMemoryBytes, p.totals.Processes = max(p.totals.PeakMemoryBytes, u.PeakBytes), max(p.totals.Processes, u.Processes)

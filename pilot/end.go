@@ -9,7 +9,7 @@ import (
 	"tfpilot/internal/message"
 )
 
-// takes are how long the last payloads took, by which it is judged whether another one fits.
+// takes are how long the last payloads took that did their work, by which it is judged whether another one fits.
 type takes struct {
 	ring [64]take
 	n    int
@@ -49,8 +49,8 @@ func frames(m message.Slice) int64 {
 	return max(m.Content.End.Int64()-m.Content.Start.Int64()+1, 0)
 }
 
-// noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one; nil while one fits. Until idds has answered, or failed to, nothing is decided:
-// it knows what the clock is worth.
+// noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one; nil while one fits. Until idds has
+// answered, or failed to, nothing is decided: it knows what the clock is worth.
 func (p *Pilot) noTime(size int64) error {
 	end, ok := p.end()
 	if !ok {
@@ -84,11 +84,9 @@ func (p *Pilot) end() (End, bool) {
 }
 
 // watchEnd ends the taking when no slice fits any more, and the work when what is under way has no time left: whoever waited for
-// the batch system to do that would lose it, and perhaps the word that it is lost.
+// the batch system to do that would lose it, and perhaps the word that it is lost. It looks at the time for as long as the pilot
+// lives, so that somebody does (awake).
 func (p *Pilot) watchEnd(ctx context.Context, stopTaking, stopWork func(error)) {
-	if p.place == nil {
-		return
-	}
 	t := time.NewTicker(lookForEnd)
 	defer t.Stop()
 	for {
@@ -104,7 +102,6 @@ func (p *Pilot) watchEnd(ctx context.Context, stopTaking, stopWork func(error)) 
 		if end, ok := p.end(); ok && time.Until(end.At) < p.cfg.EndReserve {
 			stopTaking(exitcode.New(end.Cause, "the slot ends (%s)", end.Source))
 			stopWork(exitcode.New(end.Cause, "the slot ends (%s)", end.Source))
-			return
 		}
 	}
 }

@@ -102,6 +102,18 @@ func TestNoSliceIsBegunThatDoesNotFit(t *testing.T) {
 		}
 		r.waiting()
 	})
+	t.Run("what failed at once says nothing", func(t *testing.T) {
+		t.Parallel()
+		r, in := newRig(t), endsIn(3*time.Hour)
+		w := &runner{do: func(context.Context, message.Slice) error { return exitcode.New(exitcode.DataInvalid, "not this one") }}
+		p := r.pilotIn(in, pilot.Config{Run: run, SliceTime: time.Hour}, w, nil)
+		r.publish(slice("a", 1))
+		r.next()
+		in.endIn(30*time.Minute, exitcode.Walltime)
+		if err := p.wait(); exitcode.From(err) != exitcode.Walltime || !strings.Contains(err.Error(), "--slice-time") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("by those that there have been", func(t *testing.T) {
 		t.Parallel()
 		r, in, w := newRig(t), endsIn(30*time.Minute), &runner{}
