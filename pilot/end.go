@@ -26,19 +26,24 @@ func (t *takes) note(took time.Duration, frames int64) {
 }
 
 // expect is what a slice of so many frames takes in 95 of 100 cases, by those that there were. A larger slice takes longer in
-// proportion; to a smaller one nothing is credited, for starting takes time too.
-func (t *takes) expect(frames int64) time.Duration {
+// proportion; to a smaller one nothing is credited, for starting takes time too. Where there is room for the longest of them it is
+// that: this is asked before every slice.
+func (t *takes) expect(frames int64, room time.Duration) time.Duration {
 	n := min(t.n, len(t.ring))
 	if n == 0 {
 		return 0
 	}
-	list := make([]time.Duration, 0, n)
-	for _, s := range t.ring[:n] {
+	var all [len(t.ring)]time.Duration
+	list := all[:n]
+	for i, s := range t.ring[:n] {
 		took := s.took
 		if frames > s.frames && s.frames > 0 {
 			took = time.Duration(float64(took) * float64(frames) / float64(s.frames))
 		}
-		list = append(list, took)
+		list[i] = took
+	}
+	if longest := slices.Max(list); longest <= room {
+		return longest
 	}
 	slices.Sort(list)
 	return list[(n*95+99)/100-1]
@@ -56,14 +61,15 @@ func (p *Pilot) noTime(size int64) error {
 	if !ok {
 		return nil
 	}
+	left := time.Until(end.At)
+	room := left - p.cfg.EndReserve
 	p.mu.Lock()
-	expected, by := p.takes.expect(size), "95 of 100 take no longer"
+	expected, by := p.takes.expect(size, room), "95 of 100 take no longer"
 	if p.takes.n == 0 {
 		expected, by = p.cfg.SliceTime, "--slice-time"
 	}
 	p.mu.Unlock()
-	left := time.Until(end.At)
-	if left >= p.cfg.EndReserve+expected {
+	if room >= expected {
 		return nil
 	}
 	return exitcode.New(end.Cause, "no time for another slice: the slot ends in %s (%s), less %s to leave in; a slice takes %s (%s)",
