@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tfpilot/internal/broker"
@@ -68,7 +69,7 @@ func (c *chaos) probe(ctx context.Context) error {
 		}
 	}
 	again, err := took(ctx, hearers[0])
-	c.absorbs = again == 0
+	c.absorbs = len(again) == 0
 	return err
 }
 
@@ -106,25 +107,25 @@ func notHeard(ctx context.Context, addr, topic, hearer string, err error) error 
 		"docs/brokers.md says how to set up a broker")
 }
 
-// took takes messages until none has come for a while, and returns how many.
-func took(ctx context.Context, from *broker.Consumer) (n int, err error) {
+// took takes messages until none has come for a while.
+func took(ctx context.Context, from *broker.Consumer) (bodies [][]byte, err error) {
 	for {
 		limited, cancel := context.WithTimeoutCause(ctx, quiet, errNotHeard)
-		_, err := from.Next(limited)
+		d, err := from.Next(limited)
 		cancel()
 		switch {
 		case err == nil:
-			n++
+			bodies = append(bodies, d.Body)
 		case errors.Is(err, errNotHeard) && ctx.Err() == nil:
-			return n, nil
+			return bodies, nil
 		default:
-			return n, err
+			return bodies, err
 		}
 	}
 }
 
 // take takes what a queue holds of a namespace.
-func (c *chaos) take(ctx context.Context, queue, namespace string) (int, error) {
+func (c *chaos) take(ctx context.Context, queue, namespace string) (bodies [][]byte, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepLimit)
 	defer cancel()
 	from := c.link.Subscribe(stomp.SubscribeOptions{Destination: queue, Ack: "auto", Selector: "namespace='" + namespace + "'"})
@@ -132,7 +133,7 @@ func (c *chaos) take(ctx context.Context, queue, namespace string) (int, error) 
 	select {
 	case <-from.Ready():
 	case <-ctx.Done():
-		return 0, exitcode.New(exitcode.NoBroker, "looking into %s: %w", queue, context.Cause(ctx))
+		return nil, exitcode.New(exitcode.NoBroker, "looking into %s: %w", queue, context.Cause(ctx))
 	}
 	return took(ctx, from)
 }
@@ -148,11 +149,11 @@ func (c *chaos) foreignKept(ctx context.Context) ([]string, error) {
 	}
 	var problems []string
 	for _, queue := range queues {
-		n, err := c.take(ctx, queue, c.foreign)
+		bodies, err := c.take(ctx, queue, c.foreign)
 		if err != nil {
 			return problems, err
 		}
-		if n != c.sent {
+		if n := len(bodies); n != c.sent {
 			problems = append(problems, fmt.Sprintf("%d of %d messages of others left in %s", n, c.sent, queue))
 		}
 	}
@@ -167,16 +168,30 @@ func (c *chaos) remains(ctx context.Context) (problems []string) {
 		queues = append(queues, deadLetters)
 	}
 	for _, queue := range queues {
-		n, err := c.take(ctx, queue, c.namespace)
+		bodies, err := c.take(ctx, queue, c.namespace)
 		if err != nil {
 			return append(problems, err.Error())
 		}
-		if n > 0 {
-			problems = append(problems, fmt.Sprintf("%d messages left in %s", n, queue))
+		if left := messages(bodies); len(left) > 0 {
+			problems = append(problems, fmt.Sprintf("%d messages left in %s: %s", len(left), queue, strings.Join(left, ", ")))
 		}
 		if _, err := c.take(ctx, queue, c.foreign); err != nil {
 			return append(problems, err.Error())
 		}
 	}
 	return problems
+}
+
+// messages says which slices and results there are among the bodies. Junk that came while the last pilots were leaving is nobody's
+// loss: it waits for the next one, which absorbs it.
+func messages(bodies [][]byte) []string {
+	var out []string
+	for _, body := range bodies {
+		if m, err := message.Decode[message.Slice](body); err == nil {
+			out = append(out, fmt.Sprintf("slice %s, attempt %d, of run %s", m.Content.Identity(), m.Content.AttemptNumber(), m.Run()))
+		} else if r, err := message.Decode[message.SliceResult](body); err == nil {
+			out = append(out, fmt.Sprintf("result of slice %s, attempt %d, %s", r.Identity(), r.Content.Attempt.Int64(), r.Content.State))
+		}
+	}
+	return out
 }
