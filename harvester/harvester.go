@@ -68,13 +68,26 @@ func New(p Parts, cfg Config) *Harvester {
 	}
 }
 
-// Run reconciles until ctx ends, then returns nil; what runs in the batch system runs on. An error is the store's.
+// Run reconciles until ctx ends, then returns nil; what runs in the batch system runs on. An error is that of a store that cannot
+// be read at the start. One that fails later, as on a disk that is full, is tried again at each look: what could not be written
+// down is either not done, or found in the next listing by its tag, as after a crash.
 func (h *Harvester) Run(ctx context.Context) error {
 	t := time.NewTicker(h.cfg.Interval)
 	defer t.Stop()
+	said := ""
 	for {
-		if err := h.Reconcile(ctx); err != nil && ctx.Err() == nil {
+		err := h.Reconcile(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err == nil && said != "":
+			said = ""
+			h.log.InfoContext(ctx, "the state can be written again")
+		case err == nil:
+		case h.book == nil:
 			return err
+		case err.Error() != said:
+			said = err.Error()
+			h.log.ErrorContext(ctx, "the state cannot be written; trying again at each look", logging.Err(err), slog.String("next", exitcode.Next(err)))
 		}
 		select {
 		case <-t.C:

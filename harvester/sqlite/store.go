@@ -132,7 +132,8 @@ func (s *Store) Put(ctx context.Context, workers ...harvester.Worker) error {
 	}
 	for _, w := range workers {
 		if err := put(ctx, tx, w); err != nil {
-			return exitcode.New(exitcode.StoreFailed, "storing worker %s: %w", w.ID, errors.Join(err, tx.Rollback()))
+			_ = tx.Rollback() // on a full disk SQLite has done that already
+			return exitcode.New(exitcode.StoreFailed, "storing worker %s: %w", w.ID, err)
 		}
 	}
 	if err := tx.Commit(); err != nil {
