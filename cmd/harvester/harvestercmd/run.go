@@ -51,7 +51,7 @@ func run(c *cli.Context, cfg siteConfig) error {
 	}
 	defer s.close()
 	log.InfoContext(s.ctx, "harvester started", slog.String("system", cfg.System), slog.String("name", cfg.Name), slog.String("state", cfg.State),
-		slog.Duration("interval", cfg.Interval))
+		slog.String("interval", cfg.Interval.String()))
 	err = s.Run(s.ctx)
 	if c.Err() == nil && s.ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(s.ctx)) // the folder is somebody else's by now
@@ -123,7 +123,11 @@ func submit(c *cli.Context, cfg siteConfig) error {
 	}
 	for _, w := range workers {
 		if w.BatchID == "" {
-			return exitcode.New(exitcode.NoBatch, "not all pilots were submitted, the first of these is %s: %s", w.ID, w.Reason)
+			f := exitcode.NoBatch
+			if known := exitcode.Find(w.Cause); len(known) > 0 {
+				f = known[0]
+			}
+			return exitcode.New(f, "not all pilots were submitted, the first of these is %s: %s", w.ID, w.Reason)
 		}
 	}
 	return nil

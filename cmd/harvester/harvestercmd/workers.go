@@ -120,7 +120,10 @@ func showWorkerCommand() *cli.Command {
 					return err
 				}
 				log, err := harvester.LogTail(jobs, w.ID, c.Int64("tail"))
-				if err != nil {
+				switch {
+				case err != nil && w.BatchID == "":
+					log = "(there is none: it never ran)\n"
+				case err != nil:
 					log = "(" + err.Error() + ")\n"
 				}
 				log = logging.Redact(log)
