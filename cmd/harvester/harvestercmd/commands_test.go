@@ -204,7 +204,7 @@ func TestJobsOfAHarvesterThatIsGoneAreAdoptedOrReaped(t *testing.T) { //nolint:p
 	}
 	for _, name := range []string{"reap", "adopt"} { // it has none of its own, and says whose there are
 		status, stdout, stderr := command(t.Context(), name, "--output", "quiet", "--config", other.config)
-		if want := "whose jobs are meant: " + submitter + " (2)"; status != 0 || stdout != "" || !strings.Contains(stderr, want) {
+		if want := "when the jobs of another are meant: " + submitter + " (2)"; status != 0 || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%s ended with %d, %s%s", name, status, stdout, stderr)
 		}
 	}

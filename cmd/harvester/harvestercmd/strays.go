@@ -132,7 +132,7 @@ func strays(c *cli.Context, bind *config.Binding, cfg *siteConfig, all bool) (*s
 		for _, name := range slices.Sorted(maps.Keys(others)) {
 			names = append(names, fmt.Sprintf("%s (%d)", name, others[name]))
 		}
-		fmt.Fprintf(c.App.ErrWriter, "no job is of this state folder; name the submitter whose jobs are meant: %s\n", strings.Join(names, ", "))
+		fmt.Fprintf(c.App.ErrWriter, "no job is of this state folder; a submitter is named when the jobs of another are meant: %s\n", strings.Join(names, ", "))
 	}
 	return s, kept, nil
 }
