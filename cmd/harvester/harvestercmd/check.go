@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
+	base "tfpilot/internal/rest"
 )
 
 func checkCommand() *cli.Command {
@@ -45,7 +47,7 @@ func check(ctx context.Context, c *cli.Context, cfg siteConfig) error {
 	if err != nil {
 		return err
 	}
-	findings := []harvester.Finding{checkProgram(cfg), checkTokens(cfg), checkState(cfg.State), checkDemand(ctx, cfg)}
+	findings := []harvester.Finding{checkProgram(cfg), checkTokens(ctx, cfg), checkState(cfg.State), checkDemand(ctx, cfg)}
 	batch, err := cfg.batch(log)
 	if err != nil {
 		findings = append(findings, finding("batch system "+cfg.System, "", err))
@@ -108,11 +110,27 @@ func checkProgram(cfg siteConfig) harvester.Finding {
 	return finding("pilot program", path, err)
 }
 
-func checkTokens(cfg siteConfig) harvester.Finding {
+// checkTokens looks at the files of pilots, and asks idds whether it takes their token.
+func checkTokens(ctx context.Context, cfg siteConfig) harvester.Finding {
+	const next = "name a file by pilot.token_file; on the machine of idds `(umask 077; idds token --state STATE pilot > FILE)` writes one"
 	err := cfg.checkPilot()
 	detail := cfg.Pilot.TokenFile
-	if err == nil && cfg.IDDS != "" && detail == "" {
-		err = exitcode.WithNext(errors.New("pilots have no token for idds"), "name a file by pilot.token_file; on the machine of idds `idds token --state STATE pilot` writes one")
+	switch {
+	case err != nil || cfg.IDDS == "":
+	case detail == "":
+		err = exitcode.WithNext(errors.New("pilots have no token for idds"), next)
+	default:
+		token, terr := program.Token("", detail)
+		if terr == nil {
+			var secret json.RawMessage // it holds the broker's password, and is not looked at
+			terr = base.New(base.Config{Base: cfg.IDDS, Token: token, Role: "pilot"}).Read(ctx, "/metainfo/prompt_broker", &secret)
+		}
+		switch {
+		case terr == nil:
+			detail += ", which idds takes"
+		case exitcode.From(terr) == exitcode.NoCredential: // that idds cannot be asked is another finding
+			err = exitcode.WithNext(fmt.Errorf("%s: %w", detail, terr), next)
+		}
 	}
 	return finding("what pilots need", cmp.Or(detail, "a broker configuration of their own"), err)
 }
