@@ -33,13 +33,15 @@ func (r Report) Explain(now time.Time) []string {
 		for _, n := range run.Alive {
 			alive += n
 		}
-		if run.Demanded {
+		switch {
+		case run.Demanded && run.Wanted == 0 && alive == 0: // it is over
+		case run.Demanded:
 			say("%s wants %d and has %d%s.", name, run.Wanted, alive, states(run.Alive))
-		} else {
+		default:
 			say("%s wants no pilots any more and has %d%s: what runs is let finish, what waits is cancelled.", name, alive, states(run.Alive))
 		}
 	}
-	if len(r.Runs) == 0 && len(r.Trouble) == 0 {
+	if len(out) == 0 {
 		say("No run wants pilots.")
 	}
 	for _, why := range r.Why {

@@ -30,7 +30,9 @@ type statusDocument struct {
 	// Report is how everything stood at its last look.
 	Report harvester.Report `json:"report"`
 	Runs   []runDocument    `json:"runs"`
-	Drain  *harvester.Drain `json:"drain,omitempty"`
+	// Waiting is why the batch system starts no pilot, as far as it says so.
+	Waiting []waitDocument   `json:"waiting,omitempty"`
+	Drain   *harvester.Drain `json:"drain,omitempty"`
 }
 
 // statusHistory is how far back those that have ended are counted: among so many submitted last.
@@ -44,6 +46,28 @@ type runDocument struct {
 	Workers   map[harvester.State]int `json:"workers"`
 	Failed    int                     `json:"failed"`
 	Reason    string                  `json:"reason,omitempty"`
+}
+
+// waitDocument counts the workers that wait or are held for the same reason.
+type waitDocument struct {
+	State   harvester.State `json:"state"`
+	Reason  string          `json:"reason"`
+	Workers int             `json:"workers"`
+	// Example is the newest of them.
+	Example string `json:"example"`
+}
+
+// wait takes in the reason of a worker that does not run.
+func (d *statusDocument) wait(w harvester.Worker) {
+	if w.State != harvester.Queued && w.State != harvester.Held || w.Reason == "" {
+		return
+	}
+	i := slices.IndexFunc(d.Waiting, func(o waitDocument) bool { return o.State == w.State && o.Reason == w.Reason })
+	if i < 0 {
+		i = len(d.Waiting)
+		d.Waiting = append(d.Waiting, waitDocument{State: w.State, Reason: w.Reason, Example: w.ID})
+	}
+	d.Waiting[i].Workers++
 }
 
 // status reads all that the store and the lock tell; it works whether a harvester runs or not.
@@ -86,10 +110,13 @@ func status(ctx context.Context, cfg siteConfig, store *sqlite.Store) (statusDoc
 			d.Runs = append(d.Runs, runDocument{RunID: w.RunID, Namespace: w.Namespace, Workers: map[harvester.State]int{}})
 		}
 		d.Runs[i].Workers[w.State]++
+		d.wait(w)
 		if w.Failed(cfg.ShortLife) {
 			d.Runs[i].Failed++
 		}
 	}
+	// Of a run that is over and had no pilots here there is nothing to say.
+	d.Runs = slices.DeleteFunc(d.Runs, func(r runDocument) bool { return r.Wanted == 0 && len(r.Workers) == 0 })
 	return d, nil
 }
 
@@ -243,7 +270,11 @@ func (d statusDocument) explain(now time.Time) []string {
 	default:
 		out = append(out, "The harvester is "+d.holder(now)+".")
 	}
-	return append(out, d.Report.Explain(now)...)
+	out = append(out, d.Report.Explain(now)...)
+	for _, w := range d.Waiting {
+		out = append(out, fmt.Sprintf("The batch system says of %d %s, such as %s: %s.", w.Workers, w.State, w.Example, strings.TrimSuffix(w.Reason, ".")))
+	}
+	return out
 }
 
 func drainCommand() *cli.Command {

@@ -1,0 +1,71 @@
+package harvestercmd_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tfpilot/harvester"
+	"tfpilot/harvester/sqlite"
+)
+
+func TestWhyTheBatchSystemStartsNoPilotIsExplained(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "")
+	store, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := harvester.Worker{ID: "w.0", Tag: "w", RunID: "7", State: harvester.Held, Reason: "the job is held by its user (JobHeldUser)"}
+	other := held
+	other.ID = "w.1"
+	if err := store.Put(t.Context(), held, other); err != nil {
+		t.Fatal(err)
+	}
+	over := harvester.RunReport{RunID: "6", Demanded: true}
+	if err := store.SetDocument(t.Context(), harvester.ReportDocument, harvester.Report{At: time.Now(), Runs: []harvester.RunReport{over}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.do("explain"), "No run wants pilots.", "The batch system says of 2 held, such as w.", ": the job is held by its user (JobHeldUser).")
+	contains(t, s.do("status", "--output", "json"), `"run_id": "7"`, `"workers": 2`)
+}
+
+func TestACheckAsksIddsWhetherItTakesTheTokenOfPilots(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	idds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metainfo/prompt_broker" || r.Header.Get("Authorization") != "Bearer good" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer idds.Close()
+	s := newSite(t, faithful, "")
+	for token, want := range map[string]string{"good": "which idds takes", "stale": "idds does not know the token"} {
+		file := filepath.Join(s.dir, token)
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, stdout, stderr := command(t.Context(), "check", "--config", s.config, "--idds", idds.URL, "--pilot-token-file", file)
+		contains(t, stdout+stderr, want)
+	}
+}
+
+func TestASubmissionThatIsRefusedEndsWithThatStatus(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "")
+	bin := t.TempDir()
+	sbatch := "#!/bin/sh\ncat >/dev/null\necho 'sbatch: error: invalid partition specified: nix' >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(bin, "sbatch"), []byte(sbatch), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	status, stdout, stderr := command(t.Context(), "submit", "--config", s.config, "--system", "slurm", "--slurm-bin", bin)
+	if status != 48 {
+		t.Errorf("it ended with %d", status)
+	}
+	contains(t, stdout, "missing", "batch_refused")
+	contains(t, stderr, "invalid partition specified: nix")
+}
