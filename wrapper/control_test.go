@@ -90,11 +90,11 @@ func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
 		sh -c 'setsid sh -c "echo \$\$ >>\"\$PIDS\"; while :; do sleep 1; done" & exit'
 		while :; do sleep 1; done`)
 	spec.Env = map[string]string{"PIDS": pids}
-	spec.Timeout, spec.Grace = time.Second, 100*time.Millisecond
+	spec.Timeout, spec.Grace = 2*time.Second, 100*time.Millisecond
 	// In a session the ids that they see are those that we see.
 	o := newWrapper(t, spec, wrapper.Config{WorkDir: t.TempDir(), Containment: "session"}).Run(t.Context(), slice(t, `{}`))
-	mustFail(t, o, exitcode.PayloadTimeout, "test ran longer than its 1s")
-	if took := o.Ended.Sub(o.Started); took < 1100*time.Millisecond || o.Result.Usage.Signal != "killed" {
+	mustFail(t, o, exitcode.PayloadTimeout, "test ran longer than its 2s")
+	if took := o.Ended.Sub(o.Started); took < 2100*time.Millisecond || o.Result.Usage.Signal != "killed" {
 		t.Errorf("ended after %s by %s", took, o.Result.Usage.Signal)
 	}
 	text, err := os.ReadFile(pids)

@@ -24,8 +24,9 @@ func TestTimeIsLimited(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			res, err := keepers(t, kind).Run(t.Context(), sh("trap '' TERM; while :; do sleep 0.01; done"), keeper.Limits{Time: 200 * time.Millisecond})
-			if err != nil || !errors.Is(res.Stopped, keeper.ErrTime) || !res.Ended || res.Signal != "killed" || res.Wall < 1200*time.Millisecond {
+			// A shell on a busy machine takes its time to come to its trap.
+			res, err := keepers(t, kind).Run(t.Context(), sh("trap '' TERM; while :; do sleep 0.01; done"), keeper.Limits{Time: 2 * time.Second})
+			if err != nil || !errors.Is(res.Stopped, keeper.ErrTime) || !res.Ended || res.Signal != "killed" || res.Wall < 3*time.Second {
 				t.Errorf("%+v, %v", res, err)
 			}
 		})
