@@ -200,6 +200,25 @@ func TestIntegrationAHeldPilotIsHeldAndSaysWhy(t *testing.T) {
 	})
 }
 
+// Slurm keeps them as one record without their numbers.
+func TestIntegrationPilotsThatAreCancelledTogetherBeforeTheyStartAreKnownToBe(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, dir string) {
+		t.Helper()
+		s := open(t, dir, func(c *slurm.Config) { c.Options = []string{"--begin=now+1hour"} })
+		ids := submit(t, s, script(t, 3, "exit 0"))
+		awaitState(t, s, ids, harvester.Queued)
+		if err := s.Cancel(t.Context(), ids); err != nil {
+			t.Fatal(err)
+		}
+		for id, st := range awaitState(t, s, ids, harvester.Ended) {
+			if st.Cause.Code != exitcode.Cancelled.Code || st.Starts != 0 {
+				t.Errorf("%s: %+v", id, st)
+			}
+		}
+	})
+}
+
 func TestIntegrationAPreemptedPilotSaysSo(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, dir string) {
@@ -246,36 +265,6 @@ func TestIntegrationAPilotIsWarnedBeforeItsTimeIsOver(t *testing.T) {
 		awaitFile(t, filepath.Join(sub.Dir, sub.Tag+".0", harvester.StdoutFile))
 		if st := awaitLong(t, s, ids, over)[ids[0]]; st.ExitCode != 5 || read(t, sub.Dir, sub.Tag+".0", harvester.StdoutFile) != "warned\n" {
 			t.Errorf("%+v", st)
-		}
-	})
-}
-
-func TestIntegrationWhatIsShippedRunsOnTheNodesOwnDiskAndIsClearedAway(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, dir string) {
-		t.Helper()
-		scratch, there := t.TempDir(), t.TempDir()
-		for name, text := range map[string]string{"pilot": "#!/bin/sh\npwd\ncat token\necho \"$HOME\"\n", "token": "hunter2\n"} {
-			if err := os.WriteFile(filepath.Join(there, name), []byte(text), 0o700); err != nil { //nolint:gosec // a program
-				t.Fatal(err)
-			}
-		}
-		s := open(t, dir, func(c *slurm.Config) { c.Scratch = scratch })
-		for range 2 {
-			sub := script(t, 2, "")
-			sub.Path, sub.Files, sub.Ship, sub.Args, sub.Env = filepath.Join(there, "pilot"), []string{filepath.Join(there, "token")}, true, nil, []string{"PATH=/usr/bin:/bin", "HOME=/given"}
-			ids := submit(t, s, sub)
-			awaitState(t, s, ids, harvester.Ended)
-			for i := range ids {
-				worker := fmt.Sprintf("%s.%d", sub.Tag, i)
-				mine := filepath.Join(scratch, fmt.Sprintf("tfpilot-%d", os.Getuid()))
-				if got, want := read(t, sub.Dir, worker, harvester.StdoutFile), filepath.Join(mine, worker)+"\nhunter2\n/given\n"; got != want {
-					t.Errorf("%q, want %q; %s", got, want, read(t, sub.Dir, worker, harvester.StderrFile))
-				}
-				if left, err := filepath.Glob(filepath.Join(mine, "*")); err != nil || len(left) > 2 || !slices.ContainsFunc(left, func(l string) bool { return strings.HasPrefix(filepath.Base(l), sub.Tag) }) {
-					t.Errorf("%v is left, %v", left, err)
-				}
-			}
 		}
 	})
 }

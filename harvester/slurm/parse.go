@@ -29,9 +29,10 @@ var (
 // queueFields is how many fields that makes, with the nothing after the last bar.
 const queueFields = 12
 
-// parseQueue reads what squeue prints in queueFormat and keeps the tasks of our arrays.
-func parseQueue(text string) ([]harvester.Job, error) {
-	var jobs []harvester.Job
+// parseQueue reads what squeue prints in queueFormat and keeps the tasks of our arrays. rests is how it ended with those tasks of
+// an array that Slurm does not name: all that were cancelled before they started are one record without numbers.
+func parseQueue(text string) (jobs []harvester.Job, rests map[string]harvester.Status, err error) {
+	rests = map[string]harvester.Status{}
 	record := ""
 	for part := range strings.Lines(text) {
 		record += part
@@ -42,7 +43,7 @@ func parseQueue(text string) ([]harvester.Job, error) {
 		line := record
 		record = ""
 		if len(f) < queueFields || !number.MatchString(strings.TrimSpace(f[0])) {
-			return nil, unreadable("squeue", line)
+			return nil, nil, unreadable("squeue", line)
 		}
 		for i := range f {
 			f[i] = strings.TrimSpace(f[i])
@@ -50,14 +51,19 @@ func parseQueue(text string) ([]harvester.Job, error) {
 		if !harvester.IsTag(f[8]) {
 			continue
 		}
+		code, signal, ok := exitStatus(f[3])
 		index, err := strconv.Atoi(f[1])
 		if err != nil {
-			continue // a job of that name that is no array is none of ours
+			// A job of that name that is alive and no array is none of ours.
+			if st := status(f[2], f[10], code, signal, f[9] != ""); ok && st.State == harvester.Ended {
+				st.QueuedAt, st.EndedAt = at(f[5]), at(f[7])
+				rests[f[0]] = st
+			}
+			continue
 		}
-		code, signal, ok := exitStatus(f[3])
 		restarts, err := strconv.Atoi(f[4])
 		if !ok || err != nil || !taskID.MatchString(f[0]+"_"+f[1]) {
-			return nil, unreadable("squeue", line)
+			return nil, nil, unreadable("squeue", line)
 		}
 		j := harvester.Job{ID: f[0] + "_" + f[1], Tag: f[8], Index: index}
 		j.Status = status(f[2], f[10], code, signal, f[9] != "")
@@ -76,9 +82,9 @@ func parseQueue(text string) ([]harvester.Job, error) {
 		jobs = append(jobs, j)
 	}
 	if record != "" {
-		return nil, unreadable("squeue", record)
+		return nil, nil, unreadable("squeue", record)
 	}
-	return jobs, nil
+	return jobs, rests, nil
 }
 
 // parseHistory reads what sacct prints in historyFormat, and keeps what has ended of the tasks that were asked for.

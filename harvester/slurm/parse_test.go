@@ -39,7 +39,7 @@ func TestTheQueueIsReadAsBothVersionsPrintIt(t *testing.T) {
 	for version, node := range map[string]string{"22.05.8": "n1", "24.11.5": "n3"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			jobs, err := slurm.ParseQueue(recorded(t, "squeue-"+version+".txt"))
+			jobs, _, err := slurm.ParseQueue(recorded(t, "squeue-"+version+".txt"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestEveryStateOfSlurmHasItsMeaningAndOthersAreUnknown(t *testing.T) {
 	line := recorded(t, "squeue-24.11.5.txt")
 	line = regexp.MustCompile(`(?m)^.*tfpilot-ok.*\n`).FindString(line)
 	for _, word := range append(strings.Fields(words), "COMPOSTING") {
-		jobs, err := slurm.ParseQueue(strings.Replace(line, "COMPLETED ", word+" ", 1))
+		jobs, _, err := slurm.ParseQueue(strings.Replace(line, "COMPLETED ", word+" ", 1))
 		if err != nil || len(jobs) != 1 {
 			t.Fatal(word, err, jobs)
 		}
@@ -144,7 +144,7 @@ func TestWhatCannotBeReadIsAnErrorAndNoEmptyQueue(t *testing.T) {
 		"a status":         strings.Replace(good, "|768 ", "|x68 ", 1),
 		"an error message": "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n",
 	} {
-		if jobs, err := slurm.ParseQueue(text); err == nil || jobs != nil {
+		if jobs, _, err := slurm.ParseQueue(text); err == nil || jobs != nil {
 			t.Errorf("%s: %d jobs, %v", name, len(jobs), err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestWhatCannotBeReadIsAnErrorAndNoEmptyQueue(t *testing.T) {
 func TestWhatAUserCallsOtherJobsIsNoMatter(t *testing.T) {
 	t.Parallel()
 	good := recorded(t, "squeue-22.05.8.txt")
-	want, err := slurm.ParseQueue(good)
+	want, _, err := slurm.ParseQueue(good)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestWhatAUserCallsOtherJobsIsNoMatter(t *testing.T) {
 		return fmt.Sprintf("7                   |0           |RUNNING             |0           |0       |1795651763      |1795651763      |NONE            |%-64s|n1    |None    |\n", text)
 	}
 	for _, other := range []string{"odd\nname", "\n\n", "a|b|tfpilot-x", "tfpilot-evil|x", "tfpilot-two\nlines", "tfpilot-../../home", "tfpilot-*", "tfpilot-", "tfpilot-My"} {
-		got, err := slurm.ParseQueue(name(other) + good + name(other))
+		got, _, err := slurm.ParseQueue(name(other) + good + name(other))
 		if err != nil {
 			t.Errorf("%q: %v", other, err)
 		}
@@ -181,7 +181,7 @@ func FuzzQueue(f *testing.F) {
 		f.Add(recorded(f, "squeue-"+v+".txt"))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		jobs, err := slurm.ParseQueue(text)
+		jobs, _, err := slurm.ParseQueue(text)
 		if err != nil && jobs != nil {
 			t.Error("jobs and an error")
 		}

@@ -41,8 +41,9 @@ type System struct {
 	cfg Config
 
 	mu        sync.Mutex
-	cancelled map[string]time.Time // when; forgotten when a later look shows that it did not help, or is not needed any more
-	live      map[string]bool      // tags with a job that had not ended when last looked; nil before
+	cancelled map[string]time.Time        // when; forgotten when a later look shows that it did not help, or is not needed any more
+	live      map[string]bool             // tags with a job that had not ended when last looked; nil before
+	rests     map[string]harvester.Status // of arrays, by the last look: how it ended with the tasks that it did not name
 }
 
 var _ harvester.BatchSystem = (*System)(nil)
@@ -88,15 +89,19 @@ func (s *System) Queue(ctx context.Context) ([]harvester.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := parseQueue(out)
+	jobs, rests, err := parseQueue(out)
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	s.rests = rests
+	s.mu.Unlock()
 	s.review(jobs, asked)
 	return jobs, nil
 }
 
-// History asks sacct. What accounting takes for alive is not in the answer: it hears of things late, and of some never.
+// History asks sacct, and knows from the last look of tasks that were cancelled before they started. What accounting takes for
+// alive is not in the answer: it hears of things late, and of some never.
 func (s *System) History(ctx context.Context, ids []string) (map[string]harvester.Status, error) {
 	// By their arrays: accounting keeps tasks that were cancelled together before they started as one, which no task's id finds.
 	var arrays []string
@@ -109,13 +114,24 @@ func (s *System) History(ctx context.Context, ids []string) (map[string]harveste
 		return map[string]harvester.Status{}, nil
 	}
 	out, err := s.run(ctx, "sacct", "--noheader", "--parsable2", "--allocations", "--jobs="+strings.Join(arrays, ","), "--format="+historyFormat)
-	if errors.Is(err, errNoAccounting) {
-		return map[string]harvester.Status{}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoAccounting) {
 		return nil, err
 	}
-	return parseHistory(out, ids)
+	past := map[string]harvester.Status{}
+	if err == nil {
+		if past, err = parseHistory(out, ids); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		array, _, _ := strings.Cut(id, "_")
+		if st, told := s.rests[array]; told && past[id].State == "" {
+			past[id] = st
+		}
+	}
+	return past, nil
 }
 
 // Cancel is one scancel. What was cancelled since the last look is left out: a second signal could hit what Slurm has
