@@ -41,12 +41,18 @@ func (p *pool) command(t *testing.T, name string, args ...string) string {
 
 func (p *pool) try(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
-	stdout, stderr := proc.NewCapture(16<<10, 0), proc.NewCapture(16<<10, 0)
+	return try(t, filepath.Join(p.dir, "bin", name), args...)
+}
+
+// try runs a command, also when the test is over.
+func try(t *testing.T, path string, args ...string) (string, error) {
+	t.Helper()
+	stdout, stderr := proc.NewCapture(4<<20, 0), proc.NewCapture(16<<10, 0)
 	res, err := proc.Run(context.WithoutCancel(t.Context()), proc.Command{
-		Path: filepath.Join(p.dir, "bin", name), Args: args, Env: os.Environ(), Dir: t.TempDir(), Stdout: stdout, Stderr: stderr,
+		Path: path, Args: args, Env: os.Environ(), Dir: os.TempDir(), Stdout: stdout, Stderr: stderr,
 	})
 	if err == nil && res.ExitCode != 0 {
-		err = fmt.Errorf("%s %v: status %d: %s", name, args, res.ExitCode, stderr.String())
+		err = fmt.Errorf("%s %v: status %d: %s", filepath.Base(path), args, res.ExitCode, stderr.String())
 	}
 	return strings.TrimSpace(stdout.String()), err
 }
