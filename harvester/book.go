@@ -93,7 +93,7 @@ func (h *Harvester) observe(ctx context.Context, jobs []Job) error {
 			listed[id] = j
 		}
 	}
-	var changed []Worker
+	var was, changed []Worker
 	update := func(before, after Worker) {
 		counted := before
 		counted.Misses = after.Misses
@@ -102,8 +102,7 @@ func (h *Harvester) observe(ctx context.Context, jobs []Job) error {
 		case counted == after && after.Misses > 1: // the first miss is worth a write, the others are kept in mind
 			h.book.put(after)
 		default:
-			changed = append(changed, after)
-			h.note(ctx, before, after)
+			was, changed = append(was, before), append(changed, after)
 		}
 	}
 	var missing []Worker
@@ -138,7 +137,13 @@ func (h *Harvester) observe(ctx context.Context, jobs []Job) error {
 			update(w, h.heard(w))
 		}
 	}
-	return h.write(ctx, changed...)
+	if err := h.write(ctx, changed...); err != nil {
+		return err // nothing has been said of it: the next look finds it again
+	}
+	for i, w := range changed {
+		h.note(ctx, was[i], w)
+	}
+	return nil
 }
 
 // past asks the second source about workers that are not listed.

@@ -74,19 +74,19 @@ func New(p Parts, cfg Config) *Harvester {
 func (h *Harvester) Run(ctx context.Context) error {
 	t := time.NewTicker(h.cfg.Interval)
 	defer t.Stop()
-	said := ""
+	failing := false
 	for {
 		err := h.Reconcile(ctx)
 		switch {
 		case ctx.Err() != nil:
-		case err == nil && said != "":
-			said = ""
+		case err == nil && failing:
+			failing = false
 			h.log.InfoContext(ctx, "the state can be written again")
 		case err == nil:
 		case h.book == nil:
 			return err
-		case err.Error() != said:
-			said = err.Error()
+		case !failing:
+			failing = true
 			h.log.ErrorContext(ctx, "the state cannot be written; trying again at each look", logging.Err(err), slog.String("next", exitcode.Next(err)))
 		}
 		select {
