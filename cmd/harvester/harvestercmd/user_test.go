@@ -1,6 +1,7 @@
 package harvestercmd_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,6 +53,32 @@ func TestACheckAsksIddsWhetherItTakesTheTokenOfPilots(t *testing.T) { //nolint:p
 		}
 		_, stdout, stderr := command(t.Context(), "check", "--config", s.config, "--idds", idds.URL, "--pilot-token-file", file)
 		contains(t, stdout+stderr, want)
+	}
+}
+
+func TestWhatWasSubmittedOnceIsLookedAtWithoutAHarvester(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "guard.min_interval = \"1ms\"\n")
+	bin := t.TempDir()
+	for name, text := range map[string]string{
+		"sbatch": "cat >/dev/null; echo 4711", "scancel": "exit 1", "squeue": "exit 0",
+		"sacct": "echo 'no such luck' >&2; exit 1",
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.config, append([]byte("system = \"slurm\"\nslurm.bin = '"+bin+"'\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.do("submit"), "4711_0", "4711_1", "queued")
+	contains(t, s.do("workers", "--look"), "4711_0", "4711_1", "queued") // could not ask is not gone
+	var list []harvester.Worker
+	if err := json.Unmarshal([]byte(s.do("workers", "--look", "--output", "json")), &list); err != nil || len(list) != 2 || list[0].Misses == 0 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/sqlite"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -29,12 +30,15 @@ func listCommand(name string) *cli.Command {
 	flags, before, _ := site(&cfg, "state")
 	return &cli.Command{
 		Name: name, Usage: "list workers, newest first",
-		Description: "Examples:\n" +
+		Description: "They are as the last look of a harvester found them. Where none runs, --look asks the batch system once, now.\n\n" +
+			"Examples:\n" +
 			"  harvester workers --state harvester-state --limit 20\n" +
+			"  harvester workers --config site.toml --look        after `harvester submit`, say\n" +
 			"  harvester workers --live --output json\n" +
 			"  harvester workers show tfpilot-k3j2x9-abcdefghij.0",
-		Flags: append(flags, program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
-			&cli.BoolFlag{Name: "live", Usage: "only those that wait or run"}),
+		Flags: append(append(flags, program.LogFlags()...), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
+			&cli.BoolFlag{Name: "live", Usage: "only those that wait or run"},
+			&cli.BoolFlag{Name: "look", Usage: "ask the batch system first; nothing is submitted or cancelled"}),
 		// Not Before: it would be run before subcommands too.
 		Action: func(c *cli.Context) error {
 			if err := before(c); err != nil {
@@ -42,6 +46,11 @@ func listCommand(name string) *cli.Command {
 			}
 			if n := c.Int("limit"); n < 1 {
 				return exitcode.New(exitcode.Usage, "--limit %d: must be at least 1", n)
+			}
+			if c.Bool("look") {
+				if err := look(c, cfg); err != nil {
+					return err
+				}
 			}
 			return withLedger(c, cfg, func(store *sqlite.Store) error {
 				list, err := store.Latest(c.Context, c.Int("limit"))
@@ -55,6 +64,23 @@ func listCommand(name string) *cli.Command {
 			})
 		},
 	}
+}
+
+// look notes what became of the workers, as a harvester would. One that runs does that itself.
+func look(c *cli.Context, cfg siteConfig) error {
+	if _, held, err := lockfile.Holder(cfg.State); err != nil || held {
+		return err
+	}
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	s, err := cfg.open(c.Context, log, harvester.Fixed{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.Settle(s.ctx)
 }
 
 func workerTable(list []harvester.Worker) program.Table {
