@@ -107,8 +107,8 @@ func (p *Pilot) interrupted(ctx context.Context, said error) error {
 }
 
 // signalWait is how long after a payload was ended by a signal ours may still be on its way: batch systems send it to all
-// processes of a job, one after the other.
-const signalWait = time.Second
+// processes of a job, one after the other, and of a warning we hear when the batch system has been asked what it means.
+const signalWait = takenTime + time.Second
 
 // endedFromOutside says that a payload was ended by whoever takes the slot back. Its slice is none the worse for that.
 func (p *Pilot) endedFromOutside(ctx context.Context, o wrapper.Outcome) bool {
