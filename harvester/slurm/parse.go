@@ -23,6 +23,7 @@ const maxRecord = 4096
 var (
 	number    = regexp.MustCompile(`^[0-9]{1,18}$`)
 	taskID    = regexp.MustCompile(`^([0-9]{1,18})_([0-9]{1,9})$`)
+	arrayID   = regexp.MustCompile(`^[0-9]{1,18}$`)
 	taskRange = regexp.MustCompile(`^([0-9]{1,18})_\[([0-9,-]+)(?:%[0-9]+)?\]$`)
 )
 
@@ -93,16 +94,17 @@ func parseHistory(text string, ids []string) (map[string]harvester.Status, error
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	got := map[string]harvester.Status{}
+	got, whole := map[string]harvester.Status{}, map[string]harvester.Status{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		f := strings.SplitN(line, "|", 9)
 		if len(f) != 9 {
 			return nil, unreadable("sacct", line)
 		}
-		// An id without a task is an array of which accounting has not yet heard all; one that is not ours had the number before.
+		// An id without a task is an array of which accounting has not yet heard all, or never will: it was cancelled before it
+		// had. One that is not ours had the number before.
 		tasks := tasksOf(f[0], wanted)
-		if len(tasks) == 0 || !harvester.IsTag(f[6]) {
+		if len(tasks) == 0 && !arrayID.MatchString(f[0]) || !harvester.IsTag(f[6]) {
 			continue
 		}
 		code, signal, ok := exitStatus(f[2])
@@ -125,8 +127,19 @@ func parseHistory(text string, ids []string) (map[string]harvester.Status, error
 		if node != "" {
 			st.Starts, st.StartedAt = 1, at(f[4])
 		}
+		if len(tasks) == 0 && st.StartedAt.IsZero() && st.Cause.Code == exitcode.Cancelled.Code {
+			whole[f[0]] = st
+		}
 		for _, id := range tasks {
 			got[id] = st
+		}
+	}
+	for _, id := range ids { // what is said of a task itself goes before
+		array, _, _ := strings.Cut(id, "_")
+		if st, cancelled := whole[array]; cancelled && taskID.MatchString(id) {
+			if _, own := got[id]; !own {
+				got[id] = st
+			}
 		}
 	}
 	return got, nil

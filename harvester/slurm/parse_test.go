@@ -110,6 +110,29 @@ func TestHistoryTellsEndsAlsoOfTasksThatNeverStarted(t *testing.T) {
 	}
 }
 
+func TestAnArrayThatWasCancelledBeforeAccountingHadHeardOfItsTasksHasEnded(t *testing.T) {
+	t.Parallel()
+	const text = "13|CANCELLED by 0|0:0|1795648361|None|1795648365|tfpilot-a|None assigned|None\n" +
+		"13_1|COMPLETED|0:0|1795648361|1795648362|1795648363|tfpilot-a|n1|None\n" +
+		"14|PENDING|0:0|1795648361|Unknown|Unknown|tfpilot-b|None assigned|None\n" +
+		"15|CANCELLED by 0|0:0|1795648361|None|1795648365|somebody's|None assigned|None\n"
+	past, err := slurm.ParseHistory(text, []string{"13_0", "13_1", "14_0", "15_0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for id, st := range past {
+		got[id] = said(st)
+	}
+	want := map[string]string{
+		"13_0": `ended exit -1 signal 0 cancelled node "" starts 0; cancelled before it started by user 0`,
+		"13_1": `ended exit 0 signal 0 node "n1" starts 1; ok: all is well`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // words are all names that Slurm 24.11 has for states and flags (job_state_string and job_state_flag_string in its sources), with
 // those of other versions since 20.11.
 const words = `PENDING RUNNING SUSPENDED COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE OUT_OF_MEMORY
