@@ -288,6 +288,22 @@ func TestAQueueOfTheProductionSystemBecomesAConfiguration(t *testing.T) { //noli
 	}
 }
 
+func TestAQueueWritesNoConfigurationOfItsOwn(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	dir := t.TempDir()
+	file, out := filepath.Join(dir, "queues.json"), filepath.Join(dir, "site.toml")
+	const queue = `{"Q": {"name": "Q", "environ": "A='x\"]", "x\n[local]\nlauncher = [\"sh\"]\n#": "y", "z\u0007": 1,
+		"queues": [{"ce_endpoint": "a\"\nb", "ce_queue_name": "p'\n[local]", "ce_flavour": "slurm"}]}}`
+	if err := os.WriteFile(file, []byte(queue), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := command(t.Context(), "import", "Q", "--from", file, "--out", out); status != 0 {
+		t.Fatalf("%d: %s", status, stderr)
+	}
+	if v := shown(t.Context(), t, "--config", out); v["local.launcher"] != "" || v["slurm.partition"] != "p'\n[local]" {
+		t.Errorf("%v", v)
+	}
+}
+
 func TestASubmissionByHandSaysWhatItNeeds(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	s := newSite(t, faithful, "")
 	for want, args := range map[string][]string{

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
@@ -71,7 +72,7 @@ func siteOf(q panda.Queue, system, from string) ([]byte, error) {
 		errs = append(errs, err)
 		b.Write(text)
 	}
-	line("# Queue %s of %s. Fill in where idds is, and the tokens.", q.Name, from)
+	line("# Queue %s of %s. Fill in where idds is, and the tokens.", comment(q.Name), comment(from))
 	value("name", q.Name)
 	if system == "" {
 		line("# The queue does not say which batch system it has: system = \"slurm\" or \"htcondor\".")
@@ -108,7 +109,7 @@ func siteOf(q panda.Queue, system, from string) ([]byte, error) {
 		if k.Why != "" {
 			why = "   (" + k.Why + ")"
 		}
-		line("#   %s = %s%s", k.Name, strings.Join(strings.Fields(logging.Redact(k.Value)), " "), why)
+		line("#   %s = %s%s", comment(k.Name), comment(logging.Redact(k.Value)), why)
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -116,4 +117,14 @@ func siteOf(q panda.Queue, system, from string) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// comment is a text that ends no comment: whoever wrote the queue is not to write the configuration.
+func comment(text string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)), " ")
 }
