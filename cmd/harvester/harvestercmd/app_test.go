@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -50,6 +51,11 @@ func TestWhatCannotWorkIsSaidBeforeAPilotIsStarted(t *testing.T) { //nolint:para
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for _, site := range []string{"a", "b"} {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, site), 0o700), os.WriteFile(filepath.Join(dir, site, "token"), []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	state := filepath.Join(dir, "state")
 	for _, c := range []struct { //nolint:paralleltest // all apps share one help flag
 		name   string
@@ -60,6 +66,10 @@ func TestWhatCannotWorkIsSaidBeforeAPilotIsStarted(t *testing.T) { //nolint:para
 		{"an address that is none", 64, []string{`--idds "ftp://x"`, "https://idds.example.org:8443"}, []string{"run", "--idds", "ftp://x"}},
 		{"an empty token", 50, []string{"--token-file", "empty", "idds token --state STATE harvester"}, []string{"run", "--token-file", empty}},
 		{"no token of pilots", 50, []string{"--pilot-token-file", "absent", "idds token --state STATE pilot"}, []string{"run", "--pilot-token-file", filepath.Join(dir, "absent")}},
+		{"two files of one name", 51, []string{"a/token", "b/token", "rename one"}, []string{
+			"run", "--system", "slurm", "--count", "1", "--pilot-ship", "--pilot-path", "/bin/sh",
+			"--pilot-token-file", filepath.Join(dir, "a", "token"), "--pilot-broker-config", filepath.Join(dir, "b", "token"),
+		}},
 		{"no slots", 64, []string{"--pilot-slots"}, []string{"run", "--pilot-slots", "0"}},
 		{"no limit", 64, []string{"--limit 0"}, []string{"workers", "--limit", "0"}},
 		{"no state", 43, []string{"no harvester has worked in", "--config"}, []string{"workers", "--state", state}},

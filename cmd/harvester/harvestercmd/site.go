@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,12 +104,15 @@ func (cfg *siteConfig) complete() error {
 		cfg.Guard.MinInterval = cmp.Or(cfg.Guard.MinInterval, 5*time.Second)
 	}
 	for _, e := range cfg.Pilot.Env {
-		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
-			return exitcode.New(exitcode.Usage, "pilot.env: %q is not NAME=value", e)
+		if !assignment.MatchString(e) {
+			return exitcode.New(exitcode.Usage, "pilot.env: %q is not NAME=value, with a name of letters, digits and _, and a value of one line", e)
 		}
 	}
 	return nil
 }
+
+// assignment is what every batch system can hand on: a shell has no other names, and HTCondor no line breaks.
+var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=[^\x00\n\r]*$`)
 
 // jobs is the folder of the pilots' folders: absolute, because a pilot works in a folder of its own.
 func (cfg siteConfig) jobs() (string, error) {
@@ -159,6 +163,11 @@ func (cfg siteConfig) pilot() (harvester.Pilot, error) {
 			s.Files = append(s.Files, bin)
 		}
 	}
+	if s.Ship {
+		if err := distinct(append([]string{s.Path}, s.Files...)); err != nil {
+			return nil, err
+		}
+	}
 	if dir := cfg.Pilot.JournalDir; dir != "" || cfg.System == "local" {
 		if dir, err = filepath.Abs(cmp.Or(dir, filepath.Join(cfg.State, "journal"))); err != nil {
 			return nil, exitcode.Wrap(exitcode.BadConfig, err)
@@ -177,6 +186,19 @@ func (cfg siteConfig) pilot() (harvester.Pilot, error) {
 		}
 		return s
 	}, nil
+}
+
+// distinct wants the names of files that go into one folder to differ: of two tokens of one name one would be taken for the other.
+func distinct(files []string) error {
+	from := map[string]string{}
+	for _, f := range files {
+		name := filepath.Base(f)
+		if other, taken := from[name]; taken {
+			return exitcode.New(exitcode.BadConfig, "%s and %s are shipped to one folder, and have one name: rename one", other, f)
+		}
+		from[name] = f
+	}
+	return nil
 }
 
 // environment is what a pilot gets of ours: enough to find tools, no option that was meant for us. A folder for temporary

@@ -54,6 +54,8 @@ func TestMistakesOfASiteNameTheirPlace(t *testing.T) { //nolint:paralleltest // 
 		{"[resources]\ncores = \"many\"\n", ":2:9: resources.cores is a text in quotes where a whole number is meant"},
 		{"system = \"pbs\"\n", `system "pbs" is none of `},
 		{"[pilot]\nenv = [\"A\"]\n", `pilot.env: "A" is not NAME=value`},
+		{"[pilot]\nenv = [\"A-B=1\"]\n", `pilot.env: "A-B=1" is not NAME=value`},
+		{"[pilot]\nenv = [\"A=1\\n2\"]\n", `pilot.env: "A=1\n2" is not NAME=value`},
 		{"[resources]\nwall_time = 7\n", "a duration such as"},
 		{"name = \n", ":1:"},
 		{"[pilot]\nslots = \"few\"\n", `:2: pilot.slots: "few" is neither auto nor a number from 1`},
