@@ -91,9 +91,30 @@ func Acquire(ctx context.Context, dir string, cfg Config) (*Hold, context.Contex
 	return h, held, nil
 }
 
+// So often, so far apart, the lock is asked for.
+const (
+	tries    = 5
+	triesGap = 50 * time.Millisecond
+)
+
+// seize asks for the lock; whoever asks [Holder] has it for a moment too.
+func (h *Hold) seize(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if try == tries || !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-time.After(triesGap):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // take waits until nobody else has it, or says who does.
 func (h *Hold) take(ctx context.Context, beat time.Duration) error {
-	err := syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err := h.seize(ctx)
 	other, found := read(h.dir)
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):

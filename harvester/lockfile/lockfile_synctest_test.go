@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,5 +109,25 @@ func TestOneThatLostItsFolderIsTold(t *testing.T) {
 		if o, held, _ := lockfile.Holder(dir); !held || o.Host != "node7" {
 			t.Errorf("%+v, %t", o, held)
 		}
+	})
+}
+
+func TestWhoeverOnlyAsksWhoHoldsAFolderHoldsItForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		f, err := os.Create(filepath.Join(dir, "lock"))
+		if err == nil {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH) // as one that asks on a slow file system
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			_ = f.Close()
+		}()
+		h, _ := acquire(t, dir)
+		h.Release()
 	})
 }
