@@ -187,15 +187,17 @@ func daemons(t *testing.T, name, word string) []int {
 	return pids
 }
 
-// crash ends daemons as a crash would.
+// crash ends daemons as a crash would, all at once: none hears of the other's end.
 func crash(t *testing.T, pids []int) {
 	t.Helper()
 	if len(pids) == 0 {
 		t.Fatal("there is none to end")
 	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, sig); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
