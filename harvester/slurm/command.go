@@ -99,7 +99,10 @@ func unclear(command string, err error) error {
 
 // kept is what the commands get of our environment: how to find Slurm, and the user's credentials. Variables that change what
 // they do (SBATCH_PARTITION, SQUEUE_USERS) are for people who type commands.
-var kept = []string{"PATH", "HOME", "USER", "LOGNAME", "TZ", "LD_LIBRARY_PATH", "SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "KRB5CCNAME"}
+var kept = []string{"PATH", "HOME", "USER", "LOGNAME", "TZ", "LD_LIBRARY_PATH", slurmConf, "SLURM_CLUSTERS", "SLURM_JWT", "KRB5CCNAME"}
+
+// slurmConf names Slurm's configuration file.
+const slurmConf = "SLURM_CONF"
 
 // environment is that, and the form of what they print.
 func environment() []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,7 +131,10 @@ func (s *System) script(sub harvester.Submission, names []string) string {
 		program = "./" + filepath.Base(sub.Path)
 		line(ship, quote(s.cfg.Scratch), exitcode.SiteNoSpace.Code, quote(shipped(sub)))
 	}
-	line("unset %s %s SLURM_EXPORT_ENV SLURM_TIME_FORMAT LC_ALL", strings.Join(kept, " "), proc.Mark) // of sbatch
+	ofSbatch := slices.DeleteFunc(slices.Clone(kept), func(name string) bool { return name == slurmConf })
+	line("unset %s %s SLURM_EXPORT_ENV SLURM_TIME_FORMAT LC_ALL", strings.Join(ofSbatch, " "), proc.Mark)
+	// With it the pilot finds squeue's answer and KillWait, where the site has them elsewhere than Slurm looks.
+	line(`[ -r "$%s" ] || unset %s`, slurmConf, slurmConf)
 	for _, name := range names {
 		line(`export "$%s"; unset %s`, name, name)
 	}
