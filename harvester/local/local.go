@@ -189,6 +189,9 @@ func (s *System) Queue(_ context.Context) ([]harvester.Job, error) {
 			continue
 		}
 		st, err := s.look(id)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // somebody removes it in this moment, such as the one that tested whether jobs run
+		}
 		if err != nil {
 			return nil, exitcode.Wrap(exitcode.NoBatch, err)
 		}

@@ -200,6 +200,23 @@ func TestACancelledJobSaysSo(t *testing.T) {
 	}
 }
 
+func TestAJobWhoseFolderGoesIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	ids := submit(t, s, "exit 0")
+	gone := filepath.Join(dir, harvester.TagPrefix+"gone.0")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(gone, "process.json")); err != nil { // listed, and not there when it is read
+		t.Fatal(err)
+	}
+	if got := look(t, s); len(got) != 1 || got[ids[0]].State == "" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTheLauncherStandsBeforeTheCommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
