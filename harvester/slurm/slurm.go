@@ -58,10 +58,8 @@ func New(cfg Config) (*System, error) {
 		if !strings.HasPrefix(o, "-") {
 			wrong = append(wrong, fmt.Errorf("options: %q is no option of sbatch; write an option and its value as one, --gres=gpu:1", o))
 		}
-		for _, ours := range []string{"--array", "-a", "--job-name", "-J", "--output", "-o", "--error", "-e", "--parsable", "--wrap", "--export"} {
-			if name, _, _ := strings.Cut(o, "="); name == ours {
-				wrong = append(wrong, fmt.Errorf("options: %s is set by the harvester", ours))
-			}
+		if name, _, _ := strings.Cut(o, "="); slices.ContainsFunc(reserved, func(ours string) bool { return sets(o, name, ours) }) {
+			wrong = append(wrong, fmt.Errorf("options: %s is the harvester's to set", name))
 		}
 	}
 	if cfg.Warning < 0 {
@@ -77,6 +75,19 @@ func New(cfg Config) (*System, error) {
 		return nil, exitcode.New(exitcode.BadConfig, "configuration of slurm: %w", err)
 	}
 	return &System{cfg: cfg, cancelled: map[string]time.Time{}}, nil
+}
+
+// reserved are the options of sbatch by which a submission is found again, or that keep it from being one.
+var reserved = []string{
+	"--array", "-a", "--job-name", "-J", "--output", "-o", "--error", "-e", "--chdir", "-D", "--parsable", "--wrap", "--export", "--test-only", "--wait", "-W",
+}
+
+// sets reports whether an option of that name, as getopt reads it, is one of ours: it takes -Jname, and --job for --job-name.
+func sets(option, name, ours string) bool {
+	if strings.HasPrefix(ours, "--") {
+		return len(name) > len("--") && strings.HasPrefix(ours, name)
+	}
+	return strings.HasPrefix(option, ours)
 }
 
 // Name is slurm.

@@ -254,6 +254,20 @@ func TestAllThatIsWrongWithAConfigurationIsSaid(t *testing.T) {
 	}
 }
 
+func TestOptionsByWhichPilotsAreFoundAgainAreNotForASite(t *testing.T) {
+	t.Parallel()
+	for _, o := range []string{"-Jmine", "-J=mine", "--job-name=mine", "--job=mine", "-a0-7", "--arr=1", "-o/tmp/x", "--wait", "-W", "--test-only", "-D/tmp", "--export=NONE"} {
+		if _, err := slurm.New(slurm.Config{Options: []string{o}}); err == nil || !strings.Contains(err.Error(), "is the harvester's to set") {
+			t.Errorf("%s: %v", o, err)
+		}
+	}
+	for _, o := range []string{"--gres=gpu:1", "--exclusive", "-C=big", "-Lcvmfs", "--exclude=n1", "--export-file=/x", "--hold", "--wait-all-nodes=1", "--comment=--wait"} {
+		if _, err := slurm.New(slurm.Config{Options: []string{o}}); err != nil {
+			t.Errorf("%s: %v", o, err)
+		}
+	}
+}
+
 func TestWhatWasTakenAlongIsRemovedWhenNobodyNeedsItAnyMore(t *testing.T) {
 	t.Parallel()
 	s, dir := fake(t, map[string]string{"sbatch": "echo 4711", "squeue": "cat $DIR/queue"})
