@@ -91,7 +91,7 @@ func TestAFailedSubmissionIsOneFailureAndItsReasonIsKept(t *testing.T) {
 	t.Parallel()
 	inSite(t, func(s *site) {
 		s.wanted["1"] = 5
-		s.refuse = exitcode.WithNext(exitcode.New(exitcode.BatchRefused, "sbatch: invalid partition nix"), "sinfo lists the partitions")
+		s.refuse = exitcode.WithNext(exitcode.New(exitcode.BatchRefused, "sbatch: token=hunter2: invalid partition nix"), "sinfo lists the partitions")
 		h := s.harvester(harvester.Config{})
 		s.look(h, 1)
 		r := s.report()
@@ -104,7 +104,7 @@ func TestAFailedSubmissionIsOneFailureAndItsReasonIsKept(t *testing.T) {
 			s.t.Errorf("%d submissions in a minute", n)
 		}
 		s.expect("live", len(s.live()), 0)
-		if w := s.ended()[0]; w.Cause != "batch_refused" || !strings.Contains(w.Reason, "invalid partition nix") || w.State != harvester.Missing {
+		if w := s.ended()[0]; w.Cause != "batch_refused" || !strings.Contains(w.Reason, "invalid partition nix") || strings.Contains(w.Reason, "hunter2") || w.State != harvester.Missing {
 			s.t.Errorf("%+v", w)
 		}
 		s.refuse = nil

@@ -205,10 +205,10 @@ func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad 
 		case i < len(ids):
 			w.BatchID, w.State, w.SubmittedAt, w.ChangedAt = ids[i], Queued, h.now(), h.now()
 		case errors.Is(err, ErrUnclear) || ctx.Err() != nil: // the listings will tell
-			w.Reason = errors.Join(err).Error()
+			w.Reason = logging.Redact(err.Error())
 		default:
 			f := exitcode.From(err)
-			w.State, w.ExitCode, w.ChangedAt, w.Reason = Missing, -1, h.now(), "not submitted: "+errors.Join(err).Error()
+			w.State, w.ExitCode, w.ChangedAt, w.Reason = Missing, -1, h.now(), "not submitted: "+logging.Redact(err.Error())
 			w.Cause, w.Class, w.CauseFrom = f.Name, f.Class, FromBatch
 		}
 	}
