@@ -77,9 +77,11 @@ func (p *plan) end(w Worker, now time.Time, why string, failed bool) {
 // finish: it knows best when its run is over. It returns how many are left for each run, and how many of all wait.
 func (p *plan) cancelSurplus(s snapshot, wanted map[runKey]int) (alive map[runKey]int, queued int) {
 	alive = map[runKey]int{}
-	serves := func(w Worker) bool {
-		return w.State != Ending && !w.cancelled() && !slices.ContainsFunc(p.cancel, func(c Worker) bool { return c.ID == w.ID })
+	ending := map[string]bool{} // what was held for too long
+	for _, w := range p.cancel {
+		ending[w.ID] = true
 	}
+	serves := func(w Worker) bool { return w.State != Ending && !w.cancelled() && !ending[w.ID] }
 	for _, w := range s.live {
 		if serves(w) {
 			alive[w.key()]++
