@@ -25,7 +25,11 @@ func script(t *testing.T, name, text string) string {
 func scriptIn(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755)) //nolint:gosec // a program
+	// Nobody forks meanwhile: a child would have the file open for writing, and it could not be started.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	must(t, err)
 	return path
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +63,11 @@ func (m *machine) job(first string, age time.Duration) {
 // squeue puts one in the machine's PATH.
 func (m *machine) squeue(script string) {
 	m.t.Helper()
-	if err := os.WriteFile(filepath.Join(m.bin, "squeue"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+	// Nobody forks meanwhile: a child would have the file open for writing, and it could not be started.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(filepath.Join(m.bin, "squeue"), []byte("#!/bin/sh\n"+script+"\n"), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		m.t.Fatal(err)
 	}
 }
