@@ -94,6 +94,12 @@ func TestAClockThatIsOffIsNotTakenAtItsWord(t *testing.T) {
 		s := newMachine(t).slot(slotinfo.Config{Deadline: time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)})
 		s.ClockOff(-time.Hour)
 		endsIn(t, s, 59*time.Minute, "deadline, configured, by the clock of idds")
+		for off, want := range map[time.Duration]string{-time.Hour: "1h0m0s ahead", time.Hour: "1h0m0s behind"} {
+			s.ClockOff(off)
+			if facts := s.Document().Facts; facts[len(facts)-1].Name != "clock" || facts[len(facts)-1].Value != want {
+				t.Errorf("got %+v, want %s", facts[len(facts)-1], want)
+			}
+		}
 	})
 	t.Run("a glidein", func(t *testing.T) {
 		t.Parallel()

@@ -3,7 +3,6 @@ package slotinfo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"sync"
@@ -217,7 +216,11 @@ func (s *Slot) Document() message.SlotDocument {
 		})
 	}
 	if off != 0 {
-		d.Facts = append(d.Facts, message.SlotFact{Name: "clock", Value: fmt.Sprintf("%s behind", off.Round(time.Second)), Source: "idds", Counts: true})
+		value := off.Round(time.Second).String() + " behind"
+		if off < 0 {
+			value = (-off).Round(time.Second).String() + " ahead"
+		}
+		d.Facts = append(d.Facts, message.SlotFact{Name: "clock", Value: value, Source: "idds", Counts: true})
 	}
 	return d
 }
