@@ -25,16 +25,16 @@ func (p *Pilot) awake(now time.Time) {
 	}
 	// A node that sleeps stops the clock that we count by, too, but not the one on the wall. That one may also have been set.
 	slept := !before.IsZero() && now.Round(0).Sub(before.Round(0))-now.Sub(before) > asleep
-	if gap > 0 || slept {
+	stood := gap > 0 || slept
+	if stood {
 		p.last, p.resumed = now, now
 		p.totals.SuspendedSeconds += gap.Seconds()
+		if p.place != nil {
+			p.place.Suspended(gap) // before anybody else goes on to judge by its end
+		}
 	}
 	p.mu.Unlock()
-	if gap == 0 && !slept {
-		return
-	}
-	p.log.Warn("the pilot stood still; that is not counted as time of anything", slog.Duration("for", gap), slog.Bool("clock_moved", slept))
-	if p.place != nil {
-		p.place.Suspended(gap)
+	if stood {
+		p.log.Warn("the pilot stood still; that is not counted as time of anything", slog.Duration("for", gap), slog.Bool("clock_moved", slept))
 	}
 }

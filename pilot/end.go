@@ -57,6 +57,7 @@ func frames(m message.Slice) int64 {
 // noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one; nil while one fits. Until idds has
 // answered, or failed to, nothing is decided: it knows what the clock is worth.
 func (p *Pilot) noTime(size int64) error {
+	p.awake(time.Now())
 	end, ok := p.end()
 	if !ok {
 		return nil
@@ -101,7 +102,6 @@ func (p *Pilot) watchEnd(ctx context.Context, stopTaking, stopWork func(error)) 
 		case <-ctx.Done():
 			return
 		}
-		p.awake(time.Now())
 		if cause := p.noTime(0); cause != nil {
 			stopTaking(cause)
 		}

@@ -20,7 +20,7 @@ type Place interface {
 	End() (end End, ok bool)
 	// Watch asks again, seldom, until ctx ends. It calls changed after every answer, with the error of one that did not come.
 	Watch(ctx context.Context, changed func(error))
-	// Suspended notes that everything stood still for a while.
+	// Suspended notes that everything stood still for a while. It returns at once.
 	Suspended(d time.Duration)
 	// ClockOff notes how far the clock of idds is ahead of ours.
 	ClockOff(d time.Duration)
