@@ -343,8 +343,8 @@ func TestIntegrationACheckSaysWhatIsWrongWithAPartition(t *testing.T) {
 	onBoth(t, func(t *testing.T, dir string) {
 		t.Helper()
 		for want, change := range map[string]func(*slurm.Config){
-			"it is down":                 func(c *slurm.Config) { c.Partition = "closed" },
-			"there is no such partition": func(c *slurm.Config) { c.Partition = "nope" },
+			"it takes no jobs now, it is down":                func(c *slurm.Config) { c.Partition = "closed" },
+			"there is no such partition":                      func(c *slurm.Config) { c.Partition = "nope" },
 			"its time limit is 5m0s, a pilot asks for 4h0m0s": func(c *slurm.Config) { c.Partition, c.Resources.WallTime = "short", 4*time.Hour },
 			"no node has 1000 cores and 50 MB":                func(c *slurm.Config) { c.Resources.Cores = 1000 },
 		} {

@@ -65,6 +65,14 @@ if [ "$accounting" = yes ]; then
 		sacctmgr -i add account physics
 		sacctmgr -i add user "$user" account=physics
 	fi
+	# Now and then slurmdbd does not see a user whom it has only just written down, until it is started again.
+	for _ in 1 2 3; do
+		if [ -n "$(sacctmgr -n show associations user="$user" format=user)" ]; then break; fi
+		echo "slurmdbd knows no $user; starting it again"
+		kill "${pids[slurmdbd]}"
+		start slurmdbd
+		until_ok sacctmgr -n show cluster
+	done
 fi
 start slurmctld
 for node in n1 n2 n3 n4; do start "$node"; done
@@ -74,6 +82,6 @@ while read -r verb name <&3; do
 	case $verb in
 	START) start "$name" ;;
 	QUIT) quit ;;
-	*) kill "-$verb" "${pids[$name]}" ;;
+	*) kill "-$verb" "${pids[$name]:-none}" ;;
 	esac
 done
