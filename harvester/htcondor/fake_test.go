@@ -3,6 +3,7 @@ package htcondor_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,14 +11,23 @@ import (
 	"tfpilot/harvester/htcondor"
 )
 
+// program writes one. Nobody forks meanwhile: a child would have the file open for writing, and it could not be started.
+func program(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte(text), 0o700) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fake makes a system on commands of HTCondor that are shell scripts.
 func fake(t *testing.T, scripts map[string]string, change ...func(*htcondor.Config)) *htcondor.System {
 	t.Helper()
 	bin := t.TempDir()
 	for name, text := range scripts {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		program(t, filepath.Join(bin, name), "#!/bin/sh\n"+text+"\n")
 	}
 	cfg := htcondor.Config{Bin: bin, Jobs: t.TempDir()}
 	for _, c := range change {

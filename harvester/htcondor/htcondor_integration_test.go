@@ -39,9 +39,7 @@ func counted(t *testing.T) (bin string, calls func(command string) int) {
 	bin = t.TempDir()
 	for _, name := range []string{"condor_submit", "condor_q", "condor_history", "condor_rm"} {
 		text := fmt.Sprintf("#!/bin/sh\necho %s >>%s/calls\nexec %s \"$@\"\n", name, bin, filepath.Join(pool(t), "bin", name))
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		program(t, filepath.Join(bin, name), text)
 	}
 	return bin, func(command string) int {
 		b, err := os.ReadFile(filepath.Join(bin, "calls"))
@@ -74,9 +72,7 @@ func TestIntegrationASubmissionThatHangsIsFoundByItsTag(t *testing.T) {
 	t.Parallel()
 	bin, _ := counted(t)
 	text := fmt.Sprintf("#!/bin/sh\n%s \"$@\" && exec sleep 1000\n", filepath.Join(pool(t), "bin", "condor_submit"))
-	if err := os.WriteFile(filepath.Join(bin, "condor_submit"), []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program(t, filepath.Join(bin, "condor_submit"), text)
 	s := open(t, func(c *htcondor.Config) { c.Bin, c.Timeout = bin, 10*time.Second })
 	sub := script(t, 3, lasting)
 	ids, err := s.Submit(t.Context(), sub)
@@ -190,15 +186,13 @@ func TestIntegrationAPilotIsShippedWithItsFiles(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	dir := t.TempDir()
-	token, program := filepath.Join(dir, "pilot.token"), filepath.Join(dir, "pilot")
+	token, path := filepath.Join(dir, "pilot.token"), filepath.Join(dir, "pilot")
 	if err := os.WriteFile(token, []byte("hunter2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(program, []byte("#!/bin/sh\ntest -s \"$1\" && stat -c %a \"$1\" && touch left-behind\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program(t, path, "#!/bin/sh\ntest -s \"$1\" && stat -c %a \"$1\" && touch left-behind\n")
 	sub := script(t, 1, "")
-	sub.Path, sub.Args, sub.Files, sub.Ship = program, []string{"pilot.token"}, []string{token}, true
+	sub.Path, sub.Args, sub.Files, sub.Ship = path, []string{"pilot.token"}, []string{token}, true
 	ids := submit(t, s, sub)
 	await(t, s, ids, "known", func(harvester.Status) bool { return true })
 	if strings.Contains(command(t, "condor_history", "-l", ids[0])+command(t, "condor_q", "-l", ids[0]), "hunter2") {

@@ -131,9 +131,7 @@ func TestIntegrationTwoHundredPilotsAreOneCommandAndOneLook(t *testing.T) {
 		shims := t.TempDir()
 		for _, name := range []string{"sbatch", "squeue", "scancel", "sacct"} {
 			text := fmt.Sprintf("#!/bin/sh\necho %s >>%s/calls\nexec %s/bin/%s \"$@\"\n", name, shims, dir, name)
-			if err := os.WriteFile(filepath.Join(shims, name), []byte(text), 0o700); err != nil { //nolint:gosec // a program
-				t.Fatal(err)
-			}
+			program(t, filepath.Join(shims, name), text)
 		}
 		s := open(t, dir, func(c *slurm.Config) { c.Bin, c.Partition = shims, "all" })
 		ids := submit(t, s, script(t, 200, "sleep 1000 & wait"))

@@ -20,9 +20,7 @@ func TestIntegrationWhatIsShippedRunsOnTheNodesOwnDiskAndIsClearedAway(t *testin
 		t.Helper()
 		scratch, there := t.TempDir(), t.TempDir()
 		for name, text := range map[string]string{"pilot": "#!/bin/sh\npwd\ncat token\necho \"$HOME\"\n", "token": "hunter2\n"} {
-			if err := os.WriteFile(filepath.Join(there, name), []byte(text), 0o700); err != nil { //nolint:gosec // a program
-				t.Fatal(err)
-			}
+			program(t, filepath.Join(there, name), text)
 		}
 		s := open(t, dir, func(c *slurm.Config) { c.Scratch = scratch })
 		for range 2 {

@@ -19,9 +19,7 @@ func shipping(t *testing.T, pilots int) (scratch string, node func(index int) *e
 	t.Helper()
 	bin, scratch := t.TempDir(), t.TempDir()
 	for name, text := range map[string]string{"sbatch": "cat >" + bin + "/script; echo 4711", "pilot": "pwd; exec cat"} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // a program
-			t.Fatal(err)
-		}
+		program(t, filepath.Join(bin, name), "#!/bin/sh\n"+text+"\n")
 	}
 	s, err := slurm.New(slurm.Config{Bin: bin, Scratch: scratch})
 	if err != nil {

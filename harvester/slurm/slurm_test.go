@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +15,17 @@ import (
 	"tfpilot/harvester/slurm"
 	"tfpilot/internal/exitcode"
 )
+
+// program writes one. Nobody forks meanwhile: a child would have the file open for writing, and it could not be started.
+func program(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte(text), 0o700) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // fake is a system whose commands are shell scripts, which find the folder of the scripts in $DIR.
 func fake(t *testing.T, scripts map[string]string) (s *slurm.System, dir string) {
@@ -26,9 +38,7 @@ func impatient(t *testing.T, limit time.Duration, scripts map[string]string) (s 
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range scripts {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nDIR='"+dir+"'\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // a program
-			t.Fatal(err)
-		}
+		program(t, filepath.Join(dir, name), "#!/bin/sh\nDIR='"+dir+"'\n"+text+"\n")
 	}
 	s, err := slurm.New(slurm.Config{Bin: dir, Timeout: limit, Jobs: dir})
 	if err != nil {
