@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,9 +152,7 @@ func TestThePayloadACTSIsLookedForBesideThePrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"acts.toml": "", "install": "#!/bin/sh\necho 'pip said so'\necho 'no network' >&2\nexit 3\n"} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		program(t, filepath.Join(folder, name), text)
 	}
 	err := demo(testbed.DemoConfig{Payload: "acts"})
 	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "installing payload acts: status 3: no network") ||
@@ -162,12 +161,21 @@ func TestThePayloadACTSIsLookedForBesideThePrograms(t *testing.T) {
 	}
 }
 
+// program writes one. Nobody forks meanwhile: a child would have the file open for writing, and it could not be started.
+func program(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte(text), 0o700) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAProgramThatEndsInsteadOfServingIsQuotedWithItsLastWord(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "server"), []byte("#!/bin/sh\necho 'server: the disk is full' >&2\nexit 43\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program(t, filepath.Join(bin, "server"), "#!/bin/sh\necho 'server: the disk is full' >&2\nexit 43\n")
 	stack, err := testbed.NewStack(t.TempDir(), bin)
 	if err != nil {
 		t.Fatal(err)
