@@ -7,20 +7,19 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgersql"
 )
 
-// recent is of how many slices the rates are: of all it would take long in a file of years.
-const recent = 100_000
+// readOnly are options that change nothing, whoever works on the file.
+const readOnly = "mode=ro&_pragma=busy_timeout(5000)"
 
 // Inspect looks at the store in a folder without changing it, also while a service works on it. It is nil when there is none; the
 // error says what is wrong with it.
 func Inspect(ctx context.Context, dir string) (*ledger.StoreFacts, error) {
-	path := filepath.Join(dir, "idds.db")
+	path := File(dir)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no store is no facts
 	}
@@ -39,18 +38,15 @@ func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
+	db, err := openDB(path, readOnly)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
 	var facts ledger.StoreFacts
 	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&facts.Schema); err != nil {
+	if facts.Schema, err = present(ctx, db); err != nil {
 		return nil, err
-	}
-	if facts.Schema != schemaVersion {
-		return nil, fmt.Errorf("it has schema %d, this program knows %d", facts.Schema, schemaVersion)
 	}
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
 		return nil, errors.Join(fmt.Errorf("it is damaged: %s", verdict), err)
@@ -60,51 +56,24 @@ func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 			facts.Bytes += info.Size()
 		}
 	}
-	s := &Store{db: db}
-	return &facts, errors.Join(s.count(ctx, &facts), s.rates(ctx, &facts), s.reports(ctx, &facts))
+	return &facts, ledgersql.NewReader(db, failed).Facts(ctx, &facts, `SELECT coalesce(max(a.value ->> '$.processing_time'), 0)
+		FROM (SELECT doc FROM slice ORDER BY id DESC LIMIT $1) AS latest, json_each(latest.doc, '$.attempts') AS a`)
 }
 
-func (s *Store) count(ctx context.Context, facts *ledger.StoreFacts) error {
-	err := s.db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM slice)").Scan(&facts.Runs, &facts.Slices)
-	if err != nil {
-		return err
+// present is the schema of a file, an error when it is not the present one.
+func present(ctx context.Context, db *sql.DB) (version int, err error) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, err
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT DISTINCT namespace FROM run ORDER BY 1")
-	if err != nil {
-		return err
+	steps, err := schema.From(version)
+	switch {
+	case err != nil:
+		return 0, err
+	case version == 0:
+		return 0, errors.New("it is no store of idds")
+	case len(steps) > 0:
+		return 0, fmt.Errorf("it has schema %d, this program works with %d: `idds serve` brings it there", version, ledgersql.Version)
+	default:
+		return version, nil
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var ns string
-		if err := rows.Scan(&ns); err != nil {
-			return err
-		}
-		facts.Namespaces = append(facts.Namespaces, ns)
-	}
-	return rows.Err()
-}
-
-// rates are of the latest slices: results come in bursts, so the rate is that of the fullest ten seconds.
-func (s *Store) rates(ctx context.Context, facts *ledger.StoreFacts) error {
-	var most int64
-	var hold float64
-	err := s.db.QueryRowContext(ctx, `WITH latest AS (SELECT finished, doc FROM slice ORDER BY id DESC LIMIT ?)
-		SELECT coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM latest WHERE finished > 0 GROUP BY finished / 10000000)), 0),
-		coalesce((SELECT max(a.value ->> '$.processing_time') FROM latest, json_each(latest.doc, '$.attempts') AS a), 0)`, recent).Scan(&most, &hold)
-	facts.PeakRate, facts.LongestHold = float64(most)/10, time.Duration(hold*float64(time.Second))
-	return err
-}
-
-func (s *Store) reports(ctx context.Context, facts *ledger.StoreFacts) (err error) {
-	workers, err := s.Workers(ctx, "")
-	if err != nil {
-		return err
-	}
-	for _, w := range workers {
-		if time.Since(w.LastSeen) < 24*time.Hour {
-			facts.Workers = append(facts.Workers, w)
-		}
-	}
-	facts.Actors, err = s.Actors(ctx, "")
-	return err
 }

@@ -1,10 +1,17 @@
 package sqlite_test
 
 import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/storetest"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 )
 
@@ -19,4 +26,92 @@ func TestSQLiteIsAStore(t *testing.T) {
 		tb.Cleanup(func() { _ = s.Close() })
 		return s
 	})
+}
+
+func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	// testdata/schema3.sql is what the idds of schema 3 left of two slices: `sqlite3 idds.db .dump`.
+	script, err := os.ReadFile(filepath.Join("testdata", "schema3.sql"))
+	must(t, err)
+	write(t, dir, string(script))
+	store, err := sqlite.Open(t.Context(), dir)
+	must(t, err)
+	defer func() { _ = store.Close() }()
+	if store.Name() != "w2nmxkq3" {
+		t.Errorf("the name is %s now", store.Name())
+	}
+	for state, want := range map[ledger.SliceState]string{ledger.Done: "slice-a", ledger.Outstanding: "slice-b"} {
+		list, err := store.Slices(t.Context(), ledger.Filter{States: []ledger.SliceState{state}})
+		if err != nil || len(list) != 1 || list[0].Key.Identity != want {
+			t.Errorf("%s: %+v, %v", state, list, err)
+		}
+	}
+}
+
+func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"99": "schema 99, this program knows 4: a newer idds has written it", "2": "schema 2, older than any that was released",
+	} {
+		dir := t.TempDir()
+		write(t, dir, "CREATE TABLE theirs (x); PRAGMA user_version = "+version)
+		before, err := os.ReadFile(sqlite.File(dir))
+		must(t, err)
+		_, err = sqlite.Open(t.Context(), dir)
+		if err == nil || !strings.Contains(err.Error(), want) || exitcode.From(err) != exitcode.StoreFailed || errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("schema %s: %v", version, err)
+		}
+		db := open(t, dir)
+		var tables int
+		must(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_master").Scan(&tables))
+		if tables != 1 || len(before) == 0 {
+			t.Errorf("schema %s: %d tables in it now", version, tables)
+		}
+	}
+}
+
+func TestAStoreThatAnotherProcessHasLockedMayBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := sqlite.Open(t.Context(), dir)
+	must(t, err)
+	defer func() { _ = store.Close() }()
+	conn, err := open(t, dir).Conn(t.Context())
+	must(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.ExecContext(t.Context(), "BEGIN EXCLUSIVE")
+	must(t, err)
+	put := func(tx ledger.Tx) error { return tx.PutHistograms("ns", "1", nil) }
+	if err := store.Update(t.Context(), put); !errors.Is(err, ledger.ErrUnavailable) || exitcode.From(err) != exitcode.StoreFailed {
+		t.Errorf("%v", err)
+	}
+	if _, err := store.Due(t.Context(), "ns", time.Now()); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
+	must(t, err)
+	must(t, store.Update(t.Context(), put))
+}
+
+func open(t *testing.T, dir string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+sqlite.File(dir))
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// write runs a script on the file of a state folder.
+func write(t *testing.T, dir, script string) {
+	t.Helper()
+	_, err := open(t, dir).ExecContext(t.Context(), script)
+	must(t, err)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

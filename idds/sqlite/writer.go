@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
-	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 )
 
@@ -37,23 +37,23 @@ func (w *writer) close() error {
 func (w *writer) transact(ctx context.Context, fn func(ledger.Tx) error) (err error) {
 	ctx = context.WithoutCancel(ctx)
 	if err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return exitcode.New(exitcode.StoreFailed, "beginning a transaction: %w", err)
+		return failed(fmt.Errorf("beginning a transaction: %w", err))
 	}
 	committed := false
 	defer func() {
-		if !committed { // after a panic too
-			err = errors.Join(err, w.exec(ctx, "ROLLBACK"))
+		if !committed { // after a panic too; where the database itself has ended the transaction this fails, which is as good
+			_ = w.exec(ctx, "ROLLBACK")
 		}
 	}()
-	t := newTx(ctx, w)
-	if err := fn(t); err != nil {
+	b := ledger.NewBatch(rows{ctx, w})
+	if err := fn(b); err != nil {
 		return err
 	}
-	if err := t.flush(); err != nil {
+	if err := b.Flush(); err != nil {
 		return err
 	}
 	if err := w.exec(ctx, "COMMIT"); err != nil {
-		return exitcode.New(exitcode.StoreFailed, "committing: %w", err)
+		return failed(fmt.Errorf("committing: %w", err))
 	}
 	committed = true
 	return nil

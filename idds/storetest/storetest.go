@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,80 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%+v: %s", f, diff)
+			}
+		}
+	})
+	t.Run("slices are found by state, also where few are in it", func(t *testing.T) {
+		t.Parallel()
+		store := open(t, t.TempDir())
+		now, rules := time.Now(), ledger.Rules{MaxAttempts: 1}
+		if err := store.Update(t.Context(), func(tx ledger.Tx) error {
+			for i := range 60 {
+				m := slice(fmt.Sprintf("s%02d", i), 1, now)
+				m.RunID = message.Run(strconv.Itoa(100001 + i%3))
+				if err := sent(tx, rules, m, now); err != nil {
+					return err
+				}
+				if i%20 != 0 {
+					continue
+				}
+				if err := rules.Lost(tx, ledger.Key{Namespace: namespace, Run: m.RunID.String(), Identity: string(m.Content.ReqID)}, 1, "lost", now); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for want, f := range map[string]ledger.Filter{
+			"100001/s00 100002/s40 100003/s20": {States: []ledger.SliceState{ledger.Failed}},
+			"100002/s40 100003/s20":            {Namespace: namespace, States: []ledger.SliceState{ledger.Failed}, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s00"}},
+			"100003/s20":                       {Run: "100003", States: []ledger.SliceState{ledger.Failed, ledger.Waiting}},
+			"100003/s02 100003/s05":            {Run: "100003", Limit: 2},
+			"100001/s00 100001/s03":            {Run: "100001", Limit: 2, States: []ledger.SliceState{ledger.Outstanding, ledger.Failed}},
+			"":                                 {States: []ledger.SliceState{ledger.Done}},
+		} {
+			list, err := store.Slices(t.Context(), f)
+			var got []string
+			for i := range list {
+				got = append(got, list[i].Key.Run+"/"+list[i].Key.Identity)
+			}
+			if strings.Join(got, " ") != want || err != nil {
+				t.Errorf("%+v: %v, want %s, %v", f, got, want, err)
+			}
+		}
+	})
+	t.Run("names may be any text", func(t *testing.T) {
+		t.Parallel()
+		store := open(t, t.TempDir())
+		now, rules := time.Now(), ledger.Rules{MaxAttempts: maxAttempts}
+		names := []string{"'; DROP TABLE slice; --", "<script>", "a\x00b", "\xff\xfe", "%_\\", "\u202e", strings.Repeat("x", 1000)}
+		for range 2 { // a slice that is known is known again
+			if err := store.Update(t.Context(), func(tx ledger.Tx) error {
+				for _, name := range names {
+					m := slice(name, 1, now)
+					m.RunID, m.Content.Filename = message.Run(name), name
+					if err := sent(tx, rules, m, now); err != nil {
+						return err
+					}
+					if err := tx.PutWorker(message.WorkerReport{PilotID: name, Namespace: namespace}, now); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runs, rerr := store.Runs(t.Context(), namespace)
+		list, serr := store.Slices(t.Context(), ledger.Filter{})
+		workers, werr := store.Workers(t.Context(), namespace)
+		if len(runs) != len(names) || len(list) != len(names) || len(workers) != len(names) || errors.Join(rerr, serr, werr) != nil {
+			t.Fatalf("%d runs, %d slices, %d workers of %d, %v", len(runs), len(list), len(workers), len(names), errors.Join(rerr, serr, werr))
+		}
+		for _, name := range names {
+			if of, err := store.Slices(t.Context(), ledger.Filter{Namespace: namespace, Run: name}); err != nil || len(of) != 1 {
+				t.Errorf("%q: %d slices, %v", name, len(of), err)
 			}
 		}
 	})

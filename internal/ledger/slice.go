@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -144,6 +145,8 @@ func (r *Run) Outstanding() int { return r.Published - r.Done - r.Failed }
 
 // Tx is a store within one transaction. A document that is asked for twice is the same one; a change counts when it is Put.
 type Tx interface {
+	// Expect says which slices will be asked for, so that a store reads them at once.
+	Expect(keys []Key) error
 	// Slice returns nil for an unknown one.
 	Slice(k Key) (*Slice, error)
 	PutSlice(s *Slice) error
@@ -173,6 +176,10 @@ type Filter struct {
 
 // Latencies are the samples behind a run's quantiles, in seconds.
 type Latencies struct{ Slice, STF []float64 }
+
+// ErrUnavailable is what the errors of a store wrap that may pass: it is full, read-only, locked or gone. Of an Update that ends
+// with it nothing is stored, and it may be tried again.
+var ErrUnavailable = errors.New("the store is not available")
 
 // Store keeps the ledger. Update is serialised; the readers see what was committed.
 type Store interface {

@@ -1,0 +1,318 @@
+package ledger
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+)
+
+// Rows is a store within one transaction, as rows of text and numbers: all of a [Tx] that differs from technology to technology.
+// Times are microseconds since 1970, 0 for none; a document that is not there is nil.
+type Rows interface {
+	// Slices are those of the keys that there are, in any order.
+	Slices(keys []Key) ([]SliceRow, error)
+	PutSlices(rows []SliceRow) error
+	// Requested finds the slice with an attempt that was asked for at a time, and how many there are.
+	Requested(namespace, run string, at int64) (identity string, n int, err error)
+	Run(namespace, run string) (doc []byte, err error)
+	PutRun(namespace, run string, open bool, doc []byte) error
+	Histograms(namespace, run string) (doc []byte, err error)
+	PutHistograms(namespace, run string, doc []byte) error
+	PutWorker(pilot, namespace string, seen int64, doc []byte) error
+	Actors(namespace string) (docs [][]byte, err error)
+	PutActor(namespace, duty, sender string, doc []byte) error
+}
+
+// SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
+type SliceRow struct {
+	Key
+	State                       SliceState
+	Filename                    string
+	Created, STF, Finished, Due int64
+	Doc, Message                []byte
+	// Requests are when the attempts were asked for that a nameless failure may mean.
+	Requests []int64
+}
+
+// Batch is a [Tx] on rows. What a transaction touches more than once (its run, its histograms, a slice and its result) is read
+// once, and written once by Flush.
+type Batch struct {
+	rows       Rows
+	slices     map[Key]*Slice // nil for one that is known not to be there
+	runs       map[runKey]*Run
+	histograms map[runKey]hist.Set
+
+	dirtySlices     map[Key]bool
+	dirtyRuns       map[runKey]bool
+	dirtyHistograms map[runKey]bool
+}
+
+var _ Tx = (*Batch)(nil)
+
+type runKey struct{ namespace, run string }
+
+// NewBatch begins with nothing read and nothing to write.
+func NewBatch(rows Rows) *Batch {
+	return &Batch{
+		rows: rows, slices: map[Key]*Slice{}, runs: map[runKey]*Run{}, histograms: map[runKey]hist.Set{},
+		dirtySlices: map[Key]bool{}, dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
+	}
+}
+
+// Text is how a store writes a name that is anybody's: PostgreSQL takes neither a zero byte nor what is no UTF-8.
+// Each byte that is none becomes U+FFFD, as JSON writes it.
+func Text(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0 {
+			return '\u2400' // the picture of one
+		}
+		return r
+	}, s)
+}
+
+func (k Key) text() Key { return Key{Text(k.Namespace), Text(k.Run), Text(k.Identity)} }
+
+func newRunKey(namespace, run string) runKey { return runKey{Text(namespace), Text(run)} }
+
+// Expect reads slices in one go that the transaction will ask for.
+func (b *Batch) Expect(keys []Key) error {
+	missing := make([]Key, 0, len(keys))
+	for _, k := range keys {
+		k = k.text()
+		if _, known := b.slices[k]; !known {
+			b.slices[k] = nil
+			missing = append(missing, k)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows, err := b.rows.Slices(missing)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		s := &Slice{Key: rows[i].Key, Message: rows[i].Message}
+		if err := decode(rows[i].Doc, s); err != nil {
+			return err
+		}
+		b.slices[s.Key] = s
+	}
+	return nil
+}
+
+// Slice is a slice, nil when it is not known.
+func (b *Batch) Slice(k Key) (*Slice, error) {
+	if err := b.Expect([]Key{k}); err != nil {
+		return nil, err
+	}
+	return b.slices[k.text()], nil
+}
+
+// PutSlice notes that a slice has changed.
+func (b *Batch) PutSlice(s *Slice) error {
+	s.Key = s.Key.text()
+	b.slices[s.Key], b.dirtySlices[s.Key] = s, true
+	return nil
+}
+
+// SliceByRequest finds what stands in the table: the slices of this transaction have to be there too.
+func (b *Batch) SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error) {
+	if err := b.flushSlices(); err != nil {
+		return nil, err
+	}
+	k := newRunKey(namespace, run)
+	identity, n, err := b.rows.Requested(k.namespace, k.run, createdAt.UnixMicro())
+	if err != nil || n != 1 {
+		return nil, err // none, or ambiguous
+	}
+	return b.Slice(Key{namespace, run, identity})
+}
+
+// Run is a run, nil when it is not known.
+func (b *Batch) Run(namespace, run string) (*Run, error) {
+	k := newRunKey(namespace, run)
+	if r := b.runs[k]; r != nil {
+		return r, nil
+	}
+	doc, err := b.rows.Run(k.namespace, k.run)
+	if doc == nil || err != nil {
+		return nil, err
+	}
+	r := &Run{Namespace: k.namespace}
+	if err := decode(doc, r); err != nil {
+		return nil, err
+	}
+	if r.Counts == nil {
+		r.Counts = map[string]int64{}
+	}
+	b.runs[k] = r
+	return r, nil
+}
+
+// PutRun notes that a run has changed.
+func (b *Batch) PutRun(r *Run) error {
+	k := newRunKey(r.Namespace, r.RunID.String())
+	b.runs[k], b.dirtyRuns[k] = r, true
+	return nil
+}
+
+// Histograms are those of a run, merged.
+func (b *Batch) Histograms(namespace, run string) (hist.Set, error) {
+	k := newRunKey(namespace, run)
+	if set, ok := b.histograms[k]; ok {
+		return set, nil
+	}
+	doc, err := b.rows.Histograms(k.namespace, k.run)
+	if doc == nil || err != nil {
+		return nil, err
+	}
+	var set hist.Set
+	if err := decode(doc, &set); err != nil {
+		return nil, err
+	}
+	b.histograms[k] = set
+	return set, nil
+}
+
+// PutHistograms notes that the histograms of a run have changed.
+func (b *Batch) PutHistograms(namespace, run string, set hist.Set) error {
+	k := newRunKey(namespace, run)
+	b.histograms[k], b.dirtyHistograms[k] = set, true
+	return nil
+}
+
+// PutWorker writes what a pilot says of itself.
+func (b *Batch) PutWorker(w message.WorkerReport, at time.Time) error {
+	doc, err := encode(w)
+	if err != nil {
+		return err
+	}
+	return b.rows.PutWorker(Text(w.PilotID), Text(w.Namespace), at.UnixMicro(), doc)
+}
+
+// Actors are the programs of a namespace that were seen to do one of our duties.
+func (b *Batch) Actors(namespace string) ([]message.ActorDocument, error) {
+	docs, err := b.rows.Actors(Text(namespace))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]message.ActorDocument, len(docs))
+	for i, doc := range docs {
+		if err := decode(doc, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// PutActor writes such a program.
+func (b *Batch) PutActor(a message.ActorDocument) error {
+	doc, err := encode(a)
+	if err != nil {
+		return err
+	}
+	return b.rows.PutActor(Text(a.Namespace), Text(a.Duty), Text(a.Sender), doc)
+}
+
+// Flush writes what was gathered, in the order of the keys.
+func (b *Batch) Flush() error {
+	if err := b.flushSlices(); err != nil {
+		return err
+	}
+	for _, k := range inOrder(b.dirtyRuns) {
+		doc, err := encode(b.runs[k])
+		if err != nil {
+			return err
+		}
+		if err := b.rows.PutRun(k.namespace, k.run, b.runs[k].Open(), doc); err != nil {
+			return err
+		}
+	}
+	for _, k := range inOrder(b.dirtyHistograms) {
+		doc, err := encode(b.histograms[k])
+		if err != nil {
+			return err
+		}
+		if err := b.rows.PutHistograms(k.namespace, k.run, doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Batch) flushSlices() error {
+	if len(b.dirtySlices) == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(b.dirtySlices), func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Run, b.Run), cmp.Compare(a.Identity, b.Identity))
+	})
+	rows := make([]SliceRow, len(keys))
+	for i, k := range keys {
+		var err error
+		if rows[i], err = b.slices[k].row(); err != nil {
+			return err
+		}
+	}
+	clear(b.dirtySlices)
+	return b.rows.PutSlices(rows)
+}
+
+func (s *Slice) row() (SliceRow, error) {
+	doc, err := encode(s)
+	row := SliceRow{
+		Key: s.Key, State: s.State, Filename: Text(s.Filename), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
+		Doc: doc, Message: s.Message,
+	}
+	switch {
+	case s.Unsent != 0:
+		row.Due = 1
+	case s.State == Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
+		row.Due = Micros(s.RetryAt)
+	}
+	for i := range s.Attempts {
+		a := &s.Attempts[i]
+		// A dead letter may be lost in the transaction that it comes in.
+		if (a.State == "sent" || a.State == "lost") && !a.CreatedAt.IsZero() {
+			row.Requests = append(row.Requests, a.CreatedAt.UnixMicro())
+		}
+	}
+	return row, err
+}
+
+// Micros is a time as stores have it.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func inOrder(keys map[runKey]bool) []runKey {
+	return slices.SortedFunc(maps.Keys(keys), func(a, b runKey) int {
+		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.run, b.run))
+	})
+}
+
+func encode(document any) ([]byte, error) {
+	doc, err := json.Marshal(document)
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
+	}
+	return doc, nil
+}
+
+func decode(doc []byte, into any) error {
+	if err := json.Unmarshal(doc, into); err != nil {
+		return exitcode.New(exitcode.StoreFailed, "reading the store: %w", err)
+	}
+	return nil
+}

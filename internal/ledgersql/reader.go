@@ -1,0 +1,287 @@
+package ledgersql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// Reader answers what a [ledger.Store] is asked without changing it.
+type Reader struct {
+	db *sql.DB
+	// failed gives an error of the driver its place.
+	failed func(error) error
+}
+
+// NewReader reads with connections of db. failed gives an error of the driver, or nil, its place in the table of failures, and says
+// by [ledger.ErrUnavailable] whether it may pass.
+func NewReader(db *sql.DB, failed func(error) error) Reader { return Reader{db, failed} }
+
+// collect reads all rows of a query; scan reads one.
+func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := r.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, r.failed(err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, r.failed(err)
+		}
+		out = append(out, v)
+	}
+	return out, r.failed(rows.Err())
+}
+
+// Runs are the runs of a namespace, all when it is empty.
+func (r Reader) Runs(ctx context.Context, namespace string) ([]ledger.Run, error) {
+	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run WHERE $1 IN ('', namespace) ORDER BY namespace, run", ledger.Text(namespace))
+}
+
+// OpenRuns are those of a namespace for which there is something left to be done.
+func (r Reader) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
+	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run WHERE namespace = $1 AND open ORDER BY run", ledger.Text(namespace))
+}
+
+func scanRun(rows *sql.Rows) (run ledger.Run, err error) {
+	var doc []byte
+	if err := rows.Scan(&run.Namespace, &doc); err != nil {
+		return run, err
+	}
+	return run, json.Unmarshal(doc, &run)
+}
+
+const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
+
+// Slices are the slices of a filter in the order of their keys.
+func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
+	switch {
+	case f.Run == "" && len(f.States) == 0 && f.Namespace == "":
+		return r.slices(ctx, "WHERE (namespace, run, identity) > ($1, $2, $3) ORDER BY namespace, run, identity LIMIT $4",
+			f.After.Namespace, f.After.Run, f.After.Identity, f.Limit)
+	case f.Run == "" && len(f.States) == 0:
+		run, identity := f.After.Run, f.After.Identity
+		if f.After.Namespace != f.Namespace {
+			run, identity = "", ""
+		}
+		return r.slices(ctx, "WHERE namespace = $1 AND (run, identity) > ($2, $3) ORDER BY run, identity LIMIT $4", f.Namespace, run, identity, f.Limit)
+	}
+	runs, err := r.runsOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var out []ledger.Slice
+	for _, run := range runs {
+		if run.Less(f.After) {
+			continue
+		}
+		identity := ""
+		if run.Namespace == f.After.Namespace && run.Run == f.After.Run {
+			identity = f.After.Identity
+		}
+		of, err := r.inRun(ctx, run, f.States, identity, f.Limit-len(out))
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, of...); len(out) == f.Limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// runKey names a run.
+type runKey struct{ Namespace, Run string }
+
+// Less reports whether all slices of the run are before a slice.
+func (k runKey) Less(than ledger.Key) bool {
+	return cmp.Or(cmp.Compare(k.Namespace, than.Namespace), cmp.Compare(k.Run, than.Run)) < 0
+}
+
+// runsOf are the runs in which a filter's slices may be: slices in few of the states may be far between, and the accounting of the
+// runs says which of them have any.
+func (r Reader) runsOf(ctx context.Context, f ledger.Filter) ([]runKey, error) {
+	if f.Namespace != "" && f.Run != "" {
+		return []runKey{{f.Namespace, f.Run}}, nil
+	}
+	if f.Run != "" {
+		return collect(ctx, r, func(rows *sql.Rows) (k runKey, err error) { return k, rows.Scan(&k.Namespace, &k.Run) },
+			"SELECT namespace, run FROM run WHERE run = $1 ORDER BY namespace", f.Run)
+	}
+	runs, err := r.Runs(ctx, f.Namespace)
+	var out []runKey
+	for i := range runs {
+		if slices.ContainsFunc(f.States, func(state ledger.SliceState) bool { return mayHave(&runs[i], state) }) {
+			out = append(out, runKey{runs[i].Namespace, ledger.Text(runs[i].RunID.String())})
+		}
+	}
+	return out, err
+}
+
+// inRun are the slices of a run in some states, in all when none is named, after an identity.
+func (r Reader) inRun(ctx context.Context, run runKey, states []ledger.SliceState, identity string, limit int) ([]ledger.Slice, error) {
+	if len(states) == 0 {
+		return r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity > $3 ORDER BY identity LIMIT $4", run.Namespace, run.Run, identity, limit)
+	}
+	var out []ledger.Slice
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) { // each has its place in the index
+		some, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND state = $3 AND identity > $4 ORDER BY identity LIMIT $5",
+			run.Namespace, run.Run, string(state), identity, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, func(a, b ledger.Slice) int { return strings.Compare(a.Key.Identity, b.Key.Identity) })
+	return out[:min(len(out), limit)], nil
+}
+
+// mayHave reports whether a run's accounting says that it has slices in a state.
+func mayHave(run *ledger.Run, state ledger.SliceState) bool {
+	switch state {
+	case ledger.Done:
+		return run.Done > 0
+	case ledger.Failed:
+		return run.Failed > 0
+	default:
+		return run.Outstanding() > 0
+	}
+}
+
+// Tally counts a run's slices by state.
+func (r Reader) Tally(ctx context.Context, namespace, run string) (map[ledger.SliceState]int, error) {
+	type count struct {
+		state string
+		n     int
+	}
+	counts, err := collect(ctx, r, func(rows *sql.Rows) (c count, err error) { return c, rows.Scan(&c.state, &c.n) },
+		"SELECT state, count(*) FROM slice WHERE namespace = $1 AND run = $2 GROUP BY state", ledger.Text(namespace), ledger.Text(run))
+	out := map[ledger.SliceState]int{}
+	for _, c := range counts {
+		out[ledger.SliceState(c.state)] = c.n
+	}
+	return out, err
+}
+
+// Due are slices of a namespace whose next attempt is due, and those whose sending was not confirmed.
+func (r Reader) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
+	return r.slices(ctx, "WHERE due > 0 AND due <= $1 AND namespace = $2 ORDER BY due LIMIT 1000", now.UnixMicro(), ledger.Text(namespace))
+}
+
+func (r Reader) slices(ctx context.Context, where string, args ...any) ([]ledger.Slice, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (s ledger.Slice, err error) {
+		var doc []byte
+		if err := rows.Scan(&s.Key.Namespace, &s.Key.Run, &s.Key.Identity, &doc, (*[]byte)(&s.Message)); err != nil {
+			return s, err
+		}
+		return s, json.Unmarshal(doc, &s)
+	}, sliceColumns+where, args...)
+}
+
+// Latencies are the samples of a run: slice created -> done, and STF written -> its last slice done, for whole STFs.
+func (r Reader) Latencies(ctx context.Context, namespace, run string) (ledger.Latencies, error) {
+	samples := func(query string) ([]float64, error) {
+		return collect(ctx, r, func(rows *sql.Rows) (float64, error) {
+			var us int64
+			err := rows.Scan(&us)
+			return max(0, float64(us)/1e6), err
+		}, query, ledger.Text(namespace), ledger.Text(run))
+	}
+	var l ledger.Latencies
+	var serr, ferr error
+	l.Slice, serr = samples("SELECT finished - created FROM slice WHERE namespace = $1 AND run = $2 AND state = 'done' AND created > 0 ORDER BY 1")
+	l.STF, ferr = samples(`SELECT max(finished) - max(stf) AS took FROM slice WHERE namespace = $1 AND run = $2 AND stf > 0
+		GROUP BY filename HAVING min(CASE WHEN state = 'done' THEN 1 ELSE 0 END) = 1 ORDER BY took`)
+	return l, errors.Join(serr, ferr)
+}
+
+// MergedHistograms are a run's histograms.
+func (r Reader) MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error) {
+	var doc []byte
+	err := r.db.QueryRowContext(ctx, "SELECT doc FROM histogram WHERE namespace = $1 AND run = $2", ledger.Text(namespace), ledger.Text(run)).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	var set hist.Set
+	if err == nil {
+		err = json.Unmarshal(doc, &set)
+	}
+	return set, r.failed(err)
+}
+
+// Workers are all pilots that ever reported.
+func (r Reader) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (w message.WorkerDocument, err error) {
+		var seen int64
+		var doc []byte
+		if err := rows.Scan(&seen, &doc); err != nil {
+			return w, err
+		}
+		w.LastSeen = time.UnixMicro(seen).UTC()
+		return w, json.Unmarshal(doc, &w.WorkerReport)
+	}, "SELECT seen, doc FROM worker WHERE $1 IN ('', namespace) ORDER BY pilot", ledger.Text(namespace))
+}
+
+// Actors are the programs that were seen to do one of idds' duties, in all namespaces when none is given.
+func (r Reader) Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (a message.ActorDocument, err error) {
+		var doc []byte
+		if err := rows.Scan(&doc); err != nil {
+			return a, err
+		}
+		return a, json.Unmarshal(doc, &a)
+	}, "SELECT doc FROM actor WHERE $1 IN ('', namespace) ORDER BY namespace, duty, sender", ledger.Text(namespace))
+}
+
+// recent is of how many slices the rates are: of all it would take long in a store of years.
+const recent = 100_000
+
+// Facts count what is in the store. hold is the query, in the database's own words, of the longest processing time in the documents
+// of the latest slices, whose number is its argument.
+func (r Reader) Facts(ctx context.Context, facts *ledger.StoreFacts, hold string) error {
+	err := r.db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM slice)").Scan(&facts.Runs, &facts.Slices)
+	if err != nil {
+		return r.failed(err)
+	}
+	// Results come in bursts, so the rate is that of the fullest ten seconds.
+	var most int64
+	var longest float64
+	err = r.db.QueryRowContext(ctx, `SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM
+		(SELECT finished FROM slice ORDER BY id DESC LIMIT $1) AS latest WHERE finished > 0 GROUP BY finished / 10000000) AS tens`, recent).Scan(&most)
+	if err == nil {
+		err = r.db.QueryRowContext(ctx, hold, recent).Scan(&longest)
+	}
+	if err != nil {
+		return r.failed(fmt.Errorf("measuring rates: %w", err))
+	}
+	facts.PeakRate, facts.LongestHold = float64(most)/10, time.Duration(longest*float64(time.Second))
+	facts.Namespaces, err = collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) },
+		"SELECT DISTINCT namespace FROM run ORDER BY 1")
+	if err != nil {
+		return err
+	}
+	workers, err := r.Workers(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, w := range workers {
+		if time.Since(w.LastSeen) < 24*time.Hour {
+			facts.Workers = append(facts.Workers, w)
+		}
+	}
+	facts.Actors, err = r.Actors(ctx, "")
+	return err
+}

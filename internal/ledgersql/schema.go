@@ -1,0 +1,31 @@
+package ledgersql
+
+import "fmt"
+
+// Version is the present version of the tables, the same number in every database.
+const Version = 4
+
+// Schema are the steps of a database, each of which leads to its version from the one before.
+type Schema []Step
+
+// Step are statements that change the tables, or fill them anew.
+type Step struct {
+	Version int
+	SQL     string
+}
+
+// From are the steps that a store of a version still needs, all for a new one (0). A store that a newer program has written is
+// refused: this one would not understand it.
+func (s Schema) From(version int) ([]Step, error) {
+	first := s[0].Version
+	switch {
+	case version == 0:
+		return s, nil
+	case version > Version:
+		return nil, fmt.Errorf("it has schema %d, this program knows %d: a newer idds has written it; use that one, or restore a backup of before", version, Version)
+	case version < first:
+		return nil, fmt.Errorf("it has schema %d, older than any that was released; start with an empty store", version)
+	default:
+		return s[version-first+1:], nil
+	}
+}
