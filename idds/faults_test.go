@@ -130,3 +130,26 @@ func TestWhatOthersSayOnATopicIsIgnored(t *testing.T) {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
 }
+
+func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	r.send("a")
+	r.await("the first slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.away.Store(true)
+	w := r.workers()
+	r.answer(next(t, w), nil)
+	r.send("b")
+	r.answer(next(t, w), nil)
+	r.end(2)
+	for _, q := range r.broker.Stats() {
+		if "/queue/"+q.Name == message.QueueResultsIDDS && (q.Acked != 0 || q.Added != 2) {
+			t.Errorf("of %d results %d are acknowledged without a store", q.Added, q.Acked)
+		}
+	}
+	r.away.Store(false)
+	c := r.await("the end", closed)
+	if c.Slices.Done != 2 || c.Slices.Absorbed != 0 || !c.OK {
+		t.Errorf("%+v", c)
+	}
+}

@@ -59,6 +59,7 @@ type Service struct {
 	junk   *sightings
 	// foreign are messages of another namespace that got past the selector.
 	foreign *sightings
+	outage  outage
 	results backlog              // of the queue of results
 	behind  func() bool          // isBehind, but for tests
 	absent  absences             // of findLost alone
@@ -132,14 +133,14 @@ func (s *Service) subscriptions() []stomp.SubscribeOptions {
 	return all
 }
 
-// Run follows the broker until ctx ends. It returns nil then, or the store's error: without a store nothing may be
-// acknowledged.
+// Run follows the broker until ctx ends. It returns nil then. Without a store nothing may be acknowledged: it waits for one that is
+// not available, and returns any other error of it.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	if err := s.resume(ctx); err != nil {
+	if err := s.outlast(ctx, s.resume); err != nil {
 		return err
 	}
-	if err := s.disturb(ctx); err != nil { // what was not acknowledged before a restart comes again
+	if err := s.outlast(ctx, s.disturb); err != nil { // what was not acknowledged before a restart comes again
 		return err
 	}
 	for _, o := range s.subscriptions() {
@@ -196,7 +197,7 @@ func (s *Service) watchLink(ctx context.Context) error {
 	for {
 		changed := s.link.Changed()
 		if state := s.link.State(); !state.Connected && state.Generation > 0 {
-			if err := s.disturb(ctx); err != nil {
+			if err := s.outlast(ctx, s.disturb); err != nil {
 				return err
 			}
 		}

@@ -3,14 +3,17 @@ package idds_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -34,6 +37,7 @@ type rig struct {
 
 	service *idds.Service
 	store   *sqlite.Store
+	away    *atomic.Bool // makes the store of the service unavailable
 	kill    func()
 	cut     func() // ends the broker for good
 }
@@ -89,7 +93,8 @@ func (r *rig) start() {
 	must(r.t, err)
 	store := r.store
 	r.t.Cleanup(func() { _ = store.Close() })
-	r.service, err = idds.New(store, r.newLink("idds"), logging.Discard(), r.cfg)
+	r.away = &atomic.Bool{}
+	r.service, err = idds.New(shaky{store, r.away}, r.newLink("idds"), logging.Discard(), r.cfg)
 	must(r.t, err)
 	stop := r.background(r.service.Run)
 	r.kill = func() { stop(); _ = store.Close() }
@@ -230,4 +235,32 @@ func reopen(t *testing.T, dir string) *sqlite.Store {
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// shaky is a store that is not available while somebody says so.
+type shaky struct {
+	ledger.Store
+
+	away *atomic.Bool
+}
+
+func (s shaky) fault() error {
+	if s.away.Load() {
+		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
+	}
+	return nil
+}
+
+func (s shaky) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	return s.Store.Update(ctx, func(tx ledger.Tx) error { return errors.Join(fn(tx), s.fault()) })
+}
+
+func (s shaky) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
+	runs, err := s.Store.OpenRuns(ctx, namespace)
+	return runs, errors.Join(err, s.fault())
+}
+
+func (s shaky) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
+	due, err := s.Store.Due(ctx, namespace, now)
+	return due, errors.Join(err, s.fault())
 }

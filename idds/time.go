@@ -21,7 +21,7 @@ func (s *Service) every(ctx context.Context, tick time.Duration, work func(conte
 			return ctx.Err()
 		case <-t.C:
 		}
-		if err := work(ctx); err != nil {
+		if err := s.outlast(ctx, work); err != nil {
 			return err
 		}
 	}

@@ -16,8 +16,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tfpilot/idds"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/version"
 )
@@ -118,26 +120,38 @@ type runPath struct {
 	Namespace string `query:"namespace" doc:"namespace, when the run number is not unique"`
 }
 
+// register adds an operation. One that the store does not let us answer says so: it is no fault of the request's, and may pass.
+func register[I, O any](h huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if exitcode.From(err).Name == exitcode.StoreFailed.Name {
+			return nil, huma.Error503ServiceUnavailable(logging.Redact(err.Error()))
+		}
+		return out, err
+	})
+}
+
 func (a *api) register(h huma.API) {
 	type ping struct {
 		Status string `json:"Status"`
 	}
-	huma.Register(h, operation(http.MethodGet, "/ping", "Whether the service is there"),
+	register(h, operation(http.MethodGet, "/ping", "Whether the service is there"),
 		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
-	huma.Register(h, operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", RolePilot),
+	register(h, operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", RolePilot),
 		func(context.Context, *struct{}) (*body[message.PromptBroker], error) {
 			return &body[message.PromptBroker]{a.broker}, nil
 		})
-	huma.Register(h, operation(http.MethodGet, "/v1/runs", "All runs", everybody...), a.runs)
-	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}", "One run", everybody...), a.run)
-	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/check", "Whether a run's accounting adds up", everybody...), a.check)
-	huma.Register(h, operation(http.MethodGet, "/v1/runs/{run}/histograms", "A run's merged histograms", everybody...), a.histograms)
-	huma.Register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
-	huma.Register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
-	huma.Register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
-	huma.Register(h, operation(http.MethodGet, "/v1/workers/{worker}", "One pilot, by its id or the harvester's", everybody...), a.worker)
-	huma.Register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", everybody...), a.actors)
-	huma.Register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
+	register(h, operation(http.MethodGet, "/v1/runs", "All runs", everybody...), a.runs)
+	register(h, operation(http.MethodGet, "/v1/runs/{run}", "One run", everybody...), a.run)
+	register(h, operation(http.MethodGet, "/v1/runs/{run}/check", "Whether a run's accounting adds up", everybody...), a.check)
+	register(h, operation(http.MethodGet, "/v1/runs/{run}/histograms", "A run's merged histograms", everybody...), a.histograms)
+	register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
+	register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
+	register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
+	register(h, operation(http.MethodGet, "/v1/workers/{worker}", "One pilot, by its id or the harvester's", everybody...), a.worker)
+	register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", everybody...), a.actors)
+	register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", everybody...),
 		func(ctx context.Context, _ *struct{}) (*body[message.DemandDocument], error) {
 			d, err := a.service.Demand(ctx)
 			return &body[message.DemandDocument]{d}, err

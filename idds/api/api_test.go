@@ -36,6 +36,12 @@ var tokens = map[api.Role]string{
 // server is the whole interface over HTTP on a store with one run of 12 slices, of which 3 are done and 1 has failed.
 func server(t *testing.T) string {
 	t.Helper()
+	url, _ := serverAndStore(t)
+	return url
+}
+
+func serverAndStore(t *testing.T) (string, ledger.Store) {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
@@ -55,7 +61,7 @@ func server(t *testing.T) string {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}))
 	t.Cleanup(srv.Close)
-	return srv.URL
+	return srv.URL, store
 }
 
 func fill(tx ledger.Tx) error {
@@ -247,5 +253,19 @@ func TestAHugeReportIsRefused(t *testing.T) {
 	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", api.RolePilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
 	if status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", status)
+	}
+}
+
+func TestWhatTheStoreDoesNotGiveIsNoFaultOfTheRequest(t *testing.T) {
+	t.Parallel()
+	url, store := serverAndStore(t)
+	must(t, store.Close())
+	for _, path := range []string{"/v1/runs", "/v1/slices", "/v1/runs/" + run + "/check", "/v1/workers"} {
+		if status, text := call(t, http.MethodGet, url+path, api.RoleViewer, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(text), "the store") {
+			t.Errorf("%s: %d, %s", path, status, text)
+		}
+	}
+	if status, _ := call(t, http.MethodGet, url+"/ping", "", ""); status != http.StatusOK {
+		t.Errorf("/ping: %d", status)
 	}
 }
