@@ -49,6 +49,12 @@ static() {
 			bad=1
 		fi
 	done
+	for program in cmd/*/; do
+		if [ "$program" != cmd/idds/ ] && go list -deps "./$program" | grep -E '^github\.com/jackc/pgx(/|$)'; then
+			echo "$program links PostgreSQL's driver, which only idds may"
+			bad=1
+		fi
+	done
 	return $bad
 }
 

@@ -1,0 +1,67 @@
+//go:build integration
+
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tfpilot/idds/postgres"
+	"tfpilot/idds/storetest"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
+)
+
+func TestIntegrationPostgreSQLIsAStore(t *testing.T) {
+	t.Parallel()
+	server(t)
+	stores := map[string]string{}
+	turn := make(chan struct{}, 1)
+	storetest.Run(t, func(tb testing.TB, dir string) ledger.Store {
+		tb.Helper()
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		if stores[dir] == "" {
+			stores[dir] = database(tb)
+		}
+		return open(tb, stores[dir])
+	})
+}
+
+func TestIntegrationASecondIDDSIsToldWhoHasTheStore(t *testing.T) {
+	t.Parallel()
+	store := database(t)
+	first := open(t, store)
+	_, err := postgres.Open(t.Context(), store, logging.Discard())
+	if exitcode.From(err) != exitcode.StateLocked || !strings.Contains(err.Error(), `"idds `) || !strings.Contains(err.Error(), "127.0.0.1") {
+		t.Errorf("%v", err)
+	}
+	open(t, database(t)) // another schema is another store
+	must(t, first.Close())
+	if second := open(t, store); second.Name() != first.Name() {
+		t.Errorf("the name was %s and is %s", first.Name(), second.Name())
+	}
+}
+
+func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
+	t.Parallel()
+	store := database(t)
+	must(t, open(t, store).Close())
+	ask(t, store, "UPDATE idds_schema SET version = 99")
+	_, err := postgres.Open(t.Context(), store, logging.Discard())
+	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 4: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestIntegrationAWrongPasswordIsACredentialAndIsNotShown(t *testing.T) {
+	t.Parallel()
+	u := server(t)
+	store := strings.Replace(u.String(), ":panda@", ":hush-hush@", 1)
+	_, err := postgres.Open(t.Context(), store, logging.Discard())
+	if exitcode.From(err) != exitcode.NoCredential || strings.Contains(err.Error(), "hush-hush") {
+		t.Errorf("%v", err)
+	}
+}
