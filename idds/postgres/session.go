@@ -23,7 +23,7 @@ const (
 func connect(ctx context.Context, cfg *pgx.ConnConfig, former uint32) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return nil, failed(err)
 	}
 	for range lockTries {
 		var locked bool
@@ -44,7 +44,7 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig, former uint32) (*pgx.Conn
 			break
 		}
 	}
-	if err == nil {
+	if err = failed(err); err == nil {
 		err = inUse(holder(ctx, conn))
 	}
 	_ = conn.Close(ctx)

@@ -100,11 +100,8 @@ func (s *Store) session(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialLimit)
 	defer cancel()
 	conn, err := connect(ctx, s.cfg, s.former)
-	if exitcode.From(err).Name == exitcode.StateLocked.Name {
-		return nil, err
-	}
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	s.conn, s.former = conn, conn.PgConn().PID()
 	return conn, nil

@@ -24,6 +24,7 @@ func App() *cli.App {
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
 			serveCommand(), doctorCommand(), tokenCommand(), runsCommand(), slicesCommand(), workersCommand(),
+			backupCommand(), restoreCommand(), migrateCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},
 	}

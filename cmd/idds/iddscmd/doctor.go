@@ -15,7 +15,6 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/doctor"
-	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -48,20 +47,24 @@ func doctorCommand() *cli.Command {
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
 			listen := slices.IndexFunc(bind.Options(), func(o *config.Option) bool { return o.Key == "listen" })
-			return examine(c, cfg, bind.Options()[listen].Origin == config.FromDefault)
+			at, err := cfg.place(bind)
+			if err != nil {
+				return err
+			}
+			return examine(c, cfg, at, bind.Options()[listen].Origin == config.FromDefault)
 		},
 	}
 }
 
-func examine(c *cli.Context, cfg doctorConfig, listenAssumed bool) error {
+func examine(c *cli.Context, cfg doctorConfig, at place, listenAssumed bool) error {
 	if _, err := broker.New(cfg.Broker); err != nil { // what serve would refuse; it connects to nothing yet
 		return err
 	}
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	p := patient{cfg: cfg}
-	p.base, p.assumed = address(cfg, listenAssumed)
+	p := patient{cfg: cfg, at: at}
+	p.base, p.assumed = serviceAddress(cfg, listenAssumed)
 	report, interrupted := doctor.Examine(c.Context, doctor.Config{
 		Broker: cfg.Broker, Service: cfg.Config, State: cfg.State,
 		ResultQueues: cfg.ResultQueues, IDCacheSize: cfg.IDCacheSize, Limit: cfg.ProbeLimit,
@@ -96,6 +99,7 @@ func line(text string) string {
 // patient is what the examination knows of this machine's idds.
 type patient struct {
 	cfg     doctorConfig
+	at      place
 	facts   *ledger.StoreFacts
 	base    string // where the service should answer, empty when only it knows
 	assumed bool   // nobody said so
@@ -103,7 +107,7 @@ type patient struct {
 }
 
 func (p *patient) store(ctx context.Context) (facts *ledger.StoreFacts, err error) {
-	p.facts, err = sqlite.Inspect(ctx, p.cfg.State)
+	p.facts, err = p.at.inspect(ctx)
 	return p.facts, err
 }
 
@@ -123,8 +127,8 @@ func (p *patient) running(ctx context.Context) (doctor.Instance, error) {
 	return in, nil
 }
 
-// address is where the service should answer: what it wrote, what its users are told, what it listens on.
-func address(cfg doctorConfig, listenAssumed bool) (base string, assumed bool) {
+// serviceAddress is where the service should answer: what it wrote, what its users are told, what it listens on.
+func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed bool) {
 	if b, err := os.ReadFile(cfg.AddressFile); err == nil {
 		return "http://" + strings.TrimSpace(string(b)), false
 	}

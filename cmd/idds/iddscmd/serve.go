@@ -13,7 +13,6 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
-	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
@@ -25,9 +24,9 @@ import (
 type serveConfig struct {
 	Listen      string        `toml:"listen" default:"127.0.0.1:8443" help:"host:port of the REST interface"`
 	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens and the broker is found"`
-	State       string        `toml:"state" default:"idds-state" help:"folder of the store and the tokens"`
 	Broker      broker.Config `toml:"broker"`
 
+	storeConfig
 	idds.Config
 }
 
@@ -38,12 +37,19 @@ func serveCommand() *cli.Command {
 		Name:  "serve",
 		Usage: "run the service",
 		Description: "Follows the broker's copies of slices and results, and answers REST requests. Tokens are read from\n" +
-			"STATE/tokens.toml (role = \"token\"), which is made with fresh ones when it is not there.\n\n" +
-			"Example: idds serve --state /var/lib/idds --broker-addr broker1:61613,broker2:61613 --listen 0.0.0.0:8443",
+			"STATE/tokens.toml (role = \"token\"), which is made with fresh ones when it is not there. The ledger is the file STATE/idds.db,\n" +
+			"or in a database of PostgreSQL.\n\n" +
+			"Examples:\n" +
+			"  idds serve --state /var/lib/idds --broker-addr broker1:61613,broker2:61613 --listen 0.0.0.0:8443\n" +
+			"  idds serve --state /var/lib/idds --broker-addr broker1:61613 --store postgres://idds@db.example.org/idds",
 		Flags:  append(bind.Flags(), program.LogFlags()...),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
-			return serve(c, cfg)
+			p, err := cfg.place(bind)
+			if err != nil {
+				return err
+			}
+			return serve(c, cfg, p)
 		},
 	}
 }
@@ -51,7 +57,7 @@ func serveCommand() *cli.Command {
 // readyLimit is how long the address file waits for the broker.
 const readyLimit = 5 * time.Second
 
-func serve(c *cli.Context, cfg serveConfig) error {
+func serve(c *cli.Context, cfg serveConfig, p place) error {
 	log, err := program.Logger(c, "idds")
 	if err != nil {
 		return err
@@ -65,7 +71,7 @@ func serve(c *cli.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	store, err := sqlite.Open(c.Context, cfg.State)
+	store, err := p.open(c.Context, log)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledgersql"
+)
+
+// Source is the state of a file at one moment, also while a service goes on writing.
+type Source struct {
+	ledgersql.Snapshot
+
+	db *sql.DB
+	tx *sql.Tx
+}
+
+// OpenSource opens a store's file, or a backup.
+func OpenSource(ctx context.Context, path string) (*Source, error) {
+	s, err := openSource(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, exitcode.WithNext(exitcode.Wrap(exitcode.StoreFailed, err), "check the path")
+	}
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func openSource(ctx context.Context, path string) (*Source, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	db, err := openDB(path, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := present(ctx, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Source{ledgersql.NewSnapshot(tx), db, tx}, nil
+}
+
+// Close ends it.
+func (s *Source) Close() error { return errors.Join(s.tx.Rollback(), s.db.Close()) }
+
+// Target is an empty file that takes the state of another store.
+type Target struct {
+	db *sql.DB
+	tx *sql.Tx
+}
+
+var _ ledgersql.Target = (*Target)(nil)
+
+// OpenTarget opens or makes a file for a whole state. One that holds anything is refused.
+func OpenTarget(ctx context.Context, path string) (*Target, error) {
+	t, err := openTarget(ctx, path)
+	if err != nil {
+		return nil, exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+	}
+	return t, nil
+}
+
+func openTarget(ctx context.Context, path string) (*Target, error) {
+	// Without a write-ahead log, so that a backup is one file: the service turns it on.
+	db, err := openDB(path, "_pragma=journal_mode(delete)&_pragma=synchronous(full)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{db: db}
+	if _, err = migrate(ctx, db); err == nil {
+		if t.tx, err = db.BeginTx(ctx, nil); err == nil {
+			err = ledgersql.MakeEmpty(ctx, ledgersql.NewSnapshot(t.tx), func(statement string) error {
+				_, err := t.tx.ExecContext(ctx, statement)
+				return err
+			})
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// Load writes all rows of a cursor.
+func (t *Target) Load(ctx context.Context, table ledgersql.Table, rows *ledgersql.Cursor) error {
+	stmt, err := t.tx.PrepareContext(ctx, table.Insert())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Close() }()
+	args := make([]any, len(table.Columns))
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return err
+		}
+		for i, v := range values {
+			if b, ok := v.([]byte); ok { // a text here, as the service writes it
+				v = string(b)
+			}
+			args[i] = v
+		}
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Rows are what was written.
+func (t *Target) Rows(ctx context.Context, table ledgersql.Table) (*ledgersql.Cursor, error) {
+	return ledgersql.NewSnapshot(t.tx).Rows(ctx, table)
+}
+
+// Commit keeps it.
+func (t *Target) Commit(context.Context) error {
+	err := t.tx.Commit()
+	t.tx = nil
+	return err
+}
+
+// Close ends it; what was not committed is dropped.
+func (t *Target) Close() error {
+	var err error
+	if t.tx != nil {
+		err = t.tx.Rollback()
+	}
+	return errors.Join(err, t.db.Close())
+}

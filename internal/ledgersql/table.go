@@ -1,0 +1,74 @@
+package ledgersql
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind is what a column holds.
+type Kind int
+
+// The kinds.
+const (
+	Text Kind = iota
+	Int
+	Bool
+	Bytes // what is not ours, and need be no text
+)
+
+// Column is a column of a table.
+type Column struct {
+	Name string
+	Kind Kind
+}
+
+// Table is a table with all its columns, and those that put its rows into an order that is the same in every database.
+type Table struct {
+	Name    string
+	Columns []Column
+	Order   string
+}
+
+// Tables are all that is in a store.
+func Tables() []Table {
+	text := func(names ...string) []Column {
+		out := make([]Column, len(names))
+		for i, name := range names {
+			out[i].Name = name
+		}
+		return out
+	}
+	return []Table{
+		{"name", text("name"), "name"},
+		{"run", append(text("namespace", "run", "doc"), Column{"open", Bool}), "namespace, run"},
+		{"slice", append(text("namespace", "run", "identity", "state", "filename", "doc"), Column{"id", Int}, Column{"created", Int}, Column{"stf", Int},
+			Column{"finished", Int}, Column{"due", Int}, Column{"message", Bytes}), "id"},
+		{"request", append(text("namespace", "run", "identity"), Column{"created_at", Int}), "namespace, run, created_at, identity"},
+		{"histogram", text("namespace", "run", "doc"), "namespace, run"},
+		{"worker", append(text("pilot", "namespace", "doc"), Column{"seen", Int}), "pilot"},
+		{"actor", text("namespace", "duty", "sender", "doc"), "namespace, duty, sender"},
+	}
+}
+
+// Names are the names of the columns.
+func (t Table) Names() []string {
+	out := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		out[i] = c.Name
+	}
+	return out
+}
+
+// Select reads the whole table in its order.
+func (t Table) Select() string {
+	return fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", strings.Join(t.Names(), ", "), t.Name, t.Order)
+}
+
+// Insert writes a row.
+func (t Table) Insert() string {
+	places := make([]string, len(t.Columns))
+	for i := range places {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.Name, strings.Join(t.Names(), ", "), strings.Join(places, ", "))
+}
