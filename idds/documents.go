@@ -56,7 +56,7 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 
 // RunDocument is a run as the world sees it.
 func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDocument, error) {
-	l, err := s.store.Latencies(ctx, r.Namespace, r.RunID.String())
+	latency, err := s.latency(ctx, &r)
 	if err != nil {
 		return message.RunDocument{}, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDoc
 			Retried: r.Retried, Absorbed: r.Absorbed, Corrected: r.Corrected, Unmatched: r.Unmatched, Unexplained: r.Unexplained,
 			UnexplainedBefore: r.UnexplainedBefore,
 		},
-		Latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
+		Latency: latency,
 	}, nil
 }
 

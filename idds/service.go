@@ -58,12 +58,13 @@ type Service struct {
 	now    func() time.Time // the clock's, but for tests
 	junk   *sightings
 	// foreign are messages of another namespace that got past the selector.
-	foreign *sightings
-	outage  outage
-	results backlog              // of the queue of results
-	behind  func() bool          // isBehind, but for tests
-	absent  absences             // of findLost alone
-	downed  map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
+	foreign  *sightings
+	outage   outage
+	measured measured             // what runs have taken
+	results  backlog              // of the queue of results
+	behind   func() bool          // isBehind, but for tests
+	absent   absences             // of findLost alone
+	downed   map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 
@@ -150,6 +151,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns} {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
+	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })
 	// It looks at everything that is outstanding: no more often than it can come to another end, and a tenth of the time at most.
 	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), sparingly(s.findLost)) })
 	err := g.Wait()

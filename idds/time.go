@@ -56,6 +56,9 @@ func (s *Service) closeRuns(ctx context.Context) error {
 			return err
 		}
 		if r.State == message.RunClosed {
+			if err := s.keepLatency(ctx, r); err != nil {
+				return err
+			}
 			s.log.InfoContext(ctx, "run closed", slog.String(logging.KeyRun, r.RunID.String()), slog.Int("done", r.Done), slog.Int("failed", r.Failed))
 		}
 	}

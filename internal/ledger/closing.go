@@ -44,6 +44,16 @@ func (l Rules) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout 
 	return r, tx.PutRun(r)
 }
 
+// Measured notes what a closed run has taken, unless something has come to it since it was measured.
+func (l Rules) Measured(tx Tx, as *Run, latency message.RunLatency) error {
+	r, err := tx.Run(as.Namespace, as.RunID.String())
+	if r == nil || err != nil || r.State != message.RunClosed || r.Published != as.Published || r.Done != as.Done || r.Corrected != as.Corrected {
+		return err
+	}
+	r.Latency = &latency
+	return tx.PutRun(r)
+}
+
 // Stopped notes that the workers were told of the run's end.
 func (l Rules) Stopped(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)

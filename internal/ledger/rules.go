@@ -98,6 +98,7 @@ func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bo
 // publish makes a slice of the run, one that was not known. A straggler opens a closed run once more, to be closed with it.
 func (r *Run) publish(k Key) *Slice {
 	r.Published++
+	r.Latency = nil
 	if r.State == message.RunClosed {
 		r.State, r.StopSent = message.RunEnding, false
 	}
@@ -205,6 +206,7 @@ func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m messa
 	s.State, s.FinishedAt, s.Failure, s.RetryAt, s.Unsent = Done, now, nil, time.Time{}, 0
 	s.Counts = m.Content.Counts
 	r.Done++
+	r.Latency = nil
 	r.count(s.Counts)
 	if len(m.Content.Histograms) == 0 {
 		return nil

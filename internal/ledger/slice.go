@@ -120,6 +120,9 @@ type Run struct {
 	Unmerged          int              `json:"unmerged"`
 	Counts            map[string]int64 `json:"counts"`
 
+	// Latency is what a closed run has taken; nil while that may change.
+	Latency *message.RunLatency `json:"latency,omitempty"`
+
 	// Early are nameless failures that came before their slices.
 	Early []message.SliceResult `json:"early,omitempty"`
 

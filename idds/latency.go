@@ -1,0 +1,100 @@
+package idds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// dear is how long a look at all samples of a run may take before its answer is kept for a while.
+const dear = 10 * time.Millisecond
+
+// measured are the latencies of runs as they were seen last: a run may have a million samples. That of a closed run is kept with
+// the run.
+type measured struct {
+	mu sync.Mutex
+	of map[runKey]measurement
+}
+
+type runKey struct{ namespace, run string }
+
+type measurement struct {
+	// published, done and corrected are what the run had: nothing else changes its samples.
+	published, done, corrected int
+
+	latency message.RunLatency
+	took    time.Duration
+}
+
+func (m measurement) isOf(r *ledger.Run) bool {
+	return m.published == r.Published && m.done == r.Done && m.corrected == r.Corrected
+}
+
+// latency is what a run has taken. That of a large run may be some moments old.
+func (s *Service) latency(ctx context.Context, r *ledger.Run) (message.RunLatency, error) {
+	if r.Latency != nil {
+		return *r.Latency, nil
+	}
+	s.measured.mu.Lock()
+	last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
+	s.measured.mu.Unlock()
+	if known && (last.isOf(r) || last.took > dear) {
+		return last.latency, nil
+	}
+	return s.measure(ctx, r)
+}
+
+// measure looks at all samples of a run.
+func (s *Service) measure(ctx context.Context, r *ledger.Run) (message.RunLatency, error) {
+	began := time.Now()
+	l, err := s.store.Latencies(ctx, r.Namespace, r.RunID.String())
+	if err != nil {
+		return message.RunLatency{}, err
+	}
+	m := measurement{
+		published: r.Published, done: r.Done, corrected: r.Corrected, took: time.Since(began),
+		latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
+	}
+	s.measured.mu.Lock()
+	defer s.measured.mu.Unlock()
+	if s.measured.of == nil {
+		s.measured.of = map[runKey]measurement{}
+	}
+	s.measured.of[runKey{r.Namespace, r.RunID.String()}] = m
+	return m.latency, nil
+}
+
+// measureRuns looks at the runs that have changed, so that nobody who asks has to wait for it.
+func (s *Service) measureRuns(ctx context.Context) error {
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	for i := range runs {
+		r := &runs[i]
+		s.measured.mu.Lock()
+		last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
+		s.measured.mu.Unlock()
+		if r.Latency == nil && !(known && last.isOf(r)) {
+			if _, err := s.measure(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepLatency writes what a run has taken into a run that is closed.
+func (s *Service) keepLatency(ctx context.Context, r *ledger.Run) error {
+	latency, err := s.measure(ctx, r)
+	if err != nil {
+		return err
+	}
+	s.measured.mu.Lock()
+	delete(s.measured.of, runKey{r.Namespace, r.RunID.String()})
+	s.measured.mu.Unlock()
+	return s.store.Update(ctx, func(tx ledger.Tx) error { return s.ledger.Measured(tx, r, latency) })
+}
