@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/idds"
-	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -21,11 +21,13 @@ import (
 // BenchmarkTake is what idds does between a message's arrival and its acknowledgement, in batches as they come: reading it,
 // the ledger, the store; slices and results each in a goroutine, as in Service.Run. An operation is a slice: two messages.
 func BenchmarkTake(b *testing.B) {
-	store, err := sqlite.Open(b.Context(), b.TempDir())
-	if err != nil {
-		b.Fatal(err)
+	for _, kind := range []string{"sqlite", "postgres"} {
+		b.Run(kind, func(b *testing.B) { takeAll(b, benchStore(b, kind)) })
 	}
-	defer func() { _ = store.Close() }()
+}
+
+func takeAll(b *testing.B, store ledger.Store) {
+	b.Helper()
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}})
 	if err != nil {
 		b.Fatal(err)
@@ -34,7 +36,7 @@ func BenchmarkTake(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	slices, results := traffic(b)
+	slices, results := messages(b, b.N)
 	b.ResetTimer()
 	const batch = 256
 	take := func(queue string, list []*broker.Delivery, i int) error {
@@ -65,8 +67,8 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportMetric(2*float64(len(slices))/b.Elapsed().Seconds(), "messages/s")
 }
 
-// traffic is b.N slices of daq and what pilots answer.
-func traffic(b *testing.B) (slices, results []*broker.Delivery) {
+// messages are n slices of daq and what pilots answer.
+func messages(b *testing.B, n int) (slices, results []*broker.Delivery) {
 	b.Helper()
 	encode := func(document any) *broker.Delivery {
 		body, err := json.Marshal(document)
@@ -75,7 +77,7 @@ func traffic(b *testing.B) (slices, results []*broker.Delivery) {
 		}
 		return &broker.Delivery{Message: &stomp.Message{Header: frame.NewHeader(), Body: body}}
 	}
-	for i := range b.N {
+	for i := range n {
 		m := message.Slice{
 			MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(time.Now()), Sender: "daq", Namespace: namespace,
 			Content: message.SliceContent{

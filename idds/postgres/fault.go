@@ -26,13 +26,14 @@ func failed(err error) error {
 		case strings.HasPrefix(said.Code, "28"): // who we are
 			return exitcode.New(exitcode.NoCredential, "the store: %w", err)
 		case passes(said.Code):
-			return exitcode.New(exitcode.StoreFailed, "the store: %w: %w", ledger.ErrUnavailable, err)
+			return exitcode.New(exitcode.StoreFailed, "%w: %w", ledger.ErrUnavailable, err)
 		default:
 			return exitcode.New(exitcode.StoreFailed, "the store: %w", err)
 		}
 	}
 	if isConnection(err) {
-		return exitcode.New(exitcode.StoreFailed, "the store: %w: %w", ledger.ErrUnavailable, err)
+		return exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "%w: %w", ledger.ErrUnavailable, err),
+			"check that the database server runs, and that its address is right")
 	}
 	return exitcode.New(exitcode.StoreFailed, "the store: %w", err)
 }

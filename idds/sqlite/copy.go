@@ -64,7 +64,7 @@ var _ ledgersql.Target = (*Target)(nil)
 func OpenTarget(ctx context.Context, path string) (*Target, error) {
 	t, err := openTarget(ctx, path)
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err), "name an empty store, or move what is there away")
 	}
 	return t, nil
 }

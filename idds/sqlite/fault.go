@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -16,19 +15,22 @@ func failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return exitcode.New(exitcode.StoreFailed, "the store: %w", passing(err))
+	if passes(err) {
+		return exitcode.New(exitcode.StoreFailed, "%w: %w", ledger.ErrUnavailable, err)
+	}
+	return exitcode.New(exitcode.StoreFailed, "the store: %w", err)
 }
 
-// passing marks what is over when somebody has made room, given a right back, or ended his transaction.
-func passing(err error) error {
+// passes reports whether an error is over when somebody has made room, given a right back, or ended his transaction.
+func passes(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return err
+		return false
 	}
 	switch e.Code() & 0xff { // what is above says more of the same
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN:
-		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+		return true
 	default:
-		return err
+		return false
 	}
 }

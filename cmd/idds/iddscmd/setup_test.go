@@ -63,7 +63,7 @@ type instance struct {
 }
 
 // serve starts an instance on a state folder and waits until it listens.
-func serve(t *testing.T, state string) *instance {
+func serve(t *testing.T, state string, more ...string) *instance {
 	t.Helper()
 	in := &instance{broker: embeddedBroker(t), state: state, log: &logLines{}}
 	address := filepath.Join(t.TempDir(), "address")
@@ -72,9 +72,9 @@ func serve(t *testing.T, state string) *instance {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan int, 1)
 	go func() {
-		ended <- program.Run(ctx, app, []string{
+		ended <- program.Run(ctx, app, append([]string{
 			"idds", "serve", "--state", state, "--listen", "127.0.0.1:0", "--address-file", address, "--broker-addr", in.broker, "--tick", "10ms",
-		})
+		}, more...))
 	}()
 	in.stop = sync.OnceValue(func() int { cancel(); return <-ended })
 	t.Cleanup(func() { in.stop() })
