@@ -78,7 +78,7 @@ func (s *Service) measureRuns(ctx context.Context) error {
 		s.measured.mu.Lock()
 		last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
 		s.measured.mu.Unlock()
-		if r.Latency == nil && !(known && last.isOf(r)) {
+		if r.Latency == nil && (!known || !last.isOf(r)) {
 			if _, err := s.measure(ctx, r); err != nil {
 				return err
 			}

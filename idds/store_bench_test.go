@@ -103,7 +103,7 @@ func BenchmarkSteady(b *testing.B) {
 				for {
 					select {
 					case <-asked:
-						look(b, service, store)
+						look(b, service, store) //nolint:contextcheck // that of the benchmark
 					case <-asking.Done():
 						return
 					}
@@ -153,12 +153,13 @@ func BenchmarkSteady(b *testing.B) {
 // look asks what a page that is open asks for.
 func look(b *testing.B, service *idds.Service, store ledger.Store) {
 	b.Helper()
-	runs, err := store.Runs(b.Context(), namespace)
+	ctx := b.Context()
+	runs, err := store.Runs(ctx, namespace)
 	if err != nil || len(runs) == 0 {
 		return
 	}
 	for _, r := range runs {
-		if _, err := service.RunDocument(b.Context(), r); err != nil {
+		if _, err := service.RunDocument(ctx, r); err != nil {
 			b.Error(err)
 		}
 	}

@@ -30,7 +30,7 @@ func OpenSource(ctx context.Context, store string, exclusive bool) (*Source, err
 	}
 	s := &Source{}
 	if err := s.open(ctx, cfg, exclusive); err != nil {
-		_ = s.Close()
+		_ = s.Close() //nolint:contextcheck // also when ctx has ended
 		return nil, fmt.Errorf("opening %s: %w", Address(store), err)
 	}
 	return s, nil
@@ -104,7 +104,7 @@ func OpenTarget(ctx context.Context, store string) (*Target, error) {
 	}
 	t := &Target{}
 	if err := t.open(ctx, cfg); err != nil {
-		_ = t.Close()
+		_ = t.Close() //nolint:contextcheck // also when ctx has ended
 		return nil, fmt.Errorf("opening %s: %w", Address(store), err)
 	}
 	return t, nil
@@ -146,7 +146,7 @@ func (t *Target) Load(ctx context.Context, table ledgersql.Table, rows *ledgersq
 
 // Rows are what was written.
 func (t *Target) Rows(ctx context.Context, table ledgersql.Table) (*ledgersql.Cursor, error) {
-	rows, err := t.tx.Query(ctx, table.Select())
+	rows, err := t.tx.Query(ctx, table.Select()) //nolint:sqlclosecheck // the cursor does
 	if err != nil {
 		return nil, failed(err)
 	}

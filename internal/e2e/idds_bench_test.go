@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	million = 1_000_000
-	millionRuns    = 20
+	million     = 1_000_000
+	millionRuns = 20
 )
 
 // storeOf is a new store of a kind: how to open it, and what `idds serve` is told of it.

@@ -188,7 +188,7 @@ func copyState(c *cli.Context, from source, to target, end func(error) error) er
 
 // interrupted is an error that has its reason in a signal.
 func interrupted(c *cli.Context, err error) error {
-	if c.Context.Err() != nil {
+	if c.Err() != nil {
 		return exitcode.New(exitcode.Interrupted, "nothing was changed: %w", context.Cause(c.Context))
 	}
 	return err

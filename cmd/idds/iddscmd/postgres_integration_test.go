@@ -53,7 +53,9 @@ func TestIntegrationAServiceOutlastsItsDatabase(t *testing.T) { //nolint:paralle
 	send(0)
 	services("kill")
 	send(n)
-	until(t, "word of the outage", func() bool { return strings.Contains(in.log.String(), "the store is not available; nothing is acknowledged until it is") })
+	until(t, "word of the outage", func() bool {
+		return strings.Contains(in.log.String(), "the store is not available; nothing is acknowledged until it is")
+	})
 	if o := in.ask(t, "runs"); o.status == 0 || !strings.Contains(o.stderr, "Service Unavailable: the store is not available") {
 		t.Errorf("%d: %s", o.status, o.stderr)
 	}
