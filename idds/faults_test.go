@@ -147,8 +147,14 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 			t.Errorf("of %d results %d are acknowledged without a store", q.Added, q.Acked)
 		}
 	}
+	const said = "nothing is acknowledged until it is"
+	r.hear(said)
+	away := r.log.count(said)
 	r.away.Store(false)
 	c := r.await("the end", closed)
+	if r.hear("the store is back"); away != 1 {
+		t.Errorf("said %d times", away)
+	}
 	if c.Slices.Done != 2 || c.Slices.Absorbed != 0 || !c.OK {
 		t.Errorf("%+v", c)
 	}

@@ -28,14 +28,16 @@ type outage struct {
 // outlast tries work again while the store is not available, until ctx ends. What is not stored meanwhile is not acknowledged, and
 // stays with the broker.
 func (s *Service) outlast(ctx context.Context, work func(context.Context) error) error {
+	waited := false
 	for wait := storeWait; ; wait = min(2*wait, storeWaitMost) {
 		err := work(ctx)
 		if !errors.Is(err, ledger.ErrUnavailable) {
-			if err == nil {
+			if err == nil && waited { // others' success says nothing: a full store can be read
 				s.storeBack(ctx)
 			}
 			return err
 		}
+		waited = true
 		s.storeAway(ctx, err)
 		if err := pause(ctx, wait); err != nil {
 			return err

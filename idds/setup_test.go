@@ -1,11 +1,14 @@
 package idds_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"log/slog"
 	"net"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +18,6 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -37,7 +39,8 @@ type rig struct {
 
 	service *idds.Service
 	store   *sqlite.Store
-	away    *atomic.Bool // makes the store of the service unavailable
+	away    *atomic.Bool // makes the store of the service full: it can be read
+	log     *logLines
 	kill    func()
 	cut     func() // ends the broker for good
 }
@@ -94,7 +97,8 @@ func (r *rig) start() {
 	store := r.store
 	r.t.Cleanup(func() { _ = store.Close() })
 	r.away = &atomic.Bool{}
-	r.service, err = idds.New(shaky{store, r.away}, r.newLink("idds"), logging.Discard(), r.cfg)
+	r.log = &logLines{}
+	r.service, err = idds.New(shaky{store, r.away}, r.newLink("idds"), slog.New(slog.NewTextHandler(r.log, nil)), r.cfg)
 	must(r.t, err)
 	stop := r.background(r.service.Run)
 	r.kill = func() { stop(); _ = store.Close() }
@@ -244,23 +248,43 @@ type shaky struct {
 	away *atomic.Bool
 }
 
-func (s shaky) fault() error {
-	if s.away.Load() {
-		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
-	}
-	return nil
-}
-
 func (s shaky) Update(ctx context.Context, fn func(ledger.Tx) error) error {
-	return s.Store.Update(ctx, func(tx ledger.Tx) error { return errors.Join(fn(tx), s.fault()) })
+	return s.Store.Update(ctx, func(tx ledger.Tx) error {
+		if err := fn(tx); err != nil || !s.away.Load() {
+			return err
+		}
+		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
+	})
 }
 
-func (s shaky) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
-	runs, err := s.Store.OpenRuns(ctx, namespace)
-	return runs, errors.Join(err, s.fault())
+// logLines is a log that is read while it is written.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
-func (s shaky) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
-	due, err := s.Store.Due(ctx, namespace, now)
-	return due, errors.Join(err, s.fault())
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// hear waits until words are in the service's log.
+func (r *rig) hear(words string) {
+	r.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := soon(r.t); r.log.count(words) == 0; {
+		select {
+		case <-tick.C:
+		case <-limit.Done():
+			r.t.Fatalf("%q is not said", words)
+		}
+	}
+}
+
+func (l *logLines) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), words)
 }

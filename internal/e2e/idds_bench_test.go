@@ -161,7 +161,7 @@ func BenchmarkMillionSlices(b *testing.B) {
 			// Runs that are over were closed by the idds of before.
 			serve("before")
 			before := newAsker(b, stack, "before", args)
-			for closed := 0; closed < millionRuns-1; {
+			for closed := 0; closed < millionRuns-1; <-time.After(200 * time.Millisecond) {
 				var page message.Page[message.RunDocument]
 				must(b, json.Unmarshal(before.get("/v1/runs"), &page))
 				closed = 0
