@@ -9,6 +9,9 @@ import (
 	"tfpilot/internal/message"
 )
 
+// large is how many slices a run has whose first measurement nobody waits for: until it is there, soon after a start, it has no samples.
+const large = 10_000
+
 // dear is how long a look at all samples of a run may take before its answer is kept for a while.
 const dear = 10 * time.Millisecond
 
@@ -41,7 +44,7 @@ func (s *Service) latency(ctx context.Context, r *ledger.Run) (message.RunLatenc
 	s.measured.mu.Lock()
 	last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
 	s.measured.mu.Unlock()
-	if known && (last.isOf(r) || last.took > dear) {
+	if known && (last.isOf(r) || last.took > dear) || !known && r.Done > large {
 		return last.latency, nil
 	}
 	return s.measure(ctx, r)
@@ -69,12 +72,18 @@ func (s *Service) measure(ctx context.Context, r *ledger.Run) (message.RunLatenc
 
 // measureRuns looks at the runs that have changed, so that nobody who asks has to wait for it.
 func (s *Service) measureRuns(ctx context.Context) error {
-	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
 	if err != nil {
 		return err
 	}
 	for i := range runs {
 		r := &runs[i]
+		if r.State == message.RunClosed && r.Latency == nil { // closed by an idds that ended then, or by one of before
+			if err := s.keepLatency(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
 		s.measured.mu.Lock()
 		last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
 		s.measured.mu.Unlock()

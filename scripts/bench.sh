@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 # run PACKAGE BENCHTIME REGEXP
 run() {
-	CGO_ENABLED=0 timeout 300 go test "./$1" -run '^$' -bench "$3" -benchtime "$2" -count "${COUNT:-1}" -benchmem | grep -E '^(Benchmark|---|FAIL|panic)'
+	CGO_ENABLED=0 timeout 1800 go test "./$1" -run '^$' -bench "$3" -benchtime "$2" -count "${COUNT:-1}" -benchmem -timeout 30m | grep -E '^(Benchmark|---|FAIL|panic)'
 }
 
 echo '# whole programs'
@@ -19,7 +19,10 @@ run payload/tfreco 1s .
 run internal/stf 1s .
 echo '# the ledger'
 run idds/sqlite 20000x .
-run idds 20000x .
+run idds 20000x '^BenchmarkTake$'
+echo '# both stores: a minute of 5,000 results/s; a million slices (PostgreSQL where TFPILOT_TEST_POSTGRES names one)'
+run idds 60x '^BenchmarkSteady$'
+run internal/e2e 1x '^BenchmarkMillionSlices$'
 echo '# the harvester: a look at 1,000 tracked workers'
 run harvester 100x .
 echo '# the STOMP session on the embedded broker'

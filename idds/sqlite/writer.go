@@ -21,6 +21,13 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Identities are random, so that the indexes are written everywhere at once: what is written again before long should be found
+	// in memory, and go from the log to the file once.
+	for _, pragma := range []string{"PRAGMA cache_size = -32768", "PRAGMA wal_autocheckpoint = 8192"} {
+		if _, err := conn.ExecContext(ctx, pragma); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
 	return &writer{conn: conn, prepared: map[string]*sql.Stmt{}}, nil
 }
 
