@@ -25,15 +25,9 @@ type measured struct {
 type runKey struct{ namespace, run string }
 
 type measurement struct {
-	// published, done and corrected are what the run had: nothing else changes its samples.
-	published, done, corrected int
-
+	of      ledger.Samples // of the run as it was
 	latency message.RunLatency
 	took    time.Duration
-}
-
-func (m measurement) isOf(r *ledger.Run) bool {
-	return m.published == r.Published && m.done == r.Done && m.corrected == r.Corrected
 }
 
 // latency is what a run has taken. That of a large run may be some moments old.
@@ -44,7 +38,7 @@ func (s *Service) latency(ctx context.Context, r *ledger.Run) (message.RunLatenc
 	s.measured.mu.Lock()
 	last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
 	s.measured.mu.Unlock()
-	if known && (last.isOf(r) || last.took > dear) || !known && r.Done > large {
+	if known && (last.of == r.Sampled() || last.took > dear) || !known && r.Done > large {
 		return last.latency, nil
 	}
 	return s.measure(ctx, r)
@@ -58,7 +52,7 @@ func (s *Service) measure(ctx context.Context, r *ledger.Run) (message.RunLatenc
 		return message.RunLatency{}, err
 	}
 	m := measurement{
-		published: r.Published, done: r.Done, corrected: r.Corrected, took: time.Since(began),
+		of: r.Sampled(), took: time.Since(began),
 		latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
 	}
 	s.measured.mu.Lock()
@@ -87,7 +81,7 @@ func (s *Service) measureRuns(ctx context.Context) error {
 		s.measured.mu.Lock()
 		last, known := s.measured.of[runKey{r.Namespace, r.RunID.String()}]
 		s.measured.mu.Unlock()
-		if r.Latency == nil && (!known || !last.isOf(r)) {
+		if r.Latency == nil && (!known || last.of != r.Sampled()) {
 			if _, err := s.measure(ctx, r); err != nil {
 				return err
 			}

@@ -46,3 +46,25 @@ func TestAClosedRunKeepsWhatItHasTakenUntilSomethingComesToIt(t *testing.T) {
 		t.Errorf("%+v", c.Latency)
 	}
 }
+
+// Two queues have no order: the result of a slice may come before it, also before its run is closed.
+func TestAClosedRunIsMeasuredAgainWhenTheSliceOfAResultComesLate(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.result("a", 1, nil), b.end, b.close)
+	measured := b.run()
+	measure := func(tx ledger.Tx) error { return b.ledger.Measured(tx, &measured, message.RunLatency{}) }
+	if b.do(measure); b.run().Latency == nil || measured.State != message.RunClosed {
+		t.Errorf("%+v", b.run())
+	}
+	if b.do(b.sent(1)); b.run().Latency != nil {
+		t.Errorf("%+v", b.run())
+	}
+	if b.do(measure); b.run().Latency != nil { // of before
+		t.Errorf("%+v", b.run())
+	}
+	l, err := b.store.Latencies(t.Context(), namespace, run)
+	if must(t, err); len(l.Slice) != 1 {
+		t.Errorf("%+v", l)
+	}
+}

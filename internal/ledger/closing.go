@@ -47,7 +47,7 @@ func (l Rules) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout 
 // Measured notes what a closed run has taken, unless something has come to it since it was measured.
 func (l Rules) Measured(tx Tx, as *Run, latency message.RunLatency) error {
 	r, err := tx.Run(as.Namespace, as.RunID.String())
-	if r == nil || err != nil || r.State != message.RunClosed || r.Published != as.Published || r.Done != as.Done || r.Corrected != as.Corrected {
+	if r == nil || err != nil || r.State != message.RunClosed || r.Sampled() != as.Sampled() {
 		return err
 	}
 	r.Latency = &latency

@@ -86,6 +86,7 @@ func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bo
 	}
 	if len(s.Message) == 0 {
 		s.describe(m, body, now)
+		r.Latency = nil // its result came first, and knew less of when it was created
 	}
 	r.LastSliceAt = now
 	at := a.CreatedAt

@@ -143,6 +143,15 @@ type Run struct {
 // Open reports whether there is anything left to be done for the run.
 func (r *Run) Open() bool { return r.State != message.RunClosed || !r.StopSent }
 
+// Samples tell two states of a run apart whose [Latencies] may differ.
+type Samples struct {
+	published, done int
+	lastSlice       int64 // what a slice's message says of it replaces what its result said
+}
+
+// Sampled are those of a run as it is.
+func (r *Run) Sampled() Samples { return Samples{r.Published, r.Done, Micros(r.LastSliceAt)} }
+
 // Outstanding is how many slices are not final.
 func (r *Run) Outstanding() int { return r.Published - r.Done - r.Failed }
 
