@@ -47,3 +47,6 @@ func (s *Service) CloseRuns(ctx context.Context) error { return s.closeRuns(ctx)
 func (s *Service) Take(ctx context.Context, from string, deliveries []*broker.Delivery) ([]*broker.Delivery, error) {
 	return s.take(ctx, from, deliveries)
 }
+
+// Sparingly lets work rest after it was done.
+func Sparingly(work func(context.Context) error) func(context.Context) error { return sparingly(work) }

@@ -27,7 +27,8 @@ func (s *Service) every(ctx context.Context, tick time.Duration, work func(conte
 	}
 }
 
-// sparingly lets work rest after it was done, for nine times as long as it took.
+// sparingly lets work rest after it was done, for nine times as long as it took. What was not done does not rest: whoever tries it
+// again would take the rest for a success.
 func sparingly(work func(context.Context) error) func(context.Context) error {
 	var rested time.Time
 	return func(ctx context.Context) error {
@@ -35,9 +36,11 @@ func sparingly(work func(context.Context) error) func(context.Context) error {
 		if began.Before(rested) {
 			return nil
 		}
-		err := work(ctx)
+		if err := work(ctx); err != nil {
+			return err
+		}
 		rested = time.Now().Add(9 * time.Since(began))
-		return err
+		return nil
 	}
 }
 
