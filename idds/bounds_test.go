@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,11 @@ func TestAFloodOfOthersMessagesHoldsNothingUp(t *testing.T) {
 			}
 			r.send("a")
 			r.await("our slice behind them", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+			r.until("its acknowledgement, after the commit", func() bool {
+				return slices.ContainsFunc(r.broker.Stats(), func(q stompd.QueueStat) bool {
+					return q.Name == message.QueueSlicesIDDS && q.Acked == 1
+				})
+			})
 			r.kill()
 			for _, q := range r.broker.Stats() {
 				if q.Name == message.QueueSlicesIDDS && (q.Depth != n || q.InFlight != 0 || q.Dead != 0) {

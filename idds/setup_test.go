@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,8 @@ type rig struct {
 	service *idds.Service
 	store   *sqlite.Store
 	away    *atomic.Bool // makes the store of the service full: it can be read
+	looks   *atomic.Int64
+	now     func() time.Time // of the service; the machine's when nil
 	log     *logLines
 	kill    func()
 	cut     func() // ends the broker for good
@@ -96,10 +99,13 @@ func (r *rig) start() {
 	must(r.t, err)
 	store := r.store
 	r.t.Cleanup(func() { _ = store.Close() })
-	r.away = &atomic.Bool{}
+	r.away, r.looks = &atomic.Bool{}, &atomic.Int64{}
 	r.log = &logLines{}
-	r.service, err = idds.New(shaky{store, r.away}, r.newLink("idds"), slog.New(slog.NewTextHandler(r.log, nil)), r.cfg)
+	r.service, err = idds.New(shaky{store, r.away, r.looks}, r.newLink("idds"), slog.New(slog.NewTextHandler(r.log, nil)), r.cfg)
 	must(r.t, err)
+	if r.now != nil {
+		r.service.SetClock(r.now)
+	}
 	stop := r.background(r.service.Run)
 	r.kill = func() { stop(); _ = store.Close() }
 	<-r.service.Ready()
@@ -245,7 +251,13 @@ func reopen(t *testing.T, dir string) *sqlite.Store {
 type shaky struct {
 	ledger.Store
 
-	away *atomic.Bool
+	away  *atomic.Bool
+	looks *atomic.Int64 // how often it was asked what is due
+}
+
+func (s shaky) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
+	s.looks.Add(1)
+	return s.Store.Due(ctx, namespace, now)
 }
 
 func (s shaky) Update(ctx context.Context, fn func(ledger.Tx) error) error {
@@ -255,6 +267,20 @@ func (s shaky) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 		}
 		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
 	})
+}
+
+// until waits for something that nobody tells us of.
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := soon(r.t); !ok(); {
+		select {
+		case <-tick.C:
+		case <-limit.Done():
+			r.t.Fatalf("waited too long for %s", what)
+		}
+	}
 }
 
 // logLines is a log that is read while it is written.
@@ -272,15 +298,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 // hear waits until words are in the service's log.
 func (r *rig) hear(words string) {
 	r.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for limit := soon(r.t); r.log.count(words) == 0; {
-		select {
-		case <-tick.C:
-		case <-limit.Done():
-			r.t.Fatalf("%q is not said", words)
-		}
-	}
+	r.until(strconv.Quote(words), func() bool { return r.log.count(words) > 0 })
 }
 
 func (l *logLines) count(words string) int {
