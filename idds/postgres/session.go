@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tfpilot/internal/exitcode"
 )
 
 // lockClass is the first number of our advisory locks; the second is of the schema.
@@ -26,11 +28,16 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig, former uint32) (*pgx.Conn
 		return nil, failed(err)
 	}
 	for range lockTries {
-		var locked bool
+		var locked *bool
 		if err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))", lockClass).Scan(&locked); err != nil {
 			break
 		}
-		if locked {
+		if locked == nil {
+			_ = conn.Close(ctx)
+			return nil, exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "no schema of the database is in its search_path"),
+				"make the schema first (CREATE SCHEMA), or correct search_path in the address")
+		}
+		if *locked {
 			return conn, nil
 		}
 		if former != 0 { // its line is dead, which the server does not know yet

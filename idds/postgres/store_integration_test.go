@@ -65,3 +65,11 @@ func TestIntegrationAWrongPasswordIsACredentialAndIsNotShown(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestIntegrationASchemaThatIsNotThereIsNamedAsTheReason(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Open(t.Context(), with(server(t), "search_path", "none_such"), logging.Discard())
+	if exitcode.From(err).Name != exitcode.StoreFailed.Name || !strings.Contains(err.Error(), "search_path") || errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+}
