@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"time"
 
 	"tfpilot/internal/exitcode"
 )
@@ -56,8 +57,17 @@ func Copy(ctx context.Context, from Source, to Target, progress func(table strin
 		}
 		totals = append(totals, written)
 	}
-	return totals, to.Commit(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// From here on it is no longer interrupted: nobody could say then whether there is a copy.
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
+	return totals, to.Commit(short)
 }
+
+// commitLimit is how long a whole state may take to be committed; one that takes longer has lost its server.
+const commitLimit = 10 * time.Minute
 
 func load(ctx context.Context, t Table, from Source, to Target, progress func(done int64)) (Total, error) {
 	rows, err := from.Rows(ctx, t)

@@ -53,6 +53,7 @@ type store struct {
 	state
 
 	spoil     func(table string, row []any) (keep bool)
+	commit    func() // when it is asked to
 	committed bool
 }
 
@@ -70,7 +71,13 @@ func (s *store) Load(_ context.Context, t ledgersql.Table, from *ledgersql.Curso
 	return from.Err()
 }
 
-func (s *store) Commit(context.Context) error { s.committed = true; return nil }
+func (s *store) Commit(ctx context.Context) error {
+	if s.commit != nil {
+		s.commit()
+	}
+	s.committed = ctx.Err() == nil
+	return ctx.Err()
+}
 
 // whole is a state with something in every table.
 func whole() state {
@@ -133,6 +140,19 @@ func TestACopyIsKeptOnlyWhenItIsWhatWasCopied(t *testing.T) {
 				t.Errorf("%v, committed %v", err, to.committed)
 			}
 		})
+	}
+}
+
+func TestAnInterruptEndsACopyBeforeItsCommitAndNotAmidIt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	to := &store{state: state{}, commit: cancel}
+	if _, err := ledgersql.Copy(ctx, whole(), to, func(string, int64, int64) {}); err != nil || !to.committed {
+		t.Errorf("amid: %v, committed %v", err, to.committed)
+	}
+	to = &store{state: state{}}
+	if _, err := ledgersql.Copy(ctx, whole(), to, func(string, int64, int64) {}); err == nil || to.committed {
+		t.Errorf("before: %v, committed %v", err, to.committed)
 	}
 }
 

@@ -167,9 +167,9 @@ func copyState(c *cli.Context, from source, to target, end func(error) error) er
 			fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d rows\n", table, done, of)
 		}
 	})
-	err = end(errors.Join(exitcode.Wrap(exitcode.StoreFailed, err), from.Close(), to.Close()))
-	if err != nil {
-		return interrupted(c, err)
+	ferr := from.Close() // says nothing of the copy
+	if err = end(errors.Join(exitcode.Wrap(exitcode.StoreFailed, err), to.Close())); err != nil {
+		return interrupted(c, errors.Join(err, ferr))
 	}
 	t := program.Table{Header: []string{"TABLE", "ROWS", "SHA-256 OF BOTH"}}
 	rows := int64(0)
