@@ -226,7 +226,7 @@ func (r *rig) awaitRun(id, what string, ok func(message.RunCheck) bool) message.
 
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a busy machine with the race detector reads 30 MB in more than one
 	t.Cleanup(cancel)
 	return ctx
 }
