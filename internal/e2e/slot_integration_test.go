@@ -107,12 +107,8 @@ const slotSlices = 200 // more than any of these pilots works on
 // inSlot submits a pilot and returns when it works.
 func inSlot(t *testing.T, pool *pool, extra ...string) *slot {
 	t.Helper()
-	b, err := stompd.New(stompd.Config{})
-	must(t, err)
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
-	background(t, func(ctx context.Context) error { return b.Serve(ctx, ln) })
-	s := &slot{production: newProduction(t, ln.Addr().String(), "", ""), t: t, pool: pool, broker: b, dir: t.TempDir()}
+	b, addr := startBroker(t)
+	s := &slot{production: newProduction(t, addr, "", ""), t: t, pool: pool, broker: b, dir: t.TempDir()}
 	s.mark = "TFPILOT_TEST_MARK=" + s.namespace
 	config := s.brokerFile(t, s.dir, s.addr)
 	must(t, os.WriteFile(filepath.Join(s.dir, "payload.toml"), []byte(fmt.Sprintf("name = \"sleep\"\nversion = \"1\"\nkind = \"command\"\n"+
@@ -170,8 +166,21 @@ func (s *slot) lastWords() message.WorkerReport {
 	return w
 }
 
-func (s *slot) queue(name string) stompd.QueueStat {
-	for _, q := range s.broker.Stats() {
+func (s *slot) queue(name string) stompd.QueueStat { return queueOf(s.broker, name) }
+
+// startBroker runs an embedded broker in this process, which can be asked.
+func startBroker(t *testing.T) (b *stompd.Broker, addr string) {
+	t.Helper()
+	b, err := stompd.New(stompd.Config{})
+	must(t, err)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	background(t, func(ctx context.Context) error { return b.Serve(ctx, ln) })
+	return b, ln.Addr().String()
+}
+
+func queueOf(b *stompd.Broker, name string) stompd.QueueStat {
+	for _, q := range b.Stats() {
 		if q.Name == name {
 			return q
 		}
