@@ -47,7 +47,7 @@ func newSite(t *testing.T, stack *testbed.Stack, pool *pool, edit table) *site {
 func namedSite(t *testing.T, name string, stack *testbed.Stack, pool *pool, edit table) *site {
 	t.Helper()
 	s := &site{Stack: stack, t: t, pool: pool, system: "slurm", shims: stack.Path(name + ".shims"), name: name, file: stack.Path(name + ".toml"), mark: "TFPILOT_TEST_MARK=" + uuid.NewString()}
-	own := table{"bin": s.shims, "timeout": "30s"}
+	own := table{"bin": s.shims, "timeout": "5m"}
 	if pool.remove == "condor_rm" {
 		s.system = "htcondor"
 		own["keep_time"] = "20s" // what ended does not stay for others to wonder at
