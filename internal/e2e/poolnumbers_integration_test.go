@@ -137,7 +137,9 @@ func TestIntegrationAPilotThatIsRemovedByHandLeavesNothingAndIsReplaced(t *testi
 		})
 		f.patiently("the slice to be worked on again", f.begun, func() string { return tabled(all) })
 		for _, w := range all {
-			if w.ID == first.ID && (w.Cause != exitcode.Cancelled.Name || w.LastWords == nil || w.LastWords.Totals.Released != 1 || w.Node == "") {
+			// Its last words are the last that it does: on a busy machine SIGKILL may come before them.
+			said := w.LastWords == nil || w.LastWords.Totals.Released == 1
+			if w.ID == first.ID && (w.Cause != exitcode.Cancelled.Name || !said || w.Node == "") {
 				t.Errorf("the one that was removed: %+v", w)
 			}
 		}
