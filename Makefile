@@ -21,7 +21,7 @@ test: ## All tests, no services needed (CGO_ENABLED=0)
 test/race: ## All tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 
-test/integration: ## Tests on the real brokers and of payload/acts; brokers are started if they are down (REQUIRE_SERVICES=1: none is skipped)
+test/integration: ## Tests on real brokers, batch systems and PostgreSQL, started if they are down, and of payload/acts (REQUIRE_SERVICES=1: none is skipped)
 	scripts/integration.sh
 
 services/up: ## Start Apache ActiveMQ Artemis and ActiveMQ Classic on this machine (what is missing is installed, as root)

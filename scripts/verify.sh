@@ -66,7 +66,7 @@ step 'lint' 'Mend what is listed; `make lint` shows it again.' make -s lint
 step 'tests' 'Mend them; `make test` runs them again.' make -s test
 step 'race detector' 'Mend it; `make test/race` runs it again.' make -s test/race
 step 'fuzzing, briefly' 'What was found lies in testdata/fuzz of its package; `make fuzz` looks further.' env FUZZTIME=2000x make -s fuzz
-step 'real brokers' 'Mend it; `make test/integration` runs it again.' env REQUIRE_SERVICES=1 make -s test/integration
+step 'real services' 'Mend it; `make test/integration` runs it again.' env REQUIRE_SERVICES=1 make -s test/integration
 step 'build' 'Mend it; `make build` shows it again.' make -s build
 step 'static' 'Look with `go list -deps ./cmd/PROGRAM` for who imports it.' static
 step 'demo' 'Look into demo-out/logs; `make demo` runs it again.' make -s demo
