@@ -39,7 +39,7 @@ func (c Containment) Validate() error {
 
 // Limits are what a program may take. Zero is no limit.
 type Limits struct {
-	// Time counts while the program could run: not while it or this process was stopped, by a batch system that suspends jobs.
+	// Time counts while this process runs: not while a batch system that suspends the job has stopped it with the program.
 	Time time.Duration
 	// MemoryBytes is of all its processes together, shared memory counted once; 0 is that of the keepers. It is looked at, more
 	// often the closer it comes.

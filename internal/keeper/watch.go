@@ -31,7 +31,7 @@ type watch struct {
 
 	last      time.Time
 	wait      time.Duration
-	ran       time.Duration // time in which the program could run
+	ran       time.Duration // time in which we ran, and the program could
 	checked   time.Time
 	peak      int64
 	lookedRSS int64 // at the last look at proportional sizes
@@ -47,8 +47,8 @@ func newWatch(keeper int, l Limits) *watch {
 // look returns when to look again, or what limit is passed.
 func (w *watch) look() (next time.Duration, why error) {
 	pids := proc.Descendants(w.keeper)
-	stopped, held := w.measure(pids)
-	now := w.pass(stopped)
+	held := w.measure(pids)
+	now := w.pass()
 	if w.limits.Time > 0 && w.ran >= w.limits.Time {
 		return 0, ErrTime
 	}
@@ -74,29 +74,25 @@ func (w *watch) look() (next time.Duration, why error) {
 }
 
 // pass counts the time since the last look.
-func (w *watch) pass(stopped bool) (now time.Time) {
+func (w *watch) pass() (now time.Time) {
 	now = time.Now()
 	passed := now.Sub(w.last)
 	w.last = now
 	if passed > w.wait+lateness {
 		passed = w.wait // we were stopped, and the program with us
 	}
-	if !stopped {
-		w.ran += passed
-	}
+	w.ran += passed
 	return now
 }
 
-// measure adds up what processes hold; stopped says that all of them are.
-func (w *watch) measure(pids []int) (stopped bool, held int64) {
-	stopped = len(pids) > 0
+// measure adds up what processes hold.
+func (w *watch) measure(pids []int) (held int64) {
 	var cpu time.Duration
 	for _, pid := range pids {
 		s, ok := proc.Look(pid)
 		if !ok {
 			continue
 		}
-		stopped = stopped && s.Stopped
 		held += s.ResidentBytes
 		cpu += s.CPU
 	}
@@ -110,7 +106,7 @@ func (w *watch) measure(pids []int) (stopped bool, held int64) {
 	} else {
 		held = min(held, w.peak)
 	}
-	return stopped, held
+	return held
 }
 
 // proportional is the sum of proportional set sizes; resident when the kernel does not tell them.
@@ -137,7 +133,7 @@ func proportional(pids []int, resident int64) int64 {
 
 // finish brings what was seen into the result.
 func (w *watch) finish(res *Result) {
-	w.pass(false)
+	w.pass()
 	res.Ran = w.ran
 	res.PeakBytes, res.Processes = w.peak, max(1, w.processes)
 	if w.peak == 0 {
