@@ -21,7 +21,7 @@ import (
 const (
 	answerPatience = killPatience + 10*time.Second
 	// idlePatience is for one that has nothing to end.
-	idlePatience = 500 * time.Millisecond
+	idlePatience = 2 * time.Second
 )
 
 // keeper is a keeper as its starter sees it.

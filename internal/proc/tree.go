@@ -37,7 +37,9 @@ func (p *Process) killTree() int {
 			break
 		}
 		for _, pid := range alive {
-			met[pid] = true
+			if s, ok := readStat(pid); ok && !s.exiting { // who is about to be gone was not left behind
+				met[pid] = true
+			}
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		waitBriefly(alive)
@@ -173,8 +175,10 @@ func children(pid int) []int {
 type stat struct {
 	state          byte
 	group, session int
-	cpu            time.Duration
-	pages          int64
+	// exiting is true from the first step of its end, which may take a while: that of process 1 of a namespace is the end of all.
+	exiting bool
+	cpu     time.Duration
+	pages   int64
 }
 
 // readStat reads it by the numbers of proc(5), less the three fields up to the name.
@@ -196,9 +200,10 @@ func readStat(pid int) (stat, bool) {
 		n, _ := strconv.ParseInt(f[field-3], 10, 64)
 		return n
 	}
+	const exiting = 0x4            // PF_EXITING of include/linux/sched.h
 	const tick = time.Second / 100 // of all Linux interfaces, whatever the kernel uses itself
 	return stat{
-		state: f[0][0], group: int(number(5)), session: int(number(6)),
+		state: f[0][0], group: int(number(5)), session: int(number(6)), exiting: number(9)&exiting != 0,
 		cpu: time.Duration(number(14)+number(15)+number(16)+number(17)) * tick, pages: number(24),
 	}, true
 }

@@ -38,7 +38,7 @@ const (
 	// burial is how long a killed child may take to be gone before it is given up.
 	burial = time.Second
 	// farewell is the same for a pilot that ends, and whose children then end with it.
-	farewell = 500 * time.Millisecond
+	farewell = 2 * time.Second
 )
 
 // outcome is how a child ended.
