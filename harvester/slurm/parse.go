@@ -124,6 +124,9 @@ func parseHistory(text string, ids []string) (map[string]harvester.Status, error
 			st.Reason += " by user " + by
 		}
 		st.Node, st.QueuedAt, st.EndedAt = node, at(f[3]), at(f[5])
+		if st.EndedAt.IsZero() {
+			continue // for a moment accounting has the state of the end and not yet its time and exit status
+		}
 		if node != "" {
 			st.Starts, st.StartedAt = 1, at(f[4])
 		}

@@ -133,6 +133,14 @@ func TestAnArrayThatWasCancelledBeforeAccountingHadHeardOfItsTasksHasEnded(t *te
 	}
 }
 
+func TestAnEndThatAccountingHasOnlyHalfHeardOfIsNoneYet(t *testing.T) {
+	t.Parallel()
+	past, err := slurm.ParseHistory("16_0|FAILED|0:0|1795648361|1795648362|Unknown|tfpilot-x|n1|None\n", []string{"16_0"})
+	if err != nil || len(past) != 0 {
+		t.Errorf("%+v, %v", past, err)
+	}
+}
+
 // words are all names that Slurm 24.11 has for states and flags (job_state_string and job_state_flag_string in its sources), with
 // those of other versions since 20.11.
 const words = `PENDING RUNNING SUSPENDED COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE OUT_OF_MEMORY
