@@ -33,19 +33,25 @@ func runCommand() *cli.Command {
 	}
 }
 
-func run(c *cli.Context, cfg siteConfig) error {
+// submitter is a harvester that may submit pilots: all that they need has been looked at.
+func (cfg siteConfig) submitter(c *cli.Context) (*slog.Logger, *station, error) {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	demand, err := cfg.demand()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := cfg.checkPilot(); err != nil {
-		return err
+		return nil, nil, err
 	}
 	s, err := cfg.open(c.Context, log, demand)
+	return log, s, err
+}
+
+func run(c *cli.Context, cfg siteConfig) error {
+	log, s, err := cfg.submitter(c)
 	if err != nil {
 		return err
 	}
@@ -98,18 +104,7 @@ func submit(c *cli.Context, cfg siteConfig) error {
 	if cfg.System == "local" {
 		return exitcode.WithNext(exitcode.New(exitcode.Usage, "local pilots live only as long as the harvester that started them"), "`harvester run --count N` keeps them")
 	}
-	log, err := program.Logger(c, "harvester")
-	if err != nil {
-		return err
-	}
-	demand, err := cfg.demand()
-	if err != nil {
-		return err
-	}
-	if err := cfg.checkPilot(); err != nil {
-		return err
-	}
-	s, err := cfg.open(c.Context, log, demand)
+	_, s, err := cfg.submitter(c)
 	if err != nil {
 		return err
 	}
