@@ -28,15 +28,17 @@ func must(tb testing.TB, err error) {
 	}
 }
 
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a local port
+	must(t, err)
+	return ln
+}
+
 // ends is a proxy with one link: the client's end and the target's.
 func ends(t *testing.T, prepare ...func(*faultproxy.Proxy)) (p *faultproxy.Proxy, client, target *net.TCPConn) {
 	t.Helper()
-	listen := func() net.Listener {
-		ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a local port
-		must(t, err)
-		return ln
-	}
-	far, near := listen(), listen()
+	far, near := listen(t), listen(t)
 	t.Cleanup(func() { _ = far.Close() })
 	p = faultproxy.New(func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
@@ -45,6 +47,13 @@ func ends(t *testing.T, prepare ...func(*faultproxy.Proxy)) (p *faultproxy.Proxy
 	for _, f := range prepare {
 		f(p)
 	}
+	client, target = serve(t, p, near, far)
+	return p, client, target
+}
+
+// serve lets a proxy serve one link, until the test ends: the client's end and the target's.
+func serve(t *testing.T, p *faultproxy.Proxy, near, far net.Listener) (client, target *net.TCPConn) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx, near) }()
@@ -64,7 +73,7 @@ func ends(t *testing.T, prepare ...func(*faultproxy.Proxy)) (p *faultproxy.Proxy
 	for _, end := range []net.Conn{client, target} {
 		must(t, end.SetDeadline(time.Now().Add(20*time.Second)))
 	}
-	return p, client, target
+	return client, target
 }
 
 func read(tb testing.TB, c net.Conn, want string) {
@@ -181,6 +190,37 @@ func TestCutIsAnEndAndResetAnErrorAlsoOfAHeldLink(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestResetIsAnErrorAlsoWhileTheTargetIsBeingDialled(t *testing.T) {
+	t.Parallel()
+	far, near := listen(t), listen(t)
+	defer far.Close()
+	reset := make(chan struct{})
+	p := faultproxy.New(func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", far.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-reset:
+			return c, nil
+		case <-ctx.Done():
+			_ = c.Close()
+			return nil, ctx.Err()
+		}
+	}, rand.N[time.Duration])
+	client, target := serve(t, p, near, far)
+	if n := p.Reset(); n != 1 {
+		t.Errorf("%d links ended", n)
+	}
+	close(reset)
+	for _, end := range []net.Conn{client, target} {
+		if _, err := end.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

@@ -83,12 +83,12 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // pass serves one client.
-func (p *Proxy) pass(ctx context.Context, client net.Conn) {
+func (p *Proxy) pass(serving context.Context, client net.Conn) {
 	if c, _ := p.state(); c.Refuse {
 		_ = client.Close()
 		return
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(serving)
 	defer cancel(nil)
 	// A link from now on, so that Cut and Reset miss none that either end knows of.
 	l := &link{client: client, cancel: cancel}
@@ -102,7 +102,8 @@ func (p *Proxy) pass(ctx context.Context, client net.Conn) {
 		p.mu.Unlock()
 	}()
 	var err error
-	if l.target, err = p.dial(ctx); err != nil {
+	// Cut and Reset do not end the dialling: a target that it has reached would see an orderly end instead of an RST.
+	if l.target, err = p.dial(serving); err != nil {
 		_ = client.Close() // the client sees what it would see of a target that is not there: no connection
 		return
 	}
