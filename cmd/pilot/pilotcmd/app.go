@@ -19,7 +19,7 @@ import (
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
 	"tfpilot/payload"
-	"tfpilot/payload/synthetic"
+	"tfpilot/payload/kinds"
 	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 	"tfpilot/pilot/rest"
@@ -174,24 +174,11 @@ func newWrapper(cfg *runConfig, slot *slotinfo.Slot) (*wrapper.Wrapper, error) {
 	if cfg.maxGrace > 0 {
 		spec.Grace = min(spec.Grace, cfg.maxGrace)
 	}
-	builtin, err := payload.Builtin(cfg.PayloadBin)
+	p, err := kinds.New(spec, cfg.PayloadBin)
 	if err != nil {
 		return nil, err
 	}
-	fake, err := payload.LoadSpec("synthetic")
-	if err != nil {
-		return nil, err
-	}
-	simulated, err := synthetic.New(fake, builtin)
-	if err != nil {
-		return nil, err
-	}
-	var p payload.Payload
-	if spec.Kind == payload.KindSynthetic {
-		p, err = synthetic.New(spec, builtin)
-	} else {
-		p, err = payload.NewCommand(spec, builtin)
-	}
+	simulated, err := kinds.Simulated()
 	if err != nil {
 		return nil, err
 	}

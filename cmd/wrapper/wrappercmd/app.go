@@ -11,7 +11,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
-	"tfpilot/payload/synthetic"
+	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 )
 
@@ -94,24 +94,11 @@ func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
 	if err != nil {
 		return nil, err
 	}
-	fake, err := payload.LoadSpec("synthetic")
+	p, err := kinds.New(spec, cfg.PayloadBin)
 	if err != nil {
 		return nil, err
 	}
-	builtin, err := payload.Builtin(cfg.PayloadBin)
-	if err != nil {
-		return nil, err
-	}
-	simulated, err := synthetic.New(fake, builtin)
-	if err != nil {
-		return nil, err
-	}
-	var p payload.Payload
-	if spec.Kind == payload.KindSynthetic {
-		p, err = synthetic.New(spec, builtin)
-	} else {
-		p, err = payload.NewCommand(spec, builtin)
-	}
+	simulated, err := kinds.Simulated()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,28 @@
+// Package kinds makes payloads of every kind: the one place that knows them all.
+package kinds
+
+import (
+	"tfpilot/payload"
+	"tfpilot/payload/synthetic"
+)
+
+// New makes the payload of a spec. builtin is the path of tfpilot-payload; empty is looked up by [payload.Builtin].
+func New(spec payload.Spec, builtin string) (payload.Payload, error) {
+	builtin, err := payload.Builtin(builtin)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Kind == payload.KindSynthetic {
+		return synthetic.New(spec, builtin)
+	}
+	return payload.NewCommand(spec, builtin)
+}
+
+// Simulated makes the payload of slices that ask for no real one (file_type fake or mock).
+func Simulated() (payload.Payload, error) {
+	spec, err := payload.LoadSpec(string(payload.KindSynthetic))
+	if err != nil {
+		return nil, err
+	}
+	return synthetic.New(spec, "")
+}
