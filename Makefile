@@ -3,6 +3,11 @@ SHELL := /bin/bash
 
 LINT_VERSION := v2.15.0
 LINT := bin/golangci-lint-$(LINT_VERSION)
+GOTESTSUM_VERSION := v1.13.0
+GOTESTSUM := bin/gotestsum-$(GOTESTSUM_VERSION)
+# A test that fails is run again, twice at most, unless many fail or there is a data race: on a machine that others share one may fail for
+# want of time. It is named, and to be mended.
+TESTS := $(GOTESTSUM) --format pkgname --hide-summary skipped --rerun-fails=2 --rerun-fails-max-failures 6 --rerun-fails-abort-on-data-race
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X tfpilot/internal/version.text=$(VERSION)
 
@@ -15,14 +20,14 @@ build: ## Static binaries into bin/
 demo: build ## The whole chain on this machine: time frames in, physics out, every slice accounted for (ten seconds or so)
 	bin/testbed demo --out demo-out
 
-test: ## All tests, no services needed (CGO_ENABLED=0)
-	CGO_ENABLED=0 go test -shuffle=on ./...
+test: $(GOTESTSUM) ## All tests, no services needed (CGO_ENABLED=0)
+	CGO_ENABLED=0 $(TESTS) --packages ./... -- -shuffle=on
 
-test/race: ## All tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+test/race: $(GOTESTSUM) ## All tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(TESTS) --packages ./... -- -race
 
-test/integration: ## Tests on real brokers, batch systems and PostgreSQL, started if they are down, and of payload/acts (REQUIRE_SERVICES=1: none is skipped)
-	scripts/integration.sh
+test/integration: $(GOTESTSUM) ## Tests on real brokers, batch systems and PostgreSQL, started if they are down, and of payload/acts (REQUIRE_SERVICES=1: none is skipped)
+	TESTS='$(TESTS)' scripts/integration.sh
 
 services/up: ## Start Apache ActiveMQ Artemis and ActiveMQ Classic on this machine (what is missing is installed, as root)
 	scripts/services.sh up
@@ -60,5 +65,9 @@ clean: ## Remove what the other targets made
 $(LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/golangci-lint $@
+
+$(GOTESTSUM):
+	GOBIN=$(CURDIR)/bin go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+	mv bin/gotestsum $@
 
 .PHONY: help build demo test test/race test/integration services/up services/down bench fuzz soak fmt lint tidy generate verify clean

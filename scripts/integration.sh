@@ -28,4 +28,11 @@ if [ -z "${TFPILOT_TEST_ACTS:-}" ]; then
 	export TFPILOT_TEST_ACTS
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
-CGO_ENABLED=0 go test -tags integration -count=1 -timeout 20m -run '^TestIntegration' ./internal/... ./harvester/... ./pilot/... ./idds/... ./cmd/idds/... "$@"
+packages=(./internal/... ./harvester/... ./pilot/... ./payload/... ./wrapper/... ./idds/... ./cmd/...)
+flags=(-tags integration -count=1 -timeout 20m -run '^TestIntegration' "$@")
+export CGO_ENABLED=0
+if [ -n "${TESTS:-}" ]; then # how make runs tests
+	$TESTS --packages "${packages[*]}" -- "${flags[@]}"
+else
+	go test "${flags[@]}" "${packages[@]}"
+fi
