@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
 )
 
 // Publisher sends a message and returns nil when the broker has it; it outlives connections and gives up with the context.
@@ -57,7 +58,7 @@ func (p *producer) send(ctx context.Context, destination, duplicateID string, do
 		}
 		if ctx.Err() == nil && within.Err() == nil {
 			p.log.WarnContext(ctx, "the broker refused our message; trying again", slog.String("destination", destination), logging.Err(err))
-			if pause(within, refusedWait) == nil {
+			if pause.For(within, refusedWait) == nil {
 				continue
 			}
 		}
@@ -71,18 +72,6 @@ func (p *producer) send(ctx context.Context, destination, duplicateID string, do
 }
 
 var errPatience = fmt.Errorf("the broker stayed away")
-
-// pause waits; the error is the context's cause.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // headers are those of a panda message; persistent says whether it survives the broker.
 func (p *producer) headers(msgType string, persistent bool) []string {

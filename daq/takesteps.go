@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
 	"tfpilot/internal/stf"
 )
 
@@ -231,7 +232,7 @@ func (d *DAQ) file(ctx context.Context, sequence int) (STF, error) {
 func lateCancel(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {
-		if pause(ctx, grace) == nil {
+		if pause.For(ctx, grace) == nil {
 			cancel(context.Cause(parent))
 		}
 	})
@@ -255,5 +256,5 @@ func (p *pacer) wait(ctx context.Context, d time.Duration) error {
 		p.due = time.Now()
 		return context.Cause(ctx)
 	}
-	return pause(ctx, left)
+	return pause.For(ctx, left)
 }

@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/pause"
 )
 
 const (
@@ -39,7 +40,7 @@ func (s *Service) outlast(ctx context.Context, work func(context.Context) error)
 		}
 		waited = true
 		s.storeAway(ctx, err)
-		if err := pause(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
 )
 
 // publishers is how many messages may wait for the broker's receipt at a time.
@@ -90,7 +91,7 @@ func (s *Service) resend(ctx context.Context) error {
 		}
 	}
 	if refused.Load() {
-		return pause(ctx, refusedWait)
+		return pause.For(ctx, refusedWait)
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func (s *Service) tellWorkers(ctx context.Context) error {
 		}
 		if err := s.publishStop(ctx, r); err != nil {
 			if s.refused(ctx, "stop_transformer", err) {
-				return pause(ctx, refusedWait)
+				return pause.For(ctx, refusedWait)
 			}
 			continue
 		}
@@ -129,17 +130,6 @@ func (s *Service) refused(ctx context.Context, what string, err error) bool {
 	}
 	s.log.WarnContext(ctx, "the broker did not take a message", slog.String("what", what), logging.Err(err))
 	return exitcode.From(err).Name == exitcode.BrokerRefused.Name
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (s *Service) publishSlice(ctx context.Context, in intent) error {

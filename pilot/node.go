@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/pause"
 )
 
 // Node tells whether this node is fit to work on slices.
@@ -80,7 +81,7 @@ func (p *Pilot) watchNode(ctx context.Context, stop context.CancelCauseFunc) {
 				p.log.InfoContext(ctx, "node is fit again", slog.Duration("after", now.Sub(since)))
 				since = time.Time{}
 			}
-			if p.cfg.NodeEvery == 0 || !waitFor(ctx, p.cfg.NodeEvery) {
+			if p.cfg.NodeEvery == 0 || pause.For(ctx, p.cfg.NodeEvery) != nil {
 				return
 			}
 			continue
@@ -94,7 +95,7 @@ func (p *Pilot) watchNode(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		}
 		// Soon, because it may be over as soon, then after twice as long each time, up to a sixth of the hold.
-		if !waitFor(ctx, min(left, p.cfg.NodeHold/600<<min(n, 7), p.cfg.NodeHold/6)) {
+		if pause.For(ctx, min(left, p.cfg.NodeHold/600<<min(n, 7), p.cfg.NodeHold/6)) != nil {
 			return
 		}
 	}
@@ -211,16 +212,4 @@ func summary(bad []NodeFinding) string {
 		texts[i] = f.Test + ": " + f.Found
 	}
 	return strings.Join(texts, "; ")
-}
-
-// waitFor reports whether the time has passed before ctx has ended.
-func waitFor(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/pause"
 )
 
 // lockClass is the first number of our advisory locks; the second is of the schema.
@@ -45,7 +46,7 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig, former uint32) (*pgx.Conn
 			former = 0
 		}
 		if err == nil {
-			err = pause(ctx, lockWait)
+			err = pause.For(ctx, lockWait)
 		}
 		if err != nil {
 			break
@@ -75,15 +76,4 @@ func holder(ctx context.Context, conn *pgx.Conn) string {
 		from = addr.String()
 	}
 	return fmt.Sprintf("%q from %s, since %s (session %d of the server)", name, from, since.UTC().Format("2006-01-02 15:04:05"), pid)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

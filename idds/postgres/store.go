@@ -21,6 +21,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/pause"
 )
 
 const (
@@ -180,7 +181,7 @@ func (s *Store) ask(ctx context.Context, xid string, lost error) error {
 		case err != nil && !errors.Is(err, ledger.ErrUnavailable):
 			return errors.Join(err, lost)
 		}
-		if err := pause(ctx, askWait); err != nil {
+		if err := pause.For(ctx, askWait); err != nil {
 			return exitcode.New(exitcode.StoreFailed, "it is not known whether a transaction has committed: %w, %w", err, lost)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/pause"
 	"tfpilot/internal/stomp"
 )
 
@@ -77,7 +78,7 @@ func (l *Link) Run(ctx context.Context) error {
 		wait.lost(s.since)
 		// The last good one first, the others in their order.
 		addrs = slices.Insert(slices.DeleteFunc(slices.Clone(l.cfg.Addrs), func(a string) bool { return a == addr }), 0, addr)
-		if !pause(ctx, wait.next()) {
+		if pause.For(ctx, wait.next()) != nil {
 			l.down(ErrClosed)
 			return nil
 		}
@@ -108,7 +109,7 @@ func (l *Link) connect(ctx context.Context, wait *backoff, addrs []string) (conn
 				l.log.WarnContext(ctx, "no connection to the broker", slog.String("addr", addr), logging.Err(err))
 			}
 		}
-		if !pause(ctx, wait.next()) {
+		if pause.For(ctx, wait.next()) != nil {
 			return nil, ""
 		}
 	}
@@ -196,15 +197,4 @@ func (l *Link) place(err error) error {
 		return exitcode.WithNext(err, "check that it runs and that its address is right; a broker that wants TLS hangs up like this")
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"tfpilot/internal/pause"
 )
 
 const (
@@ -150,7 +152,7 @@ func deliver(ctx context.Context, p *Proxy, to io.Writer, parcels <-chan parcel,
 			}
 			if d.BytesPerSecond > 0 {
 				n = min(n, max(1, d.BytesPerSecond/20))
-				if err := pause(ctx, time.Duration(n)*time.Second/time.Duration(d.BytesPerSecond)); err != nil {
+				if err := pause.For(ctx, time.Duration(n)*time.Second/time.Duration(d.BytesPerSecond)); err != nil {
 					return err
 				}
 			}
@@ -167,8 +169,10 @@ func deliver(ctx context.Context, p *Proxy, to io.Writer, parcels <-chan parcel,
 
 // release waits until the time is due and the direction is not held.
 func release(ctx context.Context, p *Proxy, due time.Time, direction func(Conditions) Direction) error {
-	if err := pause(ctx, time.Until(due)); err != nil {
-		return err
+	if wait := time.Until(due); wait > 0 {
+		if err := pause.For(ctx, wait); err != nil {
+			return err
+		}
 	}
 	for {
 		c, changed := p.state()
@@ -180,19 +184,5 @@ func release(ctx context.Context, p *Proxy, due time.Time, direction func(Condit
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

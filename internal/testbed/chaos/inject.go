@@ -17,6 +17,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
 	"tfpilot/internal/proc"
 )
 
@@ -69,7 +70,7 @@ func (c *chaos) pilot(ctx context.Context) (pid int, err error) {
 		if len(pids) > 0 {
 			return pids[c.rng.IntN(len(pids))], nil
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
@@ -142,7 +143,7 @@ func (c *chaos) killPayload(ctx context.Context) error {
 				return signal(pid, syscall.SIGKILL)
 			}
 		}
-		if err := wait(ctx, 5*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (c *chaos) killIDDS(ctx context.Context) error {
 	if err := c.chain.Kill("idds"); err != nil {
 		return err
 	}
-	if err := wait(ctx, time.Second); err != nil {
+	if err := pause.For(ctx, time.Second); err != nil {
 		return err
 	}
 	return c.chain.StartIDDS(ctx, c.iddsArgs()...)
@@ -163,7 +164,7 @@ func (c *chaos) stepClock(ctx context.Context) error {
 	if err := c.killPayload(ctx); err != nil {
 		return err
 	}
-	if err := wait(ctx, time.Second); err != nil { // its failure is known, the next attempt not due
+	if err := pause.For(ctx, time.Second); err != nil { // its failure is known, the next attempt not due
 		return err
 	}
 	c.chain.IDDSClock = time.Hour - c.chain.IDDSClock
@@ -187,7 +188,7 @@ func (c *chaos) killBroker(ctx context.Context) error {
 		if err := c.chain.Kill("broker"); err != nil {
 			return err
 		}
-		if err := wait(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
 		return c.chain.StartBroker(ctx, c.brokerArgs()...)
@@ -230,7 +231,7 @@ func (c *chaos) brokerIsGone(ctx context.Context) error {
 			return exitcode.WithNext(exitcode.New(exitcode.BadConfig, "%s has ended, and the broker still listens on %s", c.cfg.BrokerKill, c.cfg.Broker),
 				"--broker-kill has to kill the broker of --broker with -9, and nothing else may start it again")
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -277,20 +278,8 @@ func (c *chaos) publishJunk(ctx context.Context) error {
 
 // last is for how long a fault that has begun lasts; the end of its run ends it too.
 func last(ctx context.Context, d time.Duration) error {
-	if err := wait(ctx, d); !errors.Is(err, errOver) {
+	if err := pause.For(ctx, d); !errors.Is(err, errOver) {
 		return err
 	}
 	return nil
-}
-
-// wait is a pause that ends with ctx.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

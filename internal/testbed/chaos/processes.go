@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tfpilot/internal/pause"
 )
 
 // processLimit is how long what was killed may take to be gone, on a machine that is busy.
@@ -38,7 +40,7 @@ func gone(ctx context.Context, folder string) ([]int, error) {
 		if err != nil || len(pids) == 0 || time.Now().After(until) {
 			return pids, err
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return pids, err
 		}
 	}

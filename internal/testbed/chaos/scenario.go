@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
 	"tfpilot/internal/rest"
 	"tfpilot/internal/testbed"
 )
@@ -96,7 +97,7 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.
 		if open.Err() != nil {
 			break
 		}
-		if err := wait(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
+		if err := pause.For(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
 			return message.RunCheck{}, err
 		}
 		during := open
@@ -136,7 +137,7 @@ func (c *chaos) whileOpen(ctx context.Context) (open context.Context, stop func(
 	open, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for wait(open, 200*time.Millisecond) == nil {
+		for pause.For(open, 200*time.Millisecond) == nil {
 			if run, err := c.chain.Client().Run(open, c.run); err == nil && run.State == message.RunClosed {
 				cancel(errOver)
 			}
@@ -194,7 +195,7 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 				return check, err
 			}
 		}
-		if err := wait(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return check, err
 		}
 	}
