@@ -330,10 +330,10 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 	if ctx.Err() != nil {
 		return true
 	}
-	switch exitcode.From(err).Class {
-	case exitcode.ClassPreempted, exitcode.ClassWalltime:
+	switch exitcode.From(err).Fate() {
+	case exitcode.FateBack:
 		return true
-	case exitcode.ClassSite, exitcode.ClassInfrastructure, exitcode.ClassCredential, exitcode.ClassConfiguration:
+	case exitcode.FateRest:
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		r := p.releases[k.Identity]
@@ -344,7 +344,7 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 			p.releases[k.Identity] = r
 			return true
 		}
-	case exitcode.ClassPayload, exitcode.ClassData, exitcode.ClassNone:
+	case exitcode.FateResult:
 	}
 	return false
 }

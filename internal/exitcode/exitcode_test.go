@@ -62,6 +62,19 @@ func TestFromFindsTheOutermostPlace(t *testing.T) {
 	}
 }
 
+func TestOnlyTheSlicesOwnFailuresArePublished(t *testing.T) {
+	t.Parallel()
+	for f, want := range map[exitcode.Failure]exitcode.Fate{
+		exitcode.OK: exitcode.FateResult, exitcode.PayloadCrashed: exitcode.FateResult, exitcode.DataMissing: exitcode.FateResult,
+		exitcode.SiteNoSpace: exitcode.FateRest, exitcode.NoCredential: exitcode.FateRest, exitcode.Internal: exitcode.FateRest,
+		exitcode.BadConfig: exitcode.FateRest, exitcode.Preempted: exitcode.FateBack, exitcode.Walltime: exitcode.FateBack,
+	} {
+		if got := f.Fate(); got != want {
+			t.Errorf("%s: %s, want %s", f.Name, got, want)
+		}
+	}
+}
+
 func TestDocumentIsCurrent(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
