@@ -192,7 +192,7 @@ func (k *keeper) run(ctx context.Context, c proc.Command, l Limits) (Result, err
 
 // wait waits for the end of the program, and brings it about when the context ends or a limit is passed.
 func (k *keeper) wait(ctx context.Context, grace time.Duration, w *watch, replies <-chan reply, res *Result) reply {
-	next := time.NewTimer(firstLook)
+	next := time.NewTimer(w.wait)
 	defer next.Stop()
 	done := ctx.Done()
 	stop := func(why error, grace time.Duration) {

@@ -46,6 +46,18 @@ type Limits struct {
 	MemoryBytes int64
 	// Check is asked about once a second; its error ends the program and is Result.Stopped.
 	Check func() error
+	// Sample, if not nil, is told what every look at the program has found; it is looked at more often for it. It must not block.
+	Sample func(Sample)
+}
+
+// Sample is one look at a running program and what it has started.
+type Sample struct {
+	At time.Time
+	// Bytes is the memory that all processes hold: proportional where it may be the most so far, resident otherwise.
+	Bytes int64
+	// CPU is the time of processors that the processes which are there have used so far.
+	CPU       time.Duration
+	Processes int
 }
 
 // Result is how a program ended, and what it took.

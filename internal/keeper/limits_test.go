@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -202,6 +203,25 @@ func TestSharedMemoryCountsOnceAndTheTreeIsCounted(t *testing.T) {
 		sh(`x=$(head -c 60000000 /dev/zero | tr '\0' x); (sleep 1.5; :) & (sleep 1.5; :) & sleep 1.5; wait; echo ${#x}`), keeper.Limits{})
 	if err != nil || res.PeakBytes < 60*megabyte || res.PeakBytes > 150*megabyte || res.Processes < 4 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestSamplesFollowAProgram(t *testing.T) {
+	t.Parallel()
+	var samples []keeper.Sample
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := keepers(t, keeper.Session).Run(ctx, sh("sleep 300 & while :; do :; done"), keeper.Limits{Sample: func(s keeper.Sample) {
+		if samples = append(samples, s); s.CPU > 50*time.Millisecond && s.Processes > 1 {
+			cancel()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := samples[0], samples[len(samples)-1]
+	if len(samples) < 2 || last.Bytes <= 0 || last.CPU <= first.CPU || !last.At.After(first.At) {
+		t.Errorf("%d samples, from %+v to %+v", len(samples), first, last)
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	// longest and shortest time between two looks.
 	longest  = time.Second
 	shortest = 20 * time.Millisecond
+	// resolution is the share of its time so far after which a program is looked at again for its samples.
+	resolution = 50
 	// growth is how fast a program is taken to fill its memory, in bytes per second: what is left of a limit says when to look again.
 	growth = 1 << 30
 	// lateness is what a busy machine may add to the time between two looks. When it was more, this process was stopped.
@@ -41,18 +43,32 @@ type watch struct {
 
 func newWatch(keeper int, l Limits) *watch {
 	now := time.Now()
-	return &watch{keeper: keeper, limits: l, last: now, checked: now, wait: firstLook}
+	return &watch{keeper: keeper, limits: l, last: now, checked: now, wait: l.firstLook()}
+}
+
+// firstLook is when a program is looked at first.
+func (l Limits) firstLook() time.Duration {
+	if l.Sample != nil {
+		return shortest
+	}
+	return firstLook
 }
 
 // look returns when to look again, or what limit is passed.
 func (w *watch) look() (next time.Duration, why error) {
 	pids := proc.Descendants(w.keeper)
-	held := w.measure(pids)
+	held, cpu := w.measure(pids)
 	now := w.pass()
+	if w.limits.Sample != nil {
+		w.limits.Sample(Sample{At: now, Bytes: held, CPU: cpu, Processes: len(pids)})
+	}
 	if w.limits.Time > 0 && w.ran >= w.limits.Time {
 		return 0, ErrTime
 	}
 	next = min(longest, w.wait+w.wait/2)
+	if w.limits.Sample != nil {
+		next = min(next, max(shortest, w.ran/resolution))
+	}
 	if limit := w.limits.MemoryBytes; limit > 0 {
 		if held > limit {
 			return 0, ErrMemory
@@ -85,9 +101,8 @@ func (w *watch) pass() (now time.Time) {
 	return now
 }
 
-// measure adds up what processes hold.
-func (w *watch) measure(pids []int) (held int64) {
-	var cpu time.Duration
+// measure adds up what processes hold, and the time of processors that they have used.
+func (w *watch) measure(pids []int) (held int64, cpu time.Duration) {
 	for _, pid := range pids {
 		s, ok := proc.Look(pid)
 		if !ok {
@@ -106,7 +121,7 @@ func (w *watch) measure(pids []int) (held int64) {
 	} else {
 		held = min(held, w.peak)
 	}
-	return held
+	return held, cpu
 }
 
 // proportional is the sum of proportional set sizes; resident when the kernel does not tell them.
