@@ -138,52 +138,65 @@ func (k *keeper) endsWithin(patience time.Duration) bool {
 	}
 }
 
-// run runs one program.
-func (k *keeper) run(ctx context.Context, c proc.Command, l Limits) (Result, error) {
+// start has the keeper start a program. What came of it shows by finish.
+func (k *keeper) start(c proc.Command, l Limits) (*running, error) {
 	k.usable = false
 	streams, err := proc.Connect(c.Stdin, c.Stdout, c.Stderr)
 	if err != nil {
 		k.usable = true
-		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: %w", c.Path, err)
+		return nil, exitcode.New(exitcode.SiteResources, "starting %s: %w", c.Path, err)
 	}
-	defer streams.Close()
-	before := k.oomKills()
-	started := time.Now()
+	r := &running{command: c, streams: streams, before: k.oomKills(), started: time.Now(), replies: make(chan reply, 1), watch: newWatch(k.process.PID(), l)}
 	err = send(k.conn, request{Start: newProgram(c)}, streams.Child[:]...)
 	streams.Started()
 	if err != nil {
-		return Result{}, exitcode.New(exitcode.SiteResources, "starting %s: telling its keeper: %w", c.Path, err)
+		streams.Close()
+		return nil, exitcode.New(exitcode.SiteResources, "starting %s: telling its keeper: %w", c.Path, err)
 	}
-	replies := make(chan reply, 1)
 	go func() {
-		var r reply
-		if _, err := receive(k.conn, &r); err != nil {
-			r = reply{Error: err.Error()}
+		var answer reply
+		if _, err := receive(k.conn, &answer); err != nil {
+			answer = reply{Error: err.Error()}
 		}
-		replies <- r
+		r.replies <- answer
 	}()
-	w := newWatch(k.process.PID(), l)
 	if k.limited() {
-		w.limits.MemoryBytes = 0 // the kernel looks
+		r.watch.limits.MemoryBytes = 0 // the kernel looks
 		k.group.Watch()
 	}
+	return r, nil
+}
+
+// running is a program that a keeper runs.
+type running struct {
+	command proc.Command
+	streams *proc.Streams
+	before  int64 // processes that the kernel had killed for want of memory
+	started time.Time
+	replies chan reply
+	watch   *watch
+}
+
+// finish waits for the end of a program that was started.
+func (k *keeper) finish(ctx context.Context, p *running) (Result, error) {
+	defer p.streams.Close()
 	res := Result{}
-	r := k.wait(ctx, c.Grace, w, replies, &res)
-	res.Wall = time.Since(started)
+	r := k.wait(ctx, p.command.Grace, p.watch, p.replies, &res)
+	res.Wall = time.Since(p.started)
 	switch {
 	case r.Ended != nil:
 		k.usable, k.stuck = !r.Ended.Unkillable, r.Ended.Unkillable
 		r.Ended.fill(&res)
 	case r.Errno != 0:
 		k.usable = true
-		return Result{}, exitcode.New(siteFailure(r.Errno), "starting %s: %w", c.Path, r.Errno)
+		return Result{}, exitcode.New(siteFailure(r.Errno), "starting %s: %w", p.command.Path, r.Errno)
 	default:
 		// The keeper was killed: by the program, by somebody, by a kernel out of memory. What it kept goes with it.
 		res.ExitCode, res.Signal = -1, syscall.SIGKILL.String()
 		k.close()
 	}
-	w.finish(&res)
-	if k.oomKills() > before {
+	p.watch.finish(&res)
+	if k.oomKills() > p.before {
 		res.OutOfMemory = k.limited() && k.group.Reached()
 		res.SlotOutOfMemory = !res.OutOfMemory
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,24 +121,11 @@ func (k *Keepers) Containment(ctx context.Context) (c Containment, why string, e
 // Run runs a program until nothing of it is left. Of the command, StartsService, ExtraFiles, Sys and DiesWithParent mean nothing
 // here: it always dies with this process. A program that cannot be started is a failure of the site.
 func (k *Keepers) Run(ctx context.Context, c proc.Command, l Limits) (Result, error) {
-	path, err := exec.LookPath(c.Path)
-	if err != nil {
-		return Result{}, exitcode.New(exitcode.SiteNoProgram, "starting %s: %w", c.Path, err)
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return Result{}, exitcode.New(exitcode.SiteNoProgram, "starting %s: %w", c.Path, err)
-	}
-	c.Path = path
-	if l.MemoryBytes == 0 {
-		l.MemoryBytes = k.memory
-	}
-	one, err := k.take(ctx)
+	p, err := k.Start(ctx, c, l)
 	if err != nil {
 		return Result{}, err
 	}
-	res, err := one.run(ctx, c, l)
-	k.put(one)
-	return res, err
+	return p.Wait()
 }
 
 // take gives an idle keeper, or starts one.

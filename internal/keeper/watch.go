@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tfpilot/internal/proc"
@@ -30,6 +31,10 @@ const (
 type watch struct {
 	keeper int
 	limits Limits
+
+	mu     sync.Mutex // of what follows: somebody may ask for a lap
+	looked time.Time
+	ofLap  Lap
 
 	last      time.Time
 	wait      time.Duration
@@ -56,6 +61,8 @@ func (l Limits) firstLook() time.Duration {
 
 // look returns when to look again, or what limit is passed.
 func (w *watch) look() (next time.Duration, why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	pids := proc.Descendants(w.keeper)
 	held, cpu := w.measure(pids)
 	now := w.pass()
@@ -111,7 +118,10 @@ func (w *watch) measure(pids []int) (held int64, cpu time.Duration) {
 		held += s.ResidentBytes
 		cpu += s.CPU
 	}
-	w.processes, w.cpu = max(w.processes, len(pids)), max(w.cpu, cpu)
+	w.processes, w.cpu, w.looked = max(w.processes, len(pids)), max(w.cpu, cpu), time.Now()
+	defer func() {
+		w.ofLap = Lap{w.cpu, max(w.ofLap.PeakBytes, held), max(w.ofLap.Processes, len(pids))}
+	}()
 	// What is shared counts for each in resident sizes, once in proportional ones. These take the kernel a walk through all
 	// pages: they are asked for only when there could be a new peak.
 	if change := w.lookedRSS / 256; held > w.peak && (held > w.lookedRSS+change || held < w.lookedRSS-change) {
@@ -122,6 +132,18 @@ func (w *watch) measure(pids []int) (held int64, cpu time.Duration) {
 		held = min(held, w.peak)
 	}
 	return held, cpu
+}
+
+// lap is what was seen since the last one. Its CPU time is that of the whole life. It is looked at now, unless that was a moment ago.
+func (w *watch) lap() Lap {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.looked) >= firstLook {
+		w.measure(proc.Descendants(w.keeper))
+	}
+	lap := w.ofLap
+	w.ofLap = Lap{CPU: w.cpu}
+	return lap
 }
 
 // proportional is the sum of proportional set sizes; resident when the kernel does not tell them.
@@ -148,6 +170,8 @@ func proportional(pids []int, resident int64) int64 {
 
 // finish brings what was seen into the result.
 func (w *watch) finish(res *Result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.pass()
 	res.Ran = w.ran
 	res.PeakBytes, res.Processes = w.peak, max(1, w.processes)

@@ -212,6 +212,8 @@ func readStat(pid int) (stat, bool) {
 type Sight struct {
 	// Stopped by a signal.
 	Stopped bool
+	// Exiting from the first step of its end.
+	Exiting bool
 	// CPU of itself and of children that it has waited for.
 	CPU time.Duration
 	// ResidentBytes of memory, shared memory included.
@@ -221,5 +223,5 @@ type Sight struct {
 // Look looks at a process; ok is false when it is gone.
 func Look(pid int) (s Sight, ok bool) {
 	st, ok := readStat(pid)
-	return Sight{st.state == 'T', st.cpu, st.pages * int64(os.Getpagesize())}, ok && st.state != 'Z'
+	return Sight{st.state == 'T', st.exiting, st.cpu, st.pages * int64(os.Getpagesize())}, ok && st.state != 'Z'
 }
