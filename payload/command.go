@@ -54,6 +54,9 @@ func startable(program string) error {
 	return nil
 }
 
+// Prepare has nothing to prepare.
+func (c *Command) Prepare(context.Context, Slot) (Startup, error) { return Startup{}, nil }
+
 // Close has nothing to end.
 func (c *Command) Close(context.Context) error { return nil }
 

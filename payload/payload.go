@@ -2,6 +2,7 @@ package payload
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"tfpilot/internal/keeper"
@@ -9,13 +10,48 @@ import (
 	"tfpilot/internal/proc"
 )
 
-// Payload works on slices, one at a time.
+// Payload works on slices: in each slot on one at a time, in several slots at once. Of one that stays between slices a part
+// stays in every slot.
 type Payload interface {
+	// Prepare returns when a slice could be worked on in the slot at once. What stays there is started when it is not there yet,
+	// or not there any more; after failures it waits before it tries again, longer each time. Its error is none of any slice's.
+	// Payloads of which nothing stays have nothing to prepare.
+	Prepare(ctx context.Context, s Slot) (Startup, error)
 	// Run works on one slice until it is done or ctx ends. The error says by exitcode.From whose fault it was. Usage is
-	// filled in either case.
+	// filled in either case. In a slot that is not prepared it does that first.
 	Run(ctx context.Context, r Request) (Result, error)
 	// Close ends what the payload keeps between slices.
 	Close(ctx context.Context) error
+}
+
+// Slot is a place for one slice at a time.
+type Slot struct {
+	// Number counts the slots of a wrapper, from 0.
+	Number int
+	// Dir is a folder of the slot's own, in which the folders of its slices lie; it is there as long as the wrapper. Empty for
+	// payloads of which nothing stays.
+	Dir string
+	// Start starts a program that stays in the slot, so that nothing of it is left when it ends.
+	Start func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error)
+	// Log opens the log of what such a program prints while there is no slice; it is kept when it is closed as failed.
+	Log func() Log
+}
+
+// Log takes what is printed, of any length.
+type Log struct {
+	Stdout, Stderr io.Writer
+	// Close ends it and returns the files that are kept, if it is one to be ended by who has it; nil otherwise.
+	Close func(failed bool) (files []string)
+}
+
+// Startup is how a slot became ready.
+type Startup struct {
+	// Took is how long what stays there took to be ready; 0 when it was ready already, or nothing stays.
+	Took time.Duration
+	// Gone is closed when the slot has to be prepared again before it takes another slice; nil when that will never be.
+	Gone <-chan struct{}
+	// Logs are the files with what was printed by what did not become ready.
+	Logs []string
 }
 
 // Request is one slice to be worked on.
@@ -25,14 +61,20 @@ type Request struct {
 	Input string
 	// Dir is an empty folder of the slice's own, removed afterwards.
 	Dir string
+	// Slot is where it is worked on.
+	Slot Slot
 	// Run runs the payload's program so that nothing of it is left behind. Payloads that start none need none.
 	Run func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error)
+	// Log is the slice's own log, for programs that stay; Run brings what it runs there by itself.
+	Log Log
 }
 
 // Usage is what a slice cost and what its program printed, head and tail.
 type Usage struct {
 	// Wall is that of the process; 0 when the payload started none.
 	Wall, User, System time.Duration
+	// Startup is how long something that stays was started for this slice; it is no part of Wall.
+	Startup time.Duration
 	// PeakBytes is the most memory that its processes held together; MaxRSSBytes what the largest of them did.
 	PeakBytes, MaxRSSBytes int64
 	// Processes is how many were seen at once, at most.

@@ -18,6 +18,7 @@ type Kind string
 // The kinds.
 const (
 	KindCommand   Kind = "command"   // a process per slice
+	KindResident  Kind = "resident"  // a process per slot, fed one slice after another
 	KindTFReco    Kind = "tfreco"    // the built-in reconstruction: a command of the static binary tfpilot-payload
 	KindSynthetic Kind = "synthetic" // a scriptable fake
 )
@@ -52,6 +53,9 @@ type Spec struct {
 func (s Spec) InProcess() bool {
 	return s.Kind == KindSynthetic && (s.Synthetic.Mode == "noop" || s.Synthetic.Mode == "sleep")
 }
+
+// Stays says that something of the payload stays in a slot between slices.
+func (s Spec) Stays() bool { return s.Kind == KindResident }
 
 // Synthetic is the script of the fake.
 type Synthetic struct {

@@ -19,6 +19,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
+	"tfpilot/payload"
 )
 
 const (
@@ -75,10 +76,30 @@ func (f logFolder) open(slot int, s message.Slice) *sliceLog {
 	run = run[:min(len(run), maxIdentity)]
 	l := &sliceLog{folder: f}
 	for i, stream := range []string{"out", "err"} {
-		name := fmt.Sprintf("%s.%s.a%d.slot%02d.%s", run, identity, s.Content.AttemptNumber(), slot, stream)
-		l.streams[i] = &logFile{path: filepath.Join(f.dir, name), head: f.size / 2 / block * block, tail: f.size / 2}
+		l.streams[i] = f.stream(fmt.Sprintf("%s.%s.a%d.slot%02d.%s", run, identity, s.Content.AttemptNumber(), slot, stream))
 	}
 	return l
+}
+
+// between begins the log of what a payload that stays in a slot prints while there is no slice.
+func (f logFolder) between(slot int) *sliceLog {
+	l := &sliceLog{folder: f}
+	for i, stream := range []string{"out", "err"} {
+		l.streams[i] = f.stream(fmt.Sprintf("between.slices.slot%02d.%s", slot, stream))
+	}
+	return l
+}
+
+func (f logFolder) stream(name string) *logFile {
+	return &logFile{path: filepath.Join(f.dir, name), head: f.size / 2 / block * block, tail: f.size / 2}
+}
+
+// writers are where a payload that stays prints to.
+func (l *sliceLog) writers() payload.Log {
+	if l.folder.dir == NoLogs {
+		return payload.Log{Stdout: io.Discard, Stderr: io.Discard}
+	}
+	return payload.Log{Stdout: l.streams[0], Stderr: l.streams[1]}
 }
 
 // tee has what a program prints go to the log too.

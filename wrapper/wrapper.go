@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +38,7 @@ type Config struct {
 // NoLogs is the log folder of who wants none.
 const NoLogs = "none"
 
-// Wrapper runs slices with one payload. Its Run may be called from several goroutines when the payload's may.
+// Wrapper runs slices with one payload, in slots that it numbers. Its methods may be called from several goroutines.
 type Wrapper struct {
 	cfg       Config
 	spec      payload.Spec
@@ -141,7 +140,13 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		res, err = w.payload.Run(ctx, payload.Request{Slice: s})
 		return res, "", err
 	}
-	dir, remove, err := w.folder()
+	n := w.slots.take()
+	defer w.slots.give(n)
+	slot, err := w.slot(n)
+	if err != nil {
+		return res, "", err
+	}
+	dir, remove, err := w.sliceFolder(slot)
 	if err != nil {
 		return res, "", err
 	}
@@ -153,42 +158,18 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	if !filepath.IsAbs(input) {
 		input = filepath.Join(w.cfg.DataDir, input)
 	}
-	slot := w.slots.take()
-	defer w.slots.give(slot)
-	log := w.logs.open(slot, s)
+	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
 		return w.keepers.Run(ctx, log.tee(c), l)
 	}
-	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Run: run})
+	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
 	o.Logs, o.LogErr = log.close(err != nil)
 	return res, kept, err
 }
 
-// slots numbers the slices that are run at once, from 0.
-type slots struct {
-	mu    sync.Mutex
-	taken []bool
-}
-
-func (s *slots) take() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	slot := slices.Index(s.taken, false)
-	if slot < 0 {
-		slot, s.taken = len(s.taken), append(s.taken, false)
-	}
-	s.taken[slot] = true
-	return slot
-}
-
-func (s *slots) give(slot int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.taken[slot] = false
-}
-
 // Close ends the payload, and what kept its processes.
 func (w *Wrapper) Close(ctx context.Context) error {
+	defer w.slots.close()
 	defer w.keepers.Close()
 	if err := w.payload.Close(ctx); err != nil {
 		return fmt.Errorf("closing payload %s: %w", w.spec.Name, err)

@@ -35,6 +35,11 @@ func New(spec payload.Spec, builtin string) (*Payload, error) {
 	return p, err
 }
 
+// Prepare has nothing to prepare.
+func (p *Payload) Prepare(context.Context, payload.Slot) (payload.Startup, error) {
+	return payload.Startup{}, nil
+}
+
 // Close has nothing to end.
 func (p *Payload) Close(context.Context) error { return nil }
 

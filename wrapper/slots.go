@@ -1,0 +1,145 @@
+package wrapper
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
+	"tfpilot/internal/proc"
+	"tfpilot/payload"
+)
+
+// slots are where slices are worked on, numbered from 0.
+type slots struct {
+	mu  sync.Mutex
+	all []slotState
+}
+
+type slotState struct {
+	taken bool
+	gone  <-chan struct{} // of the payload that was made ready there; nil when that cannot be, or was not asked for
+	dir   string          // of the slot, for payloads that stay
+	close func()
+}
+
+// ready says that a slice would not have to wait for the payload, as far as that is known.
+func (s slotState) ready() bool {
+	select {
+	case <-s.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// take gives the first slot that is free, and whose payload is ready if there is one.
+func (s *slots) take() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := slices.IndexFunc(s.all, func(one slotState) bool { return !one.taken && one.ready() })
+	if n < 0 {
+		n = slices.IndexFunc(s.all, func(one slotState) bool { return !one.taken })
+	}
+	if n < 0 {
+		n = len(s.all)
+	}
+	s.at(n).taken = true
+	return n
+}
+
+// at is a slot, which is made when it is not there yet. The caller holds s.mu.
+func (s *slots) at(n int) *slotState {
+	for len(s.all) <= n {
+		s.all = append(s.all, slotState{})
+	}
+	return &s.all[n]
+}
+
+func (s *slots) give(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[n].taken = false
+}
+
+// close removes the folders of the slots.
+func (s *slots) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if one := &s.all[i]; one.close != nil {
+			one.close()
+			one.close = nil
+		}
+	}
+}
+
+// Prepare returns when a slice could be worked on at once in a slot, counted from 0; see [payload.Payload].
+func (w *Wrapper) Prepare(ctx context.Context, n int) (payload.Startup, error) {
+	slot, err := w.slot(n)
+	if err != nil {
+		return payload.Startup{}, err
+	}
+	started, err := w.payload.Prepare(ctx, slot)
+	if err != nil {
+		return started, err
+	}
+	w.slots.mu.Lock()
+	defer w.slots.mu.Unlock()
+	w.slots.at(n).gone = started.Gone
+	return started, nil
+}
+
+// slot is what a payload is told of a slot.
+func (w *Wrapper) slot(n int) (payload.Slot, error) {
+	slot := payload.Slot{Number: n}
+	if !w.spec.Stays() {
+		return slot, nil
+	}
+	slot.Start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
+		return w.keepers.Start(ctx, c, l)
+	}
+	slot.Log = func() payload.Log {
+		log := w.logs.between(n)
+		writers := log.writers()
+		writers.Close = func(failed bool) []string {
+			files, _ := log.close(failed) // whether it is complete is no reason for anything
+			return files
+		}
+		return writers
+	}
+	w.slots.mu.Lock()
+	defer w.slots.mu.Unlock()
+	state := w.slots.at(n)
+	if state.close == nil {
+		dir, remove, err := w.folder()
+		if err != nil {
+			return slot, err
+		}
+		state.dir, state.close = dir, remove
+	}
+	slot.Dir = state.dir
+	return slot, nil
+}
+
+// sliceFolder makes the folder of a slice: in that of its slot, where there is one.
+func (w *Wrapper) sliceFolder(slot payload.Slot) (dir string, remove func(), err error) {
+	if slot.Dir == "" {
+		return w.folder()
+	}
+	// A payload that stays may have removed everything.
+	if err = os.MkdirAll(slot.Dir, 0o700); err == nil {
+		dir, err = os.MkdirTemp(slot.Dir, "slice-")
+	}
+	if err != nil {
+		return "", nil, exitcode.New(exitcode.SiteNoSpace, "making the slice's folder: %w", err)
+	}
+	return filepath.Clean(dir), func() {
+		if !w.cfg.Keep {
+			removeAll(dir)
+		}
+	}, nil
+}
