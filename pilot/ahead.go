@@ -149,7 +149,7 @@ var errNotBegun = errors.New("slice given back before it was begun")
 // payloads before it turn out to be long, or the pilot takes no more.
 func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrapper.Outcome, error) {
 	select {
-	case s.p.payloads <- struct{}{}:
+	case <-s.p.payloads:
 	default:
 		s.p.mu.Lock()
 		giveWay := s.p.giveWay
@@ -159,7 +159,7 @@ func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrap
 			ended = s.ahead.Done()
 		}
 		select {
-		case s.p.payloads <- struct{}{}:
+		case <-s.p.payloads:
 		case <-giveWay:
 			return wrapper.Outcome{}, errNotBegun
 		case <-ended:
@@ -169,7 +169,7 @@ func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrap
 			return wrapper.Outcome{Started: now, Ended: now, Err: context.Cause(ctx)}, nil
 		}
 	}
-	defer func() { <-s.p.payloads }()
+	defer func() { s.p.payloads <- struct{}{} }()
 	s.p.begun(k)
 	return s.p.runner.Run(ctx, m), nil
 }
@@ -177,8 +177,8 @@ func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrap
 // awaitFree waits until a slot is free for a payload.
 func (p *Pilot) awaitFree(ctx context.Context) {
 	select {
-	case p.payloads <- struct{}{}:
-		<-p.payloads
+	case <-p.payloads:
+		p.payloads <- struct{}{}
 	case <-ctx.Done():
 	}
 }

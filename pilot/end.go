@@ -54,16 +54,17 @@ func frames(m message.Slice) int64 {
 	return max(m.Content.End.Int64()-m.Content.Start.Int64()+1, 0)
 }
 
-// noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one; nil while one fits. Until idds has
+// noTime is the reason not to begin another slice of so many frames, 0 for an ordinary one, after something that takes a time of
+// its own; nil while one fits. Until idds has
 // answered, or failed to, nothing is decided: it knows what the clock is worth.
-func (p *Pilot) noTime(size int64) error {
+func (p *Pilot) noTime(size int64, before time.Duration) error {
 	p.awake(time.Now())
 	end, ok := p.end()
 	if !ok {
 		return nil
 	}
 	left := time.Until(end.At)
-	room := left - p.cfg.EndReserve
+	room := left - p.cfg.EndReserve - before
 	p.mu.Lock()
 	expected, by := p.takes.expect(size, room), "95 of 100 take no longer"
 	if p.takes.n == 0 {
@@ -74,7 +75,7 @@ func (p *Pilot) noTime(size int64) error {
 		return nil
 	}
 	return exitcode.New(end.Cause, "no time for another slice: the slot ends in %s (%s), less %s to leave in; a slice takes %s (%s)",
-		left.Round(time.Second), end.Source, p.cfg.EndReserve, expected.Round(time.Millisecond), by)
+		(left - before).Round(time.Second), end.Source, p.cfg.EndReserve, expected.Round(time.Millisecond), by)
 }
 
 // end is the end of the slot, once it may be relied upon.
@@ -102,7 +103,7 @@ func (p *Pilot) watchEnd(ctx context.Context, stopTaking, stopWork func(error)) 
 		case <-ctx.Done():
 			return
 		}
-		if cause := p.noTime(0); cause != nil {
+		if cause := p.noTime(0, 0); cause != nil {
 			stopTaking(cause)
 		}
 		if end, ok := p.end(); ok && time.Until(end.At) < p.cfg.EndReserve {

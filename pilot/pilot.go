@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -24,8 +25,12 @@ type Link interface {
 	Changed() <-chan struct{}
 }
 
-// Runner works on one slice. It returns when nothing of the payload is left.
+// Runner works on slices.
 type Runner interface {
+	// Prepare returns when a slice could be worked on at once in a slot, counted from 0.
+	Prepare(ctx context.Context, slot int) (payload.Startup, error)
+	// Run works on one slice, in a slot that is prepared if one is free. What is left of the payload then is what stays between
+	// slices.
 	Run(ctx context.Context, s message.Slice) wrapper.Outcome
 }
 
@@ -83,28 +88,32 @@ type Pilot struct {
 	mu       sync.Mutex
 	run      string
 	inHand   map[string]inHand
-	rests    int // slots that rest after a failure of the site
-	totals   message.WorkerTotals
-	last     time.Time // when a slice was last in hand, or the first subscription confirmed
-	hadSlice bool
-	staySaid bool // that it stays although an idle time has passed; false again with the next slice
-	phase    message.WorkerPhase
-	runState message.RunState
-	asked    time.Time // when idds last answered
-	stopped  time.Time // when stop_transformer came
-	releases map[string]releases
-	junkSaid time.Time
-	takes    takes
-	looked   time.Time // when something last looked at the time, see awake
-	resumed  time.Time // when the pilot last went on after it had stood still
-	exit     *message.WorkerLastWord
+	rests    int           // slots that rest after a failure of the site, or whose payload is not ready
+	prepared int           // slots whose payload is ready
+	startup  time.Duration // the longest that a payload has taken to become ready
+	// unreadyFor is why no payload becomes ready; empty while one is, or none was tried.
+	unreadyFor string
+	totals     message.WorkerTotals
+	last       time.Time // when a slice was last in hand, or the first subscription confirmed
+	hadSlice   bool
+	staySaid   bool // that it stays although an idle time has passed; false again with the next slice
+	phase      message.WorkerPhase
+	runState   message.RunState
+	asked      time.Time // when idds last answered
+	stopped    time.Time // when stop_transformer came
+	releases   map[string]releases
+	junkSaid   time.Time
+	takes      takes
+	looked     time.Time // when something last looked at the time, see awake
+	resumed    time.Time // when the pilot last went on after it had stood still
+	exit       *message.WorkerLastWord
 
 	signalled <-chan struct{} // closed with the first signal
 	warned    chan struct{}   // closed with the first warning that the slot will be taken back
 	compared  chan struct{}   // closed when the clock has been compared with that of idds, or cannot be
 	pace      pace
 	paced     chan struct{} // has the pace looked at soon; holds one
-	payloads  chan struct{} // holds one for each payload that runs
+	payloads  chan struct{} // holds one for each payload that is ready and does not run
 	giveWay   chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
 
 	wake chan struct{} // has the next report made at once; holds one

@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -115,7 +116,7 @@ func (p *Pilot) document() message.WorkerReport {
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
-		InHand: []message.SliceInHand{}, Hold: p.fit.hold,
+		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unreadyFor),
 	}
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)
@@ -156,6 +157,9 @@ func (p *Pilot) lastWord(ctx context.Context, cause error) {
 		slog.String("exit", w.Exit.Name), slog.String("cause", w.Exit.Cause), slog.Int("done", w.Totals.Done), slog.Int("failed", w.Totals.Failed),
 		slog.Int("given_back", w.Totals.Released), slog.Float64("wall_s", round(w.Exit.WallSeconds)), slog.Float64("payload_cpu_s", round(w.Totals.CPUSeconds)),
 		slog.Int64("peak_memory_mb", w.Totals.PeakMemoryBytes>>20),
+	}
+	if w.Totals.Startups > 0 {
+		attrs = append(attrs, slog.Int("payload_startups", w.Totals.Startups), slog.Float64("payload_startup_s", round(w.Totals.StartupSeconds)))
 	}
 	if w.Exit.Efficiency != nil {
 		attrs = append(attrs, slog.String("efficiency", fmt.Sprintf("%.0f %%", 100**w.Exit.Efficiency)))

@@ -20,6 +20,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/payload"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
 	"tfpilot/wrapper"
@@ -143,9 +144,18 @@ type runner struct {
 	do func(ctx context.Context, s message.Slice) error
 	// signal ends every payload, as far as the pilot sees.
 	signal string
+	// prepare makes a slot ready; nil for nothing to do.
+	prepare func(ctx context.Context, slot int) (payload.Startup, error)
 
 	mu    sync.Mutex
 	calls map[string]int
+}
+
+func (w *runner) Prepare(ctx context.Context, slot int) (payload.Startup, error) {
+	if w.prepare == nil {
+		return payload.Startup{}, nil
+	}
+	return w.prepare(ctx, slot)
 }
 
 func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {

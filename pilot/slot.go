@@ -34,6 +34,7 @@ type slot struct {
 	// ahead ends when what this slot holds ahead is to be given back; nil for a slot that runs payloads of its own.
 	ahead   context.Context //nolint:containedctx // the slot's own life, beside that of its work
 	holding atomic.Int32    // subscriptions that are parked
+	payload readiness
 }
 
 // errRelease says that the slice is to be given back uncounted.
@@ -56,16 +57,21 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		if whileFit == nil {
 			return
 		}
+		whileReady, end, ok := s.prepare(whileFit, stop, leaveOld)
+		if !ok {
+			continue // the node is not fit any more, or take has ended
+		}
 		number := s.p.runNumber()
 		s.selects = number != ""
 		c := s.p.subscribeSlices(number)
 		select {
 		case <-c.Ready():
 			s.p.ready()
-		case <-whileFit.Done():
+		case <-whileReady.Done():
 		}
 		leaveOld()
-		err := s.cycle(whileFit, work, c)
+		err := s.cycle(whileReady, work, c)
+		end()
 		if errors.Is(err, errLateBound) {
 			old = c
 			continue
@@ -232,7 +238,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 // as a full disk is anywhere else.
 func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, took time.Duration, err error) {
 	var o wrapper.Outcome
-	if err := s.p.noTime(frames(m)); err != nil {
+	if err := s.p.noTime(frames(m), 0); err != nil {
 		s.log.InfoContext(ctx, "slice given back before it was begun", k.slice(), k.attempt(), logging.Err(err))
 		s.p.released()
 		return nil, false, 0, err

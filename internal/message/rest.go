@@ -220,6 +220,10 @@ type WorkerTotals struct {
 	// PeakMemoryBytes is the most memory that one payload held, Processes how many it had at once.
 	PeakMemoryBytes int64 `json:"peak_memory_bytes,omitempty"`
 	Processes       int   `json:"processes,omitempty"`
+	// Startups is how often a payload that stays between slices was started, StartupSeconds how long that took until it was ready;
+	// no other time counts it.
+	Startups       int     `json:"startups,omitempty"`
+	StartupSeconds float64 `json:"startup_seconds,omitempty"`
 	// SuspendedSeconds is how long the pilot was stopped by others (SIGSTOP); no other time counts it.
 	SuspendedSeconds float64 `json:"suspended_seconds,omitempty"`
 }

@@ -1,0 +1,135 @@
+package pilot
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
+)
+
+// readiness is whether the payload in a slot could work on a slice at once. A slot whose payload cannot holds no subscription: no
+// slice waits for a payload that starts.
+type readiness struct {
+	ready bool
+	gone  <-chan struct{} // closed when it is not ready any more
+}
+
+// readyNow says that nothing is to be done.
+func (r readiness) readyNow() bool {
+	select {
+	case <-r.gone:
+		return false
+	default:
+		return r.ready
+	}
+}
+
+// prepare waits until the slot's payload is ready. It returns a context that ends when it no longer is, and what ends that; false
+// when ctx has ended. Before it waits it calls before: nothing is subscribed meanwhile.
+func (s *slot) prepare(ctx context.Context, stop context.CancelCauseFunc, before func()) (while context.Context, end context.CancelFunc, ok bool) {
+	if !s.payload.readyNow() && !s.becomeReady(ctx, stop, before) {
+		return nil, nil, false
+	}
+	while, end = context.WithCancel(ctx)
+	if gone := s.payload.gone; gone != nil {
+		go func() {
+			select {
+			case <-gone:
+				end()
+			case <-while.Done():
+			}
+		}()
+	}
+	return while, end, true
+}
+
+// becomeReady has the payload started until it is ready, resting between two tries; false when ctx has ended. The pilot leaves
+// when no slot has had a ready payload for the hold: with the next one this slot would fare no better, but another node may.
+func (s *slot) becomeReady(ctx context.Context, stop context.CancelCauseFunc, before func()) bool {
+	before()
+	s.p.resting(1)
+	defer s.p.resting(-1)
+	if s.payload.ready { // one payload less that may run, so that nothing is taken for it
+		select {
+		case <-s.p.payloads:
+		case <-ctx.Done():
+			return false
+		}
+		s.payload.ready = false
+		s.p.readySlots(-1)
+	}
+	began := time.Now()
+	for n := 0; ctx.Err() == nil; n++ {
+		if cause := s.p.noTime(0, s.p.startupTime()); cause != nil {
+			if s.p.readySlots(0) == 0 {
+				stop(cause)
+			}
+			<-ctx.Done()
+			break
+		}
+		started, err := s.p.runner.Prepare(ctx, s.number)
+		if ctx.Err() != nil {
+			break
+		}
+		if err == nil {
+			if started.Took > 0 {
+				s.log.InfoContext(ctx, "payload is ready", slog.Duration("took", started.Took))
+			}
+			s.payload = readiness{ready: true, gone: started.Gone}
+			s.p.countStart(started.Took)
+			s.p.readySlots(1)
+			s.p.payloads <- struct{}{}
+			return true
+		}
+		s.log.ErrorContext(ctx, "payload does not become ready", slog.Any("payload_logs", started.Logs), logging.Err(err))
+		s.p.unready(err)
+		if held := time.Since(began); held >= s.p.cfg.NodeHold && s.p.readySlots(0) == 0 {
+			stop(err)
+			break
+		}
+		s.p.rest(ctx, n)
+	}
+	return false
+}
+
+// readySlots changes, and tells, how many slots have a payload that is ready.
+func (p *Pilot) readySlots(change int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.prepared += change; p.prepared > 0 && p.unreadyFor != "" {
+		p.unreadyFor = ""
+		p.tellSoon()
+	}
+	return p.prepared
+}
+
+// countStart counts a payload that has become ready.
+func (p *Pilot) countStart(took time.Duration) {
+	if took == 0 {
+		return // nothing of it had to be started
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.totals.Startups++
+	p.totals.StartupSeconds += took.Seconds()
+	p.startup = max(p.startup, took)
+}
+
+// unready notes why a payload does not become ready, which is told while none is.
+func (p *Pilot) unready(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.prepared == 0 {
+		p.unreadyFor = "the payload does not become ready: " + exitcode.From(err).Name + ": " + logging.Redact(err.Error())
+		p.tellSoon()
+	}
+}
+
+// startupTime is the longest that a payload has taken to become ready here.
+func (p *Pilot) startupTime() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.startup
+}
