@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
@@ -98,12 +100,15 @@ var errTimeout = errors.New("the payload's time is over")
 // outcome is what the end of the program and its result mean. What we ended has no result, whatever it left.
 func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, stderr, resultPath string) (Result, error) {
 	if err := c.verdict(res, stderr); err != nil {
+		if res.Stopped == nil && !res.OutOfMemory && res.ExitCode > 0 && res.ExitCode != killedStatus {
+			return Result{}, c.stated(resultPath, r, err)
+		}
 		return Result{}, err
 	}
 	// Measuring what the program left is in its time.
 	limited, cancel := context.WithTimeoutCause(ctx, max(0, c.spec.Timeout-res.Ran), errTimeout)
 	defer cancel()
-	result, err := readResult(limited, resultPath, r)
+	result, err := readResult(limited, resultPath, c.spec, r)
 	switch {
 	case err == nil:
 		return result, nil
@@ -111,29 +116,37 @@ func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, std
 		return Result{}, c.stopped(keeper.ErrTime, res)
 	case limited.Err() != nil:
 		return Result{}, c.stopped(context.Cause(ctx), res)
-	default:
-		return Result{}, badResult(c.spec.Name, err)
 	}
+	if line, ok := c.spec.Failures.printed(stderr); ok && errors.Is(err, errNoResult) {
+		return Result{}, exitcode.New(line, "%s left no result%s", c.spec.Name, lastWords(stderr))
+	}
+	return Result{}, badResult(c.spec.Name, err)
 }
 
-// meaning is the failure of an exit status: what a payload may say of itself and its data, of the disk, and else a failure
-// that it did not explain. Everything else in the table is not for a payload to say.
-func meaning(status int) exitcode.Failure {
-	f, ok := exitcode.ByCode(status)
-	switch {
-	case !ok || f == exitcode.SliceFailed: // 2 is what half of all programs end with
-		return exitcode.PayloadFailed
-	case f.Class == exitcode.ClassPayload, f.Class == exitcode.ClassData, f == exitcode.SiteNoSpace:
-		return f
-	default:
-		return exitcode.PayloadFailed
+// stated is the failure that a program which ended with a status gives in its result; err, the meaning of the status, when it
+// gives none. Nothing else is expected of such a result: the program may have ended while it wrote.
+func (c *Command) stated(resultPath string, r Request, err error) error {
+	b, rerr := readDocument(resultPath)
+	if rerr != nil {
+		return err
 	}
+	var said struct {
+		Failure *Failure `json:"failure"`
+		ReqID   string   `json:"req_id"`
+	}
+	if json.Unmarshal(b, &said) != nil || said.Failure == nil || (said.ReqID != "" && said.ReqID != r.Slice.Content.Identity()) {
+		return err
+	}
+	if _, unknown := failureNamed(said.Failure.Name); unknown != nil {
+		return fmt.Errorf("%w; failure.name in its result: %w", err, unknown)
+	}
+	return said.Failure.err(c.spec.Name)
 }
 
 // lastWords is what the program said of its end: its last line, or the first of a Go panic, which is followed by many.
 func lastWords(text string) string {
 	const most = 300
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	text = strings.TrimSpace(text)
 	line := text[strings.LastIndexByte(text, '\n')+1:]
 	for l := range strings.Lines(text) {
 		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "SIG") {
@@ -141,17 +154,22 @@ func lastWords(text string) string {
 			break
 		}
 	}
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+	if line = clean(line, most); line == "" {
+		return ""
+	}
+	return ": " + line
+}
+
+// clean makes a program's words one line of at most so many bytes, which steers no terminal.
+func clean(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.TrimSpace(line))
-	if line == "" {
-		return ""
+	}, strings.TrimSpace(strings.ToValidUTF8(text, "?")))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	if len(line) > most {
-		line = strings.ToValidUTF8(line[:most], "") + "..."
-	}
-	return ": " + line
+	return text
 }

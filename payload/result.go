@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/adler32"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"unicode"
 
@@ -28,17 +27,12 @@ type Result struct {
 	// Outputs are files that the payload wrote into its folder.
 	Outputs  []Output `json:"outputs,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Failure, when given, makes the slice failed, whatever the exit status; nothing else of the result counts then.
+	Failure *Failure `json:"failure,omitempty"`
 	// ReqID, when given, must be the slice's: a result of another slice is refused.
 	ReqID string `json:"req_id,omitempty"`
 
 	Usage Usage `json:"-"`
-}
-
-// Output is one file, by its name in the folder; size (bytes) and checksum are filled in by us.
-type Output struct {
-	Name      string `json:"name"`
-	SizeBytes int64  `json:"size_bytes,omitempty"`
-	Adler32   string `json:"adler32,omitempty"`
 }
 
 // Limits of a result: a result travels as one message and is kept by every consumer.
@@ -55,35 +49,43 @@ const (
 // errNoResult says that there is no file at all.
 var errNoResult = errors.New("no result")
 
-// readResult reads and checks the result document and its outputs. The folder was in the hands of the payload: nothing in it
-// is followed out of it, and nothing that is no plain file is opened to wait for somebody.
-func readResult(ctx context.Context, path string, r Request) (Result, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Result{}, errNoResult
-	}
+// readResult reads and checks the result document and its outputs.
+func readResult(ctx context.Context, path string, spec Spec, r Request) (Result, error) {
+	b, err := readDocument(path)
 	if err != nil {
 		return Result{}, err
+	}
+	result, err := DecodeResult(b)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, result.Settle(ctx, spec, r)
+}
+
+// readDocument reads a result. The folder was in the hands of the payload: no link is followed out of it, and nothing that is no
+// plain file is opened to wait for somebody.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoResult
+	}
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return Result{}, errors.Join(errors.New("no plain file"), err)
+		return nil, errors.Join(errors.New("no plain file"), err)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxResultBytes+1))
-	if err != nil {
-		return Result{}, err
+	if err == nil && len(b) > maxResultBytes {
+		err = fmt.Errorf("larger than %d bytes", maxResultBytes)
 	}
-	if len(b) > maxResultBytes {
-		return Result{}, fmt.Errorf("larger than %d bytes", maxResultBytes)
-	}
-	result, err := decodeResult(b)
-	if err != nil {
-		return Result{}, err
-	}
-	return result, result.check(ctx, r)
+	return b, err
 }
 
-func decodeResult(b []byte) (result Result, err error) {
+// DecodeResult reads a result document and holds it to the contract, as far as that can be said without the slice. The JSON
+// Schema of the contract is [ResultSchema]; it accepts whatever is accepted here.
+func DecodeResult(b []byte) (result Result, err error) {
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 || b[0] != '{' {
 		return result, errors.New("not a JSON object")
@@ -96,14 +98,14 @@ func decodeResult(b []byte) (result Result, err error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Result{}, errors.New("more than one JSON document")
 	}
-	return result, nil
+	if err := exact(b); err != nil {
+		return Result{}, err
+	}
+	return result, result.check()
 }
 
-// check holds a result to the contract and fills in what we measure of its outputs.
-func (res *Result) check(ctx context.Context, r Request) error {
-	if res.ReqID != "" && res.ReqID != r.Slice.Content.Identity() {
-		return fmt.Errorf("it is of slice %.80q", res.ReqID)
-	}
+// check holds a document to the contract.
+func (res *Result) check() error {
 	for _, c := range []struct {
 		what   string
 		n, max int
@@ -137,12 +139,37 @@ func (res *Result) check(ctx context.Context, r Request) error {
 			return fmt.Errorf("histogram %s stands there twice", h.Name)
 		}
 	}
+	for i, o := range res.Outputs {
+		if err := o.check(); err != nil {
+			return fmt.Errorf("output %.80q: %w", o.Name, err)
+		}
+		if slices.ContainsFunc(res.Outputs[:i], func(other Output) bool { return other.Name == o.Name }) {
+			return fmt.Errorf("output %s stands there twice", o.Name)
+		}
+	}
 	for _, w := range res.Warnings {
 		if len(w) > maxWarningBytes {
 			return fmt.Errorf("a warning of more than %d bytes: %.40q", maxWarningBytes, w)
 		}
 	}
-	return res.measure(ctx, r.Dir)
+	if res.Failure != nil {
+		if _, err := failureNamed(res.Failure.Name); err != nil {
+			return fmt.Errorf("failure.name: %w", err)
+		}
+	}
+	return nil
+}
+
+// Settle holds a result to its slice: that it is of this one, what it says of itself, and its files, whose sizes and checksums
+// are filled in.
+func (res *Result) Settle(ctx context.Context, spec Spec, r Request) error {
+	if res.ReqID != "" && res.ReqID != r.Slice.Content.Identity() {
+		return badResult(spec.Name, fmt.Errorf("it is of slice %.80q", res.ReqID))
+	}
+	if res.Failure != nil {
+		return res.Failure.err(spec.Name)
+	}
+	return badResult(spec.Name, res.measure(ctx, spec.Output, r.Dir))
 }
 
 // isName holds for what can be a heading: short and printable.
@@ -158,64 +185,11 @@ func isName(s string) bool {
 	return true
 }
 
-// measure takes size and checksum of the outputs, which must be files in dir.
-func (res *Result) measure(ctx context.Context, dir string) error {
-	if len(res.Outputs) == 0 {
-		return nil
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	for i := range res.Outputs {
-		if err := res.Outputs[i].measure(ctx, root); err != nil {
-			return fmt.Errorf("output %.80q: %w", res.Outputs[i].Name, err)
-		}
-	}
-	return nil
-}
-
-func (o *Output) measure(ctx context.Context, root *os.Root) error {
-	if !filepath.IsLocal(o.Name) || !isName(o.Name) {
-		return errors.New("not a name in the slice's folder")
-	}
-	// A Root follows no link out of its folder.
-	f, err := root.OpenFile(o.Name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return errors.New("empty, or no plain file")
-	}
-	h := adler32.New()
-	if o.SizeBytes, err = io.Copy(h, limitedReader{ctx, f}); err != nil {
-		return err
-	}
-	o.Adler32 = fmt.Sprintf("%08x", h.Sum32())
-	return nil
-}
-
-// limitedReader ends with a context: a file with holes can be larger than any disk, and the slice's time goes on.
-type limitedReader struct {
-	ctx context.Context // that of one call
-	io.Reader
-}
-
-func (r limitedReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.Reader.Read(p)
-}
-
-// badResult says whose fault an unreadable result is: always the payload's.
+// badResult says whose fault it is that there is no good result: the payload's, unless err says more.
 func badResult(name string, err error) error {
+	if exitcode.From(err) != exitcode.Internal { // also none
+		return err
+	}
 	if errors.Is(err, errNoResult) {
 		return exitcode.New(exitcode.PayloadNoResult, "%s left no result", name)
 	}

@@ -42,6 +42,10 @@ type Spec struct {
 	Cores    int `toml:"cores"`
 	MemoryMB int `toml:"memory_mb"`
 	DiskMB   int `toml:"disk_mb"`
+	// Failures say what the ends of a program mean that does not know the contract.
+	Failures Failures `toml:"failures"`
+	// Output says which files are outputs, and what they are called where they are kept.
+	Output OutputRules `toml:"output"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
 
@@ -90,14 +94,15 @@ const (
 // key names its line.
 func LoadSpec(name string) (Spec, error) {
 	var s Spec
+	var text []byte
 	switch name {
 	case "", string(KindTFReco):
 		s = Spec{Name: "tfreco", Version: "1", Kind: KindTFReco}
 	case string(KindSynthetic), "noop":
 		s = Spec{Name: "synthetic", Version: "1", Kind: KindSynthetic, Synthetic: Synthetic{Mode: "noop"}}
 	default:
-		text, err := os.ReadFile(name)
-		if err != nil {
+		var err error
+		if text, err = os.ReadFile(name); err != nil {
 			return Spec{}, exitcode.New(exitcode.Usage, "reading payload: %w; or name a built-in: tfreco, synthetic", err)
 		}
 		if s, err = decode(name, text); err != nil {
@@ -116,7 +121,7 @@ func LoadSpec(name string) (Spec, error) {
 		s.Grace = defaultGrace
 	}
 	if err := s.Validate(); err != nil {
-		return Spec{}, exitcode.New(exitcode.Usage, "payload %s: %w", name, err)
+		return Spec{}, exitcode.New(exitcode.Usage, "payload %s: %w", name, located(name, text, err))
 	}
 	return s, nil
 }
@@ -171,5 +176,6 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
 		}
 	}
+	errs = append(errs, s.Failures.validate(), s.Output.validate())
 	return errors.Join(errs...)
 }

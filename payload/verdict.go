@@ -106,12 +106,16 @@ func (c *Command) verdict(res keeper.Result, stderr string) error {
 		return exitcode.New(exitcode.PayloadCrashed, "%s was ended by a signal, killed, which was not ours; the kernel reports no lack of memory%s",
 			c.spec.Name, lastWords(stderr))
 	case res.Signal != "":
-		return exitcode.New(exitcode.PayloadCrashed, "%s was ended by a signal, %s%s", c.spec.Name, res.Signal, lastWords(stderr))
+		line, ok := c.spec.Failures.printed(stderr)
+		if !ok {
+			line = exitcode.PayloadCrashed
+		}
+		return exitcode.New(line, "%s was ended by a signal, %s%s", c.spec.Name, res.Signal, lastWords(stderr))
 	case res.ExitCode == 2 && strings.Contains(stderr, "go-hep.org/x/hep/"):
 		// The ROOT library panics on some damaged files in a goroutine of its own, which nobody can catch there.
 		return exitcode.New(exitcode.DataCorrupt, "%s: the ROOT library could not read the input", c.spec.Name)
 	}
-	return exitcode.New(meaning(res.ExitCode), "%s ended with status %d%s", c.spec.Name, res.ExitCode, lastWords(stderr))
+	return exitcode.New(c.spec.Failures.meaning(res.ExitCode, stderr), "%s ended with status %d%s", c.spec.Name, res.ExitCode, lastWords(stderr))
 }
 
 // slotOutOfMemory says whose fault it is that the memory of the whole slot was over. A payload that names its need and has kept

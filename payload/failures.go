@@ -1,0 +1,193 @@
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/exitcode"
+)
+
+// Failure is what a payload says of a slice that it could not do: a name of the table, and words for people.
+type Failure struct {
+	Name    string `json:"name"`
+	Message string `json:"message,omitempty"`
+}
+
+// maxFailureBytes is where the words of a failure are cut.
+const maxFailureBytes = 1000
+
+// sayable are the failures that a payload may give as its own, by exit status or by name: of itself, of its data, and of a full
+// disk. Everything else in the table is about us.
+var sayable = []exitcode.Failure{
+	exitcode.PayloadFailed, exitcode.PayloadPermanent, exitcode.PayloadCrashed, exitcode.PayloadTimeout, exitcode.PayloadNoResult,
+	exitcode.PayloadBadResult, exitcode.PayloadLimit, exitcode.PayloadMemory,
+	exitcode.DataMissing, exitcode.DataCorrupt, exitcode.DataRange, exitcode.DataInvalid, exitcode.SiteNoSpace,
+}
+
+// FailureNames are the names that a payload may say.
+func FailureNames() []string {
+	names := make([]string, len(sayable))
+	for i, f := range sayable {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// failureNamed finds a failure that a payload may say.
+func failureNamed(name string) (exitcode.Failure, error) {
+	i := slices.IndexFunc(sayable, func(f exitcode.Failure) bool { return f.Name == name })
+	if i < 0 {
+		return exitcode.Failure{}, fmt.Errorf("%.40q is none of %s", name, strings.Join(FailureNames(), ", "))
+	}
+	return sayable[i], nil
+}
+
+// failureOf is the meaning of an exit status under the contract: half of all programs end with 1 or 2 without a thought of us.
+func failureOf(status int) exitcode.Failure {
+	i := slices.IndexFunc(sayable, func(f exitcode.Failure) bool { return f.Code == status })
+	if i < 0 {
+		return exitcode.PayloadFailed
+	}
+	return sayable[i]
+}
+
+// err is the failure as an error of the payload named; its name has been checked.
+func (f Failure) err(payload string) error {
+	line, err := failureNamed(f.Name)
+	if err != nil {
+		return exitcode.New(exitcode.PayloadBadResult, "%s: its result: failure.name: %w", payload, err)
+	}
+	if words := clean(f.Message, maxFailureBytes); words != "" {
+		return exitcode.New(line, "%s: %s", payload, words)
+	}
+	return exitcode.New(line, "%s: %s", payload, line.Text)
+}
+
+// Failures say what the ends of a program mean that does not know the contract.
+type Failures struct {
+	// Status gives exit statuses, "1" to "255", the name of a failure.
+	Status map[string]string `toml:"status"`
+	// Stderr are looked at before Status, in order; the first that matches counts.
+	Stderr []StderrRule `toml:"stderr"`
+}
+
+// StderrRule gives a text on stderr the name of a failure.
+type StderrRule struct {
+	// Match is a regular expression of Go (RE2), for a part of the text.
+	Match string `toml:"match"`
+	As    string `toml:"as"`
+}
+
+// meaning is the failure of a program that ended by itself: by what it printed, by its status, by the contract.
+func (f Failures) meaning(status int, stderr string) exitcode.Failure {
+	if line, ok := f.printed(stderr); ok {
+		return line
+	}
+	if line, err := failureNamed(f.Status[strconv.Itoa(status)]); err == nil {
+		return line
+	}
+	return failureOf(status)
+}
+
+// printed is the failure that a text on stderr stands for.
+func (f Failures) printed(stderr string) (exitcode.Failure, bool) {
+	for _, rule := range f.Stderr {
+		// Compiled only here: a slice that is done has no use for it.
+		if re, err := regexp.Compile(rule.Match); err == nil && re.MatchString(stderr) {
+			line, err := failureNamed(rule.As)
+			return line, err == nil
+		}
+	}
+	return exitcode.Failure{}, false
+}
+
+// validate names every contradiction. An error begins with its key.
+func (f Failures) validate() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(f.Status)) {
+		if n, err := strconv.Atoi(key); err != nil || n < 1 || n > 255 || strconv.Itoa(n) != key {
+			errs = append(errs, keyError{"failures.status." + key, errors.New("not an exit status that a failure can have: write 1 to 255")})
+		}
+		if _, err := failureNamed(f.Status[key]); err != nil {
+			errs = append(errs, keyError{"failures.status." + key, err})
+		}
+	}
+	seen := map[string]string{}
+	for i, rule := range f.Stderr {
+		at := func(format string, args ...any) {
+			errs = append(errs, keyError{fmt.Sprintf("failures.stderr[%d]", i), fmt.Errorf(format, args...)})
+		}
+		re, err := regexp.Compile(rule.Match)
+		switch as, twice := seen[rule.Match]; {
+		case rule.Match == "":
+			at("match is missing: what is to be looked for on stderr")
+		case err != nil:
+			at("match: %w", err)
+		case re.MatchString(""):
+			at("match = %q fits every program, also one that prints nothing", rule.Match)
+		case twice:
+			at("match = %q is there already, as %s", rule.Match, as)
+		}
+		seen[rule.Match] = rule.As
+		if _, err := failureNamed(rule.As); err != nil {
+			at("as: %w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keyError is a mistake at a key of the TOML file, so that a reader of the file can be told its line.
+type keyError struct {
+	key string
+	err error
+}
+
+func (e keyError) Error() string { return e.key + ": " + e.err.Error() }
+func (e keyError) Unwrap() error { return e.err }
+
+// located puts file and line before each mistake whose key stands in the text.
+func located(name string, text []byte, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // the list itself, not what is wrapped in it
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, located(name, text, e))
+		}
+		return errors.Join(errs...)
+	}
+	if at, ok := errors.AsType[keyError](err); ok {
+		if line := lineOf(text, at.key); line > 0 {
+			return fmt.Errorf("%s:%d: %w", name, line, err)
+		}
+	}
+	return err
+}
+
+// lineOf is config.LineOf for a key that may stand in an inline table, or, with [N] at its end, in the Nth table of a list.
+func lineOf(text []byte, key string) int {
+	if list, index, ok := strings.Cut(strings.TrimSuffix(key, "]"), "["); ok {
+		n, _ := strconv.Atoi(index)
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.TrimSpace(line) == "[["+list+"]]" {
+				if n--; n < 0 {
+					return i + 1
+				}
+			}
+		}
+		key = list
+	}
+	for ; key != ""; key = key[:max(0, strings.LastIndexByte(key, '.'))] {
+		if line := config.LineOf(text, key); line > 0 {
+			return line
+		}
+		if i := slices.Index(strings.Split(string(text), "\n"), "["+key+"]"); i >= 0 {
+			return i + 1
+		}
+	}
+	return 0
+}
