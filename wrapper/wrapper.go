@@ -33,6 +33,8 @@ type Config struct {
 	// LogMB bounds each of the two logs of a slice, LogsMB the folder; the oldest go first.
 	LogMB  int `toml:"log_mb" default:"8" help:"most of a payload's log that is kept, head and tail, in MB"`
 	LogsMB int `toml:"logs_mb" default:"256" help:"size of the folder of logs, in MB; the oldest are removed"`
+	// Trace has the outcomes carry how memory and time of processors went; for people who look at one slice.
+	Trace bool `toml:"-"`
 }
 
 // NoLogs is the log folder of who wants none.
@@ -97,6 +99,11 @@ type Outcome struct {
 	Result         payload.Result
 	Payload        message.PayloadIdentity
 	Started, Ended time.Time
+	// Handed and Returned are when the payload got the slice and gave it back, its result checked; zero for a slice that was never
+	// handed to one.
+	Handed, Returned time.Time
+	// Samples are those of the payload's processes in between, with Config.Trace.
+	Samples []keeper.Sample
 	// Dir is the slice's folder when it was kept.
 	Dir string
 	// Logs are the files with what the payload printed, where they are kept; LogErr why they are not complete.
@@ -160,9 +167,14 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	}
 	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
+		if w.cfg.Trace {
+			l.Sample = func(s keeper.Sample) { o.Samples = append(o.Samples, s) }
+		}
 		return w.keepers.Run(ctx, log.tee(c), l)
 	}
+	o.Handed = time.Now()
 	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
+	o.Returned = time.Now()
 	o.Logs, o.LogErr = log.close(err != nil)
 	return res, kept, err
 }

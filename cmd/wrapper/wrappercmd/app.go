@@ -13,6 +13,7 @@ import (
 	"tfpilot/payload"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
+	"tfpilot/wrapper/report"
 )
 
 // runConfig is everything that `wrapper run` can be told, but the slice. The names are those of `pilot run`.
@@ -67,6 +68,7 @@ func run(c *cli.Context, cfg runConfig, m made) error {
 	if err != nil {
 		return err
 	}
+	cfg.Work.Trace = true
 	w, err := newWrapper(cfg)
 	if err != nil {
 		return err
@@ -80,12 +82,20 @@ func run(c *cli.Context, cfg runConfig, m made) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 	defer cancel()
 	closed := w.Close(closing)
-	r := newReport(s, o)
+	r := report.New(s, o)
 	r.Containment, r.ContainmentReason = string(used), why
-	if err := r.print(c); err != nil {
+	if err := show(c, r); err != nil {
 		return errors.Join(err, closed)
 	}
 	return errors.Join(program.Quiet(o.Err), closed)
+}
+
+// show writes the report in the format of --output; quiet is the verdict alone.
+func show(c *cli.Context, r report.Report) error {
+	if c.String("output") == "table" {
+		return r.Text(c.App.Writer)
+	}
+	return program.Print(c, r, program.Table{Rows: [][]string{{r.Verdict}}})
 }
 
 // newWrapper puts the payload together.

@@ -70,13 +70,13 @@ func TestRunShowsEverythingAboutADoneSlice(t *testing.T) { //nolint:paralleltest
 	mine := payloadFile(t, `echo hello; echo careful >&2; sleep 300 & echo data >out.root
 		echo '{"counts":{"events":7},"histograms":[`+histogram+`],"outputs":[{"name":"out.root"}],"warnings":["odd"]}' >"$TFPILOT_RESULT"`)
 	wrapperRun(t, "", "--payload", mine, "--input", "x.stf", "--first", "3", "--last", "65").mustSay(t, 0,
-		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB in ", "held by  ", "exit code 0, 1 processes left behind and killed",
+		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB in ", "next     a pilot publishes the result as done", "time line, ", "payload ", "held by  ", "exit code 0, 1 processes left behind and killed",
 		"events 7", "track pT [GeV]: 4 entries", "█", "out.root, 5 bytes, adler32 05a501a5", "warning  odd", "stdout:\n  hello", "stderr:\n  careful")
 }
 
 func TestTheExitStatusIsTheFailures(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	wrapperRun(t, "", "--payload", payloadFile(t, "echo no hits at all >&2; exit 11"), "--input", "x").mustSay(t, exitcode.PayloadPermanent.Code,
-		"verdict  failed", "11 payload_permanent, class payload, not worth another attempt", "mine ended with status 11: no hits at all")
+		"verdict  failed", "11 payload_permanent, class payload, not worth another attempt", "mine ended with status 11: no hits at all", "next     a pilot publishes the result as failed", "stays failed, because it is not worth another attempt")
 	wrapperRun(t, "", "--payload", payloadFile(t, "kill -SEGV $$"), "--input", "x").mustSay(t, exitcode.PayloadCrashed.Code,
 		"12 payload_crashed, class payload, another attempt may succeed", "signal: segmentation fault")
 	wrapperRun(t, "", "--payload", payloadFile(t, ":"), "--input", "x", "--last", "-1").mustSay(t, exitcode.DataInvalid.Code, "end -1 before start 0", "none was started")

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
 	"tfpilot/wrapper"
+	"tfpilot/wrapper/report"
 )
 
 func logsCommand() *cli.Command {
@@ -80,7 +81,7 @@ func showLogs(c *cli.Context, dir string, logs []wrapper.Log, text string) error
 		if err := l.CopyTo(&b); err != nil {
 			return err
 		}
-		section(c.App.Writer, l.Path, b.String())
+		report.Section(c.App.Writer, l.Path, b.String())
 	}
 	if !found {
 		return exitcode.New(exitcode.Usage, "no log with %q in its name in %s: `wrapper logs` lists what is there", text, dir)

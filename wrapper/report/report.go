@@ -1,0 +1,126 @@
+package report
+
+import (
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+	"tfpilot/payload"
+	"tfpilot/wrapper"
+)
+
+// Report is everything about one run. Its JSON is a promise to scripts.
+type Report struct {
+	Verdict string           `json:"verdict"` // done or failed
+	Failure *message.Failure `json:"failure,omitempty"`
+	// Advice is what to do about the failure; Next what a pilot would have done now.
+	Advice  string                  `json:"advice,omitempty"`
+	Next    string                  `json:"next"`
+	Payload message.PayloadIdentity `json:"payload"`
+	Slice   message.Slice           `json:"slice"`
+
+	// Seconds is the whole slice, Timeline its steps one after another. The process' own times follow, absent when the payload
+	// started none.
+	Seconds  float64  `json:"seconds"`
+	Timeline []Step   `json:"timeline,omitempty"`
+	Process  *Process `json:"process,omitempty"`
+	// Curve is how memory and time of processors went.
+	Curve []Point `json:"curve,omitempty"`
+
+	Counts     map[string]int64 `json:"counts,omitempty"`
+	Histograms hist.Set         `json:"histograms,omitempty"`
+	Outputs    []payload.Output `json:"outputs,omitempty"`
+	Warnings   []string         `json:"warnings,omitempty"`
+	// Folder is the slice's, when it was kept.
+	Folder string `json:"folder,omitempty"`
+	// Logs are compressed files with more of the streams; LogProblem says why there are none, or not all.
+	Logs       []string `json:"logs,omitempty"`
+	LogProblem string   `json:"log_problem,omitempty"`
+	// Containment held the processes together; ContainmentReason says why it was nothing stronger.
+	Containment       string `json:"containment,omitempty"`
+	ContainmentReason string `json:"containment_reason,omitempty"`
+	// Stdout and Stderr are the head and the tail of each, with a line between that says how much is missing.
+	Stdout string `json:"stdout"`
+	Stderr string `json:"stderr"`
+}
+
+// Step is a part of a slice's time.
+type Step struct {
+	Name         string  `json:"name"`
+	StartSeconds float64 `json:"start_seconds"`
+	Seconds      float64 `json:"seconds"`
+}
+
+// Process is what the payload's processes took and how they ended.
+type Process struct {
+	WallSeconds   float64 `json:"wall_seconds"`
+	UserSeconds   float64 `json:"user_seconds"`
+	SystemSeconds float64 `json:"system_seconds"`
+	// PeakBytes is the most memory that all processes held together, MaxRSSBytes what the largest of them did.
+	PeakBytes   int64 `json:"peak_bytes"`
+	MaxRSSBytes int64 `json:"max_rss_bytes"`
+	// Processes is how many were seen at once, at most.
+	Processes int    `json:"processes"`
+	ExitCode  int    `json:"exit_code"`
+	Signal    string `json:"signal,omitempty"`
+	// LeftBehind counts processes that were still there when the program had ended, and were killed.
+	LeftBehind int `json:"left_behind"`
+}
+
+// Point is a look at the processes, some time after the payload got the slice.
+type Point struct {
+	Seconds    float64 `json:"seconds"`
+	Bytes      int64   `json:"bytes"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	Processes  int     `json:"processes"`
+}
+
+// New makes the report of a slice.
+func New(s message.Slice, o wrapper.Outcome) Report {
+	u := o.Result.Usage
+	r := Report{
+		Verdict: message.StateDone, Failure: o.Failure(), Next: Next(exitcode.From(o.Err), s.Content.AttemptNumber()), Payload: o.Payload, Slice: s,
+		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(o),
+		Counts: o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Result.Outputs, Warnings: o.Result.Warnings,
+		Folder: o.Dir, Logs: o.Logs, Stdout: u.Stdout, Stderr: u.Stderr,
+	}
+	if o.LogErr != nil {
+		r.LogProblem = o.LogErr.Error()
+	}
+	if o.Err != nil {
+		r.Verdict, r.Advice = message.StateFailed, exitcode.Next(o.Err)
+	}
+	if u.Wall > 0 {
+		r.Process = &Process{
+			WallSeconds: u.Wall.Seconds(), UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+			PeakBytes: u.PeakBytes, MaxRSSBytes: u.MaxRSSBytes, Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
+		}
+	}
+	for _, p := range o.Samples {
+		r.Curve = append(r.Curve, Point{p.At.Sub(o.Handed).Seconds(), p.Bytes, p.CPU.Seconds(), p.Processes})
+	}
+	return r
+}
+
+// timeline is where the time of a slice went.
+func timeline(o wrapper.Outcome) []Step {
+	if o.Handed.IsZero() {
+		return nil
+	}
+	var steps []Step
+	at := o.Started
+	add := func(name string, until time.Time) {
+		steps = append(steps, Step{name, at.Sub(o.Started).Seconds(), max(0, until.Sub(at).Seconds())})
+		at = until
+	}
+	add("prepare", o.Handed)
+	if wall := o.Result.Usage.Wall; wall > 0 {
+		add("payload", o.Handed.Add(wall))
+		add("check", o.Returned)
+	} else {
+		add("payload", o.Returned)
+	}
+	add("clean up", o.Ended)
+	return steps
+}

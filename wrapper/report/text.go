@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"tfpilot/internal/program"
+)
+
+// width is that of pictures, in columns.
+const width = 100
+
+// Text writes the report for people.
+func (r Report) Text(w io.Writer) error {
+	if err := (program.Table{Rows: r.rows()}).Write(w); err != nil {
+		return err
+	}
+	r.picture(w)
+	for i := range r.Histograms {
+		fmt.Fprintf(w, "\n%s", r.Histograms[i].Text(width))
+	}
+	Section(w, "stdout", r.Stdout)
+	Section(w, "stderr", r.Stderr)
+	return nil
+}
+
+func (r Report) rows() [][]string {
+	var rows [][]string
+	add := func(name, format string, args ...any) {
+		rows = append(rows, []string{name, fmt.Sprintf(format, args...)})
+	}
+	add("verdict", "%s", r.Verdict)
+	if f := r.Failure; f != nil {
+		again := "not worth another attempt"
+		if f.Retryable {
+			again = "another attempt may succeed"
+		}
+		add("failure", "%d %s, class %s, %s", f.Code, f.Name, f.Class, again)
+		add("message", "%s", Printable(f.Message))
+		if r.Advice != "" {
+			add("advice", "%s", r.Advice)
+		}
+	}
+	add("next", "%s", r.Next)
+	c := r.Slice.Content
+	add("payload", "%s %s", r.Payload.Name, r.Payload.Version)
+	add("slice", "%s, run %s, attempt %d", Printable(c.Identity()), r.Slice.Run(), c.AttemptNumber())
+	add("input", "%s, frames %d to %d", Printable(c.Filename), c.Start.Int64(), c.End.Int64())
+	add("time", "%s", Seconds(r.Seconds))
+	r.process(add)
+	for _, key := range slices.Sorted(maps.Keys(r.Counts)) {
+		add("count", "%s %d", Printable(key), r.Counts[key])
+	}
+	for _, o := range r.Outputs {
+		add("output", "%s, %d bytes, adler32 %s", Printable(o.Name), o.SizeBytes, o.Adler32)
+	}
+	for _, w := range r.Warnings {
+		add("warning", "%s", Printable(w))
+	}
+	if r.Folder != "" {
+		add("folder", "%s", r.Folder)
+	}
+	for _, l := range r.Logs {
+		add("log", "%s", l)
+	}
+	if r.LogProblem != "" {
+		add("log", "not complete: %s", r.LogProblem)
+	}
+	return rows
+}
+
+// process adds what the processes took.
+func (r Report) process(add func(name, format string, args ...any)) {
+	p := r.Process
+	if p == nil {
+		add("process", "none was started")
+		return
+	}
+	add("process", "wall %s, user %s, system %s, %.0f %% of a core", Seconds(p.WallSeconds), Seconds(p.UserSeconds), Seconds(p.SystemSeconds),
+		100*(p.UserSeconds+p.SystemSeconds)/p.WallSeconds)
+	add("memory", "at most %.1f MB in %d processes", float64(p.PeakBytes)/1e6, p.Processes)
+	held := r.Containment
+	if r.ContainmentReason != "" {
+		held += " (" + r.ContainmentReason + ")"
+	}
+	add("held by", "%s", Printable(held))
+	end := "exit code " + strconv.Itoa(p.ExitCode)
+	if p.Signal != "" {
+		end = "signal: " + p.Signal
+	}
+	add("end", "%s, %d processes left behind and killed", end, p.LeftBehind)
+}
+
+// Seconds rounds to what can be read.
+func Seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d > time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// Section shows a stream under its name, indented, so that nothing in it can be taken for ours.
+func Section(w io.Writer, name, text string) {
+	if strings.TrimSpace(text) == "" {
+		fmt.Fprintf(w, "\n%s: empty\n", name)
+		return
+	}
+	fmt.Fprintf(w, "\n%s:\n", name)
+	for line := range strings.Lines(printable(text, true)) {
+		fmt.Fprintf(w, "  %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// Printable keeps a payload's words from steering the terminal.
+func Printable(s string) string { return printable(s, false) }
+
+func printable(s string, lines bool) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case lines && (r == '\t' || r == '\n'):
+			return r
+		case unicode.IsControl(r):
+			return '·'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "·"))
+}
