@@ -100,7 +100,7 @@ func (w *Wrapper) slot(n int) (payload.Slot, error) {
 		return slot, nil
 	}
 	slot.Start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
-		return w.keepers.Start(ctx, c, l)
+		return w.keepers.Start(ctx, c, w.traced(n, l))
 	}
 	slot.Log = func() payload.Log {
 		log := w.logs.between(n)

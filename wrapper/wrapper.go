@@ -49,6 +49,7 @@ type Wrapper struct {
 	keepers   *keeper.Keepers
 	logs      logFolder
 	slots     slots
+	trace     trace
 	sweep     sync.Once
 }
 
@@ -167,16 +168,22 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	}
 	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
-		if w.cfg.Trace {
-			l.Sample = func(s keeper.Sample) { o.Samples = append(o.Samples, s) }
-		}
-		return w.keepers.Run(ctx, log.tee(c), l)
+		return w.keepers.Run(ctx, log.tee(c), w.traced(n, l))
 	}
+	w.trace.begin(n)
 	o.Handed = time.Now()
 	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
-	o.Returned = time.Now()
+	o.Returned, o.Samples = time.Now(), w.trace.end(n)
 	o.Logs, o.LogErr = log.close(err != nil)
 	return res, kept, err
+}
+
+// traced has what runs in a slot followed, where that is wanted.
+func (w *Wrapper) traced(slot int, l keeper.Limits) keeper.Limits {
+	if w.cfg.Trace {
+		return w.trace.follow(slot, l)
+	}
+	return l
 }
 
 // Close ends the payload, and what kept its processes.
