@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"unicode/utf8"
 )
 
 // levels are the heights of a curve that has one line.
@@ -47,6 +46,9 @@ func (r Report) picture(w io.Writer) {
 	for _, m := range memory {
 		most = max(most, m)
 	}
+	if most == 0 {
+		return // it was too quick
+	}
 	cores := 1.0
 	for _, c := range cpu {
 		cores = max(cores, math.Ceil(c-0.25)) // a look comes a little early or late
@@ -82,9 +84,5 @@ func curve(values []float64, most float64) string {
 		}
 		b.WriteRune(levels[level])
 	}
-	text := strings.TrimRight(b.String(), " ")
-	if utf8.RuneCountInString(text) == 0 {
-		return "nothing seen"
-	}
-	return text
+	return strings.TrimRight(b.String(), " ")
 }

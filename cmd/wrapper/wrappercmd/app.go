@@ -2,6 +2,7 @@
 package wrappercmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -30,11 +31,12 @@ func App() *cli.App {
 		Name:  "wrapper",
 		Usage: "run one payload on one slice exactly as a pilot would, and show everything about it",
 		Description: "Examples:\n" +
+			"  wrapper init mine                             the beginning of a payload, which works\n" +
 			"  wrapper run --payload mine.toml --input data/swf.100001.000001.stf --first 0 --last 65\n" +
 			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
 			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
-		Commands: []*cli.Command{runCommand(), logsCommand()},
+		Commands: []*cli.Command{initCommand(), runCommand(), logsCommand()},
 	}
 }
 
@@ -44,7 +46,8 @@ func runCommand() *cli.Command {
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "run", Usage: "run a payload on a slice", ArgsUsage: "[SLICE.json | -]",
-		Description: "The slice is a whole slice message in a file or, with -, on stdin; or it is made from --input, --first and --last.\n\n" +
+		Description: "The slice is a whole slice message in a file or, with -, on stdin; or it is made from --input, --first and --last. A file that\n" +
+			"a message names by a relative name may also lie beside the message.\n\n" +
 			"Examples:\n" +
 			"  wrapper run --input x.stf --last 65                     the built-in reconstruction on 66 frames\n" +
 			"  wrapper run --payload mine.toml --keep slice.json       look into the slice's folder afterwards\n" +
@@ -69,6 +72,7 @@ func run(c *cli.Context, cfg runConfig, m made) error {
 		return err
 	}
 	cfg.Work.Trace = true
+	cfg.Work.DataDir = cmp.Or(cfg.Work.DataDir, dataDir(c, s))
 	w, err := newWrapper(cfg)
 	if err != nil {
 		return err

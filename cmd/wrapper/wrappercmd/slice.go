@@ -92,6 +92,21 @@ func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 	return s, nil
 }
 
+// dataDir is where the relative file name of a slice is looked up when nothing is said: the current folder, as by a pilot, or
+// beside the message when the file is only there.
+func dataDir(c *cli.Context, s message.Slice) string {
+	name := s.Content.Filename
+	if c.NArg() == 0 || c.Args().First() == "-" || name == "" || filepath.IsAbs(name) {
+		return ""
+	}
+	dir := filepath.Dir(c.Args().First())
+	_, here := os.Stat(name)
+	if _, there := os.Stat(filepath.Join(dir, name)); here != nil && there == nil {
+		return dir
+	}
+	return ""
+}
+
 // decodeSlice says clearly what a file is when it is not a slice message.
 func decodeSlice(body []byte) (s message.Slice, err error) {
 	var keys map[string]json.RawMessage
