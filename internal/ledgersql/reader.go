@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -27,14 +28,24 @@ type Reader struct {
 // by [ledger.ErrUnavailable] whether it may pass.
 func NewReader(db *sql.DB, failed func(error) error) Reader { return Reader{db, failed} }
 
+// patience is how long an answer is waited for. A server that has died without a word would keep whoever asks, and with him one of
+// the few connections, until the system gives the connection up.
+const patience = 30 * time.Second
+
 // collect reads all rows of a query; scan reads one.
-func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T, error), query string, args ...any) (out []T, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer cancel()
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+			err = exitcode.New(exitcode.StoreFailed, "%w: no answer within %s: %w", ledger.ErrUnavailable, patience, err)
+		}
+	}()
 	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, r.failed(err)
 	}
 	defer rows.Close()
-	var out []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
@@ -43,6 +54,17 @@ func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T,
 		out = append(out, v)
 	}
 	return out, r.failed(rows.Err())
+}
+
+var errSilent = errors.New("the store is silent")
+
+// document reads the one document of a query, nil when there is none.
+func (r Reader) document(ctx context.Context, query string, args ...any) ([]byte, error) {
+	docs, err := collect(ctx, r, func(rows *sql.Rows) (doc []byte, err error) { return doc, rows.Scan(&doc) }, query, args...)
+	if len(docs) == 0 {
+		return nil, err
+	}
+	return docs[0], err
 }
 
 // Runs are the runs of a namespace, all when it is empty.
@@ -209,17 +231,12 @@ func (r Reader) Latencies(ctx context.Context, namespace, run string) (ledger.La
 }
 
 // MergedHistograms are a run's histograms.
-func (r Reader) MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error) {
-	var doc []byte
-	err := r.db.QueryRowContext(ctx, "SELECT doc FROM histogram WHERE namespace = $1 AND run = $2", ledger.Text(namespace), ledger.Text(run)).Scan(&doc)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+func (r Reader) MergedHistograms(ctx context.Context, namespace, run string) (set hist.Set, err error) {
+	doc, err := r.document(ctx, "SELECT doc FROM histogram WHERE namespace = $1 AND run = $2", ledger.Text(namespace), ledger.Text(run))
+	if doc == nil || err != nil {
+		return nil, err
 	}
-	var set hist.Set
-	if err == nil {
-		err = json.Unmarshal(doc, &set)
-	}
-	return set, r.failed(err)
+	return set, r.failed(json.Unmarshal(doc, &set))
 }
 
 // Workers are all pilots that ever reported.
