@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The tests on real services (build tag integration): brokers, batch systems and a database, and on a disk that hangs; and those of payload/acts. When
-# some services are named by TFPILOT_TEST_ARTEMIS, TFPILOT_TEST_CLASSIC (host:port), TFPILOT_TEST_SLURM, _SLURM24 or _CONDOR (a folder) or
-# _POSTGRES (a URL), as scripts/services.sh prints them, the tests are on those; when all run already in its state folder, on these, and they are left running;
+# The tests on real services (build tag integration): brokers, batch systems, a database and storage, and on a disk that hangs; and those of payload/acts. When
+# some services are named by TFPILOT_TEST_ARTEMIS, TFPILOT_TEST_CLASSIC (host:port), TFPILOT_TEST_SLURM, _SLURM24, _CONDOR or
+# _XROOTD (a folder) or _POSTGRES (a URL), as scripts/services.sh prints them, the tests are on those; when all run already in its state folder, on these, and they are left running;
 # else all are started for the tests, on free ports and with state of their own, and stopped whatever happens. Python packages come from
 # PyPI, into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
 # interpreter that has them, and what payload/acts is made of, unless TFPILOT_TEST_ACTS does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-services=(artemis classic slurm slurm24 condor postgres)
+services=(artemis classic slurm slurm24 condor postgres xrootd)
 named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS)' || true)
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
-		export TFPILOT_SERVICES TFPILOT_ARTEMIS_PORT=0 TFPILOT_CLASSIC_PORT=0 TFPILOT_POSTGRES_PORT=0
+		export TFPILOT_SERVICES TFPILOT_ARTEMIS_PORT=0 TFPILOT_CLASSIC_PORT=0 TFPILOT_POSTGRES_PORT=0 TFPILOT_XROOTD_PORT=0
 		trap 'scripts/services.sh down "${services[@]}"' EXIT
 		addresses=$(scripts/services.sh up "${services[@]}")
 	fi

@@ -1,0 +1,221 @@
+package xrootdtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Mode is how a server tells who may do what.
+type Mode string
+
+// The modes.
+const (
+	Anonymous Mode = "anon"  // everybody may read and write
+	Unix      Mode = "unix"  // the client names a user; root:// only
+	Token     Mode = "token" // roots:// and https:// only, with a token
+)
+
+// variable is set, by scripts/integration.sh, where servers are wanted.
+const variable = "TFPILOT_TEST_XROOTD"
+
+// patience is for a machine that is very busy.
+const patience = time.Minute
+
+// Server is one that belongs to a test.
+type Server struct {
+	// Dir holds everything of the server, Export what it serves.
+	Dir, Export string
+	Mode        Mode
+	Port        int
+
+	script string
+	cmd    *exec.Cmd
+	ended  chan struct{}
+}
+
+// Start starts a server that ends with the test. Where none is wanted the test is skipped, or fails with REQUIRE_SERVICES=1.
+func Start(tb testing.TB, mode Mode) *Server {
+	tb.Helper()
+	if os.Getenv(variable) == "" {
+		if os.Getenv("REQUIRE_SERVICES") == "1" {
+			tb.Fatalf("%s is not set, and REQUIRE_SERVICES=1; `make test/integration` sets it", variable)
+		}
+		tb.Skipf("no XRootD is wanted: %s is not set; `scripts/services.sh up xrootd` prints it", variable)
+	}
+	_, here, _, _ := runtime.Caller(0)
+	s := &Server{Dir: tb.TempDir(), Mode: mode, script: filepath.Join(filepath.Dir(here), "../../scripts/services/xrootd-server.sh")}
+	s.Export = filepath.Join(s.Dir, "export")
+	reachable(tb, s.Dir)
+	tb.Cleanup(s.Kill)
+	for range 10 { // another process may take the port before the server does
+		s.Port = freePort(tb)
+		if s.run(tb) {
+			return s
+		}
+	}
+	tb.Fatalf("xrootd found no port:\n%s", s.log())
+	return nil
+}
+
+// reachable lets the user that the server becomes enter the test's folder.
+func reachable(tb testing.TB, dir string) {
+	tb.Helper()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	ln, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// run starts the process and waits until it answers; false when it ended instead.
+func (s *Server) run(tb testing.TB) bool {
+	tb.Helper()
+	out, err := os.OpenFile(filepath.Join(s.Dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	// Not with the test's context: it ends before the cleanups.
+	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), s.script, s.Dir, strconv.Itoa(s.Port), string(s.Mode)) //nolint:forbidigo // in a test, as a service that it needs
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait()
+		close(ended)
+	}(s.cmd, s.ended)
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ended:
+			return false
+		case <-deadline.C:
+			tb.Fatalf("xrootd does not answer:\n%s", s.log())
+		case <-tick.C:
+			c, err := new(net.Dialer).DialContext(tb.Context(), "tcp", s.Addr())
+			if err == nil {
+				_ = c.Close()
+				return true
+			}
+		}
+	}
+}
+
+func (s *Server) log() string {
+	out, _ := os.ReadFile(filepath.Join(s.Dir, "out"))
+	log, _ := os.ReadFile(filepath.Join(s.Dir, "log", string(s.Mode), "xrootd.log"))
+	return string(out) + string(log)
+}
+
+// Kill ends the server as a crash would.
+func (s *Server) Kill() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	<-s.ended
+}
+
+// Restart starts the server again, on its port and its folder.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.Kill()
+	if !s.run(tb) {
+		tb.Fatalf("xrootd does not start again:\n%s", s.log())
+	}
+}
+
+// Freeze stops the server where it is: its port takes connections, and nothing answers. Thaw has it go on.
+func (s *Server) Freeze() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (s *Server) Thaw() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGCONT) }
+
+// Addr is host:port, by address.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) }
+
+// Root is the root:// or roots:// URL of a file in Export.
+func (s *Server) Root(path string) string {
+	scheme := "root"
+	if s.Mode == Token {
+		scheme = "roots"
+	}
+	return fmt.Sprintf("%s://localhost:%d//%s", scheme, s.Port, strings.TrimPrefix(path, "/"))
+}
+
+// HTTP is the http:// or https:// URL of a file in Export.
+func (s *Server) HTTP(path string) string {
+	scheme := "http"
+	if s.Mode == Token {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://localhost:%d/%s", scheme, s.Port, strings.TrimPrefix(path, "/"))
+}
+
+// Put makes a file in Export, which the server may change.
+func (s *Server) Put(tb testing.TB, path string, content []byte) {
+	tb.Helper()
+	name := filepath.Join(s.Export, path)
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(name, content, 0o666); err != nil {
+		tb.Fatal(err)
+	}
+	for _, p := range []string{filepath.Dir(name), name} {
+		if err := os.Chmod(p, 0o777); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// CADir is the folder of authorities that signed the server's certificate (X509_CERT_DIR); CAFile is the one in it.
+func (s *Server) CADir() string { return filepath.Join(s.Dir, "pki", "cadir") }
+
+// CAFile is the authority as a file.
+func (s *Server) CAFile() string { return filepath.Join(s.CADir(), "ca.pem") }
+
+// Token makes a file with a token for scopes such as "read:/folder write:/"; life below 0 makes an expired one. The audience is the
+// server's when empty.
+func (s *Server) Token(tb testing.TB, scope string, life time.Duration, audience string) (file string) {
+	tb.Helper()
+	if audience == "" {
+		audience = "https://xrd.example"
+	}
+	maker := filepath.Join(filepath.Dir(s.script), "xrootd-token.py")
+	token, err := exec.CommandContext(tb.Context(), "python3", maker, s.Dir, scope, strconv.Itoa(int(life.Seconds())), audience).Output() //nolint:forbidigo // in a test
+	if err != nil {
+		tb.Fatalf("making a token: %v", err)
+	}
+	file = filepath.Join(tb.TempDir(), "token")
+	if err := os.WriteFile(file, token, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
