@@ -73,6 +73,7 @@ var (
 	NodeFailed    = Failure{34, 1008, "node_failed", ClassSite, true, "the node of the pilot failed or was lost", "nothing: what was not finished goes back to the queue; look at the node if it happens again"}
 	NodeUnfit     = Failure{35, 1332, "node_unfit", ClassSite, true, "a test of the node failed", "`pilot check` on that node says which and why"}
 	LaunchFailed  = Failure{36, 1110, "launch_failed", ClassSite, true, "the batch system could not start the pilot on the node", "the reason is in the worker's entry: `harvester workers show`"}
+	SiteContainer = Failure{37, 1306, "site_no_container", ClassSite, true, "the payload's container cannot be started on this node", "the message has the runtime's own words; `pilot check --payload FILE` tries it on a node"}
 	NoBroker      = Failure{40, 1318, "no_broker", ClassInfrastructure, true, "no broker could be reached", "check that it runs and that its address is right; `idds doctor` looks closer"}
 	NoService     = Failure{41, 1324, "no_service", ClassInfrastructure, true, "idds could not be reached", "check that it runs and that its address is right"}
 	BrokerRefused = Failure{42, 1240, "broker_refused", ClassConfiguration, false, "the broker refused the request", "its words are in the message"}
@@ -99,7 +100,7 @@ func Table() []Failure {
 	t := []Failure{
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
 		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
-		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
+		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, SiteContainer, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
 		NoBatch, BatchRefused, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
 	slices.SortStableFunc(t, func(a, b Failure) int { return a.Code - b.Code })
