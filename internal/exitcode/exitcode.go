@@ -83,6 +83,7 @@ var (
 	ResultsHeld   = Failure{46, 1137, "results_held", ClassInfrastructure, true, "results could not be published; they are kept in the journal", "the next pilot on this node publishes them"}
 	NoBatch       = Failure{47, 1324, "no_batch", ClassInfrastructure, true, "the batch system could not be asked", "its words are in the message; `harvester check` looks closer"}
 	BatchRefused  = Failure{48, 1341, "batch_refused", ClassConfiguration, false, "the batch system refused the request", "its words are in the message; `harvester check` looks closer"}
+	OutputFailed  = Failure{49, 1137, "output_failed", ClassInfrastructure, true, "an output could not be put to where it is kept", "the message says which, and why; look at --output-to, or dest_path of the slice"}
 	NoCredential  = Failure{50, 1163, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
 	BadConfig     = Failure{51, 1341, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
 	Expiring      = Failure{52, 1382, "credential_expiring", ClassCredential, true, "a credential of the pilot is about to expire", "renew it: the next pilot takes the new one"}
@@ -101,7 +102,7 @@ func Table() []Failure {
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
 		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
 		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, SiteContainer, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
-		NoBatch, BatchRefused, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
+		NoBatch, BatchRefused, OutputFailed, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
 	slices.SortStableFunc(t, func(a, b Failure) int { return a.Code - b.Code })
 	return t
