@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/program"
 )
 
 // actsName is the payload that the demo also makes ready: it lies in the source tree, and comes with its own data.
@@ -41,7 +42,7 @@ func findACTS(bin string) (acts, error) {
 func (a acts) spec() string { return filepath.Join(a.dir, "acts.toml") }
 
 // install makes its Python environment, which takes a while the first time.
-func (a acts) install(ctx context.Context, show *Progress) error {
+func (a acts) install(ctx context.Context, show *program.Progress) error {
 	if _, err := os.Stat(filepath.Join(a.dir, "venv", "bin", "python")); err != nil {
 		show.Note(time.Now(), "installing the Python packages of payload acts, 200 MB; once")
 	}
@@ -49,7 +50,7 @@ func (a acts) install(ctx context.Context, show *Progress) error {
 }
 
 // simulate makes events to be replayed in a number of frames.
-func (a acts) simulate(ctx context.Context, file string, frames int, seed uint64, show *Progress) error {
+func (a acts) simulate(ctx context.Context, file string, frames int, seed uint64, show *program.Progress) error {
 	events := min(actsEvents, frames*eventsPerFrame)
 	show.Note(time.Now(), "simulating %d events", events)
 	return tool(ctx, exitcode.SiteNoProgram, "simulating events", filepath.Join(a.dir, "venv", "bin", "python"), filepath.Join(a.dir, "simulate.py"), file,

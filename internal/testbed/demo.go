@@ -14,6 +14,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/program"
 	"tfpilot/payload"
 )
 
@@ -67,7 +68,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
-	own, err := cfg.prepare(ctx, bin, NewProgress(out, time.Now()))
+	own, err := cfg.prepare(ctx, bin, program.NewProgress(out, time.Now()))
 	if err != nil {
 		return Report{}, Cause(ctx, err)
 	}
@@ -82,7 +83,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 
 	if own != nil && cfg.Replay == "" {
 		cfg.Replay = filepath.Join(dir, "events.root")
-		if err := own.simulate(ctx, cfg.Replay, cfg.STFs*cfg.Frames, cfg.Seed, NewProgress(out, time.Now())); err != nil {
+		if err := own.simulate(ctx, cfg.Replay, cfg.STFs*cfg.Frames, cfg.Seed, program.NewProgress(out, time.Now())); err != nil {
 			return Report{}, Cause(ctx, err)
 		}
 	}
@@ -91,7 +92,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		return Report{}, err
 	}
 	defer stack.StopAll()
-	show := NewProgress(out, time.Now())
+	show := program.NewProgress(out, time.Now())
 	chain, err := startDemo(ctx, stack, cfg, show)
 	if err == nil {
 		err = watch(ctx, chain, cfg, show)
@@ -104,7 +105,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	if chain == nil || exitcode.From(err) == exitcode.Interrupted {
 		return Report{}, err
 	}
-	report, cerr := collect(ctx, chain, time.Since(show.started))
+	report, cerr := collect(ctx, chain, time.Since(show.Started))
 	stack.StopAll()
 	if cerr != nil {
 		return Report{}, cmp.Or(err, cerr)
@@ -117,7 +118,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 
 // prepare finds out what cannot work before anything is started: the payload and the programs. Files become absolute paths,
 // because every program works in a folder of its own. The payload acts is made ready and returned, if it is that.
-func (c *DemoConfig) prepare(ctx context.Context, bin string, show *Progress) (own *acts, err error) {
+func (c *DemoConfig) prepare(ctx context.Context, bin string, show *program.Progress) (own *acts, err error) {
 	if c.Replay != "" {
 		if _, err := os.Stat(c.Replay); err != nil {
 			return nil, exitcode.WithNext(exitcode.New(exitcode.DataMissing, "looking for what is to be replayed: %w", err), "check the name after --replay")
@@ -175,7 +176,7 @@ func missing(name, bin string) error {
 const samples = 7
 
 // startDemo starts everything.
-func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *Progress) (*Chain, error) {
+func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *program.Progress) (*Chain, error) {
 	c, err := NewChain(ctx, stack, demoNamespace)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
 
@@ -22,7 +23,7 @@ import (
 const collectLimit = 10 * time.Second
 
 // watch follows the run until it is closed and its pilots have left.
-func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *Progress) error {
+func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *program.Progress) error {
 	stack, client := chain.Stack, chain.Client()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -83,7 +84,7 @@ func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *Progress) er
 func howFar(taken, planned int, run message.RunDocument, pilots int) string {
 	s := run.Slices
 	return fmt.Sprintf("STFs %d/%d  slices %d: done %d, failed %d, to do %d  %s  pilots %d  events %d",
-		taken, planned, s.Published, s.Done, s.Failed, s.Outstanding, Bar(s.Done+s.Failed, max(1, s.Published)), pilots, run.Counts["events"])
+		taken, planned, s.Published, s.Done, s.Failed, s.Outstanding, program.Bar(s.Done+s.Failed, max(1, s.Published)), pilots, run.Counts["events"])
 }
 
 // collect asks for everything that the report needs.

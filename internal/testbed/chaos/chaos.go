@@ -33,7 +33,7 @@ const firstRun = 200001
 type chaos struct {
 	cfg   Config
 	chain *testbed.Chain
-	show  *testbed.Progress
+	show  *program.Progress
 	rng   *rand.Rand
 
 	// namespace is new each time: a broker that saw the same slices yesterday would take ours for duplicates. foreign is that
@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 	}
 	namespace := "chaos-" + strings.ToLower(crand.Text()[:6])
 	c := &chaos{
-		cfg: cfg, show: testbed.NewProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{},
+		cfg: cfg, show: program.NewProgress(out, time.Now()), rng: rand.New(rand.NewPCG(cfg.Seed, 0)), proxies: map[string]*faultproxy.Proxy{},
 		namespace: namespace, foreign: namespace + "-foreign",
 	}
 	report := Report{

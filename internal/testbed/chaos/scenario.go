@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
+	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 	"tfpilot/internal/testbed"
 )
@@ -204,7 +205,7 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 // showRun says how far the present run is.
 func (c *chaos) showRun(r message.RunDocument) {
 	final := r.Slices.Done + r.Slices.Failed
-	c.show.Show(time.Now(), fmt.Sprintf("%s  %d of %d slices final", testbed.Bar(final, c.cfg.Slices), final, c.cfg.Slices))
+	c.show.Show(time.Now(), fmt.Sprintf("%s  %d of %d slices final", program.Bar(final, c.cfg.Slices), final, c.cfg.Slices))
 }
 
 // left is true when no pilot of the run is alive.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/testbed"
+	"tfpilot/internal/program"
 )
 
 const (
@@ -49,7 +49,7 @@ func (s *soak) sample(ctx context.Context) ([]Row, error) {
 		done := int(s.done.Load())
 		now := time.Now()
 		rate := float64(done-before.Slices) / max(0.001, now.Sub(started).Seconds()-before.Seconds)
-		s.show.Show(now, fmt.Sprintf("%s  %d of %d slices, %.0f per second", testbed.Bar(done, s.cfg.Slices), done, s.cfg.Slices, rate))
+		s.show.Show(now, fmt.Sprintf("%s  %d of %d slices, %.0f per second", program.Bar(done, s.cfg.Slices), done, s.cfg.Slices, rate))
 		end := s.cfg.Slices * (len(out) + 1) / rows
 		if done >= end-s.cfg.Slices/rows/5 && len(window) < samplesPerRow || done >= end {
 			row, err := s.look(done, now.Sub(started).Seconds())

@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/program"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/testbed"
 )
@@ -62,7 +63,7 @@ type soak struct {
 	cfg   Config
 	stack *testbed.Stack
 	link  *broker.Link
-	show  *testbed.Progress
+	show  *program.Progress
 
 	tickets chan struct{} // one for each slice without a result
 	done    atomic.Int64  // results of slices that had none
@@ -88,7 +89,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 	if err != nil {
 		return Report{}, err
 	}
-	s := &soak{cfg: cfg, stack: stack, show: testbed.NewProgress(out, time.Now()), tickets: make(chan struct{}, ahead)}
+	s := &soak{cfg: cfg, stack: stack, show: program.NewProgress(out, time.Now()), tickets: make(chan struct{}, ahead)}
 	// Our link ends after the programs, whose last messages are of no interest.
 	own, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group

@@ -1,4 +1,4 @@
-package testbed
+package program
 
 import (
 	"fmt"
@@ -10,14 +10,16 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Progress shows how far a run is: one line that is rewritten on a terminal, a new line for every change of note
+// Progress shows how far something is: one line that is rewritten on a terminal, a new line for every change of note
 // otherwise.
 type Progress struct {
 	out      io.Writer
 	terminal bool
-	started  time.Time
-	last     string
-	lastAt   time.Time
+	// Started is what the times count from.
+	Started time.Time
+
+	last   string
+	lastAt time.Time
 }
 
 // quietTime is how long plain output waits between two lines of a run that goes on as before.
@@ -26,20 +28,20 @@ const quietTime = 5 * time.Second
 // NewProgress shows progress on out, which may be a terminal.
 func NewProgress(out io.Writer, now time.Time) *Progress {
 	f, ok := out.(*os.File)
-	return &Progress{out: out, terminal: ok && isatty.IsTerminal(f.Fd()), started: now}
+	return &Progress{out: out, terminal: ok && isatty.IsTerminal(f.Fd()), Started: now}
 }
 
 // Note says something that stays.
 func (p *Progress) Note(now time.Time, format string, args ...any) {
-	p.clear()
-	fmt.Fprintf(p.out, "%6.1fs  %s\n", now.Sub(p.started).Seconds(), fmt.Sprintf(format, args...))
+	p.Clear()
+	fmt.Fprintf(p.out, "%6.1fs  %s\n", now.Sub(p.Started).Seconds(), fmt.Sprintf(format, args...))
 	p.lastAt = now
 }
 
 // Show says how far something is.
 func (p *Progress) Show(now time.Time, line string) {
 	if p.terminal {
-		fmt.Fprintf(p.out, "\r\033[K%6.1fs  %s", now.Sub(p.started).Seconds(), line)
+		fmt.Fprintf(p.out, "\r\033[K%6.1fs  %s", now.Sub(p.Started).Seconds(), line)
 		p.last = line
 		return
 	}
@@ -49,8 +51,8 @@ func (p *Progress) Show(now time.Time, line string) {
 	}
 }
 
-// clear removes the rewritten line, so that what follows starts at the margin.
-func (p *Progress) clear() {
+// Clear removes the rewritten line, so that what follows starts at the margin.
+func (p *Progress) Clear() {
 	if p.terminal && p.last != "" {
 		fmt.Fprint(p.out, "\r\033[K")
 		p.last = ""
