@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"tfpilot/internal/program"
 )
 
 // levels are the heights of a curve that has one line.
@@ -21,10 +23,10 @@ func (r Report) picture(w io.Writer) {
 	const margin = 24 // names and times
 	columns := width - margin
 	scale := float64(columns) / r.Seconds
-	fmt.Fprintf(w, "\ntime line, %s\n", Seconds(r.Seconds))
+	fmt.Fprintf(w, "\ntime line, %s\n", program.Seconds(r.Seconds))
 	var handed float64
 	for _, s := range r.Timeline {
-		fmt.Fprintf(w, "  %-9s %10s  %s\n", s.Name, Seconds(s.Seconds), bar(s.StartSeconds*scale, s.Seconds*scale, columns))
+		fmt.Fprintf(w, "  %-9s %10s  %s\n", s.Name, program.Seconds(s.Seconds), bar(s.StartSeconds*scale, s.Seconds*scale, columns))
 		if s.Name == "prepare" {
 			handed = s.Seconds
 		}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
 	"tfpilot/internal/program"
 )
@@ -42,7 +40,7 @@ func (r Report) rows() [][]string {
 			again = "another attempt may succeed"
 		}
 		add("failure", "%d %s, class %s, %s", f.Code, f.Name, f.Class, again)
-		add("message", "%s", Printable(f.Message))
+		add("message", "%s", program.Printable(f.Message))
 		if r.Advice != "" {
 			add("advice", "%s", r.Advice)
 		}
@@ -50,18 +48,18 @@ func (r Report) rows() [][]string {
 	add("next", "%s", r.Next)
 	c := r.Slice.Content
 	add("payload", "%s %s", r.Payload.Name, r.Payload.Version)
-	add("slice", "%s, run %s, attempt %d", Printable(c.Identity()), r.Slice.Run(), c.AttemptNumber())
-	add("input", "%s, frames %d to %d", Printable(c.Filename), c.Start.Int64(), c.End.Int64())
-	add("time", "%s", Seconds(r.Seconds))
+	add("slice", "%s, run %s, attempt %d", program.Printable(c.Identity()), r.Slice.Run(), c.AttemptNumber())
+	add("input", "%s, frames %d to %d", program.Printable(c.Filename), c.Start.Int64(), c.End.Int64())
+	add("time", "%s", program.Seconds(r.Seconds))
 	r.process(add)
 	for _, key := range slices.Sorted(maps.Keys(r.Counts)) {
-		add("count", "%s %d", Printable(key), r.Counts[key])
+		add("count", "%s %d", program.Printable(key), r.Counts[key])
 	}
 	for _, o := range r.Outputs {
-		add("output", "%s, %d bytes, adler32 %s", Printable(o.Name), o.SizeBytes, o.Adler32)
+		add("output", "%s, %d bytes, adler32 %s", program.Printable(o.Name), o.SizeBytes, o.Adler32)
 	}
 	for _, w := range r.Warnings {
-		add("warning", "%s", Printable(w))
+		add("warning", "%s", program.Printable(w))
 	}
 	if r.Folder != "" {
 		add("folder", "%s", r.Folder)
@@ -82,28 +80,19 @@ func (r Report) process(add func(name, format string, args ...any)) {
 		add("process", "none was started")
 		return
 	}
-	add("process", "wall %s, user %s, system %s, %.0f %% of a core", Seconds(p.WallSeconds), Seconds(p.UserSeconds), Seconds(p.SystemSeconds),
+	add("process", "wall %s, user %s, system %s, %.0f %% of a core", program.Seconds(p.WallSeconds), program.Seconds(p.UserSeconds), program.Seconds(p.SystemSeconds),
 		100*(p.UserSeconds+p.SystemSeconds)/p.WallSeconds)
 	add("memory", "at most %.1f MB in %d processes", float64(p.PeakBytes)/1e6, p.Processes)
 	held := r.Containment
 	if r.ContainmentReason != "" {
 		held += " (" + r.ContainmentReason + ")"
 	}
-	add("held by", "%s", Printable(held))
+	add("held by", "%s", program.Printable(held))
 	end := "exit code " + strconv.Itoa(p.ExitCode)
 	if p.Signal != "" {
 		end = "signal: " + p.Signal
 	}
 	add("end", "%s, %d processes left behind and killed", end, p.LeftBehind)
-}
-
-// Seconds rounds to what can be read.
-func Seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	if d > time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(time.Microsecond).String()
 }
 
 // Section shows a stream under its name, indented, so that nothing in it can be taken for ours.
@@ -113,22 +102,7 @@ func Section(w io.Writer, name, text string) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s:\n", name)
-	for line := range strings.Lines(printable(text, true)) {
+	for line := range strings.Lines(program.PrintableLines(text)) {
 		fmt.Fprintf(w, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
-}
-
-// Printable keeps a payload's words from steering the terminal.
-func Printable(s string) string { return printable(s, false) }
-
-func printable(s string, lines bool) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case lines && (r == '\t' || r == '\n'):
-			return r
-		case unicode.IsControl(r):
-			return '·'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "·"))
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,6 +16,7 @@ import (
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 	"tfpilot/wrapper/report"
+	"tfpilot/wrapper/trial"
 )
 
 // runConfig is everything that `wrapper run` can be told, but the slice. The names are those of `pilot run`.
@@ -43,6 +45,7 @@ func App() *cli.App {
 func runCommand() *cli.Command {
 	var cfg runConfig
 	var made made
+	var times trial.Config
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "run", Usage: "run a payload on a slice", ArgsUsage: "[SLICE.json | -]",
@@ -51,28 +54,35 @@ func runCommand() *cli.Command {
 			"Examples:\n" +
 			"  wrapper run --input x.stf --last 65                     the built-in reconstruction on 66 frames\n" +
 			"  wrapper run --payload mine.toml --keep slice.json       look into the slice's folder afterwards\n" +
-			"  wrapper run --payload mine.toml --output json - <s.json everything as one JSON document\n\n" +
+			"  wrapper run --payload mine.toml --output json - <s.json everything as one JSON document\n" +
+			"  wrapper run --payload mine.toml --repeat 100 --slots 4 slice.json   do they all end well, and alike?\n\n" +
 			"Exit status: 0 when the slice is done; otherwise the code of the failure, as it would stand in the result: 10 to 16\n" +
-			"for the payload, 20 to 23 for its data, 30 to 32 for this machine, 59 after a signal, 64 for wrong use. All are in\n" +
-			"docs/exit-codes.md.",
-		Flags: append(append(made.flags(), bind.Flags()...), program.OutputFlag()),
+			"for the payload, 20 to 23 for its data, 30 to 32 for this machine, 59 after a signal, 64 for wrong use; 2 when some of\n" +
+			"--repeat slices failed. All are in docs/exit-codes.md.",
+		Flags: slices.Concat(made.flags(), []cli.Flag{
+			&cli.IntFlag{Name: "repeat", Usage: "run the slice so many times, and report what one run does not show", Value: 1, Destination: &times.Repeat},
+			&cli.IntFlag{Name: "slots", Usage: "slices at once, with --repeat", Value: 1, Destination: &times.Slots},
+		}, bind.Flags(), []cli.Flag{program.OutputFlag()}),
 		Action: func(c *cli.Context) error {
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			return run(c, cfg, made)
+			return run(c, cfg, made, times)
 		},
 	}
 }
 
 // run works on the slice and reports. The failure has been shown by then: only its status is left to be given.
-func run(c *cli.Context, cfg runConfig, m made) error {
+func run(c *cli.Context, cfg runConfig, m made, times trial.Config) error {
 	s, err := readSlice(c, m)
 	if err != nil {
 		return err
 	}
-	cfg.Work.Trace = true
 	cfg.Work.DataDir = cmp.Or(cfg.Work.DataDir, dataDir(c, s))
+	if c.IsSet("repeat") || c.IsSet("slots") {
+		return repeat(c, cfg, s, times)
+	}
+	cfg.Work.Trace = true
 	w, err := newWrapper(cfg)
 	if err != nil {
 		return err
