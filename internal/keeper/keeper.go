@@ -268,7 +268,7 @@ func (e *ended) fill(res *Result) {
 	}
 	res.LeftBehind = e.LeftBehind
 	res.User, res.System = time.Duration(e.User)*time.Microsecond, time.Duration(e.System)*time.Microsecond
-	res.MaxRSSBytes = e.MaxRSSBytes
+	res.MaxRSSBytes, res.ReadBytes, res.WrittenBytes = e.MaxRSSBytes, e.Read, e.Written
 }
 
 // siteFailure says what a program that does not start is a failure of.

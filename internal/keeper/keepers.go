@@ -44,6 +44,8 @@ type Limits struct {
 	MemoryBytes int64
 	// Check is asked about once a second; its error ends the program and is Result.Stopped.
 	Check func() error
+	// Meter is told what the program takes; nil when nobody wants to know before the end.
+	Meter *Meter
 	// Sample, if not nil, is told what every look at the program has found; it is looked at more often for it. It must not block.
 	Sample func(Sample)
 }
@@ -53,7 +55,7 @@ type Sample struct {
 	At time.Time
 	// Bytes is the memory that all processes hold: proportional where it may be the most so far, resident otherwise.
 	Bytes int64
-	// CPU is the time of processors that the processes which are there have used so far.
+	// CPU is the time of processors that was used so far.
 	CPU       time.Duration
 	Processes int
 }
@@ -69,6 +71,8 @@ type Result struct {
 	// PeakBytes is the most memory that its processes held together at a time: proportional set sizes where the kernel tells them,
 	// resident ones else. Of a program too short to be looked at it is that of its largest process.
 	PeakBytes int64
+	// ReadBytes and WrittenBytes are those of all its processes, see [Usage].
+	ReadBytes, WrittenBytes int64
 	// Processes is how many were seen at once, at most.
 	Processes int
 	// OutOfMemory says that the kernel killed one of its processes because all together had reached their limit; SlotOutOfMemory

@@ -46,7 +46,9 @@ type kept struct {
 	ending bool
 	over   bool // the program itself has ended
 	ended  ended
-	met    map[int]bool // killed beside the program
+	// read and written are what had been before the program began.
+	read, written int64
+	met           map[int]bool // killed beside the program
 }
 
 // keep is the life of a keeper.
@@ -137,6 +139,7 @@ func (k *kept) start(p program, files []*os.File) {
 	path, argv, attr := p.command()
 	attr.Env, attr.Files = append(attr.Env, proc.Mark+"="+os.Getenv(proc.Mark)), fds
 	attr.Sys = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	read, written, _ := proc.IO(os.Getpid())
 	pid, err := syscall.ForkExec(path, argv, attr)
 	restore()
 	if err != nil {
@@ -144,6 +147,7 @@ func (k *kept) start(p program, files []*os.File) {
 		_ = send(k.conn, reply{Error: err.Error(), Errno: errno})
 		return
 	}
+	k.read, k.written = read, written
 	k.main, k.ending, k.over, k.ended, k.met = pid, false, false, ended{}, map[int]bool{}
 }
 
@@ -249,6 +253,9 @@ func waitForChild() {
 
 func (k *kept) report() {
 	k.ended.LeftBehind = len(k.met)
+	if read, written, ok := proc.IO(os.Getpid()); ok { // the kernel adds up here what belonged to those that were reaped
+		k.ended.Read, k.ended.Written = read-k.read, written-k.written
+	}
 	_ = send(k.conn, reply{Ended: &k.ended})
 	k.main = 0
 }

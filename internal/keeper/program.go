@@ -26,7 +26,6 @@ type Program struct {
 	mu    sync.Mutex
 	main  int   // process id of the program itself; 0 until it was looked for
 	own   []int // what it had left to the keeper when it was settled
-	cpu   time.Duration
 	swept time.Time
 }
 
@@ -70,30 +69,8 @@ func (p *Program) Wait() (Result, error) {
 	return p.result, p.err
 }
 
-// Lap is what a program took since the last time that it was asked for.
-type Lap struct {
-	CPU time.Duration
-	// PeakBytes and Processes are the most that it had at once, as far as it was looked at.
-	PeakBytes int64
-	Processes int
-}
-
-// Lap ends a lap. One shorter than a tenth of a second is not looked at but for the CPU time of the program itself and of the
-// children that it has waited for: looking at everything would take longer than short work.
-func (p *Program) Lap() Lap {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lap := p.run.watch.lap()
-	cpu := lap.CPU
-	if p.findMain(); p.main != 0 {
-		if s, ok := proc.Look(p.main); ok {
-			cpu = max(cpu, s.CPU)
-		}
-	}
-	lap.CPU = max(cpu-p.cpu, 0)
-	p.cpu = max(p.cpu, cpu)
-	return lap
-}
+// Lap is what the program took since the last time that it was asked for, see [Meter.Lap].
+func (p *Program) Lap() Usage { return p.run.watch.meter.Lap() }
 
 // findMain looks for the program itself: the first that its keeper has started.
 func (p *Program) findMain() {

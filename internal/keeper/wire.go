@@ -65,6 +65,8 @@ type ended struct {
 	User        int64              `json:"user_us"`
 	System      int64              `json:"system_us"`
 	MaxRSSBytes int64              `json:"max_rss_bytes"`
+	Read        int64              `json:"read_bytes"`
+	Written     int64              `json:"written_bytes"`
 	LeftBehind  int                `json:"left_behind"`
 	Unkillable  bool               `json:"unkillable,omitempty"`
 }

@@ -177,8 +177,10 @@ type stat struct {
 	group, session int
 	// exiting is true from the first step of its end, which may take a while: that of process 1 of a namespace is the end of all.
 	exiting bool
-	cpu     time.Duration
-	pages   int64
+	// Of itself, and of all below it that it has waited for.
+	user, system, reapedUser, reapedSystem time.Duration
+
+	pages int64
 }
 
 // readStat reads it by the numbers of proc(5), less the three fields up to the name.
@@ -204,24 +206,7 @@ func readStat(pid int) (stat, bool) {
 	const tick = time.Second / 100 // of all Linux interfaces, whatever the kernel uses itself
 	return stat{
 		state: f[0][0], group: int(number(5)), session: int(number(6)), exiting: number(9)&exiting != 0,
-		cpu: time.Duration(number(14)+number(15)+number(16)+number(17)) * tick, pages: number(24),
+		user: time.Duration(number(14)) * tick, system: time.Duration(number(15)) * tick,
+		reapedUser: time.Duration(number(16)) * tick, reapedSystem: time.Duration(number(17)) * tick, pages: number(24),
 	}, true
-}
-
-// Sight is what a process looks like at a moment.
-type Sight struct {
-	// Stopped by a signal.
-	Stopped bool
-	// Exiting from the first step of its end.
-	Exiting bool
-	// CPU of itself and of children that it has waited for.
-	CPU time.Duration
-	// ResidentBytes of memory, shared memory included.
-	ResidentBytes int64
-}
-
-// Look looks at a process; ok is false when it is gone.
-func Look(pid int) (s Sight, ok bool) {
-	st, ok := readStat(pid)
-	return Sight{st.state == 'T', st.exiting, st.cpu, st.pages * int64(os.Getpagesize())}, ok && st.state != 'Z'
 }
