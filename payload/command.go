@@ -87,7 +87,7 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	}
 	usage := Usage{
 		Wall: res.Wall, User: res.User, System: res.System, PeakBytes: res.PeakBytes, MaxRSSBytes: res.MaxRSSBytes,
-		Processes: res.Processes, ExitCode: res.ExitCode, Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
+		ReadBytes: res.ReadBytes, WrittenBytes: res.WrittenBytes, Processes: res.Processes, ExitCode: res.ExitCode, Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
 	}
 	result, err := c.outcome(ctx, r, res, usage.Stderr, resultPath)
 	result.Usage = usage
@@ -113,9 +113,9 @@ func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, std
 	case err == nil:
 		return result, nil
 	case limited.Err() != nil && errors.Is(context.Cause(limited), errTimeout):
-		return Result{}, c.stopped(keeper.ErrTime, res)
+		return Result{}, c.spec.Stopped(keeper.ErrTime, res.PeakBytes)
 	case limited.Err() != nil:
-		return Result{}, c.stopped(context.Cause(ctx), res)
+		return Result{}, c.spec.Stopped(context.Cause(ctx), res.PeakBytes)
 	}
 	if line, ok := c.spec.Failures.printed(stderr); ok && errors.Is(err, errNoResult) {
 		return Result{}, exitcode.New(line, "%s left no result%s", c.spec.Name, lastWords(stderr))

@@ -13,8 +13,9 @@ import (
 // file is a Spec as it stands in TOML, where a duration is text with its unit.
 type file struct {
 	Spec
-	Timeout   duration `toml:"timeout"`
-	Grace     duration `toml:"grace"`
+	Timeout   duration   `toml:"timeout"`
+	Grace     duration   `toml:"grace"`
+	Limits    fileLimits `toml:"limits"`
 	Synthetic struct {
 		Synthetic
 		Duration duration `toml:"duration"`
@@ -31,7 +32,7 @@ func decode(name string, text []byte) (Spec, error) {
 	for _, d := range []struct {
 		key string
 		duration
-	}{{"timeout", f.Timeout}, {"grace", f.Grace}, {"synthetic.duration", f.Synthetic.Duration}} {
+	}{{"timeout", f.Timeout}, {"grace", f.Grace}, {"synthetic.duration", f.Synthetic.Duration}, {"limits.cpu", f.Limits.CPU}, {"limits.looping", f.Limits.Looping}} {
 		if d.bare != "" {
 			errs = append(errs, fmt.Errorf("%s:%d: %s = %s has no unit: write \"%ss\" for seconds", name, config.LineOf(text, d.key), d.key, d.bare, d.bare))
 		}
@@ -41,6 +42,7 @@ func decode(name string, text []byte) (Spec, error) {
 	}
 	s := f.Spec
 	s.Timeout, s.Grace = f.Timeout.value, f.Grace.value
+	s.Limits = f.Limits.limits()
 	s.Synthetic = f.Synthetic.Synthetic
 	s.Synthetic.Duration = f.Synthetic.Duration.value
 	return s, nil

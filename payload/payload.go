@@ -77,6 +77,8 @@ type Usage struct {
 	Startup time.Duration
 	// PeakBytes is the most memory that its processes held together; MaxRSSBytes what the largest of them did.
 	PeakBytes, MaxRSSBytes int64
+	// ReadBytes and WrittenBytes went through system calls that read and write.
+	ReadBytes, WrittenBytes int64
 	// Processes is how many were seen at once, at most.
 	Processes      int
 	ExitCode       int

@@ -46,6 +46,8 @@ type Spec struct {
 	Failures Failures `toml:"failures"`
 	// Output says which files are outputs, and what they are called where they are kept.
 	Output OutputRules `toml:"output"`
+	// Limits are further ones.
+	Limits Limits `toml:"-"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
 
@@ -176,6 +178,6 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
 		}
 	}
-	errs = append(errs, s.Failures.validate(), s.Output.validate())
+	errs = append(errs, s.Failures.validate(), s.Output.validate(), s.Limits.validate(s.Timeout))
 	return errors.Join(errs...)
 }

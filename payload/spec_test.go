@@ -24,13 +24,17 @@ func load(t *testing.T, text string) (payload.Spec, string, error) {
 
 func TestAPayloadFileIsReadWithItsDefaults(t *testing.T) {
 	t.Parallel()
-	s, file, err := load(t, "name = \"x\"\nversion = \"2\"\nkind = \"command\"\ncommand = [\"./x\", \"-a\"]\ntimeout = \"90s\"\n[env]\nA = \"1\"\n")
+	s, file, err := load(t, "name = \"x\"\nversion = \"2\"\nkind = \"command\"\ncommand = [\"./x\", \"-a\"]\ntimeout = \"90s\"\n[env]\nA = \"1\"\n"+
+		"[limits]\ncpu = \"5m\"\nlooping = \"80s\"\nopen_files = 100\noutput_mb = 50\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.Name != "x" || s.Version != "2" || s.Timeout != 90*time.Second || s.Grace != 5*time.Second ||
 		s.Env["A"] != "1" || s.Dir != filepath.Dir(file) {
 		t.Errorf("%+v", s)
+	}
+	if want := (payload.Limits{CPU: 5 * time.Minute, Looping: 80 * time.Second, OpenFiles: 100, OutputMB: 50}); s.Limits != want {
+		t.Errorf("%+v", s.Limits)
 	}
 	for name, kind := range map[string]payload.Kind{"": payload.KindTFReco, "tfreco": payload.KindTFReco, "synthetic": payload.KindSynthetic} {
 		if s, err := payload.LoadSpec(name); err != nil || s.Kind != kind || s.Timeout != 10*time.Minute {
@@ -49,25 +53,30 @@ func TestAWrongPayloadFileNamesLineAndKey(t *testing.T) {
 		`:4:`:                             good + "grace = = 1\n",
 		`:1:`:                             "name = 7\n",
 		`name missing`:                    "kind = \"command\"\ncommand = [\"x\"]\n",
-		`kind "docker" is none of command, tfreco`:     "name = \"x\"\nkind = \"docker\"\n",
-		`kind command needs command`:                   "name = \"x\"\nkind = \"command\"\n",
-		`kind command needs command = `:                "name = \"x\"\nkind = \"command\"\ncommand = [\"\"]\n",
-		`kind tfreco has its own command`:              "name = \"x\"\nkind = \"tfreco\"\ncommand = [\"x\"]\n",
-		`synthetic.mode "explode" is none of noop`:     "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"explode\"\n",
-		`size_mb = -1: must be 0 to`:                   "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"grow\"\nsize_mb = -1\n",
-		`timeout = -1s: must be at least 1ms`:          good + "timeout = \"-1s\"\n",
-		`:4: timeout = 5 has no unit: write "5s"`:      good + "timeout = 5\n",
-		`:5: grace = 0.5 has no unit: write "0.5s"`:    good + "\ngrace = 0.5\n",
-		`:4: grace = 5 has no unit: write "5s"`:        good + "grace = \"5\"\n",
-		`synthetic.duration = 5ns: must be at`:         good + "[synthetic]\nduration = \"5ns\"\n",
-		`:5: synthetic.duration = 2 has no unit`:       good + "[synthetic]\nduration = 2\n",
-		`"0s" is no time: leave the key out`:           good + "timeout = \"0s\"\n",
-		`timeout = 1µs: must be at least 1ms`:          good + "timeout = \"1us\"\n",
-		`env.TFPILOT_X: not a name that can be set`:    good + "[env]\nTFPILOT_X = \"1\"\n",
-		`env.A=B: not a name`:                          good + "[env]\n\"A=B\" = \"1\"\n",
-		`${TFPILOT_OUTPUT} is no variable of a slice`:  "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_OUTPUT}\"]\n",
-		`env.A: ${TFPILOT_} is no variable of a slice`: good + "[env]\nA = \"${TFPILOT_}\"\n",
-		`cannot depend on the slice`:                   "name = \"x\"\nkind = \"command\"\ncommand = [\"${TFPILOT_INPUT}\"]\n",
+		`kind "docker" is none of command, tfreco`:        "name = \"x\"\nkind = \"docker\"\n",
+		`kind command needs command`:                      "name = \"x\"\nkind = \"command\"\n",
+		`kind command needs command = `:                   "name = \"x\"\nkind = \"command\"\ncommand = [\"\"]\n",
+		`kind tfreco has its own command`:                 "name = \"x\"\nkind = \"tfreco\"\ncommand = [\"x\"]\n",
+		`synthetic.mode "explode" is none of noop`:        "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"explode\"\n",
+		`size_mb = -1: must be 0 to`:                      "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"grow\"\nsize_mb = -1\n",
+		`timeout = -1s: must be at least 1ms`:             good + "timeout = \"-1s\"\n",
+		`:4: timeout = 5 has no unit: write "5s"`:         good + "timeout = 5\n",
+		`:5: grace = 0.5 has no unit: write "0.5s"`:       good + "\ngrace = 0.5\n",
+		`:4: grace = 5 has no unit: write "5s"`:           good + "grace = \"5\"\n",
+		`synthetic.duration = 5ns: must be at`:            good + "[synthetic]\nduration = \"5ns\"\n",
+		`:5: synthetic.duration = 2 has no unit`:          good + "[synthetic]\nduration = 2\n",
+		`"0s" is no time: leave the key out`:              good + "timeout = \"0s\"\n",
+		`timeout = 1µs: must be at least 1ms`:             good + "timeout = \"1us\"\n",
+		`env.TFPILOT_X: not a name that can be set`:       good + "[env]\nTFPILOT_X = \"1\"\n",
+		`env.A=B: not a name`:                             good + "[env]\n\"A=B\" = \"1\"\n",
+		`${TFPILOT_OUTPUT} is no variable of a slice`:     "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_OUTPUT}\"]\n",
+		`env.A: ${TFPILOT_} is no variable of a slice`:    good + "[env]\nA = \"${TFPILOT_}\"\n",
+		`:5: limits.cpu = 30 has no unit: write "30s"`:    good + "[limits]\ncpu = 30\n",
+		`:5: limits.looping: 1s: must be at least 2s`:     good + "[limits]\nlooping = \"1s\"\n",
+		`:5: limits.looping: 10m0s: timeout = 10m0s ends`: good + "[limits]\nlooping = \"10m\"\n",
+		`:5: limits.open_files: -1: must be 1 to`:         good + "[limits]\nopen_files = -1\n",
+		`:5: unknown key "limits.output"`:                 good + "[limits]\noutput = 5\n",
+		`cannot depend on the slice`:                      "name = \"x\"\nkind = \"command\"\ncommand = [\"${TFPILOT_INPUT}\"]\n",
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

@@ -3,89 +3,36 @@ package payload
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 )
 
-const (
-	// megabyte is that of memory_mb and disk_mb, as batch systems count them.
-	megabyte = 1 << 20
-	// killedStatus is what a shell ends with when SIGKILL has ended its last command.
-	killedStatus = 128 + int(syscall.SIGKILL)
-	// diskShare bounds the time that looking at the folder takes, as a part of all time.
-	diskShare = 100
-)
+// killedStatus is what a shell ends with when SIGKILL has ended its last command.
+const killedStatus = 128 + int(syscall.SIGKILL)
 
-// diskError says that the slice's folder is over its limit.
-type diskError struct{ bytes int64 }
-
-func (e diskError) Error() string { return fmt.Sprintf("%d bytes in the folder", e.bytes) }
-
-// limits are those of the spec; memory is the keepers' own.
+// limits are those of a program that works on one slice; memory is the keepers' own.
 func (c *Command) limits(dir string) keeper.Limits {
-	l := keeper.Limits{Time: c.spec.Timeout}
-	if c.spec.DiskMB > 0 {
-		var next time.Time
-		l.Check = func() error {
-			started := time.Now()
-			if started.Before(next) {
-				return nil
-			}
-			used := diskUsage(dir)
-			next = time.Now().Add(diskShare * time.Since(started))
-			if used > int64(c.spec.DiskMB)*megabyte {
-				return diskError{used}
-			}
-			return nil
-		}
-	}
-	return l
+	meter := &keeper.Meter{}
+	return keeper.Limits{Time: c.spec.Timeout, Meter: meter, Check: NewGuard(c.spec, dir, meter).Check}
 }
 
-// diskUsage is what a folder takes on the disk: holes take nothing. What goes away meanwhile, or may not be looked at, is left out.
-func diskUsage(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // see above
-		}
-		if info, err := d.Info(); err == nil {
-			if s, ok := info.Sys().(*syscall.Stat_t); ok {
-				bytes += s.Blocks * 512
-			}
-		}
-		return nil
-	})
-	return bytes
-}
-
-// stopped says why we ended the program: a limit of its own was passed, or the slot is taken back.
-func (c *Command) stopped(why error, res keeper.Result) error {
-	disk, overDisk := errors.AsType[diskError](why)
+// Stopped says what it means that we ended the program of a slice: a limit of its own was passed, or the slot is taken back. peak
+// is the most memory that it held.
+func (s Spec) Stopped(why error, peak int64) error {
+	limit, passed := errors.AsType[limitError](why)
 	switch {
 	case errors.Is(why, keeper.ErrTime):
-		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", c.spec.Name, c.spec.Timeout)
+		return exitcode.New(exitcode.PayloadTimeout, "%s ran longer than its %s", s.Name, s.Timeout)
 	case errors.Is(why, keeper.ErrMemory):
-		return exitcode.New(exitcode.PayloadMemory, "%s: out of memory: %s", c.spec.Name, ofLimit(res.PeakBytes, c.spec.MemoryMB))
-	case overDisk:
-		return exitcode.New(exitcode.PayloadLimit, "%s: out of disk: %s in its folder", c.spec.Name, ofLimit(disk.bytes, c.spec.DiskMB))
+		return exitcode.New(exitcode.PayloadMemory, "%s: out of memory: %s", s.Name, ofLimit(peak, s.MemoryMB))
+	case passed:
+		return exitcode.New(limit.failure, "%s: %w", s.Name, limit)
 	default:
-		return exitcode.New(exitcode.Interrupted, "%s was ended: %w", c.spec.Name, why)
+		return exitcode.New(exitcode.Interrupted, "%s was ended: %w", s.Name, why)
 	}
-}
-
-// ofLimit is "2.1 of 2.0 GB", in MB when that says more.
-func ofLimit(bytes int64, limitMB int) string {
-	mb := float64(bytes) / megabyte
-	if limitMB < 1000 {
-		return fmt.Sprintf("%.0f of %d MB", mb, limitMB)
-	}
-	return fmt.Sprintf("%.1f of %.1f GB", mb/1000, float64(limitMB)/1000)
 }
 
 // verdict is the meaning of the program's end: nil for success. A program that did its work although the kernel killed a process
@@ -94,7 +41,7 @@ func (c *Command) verdict(res keeper.Result, stderr string) error {
 	killed := res.Signal == syscall.SIGKILL.String() || res.ExitCode == killedStatus
 	switch {
 	case res.Stopped != nil:
-		return c.stopped(res.Stopped, res)
+		return c.spec.Stopped(res.Stopped, res.PeakBytes)
 	case res.Signal == "" && res.ExitCode == 0:
 		return nil
 	case res.OutOfMemory:

@@ -58,8 +58,9 @@ var (
 	PayloadTimeout   = Failure{13, 1367, "payload_timeout", ClassPayload, true, "the payload ran past its time limit", "raise timeout in its TOML or make the slices smaller"}
 	PayloadNoResult  = Failure{14, 1165, "payload_no_result", ClassPayload, true, "the payload ended well but left no result", "write JSON to the file named by TFPILOT_RESULT"}
 	PayloadBadResult = Failure{15, 1303, "payload_bad_result", ClassPayload, true, "the payload's result is not what docs/payloads.md says", "`wrapper run` names the key at fault"}
-	PayloadLimit     = Failure{16, 1104, "payload_limit", ClassPayload, true, "the payload went past its memory, output or disk limit", "raise the limit in its TOML or mend the payload"}
+	PayloadLimit     = Failure{16, 1104, "payload_limit", ClassPayload, true, "the payload went past its limit on CPU time, disk, output or open files", "raise the limit in its TOML or mend the payload"}
 	PayloadMemory    = Failure{17, 1235, "payload_memory", ClassPayload, true, "the payload took more memory than it may", "raise the limit in its TOML, ask for more memory in the queue, or mend the payload"}
+	PayloadLooping   = Failure{18, 1150, "payload_looping", ClassPayload, true, "the payload did nothing at all for the time that its TOML allows", "run it under `wrapper run`; what it waits for is mostly in its last lines"}
 
 	DataMissing = Failure{20, 1331, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
 	DataCorrupt = Failure{21, 1171, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
@@ -100,7 +101,7 @@ var (
 func Table() []Failure {
 	t := []Failure{
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
-		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
+		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, PayloadLooping, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
 		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, SiteContainer, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
 		NoBatch, BatchRefused, OutputFailed, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
