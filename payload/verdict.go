@@ -10,8 +10,12 @@ import (
 	"tfpilot/internal/keeper"
 )
 
-// killedStatus is what a shell ends with when SIGKILL has ended its last command.
-const killedStatus = 128 + int(syscall.SIGKILL)
+const (
+	// killedStatus is what a shell ends with when SIGKILL has ended its last command.
+	killedStatus = 128 + int(syscall.SIGKILL)
+	// notFoundStatus is what a program ends with that was not begun, because the loader did not find all of it.
+	notFoundStatus = 127
+)
 
 // limits are those of a program that works on one slice; memory is the keepers' own.
 func (c *Command) limits(dir string) keeper.Limits {
@@ -58,11 +62,19 @@ func (c *Command) verdict(res keeper.Result, stderr string) error {
 			line = exitcode.PayloadCrashed
 		}
 		return exitcode.New(line, "%s was ended by a signal, %s%s", c.spec.Name, res.Signal, lastWords(stderr))
+	case res.ExitCode == notFoundStatus && lacksLibrary(stderr):
+		return exitcode.New(exitcode.SiteNoProgram, "%s: its program lacks a library on this node%s", c.spec.Name, lastWords(stderr))
 	case res.ExitCode == 2 && strings.Contains(stderr, "go-hep.org/x/hep/"):
 		// The ROOT library panics on some damaged files in a goroutine of its own, which nobody can catch there.
 		return exitcode.New(exitcode.DataCorrupt, "%s: the ROOT library could not read the input", c.spec.Name)
 	}
 	return exitcode.New(c.spec.Failures.meaning(res.ExitCode, stderr), "%s ended with status %d%s", c.spec.Name, res.ExitCode, lastWords(stderr))
+}
+
+// lacksLibrary holds for the last words of the loaders of glibc and musl, which speak before a program has begun.
+func lacksLibrary(stderr string) bool {
+	words := lastWords(stderr)
+	return strings.Contains(words, "error while loading shared libraries: ") || strings.Contains(words, "Error loading shared library ")
 }
 
 // slotOutOfMemory says whose fault it is that the memory of the whole slot was over. A payload that names its need and has kept

@@ -189,7 +189,7 @@ func (k *keeper) finish(ctx context.Context, p *running) (Result, error) {
 		r.Ended.fill(&res)
 	case r.Errno != 0:
 		k.usable = true
-		return Result{}, exitcode.New(siteFailure(r.Errno), "starting %s: %w", p.command.Path, r.Errno)
+		return Result{}, startFailure(p.command, r.Errno)
 	default:
 		// The keeper was killed: by the program, by somebody, by a kernel out of memory. What it kept goes with it.
 		res.ExitCode, res.Signal = -1, syscall.SIGKILL.String()
@@ -269,16 +269,6 @@ func (e *ended) fill(res *Result) {
 	res.LeftBehind = e.LeftBehind
 	res.User, res.System = time.Duration(e.User)*time.Microsecond, time.Duration(e.System)*time.Microsecond
 	res.MaxRSSBytes, res.ReadBytes, res.WrittenBytes = e.MaxRSSBytes, e.Read, e.Written
-}
-
-// siteFailure says what a program that does not start is a failure of.
-func siteFailure(errno syscall.Errno) exitcode.Failure {
-	switch errno {
-	case syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM:
-		return exitcode.SiteResources
-	default:
-		return exitcode.SiteNoProgram
-	}
 }
 
 // socketPair is a line between two processes.
