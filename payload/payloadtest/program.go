@@ -1,0 +1,110 @@
+package payloadtest
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// programName is the first argument that makes the test binary the program.
+const programName = "payloadtest-program"
+
+// command starts the program with a front; the word is for finding its processes.
+func command(t *testing.T, front, word string) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fronts[front] == nil {
+		t.Fatalf("there is no front %q", front)
+	}
+	return []string{self, programName, front, word}
+}
+
+// Whoever imports this package need not remember to be the program; and nothing of the test is to begin in it.
+func init() { //nolint:gochecknoinits // see above
+	if len(os.Args) != 4 || os.Args[1] != programName {
+		return
+	}
+	switch front := os.Args[2]; front {
+	case "daemon":
+		daemon()
+	default:
+		syscall.Exit(fronts[front]())
+	}
+}
+
+// fronts are what the program does with each way of being spoken to. They return its exit status.
+var fronts = map[string]func() int{
+	"command": commandFront,
+}
+
+// task is a slice as the program got it.
+type task struct {
+	behaviour string
+	reqID     string
+	dir       string
+	// say answers with a document; it may be called again.
+	say func(result string)
+}
+
+// failure is an exit status with words for it.
+type failure struct {
+	status int
+	words  string
+}
+
+// good is the document of a good slice.
+func (t task) good() string {
+	return fmt.Sprintf(`{"req_id":%q,"counts":{%q:1}}`, t.reqID, success)
+}
+
+// commandFront is the program of kind command: one slice, told by variables.
+func commandFront() int {
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		panic(err)
+	}
+	var answers strings.Builder
+	path := os.Getenv("TFPILOT_RESULT")
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	t := task{behaviour: filepath.Base(os.Getenv("TFPILOT_INPUT")), reqID: os.Getenv("TFPILOT_REQ_ID"), dir: dir}
+	t.say = func(result string) {
+		answers.WriteString(result)
+		_ = os.WriteFile(path, []byte(answers.String()), 0o600) // there is none when it has deleted its folder
+	}
+	f := acts[t.behaviour](t)
+	if f.status != 0 {
+		fmt.Fprintln(os.Stderr, f.words)
+	}
+	return f.status
+}
+
+// daemons is how many processes "leaves daemons" leaves.
+const daemons = 3
+
+// startDaemon starts a process that lives on, in a session of its own and without any environment.
+func startDaemon() {
+	p, err := os.StartProcess("/proc/self/exe", []string{os.Args[0], programName, "daemon", os.Args[3]}, &os.ProcAttr{
+		Env: []string{}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		panic(err)
+	}
+	_ = p.Release()
+}
+
+func daemon() {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	<-time.After(time.Hour)
+	syscall.Exit(0)
+}
