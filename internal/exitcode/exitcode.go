@@ -62,10 +62,11 @@ var (
 	PayloadMemory    = Failure{17, 1235, "payload_memory", ClassPayload, true, "the payload took more memory than it may", "raise the limit in its TOML, ask for more memory in the queue, or mend the payload"}
 	PayloadLooping   = Failure{18, 1150, "payload_looping", ClassPayload, true, "the payload did nothing at all for the time that its TOML allows", "run it under `wrapper run`; what it waits for is mostly in its last lines"}
 
-	DataMissing = Failure{20, 1331, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
-	DataCorrupt = Failure{21, 1171, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
-	DataRange   = Failure{22, 1099, "data_range", ClassData, false, "the frames asked for are not in the file", "compare start and end in the slice with `daq inspect`"}
-	DataInvalid = Failure{23, 1302, "data_invalid", ClassData, false, "the slice message cannot be worked on", "the producer is named in the log"}
+	DataMissing     = Failure{20, 1331, "data_missing", ClassData, true, "the input file is not there", "check filename in the slice and the data directory"}
+	DataCorrupt     = Failure{21, 1171, "data_corrupt", ClassData, true, "the input is damaged: a checksum or the file's structure is wrong", "compare the file's adler32 with the message; fetch it again"}
+	DataRange       = Failure{22, 1099, "data_range", ClassData, false, "the frames asked for are not in the file", "compare start and end in the slice with `daq inspect`"}
+	DataInvalid     = Failure{23, 1302, "data_invalid", ClassData, false, "the slice message cannot be worked on", "the producer is named in the log"}
+	DataUnreachable = Failure{24, 1099, "data_unreachable", ClassInfrastructure, true, "the storage that has the input does not answer, or not as it should", "look at the storage named in the message"}
 
 	SiteNoSpace   = Failure{30, 1098, "site_no_space", ClassSite, true, "no room, or no right, to write on this node", "free the disk or set --work-dir"}
 	SiteNoProgram = Failure{31, 1211, "site_no_program", ClassSite, true, "the payload's program cannot be started on this node", "install it, or mend the command in the payload's TOML"}
@@ -101,7 +102,7 @@ var (
 func Table() []Failure {
 	t := []Failure{
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
-		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, PayloadLooping, DataMissing, DataCorrupt, DataRange, DataInvalid, SiteNoSpace,
+		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, PayloadLooping, DataMissing, DataCorrupt, DataRange, DataInvalid, DataUnreachable, SiteNoSpace,
 		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, SiteContainer, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
 		NoBatch, BatchRefused, OutputFailed, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
