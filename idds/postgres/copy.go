@@ -137,10 +137,10 @@ func (t *Target) Load(ctx context.Context, table ledgersql.Table, rows *ledgersq
 	if _, err := t.tx.CopyFrom(ctx, pgx.Identifier{table.Name}, table.Names(), rows); err != nil {
 		return failed(err)
 	}
-	if table.Name != "slice" {
+	if table.Order != "id" {
 		return nil
 	}
-	_, err := t.tx.Exec(ctx, "SELECT setval(pg_get_serial_sequence('slice', 'id'), (SELECT coalesce(max(id), 1) FROM slice))") // new ones come after
+	_, err := t.tx.Exec(ctx, fmt.Sprintf("SELECT setval(pg_get_serial_sequence('%[1]s', 'id'), (SELECT coalesce(max(id), 1) FROM %[1]s))", table.Name)) // new ones come after
 	return failed(err)
 }
 

@@ -52,20 +52,24 @@ func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
 	return out, failed(err)
 }
 
-const upsertSlices = `INSERT INTO slice (namespace, run, identity, state, filename, created, stf, finished, due, doc, message)
-	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bytea[])
+const upsertSlices = `INSERT INTO slice (namespace, run, identity, state, filename, pilot, class, failure, created, stf, finished, due, doc, message)
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+	$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[])
 	ON CONFLICT (namespace, run, identity) DO UPDATE SET state = excluded.state, filename = excluded.filename,
+	pilot = excluded.pilot, class = excluded.class, failure = excluded.failure,
 	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
 
 func (r rows) PutSlices(list []ledger.SliceRow) error {
 	n := len(list)
 	namespaces, runs, identities, states, filenames, docs := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	pilots, classes, failures := make([]string, n), make([]string, n), make([]string, n)
 	created, stf, finished, due := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	messages := make([][]byte, n)
 	var asked requests
 	for i := range list {
 		s := &list[i]
 		namespaces[i], runs[i], identities[i], states[i], filenames[i] = s.Namespace, s.Run, s.Identity, string(s.State), s.Filename
+		pilots[i], classes[i], failures[i] = s.Pilot, s.Class, s.Failure
 		created[i], stf[i], finished[i], due[i] = s.Created, s.STF, s.Finished, s.Due
 		docs[i], messages[i] = string(s.Doc), append([]byte{}, s.Message...) // never null
 		asked.add(s)
@@ -73,7 +77,7 @@ func (r rows) PutSlices(list []ledger.SliceRow) error {
 	if err := r.putRequests(asked); err != nil {
 		return err
 	}
-	return r.exec(upsertSlices, namespaces, runs, identities, states, filenames, created, stf, finished, due, docs, messages)
+	return r.exec(upsertSlices, namespaces, runs, identities, states, filenames, pilots, classes, failures, created, stf, finished, due, docs, messages)
 }
 
 // requests are when attempts were asked for, column by column.
@@ -122,7 +126,7 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 
 func (r rows) PutWorker(pilot, namespace string, seen int64, doc []byte) error {
 	return r.exec(`INSERT INTO worker (pilot, namespace, seen, doc) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (pilot) DO UPDATE SET namespace = excluded.namespace, seen = excluded.seen, doc = excluded.doc`, pilot, namespace, seen, string(doc))
+		ON CONFLICT (namespace, pilot) DO UPDATE SET seen = excluded.seen, doc = excluded.doc`, pilot, namespace, seen, string(doc))
 }
 
 func (r rows) Actors(namespace string) ([][]byte, error) {
@@ -138,3 +142,14 @@ func (r rows) PutActor(namespace, duty, sender string, doc []byte) error {
 	return r.exec(`INSERT INTO actor (namespace, duty, sender, doc) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (namespace, duty, sender) DO UPDATE SET doc = excluded.doc`, namespace, duty, sender, string(doc))
 }
+
+func (r rows) PutToken(id, hash string, doc []byte) error {
+	return r.exec(`INSERT INTO token (id, hash, doc) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, doc = excluded.doc`, id, hash, string(doc))
+}
+
+func (r rows) AddAudit(namespace string, at int64, doc []byte) error {
+	return r.exec("INSERT INTO audit (namespace, at, doc) VALUES ($1, $2, $3)", namespace, at, string(doc))
+}
+
+func (r rows) Touch() error { return r.exec("UPDATE name SET name = name") }

@@ -43,8 +43,9 @@ func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
 	return out, nil
 }
 
-const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filename, created, stf, finished, due, doc, message)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, run, identity) DO UPDATE SET state = excluded.state, filename = excluded.filename,
+const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filename, pilot, class, failure, created, stf, finished, due, doc, message)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, run, identity) DO UPDATE SET state = excluded.state, filename = excluded.filename,
+	pilot = excluded.pilot, class = excluded.class, failure = excluded.failure,
 	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
 
 func (r rows) PutSlices(list []ledger.SliceRow) error {
@@ -56,7 +57,7 @@ func (r rows) PutSlices(list []ledger.SliceRow) error {
 			}
 		}
 		if err := r.write(upsertSlice, s.Namespace, s.Run, s.Identity, string(s.State),
-			s.Filename, s.Created, s.STF, s.Finished, s.Due, string(s.Doc), string(s.Message)); err != nil {
+			s.Filename, s.Pilot, s.Class, s.Failure, s.Created, s.STF, s.Finished, s.Due, string(s.Doc), string(s.Message)); err != nil {
 			return err
 		}
 	}
@@ -88,7 +89,7 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 }
 
 func (r rows) PutWorker(pilot, namespace string, seen int64, doc []byte) error {
-	return r.write("INSERT OR REPLACE INTO worker VALUES (?, ?, ?, ?)", pilot, namespace, seen, string(doc))
+	return r.write("INSERT OR REPLACE INTO worker (namespace, pilot, seen, doc) VALUES (?, ?, ?, ?)", namespace, pilot, seen, string(doc))
 }
 
 func (r rows) Actors(namespace string) (docs [][]byte, err error) {
@@ -110,3 +111,13 @@ func (r rows) Actors(namespace string) (docs [][]byte, err error) {
 func (r rows) PutActor(namespace, duty, sender string, doc []byte) error {
 	return r.write("INSERT OR REPLACE INTO actor VALUES (?, ?, ?, ?)", namespace, duty, sender, string(doc))
 }
+
+func (r rows) PutToken(id, hash string, doc []byte) error {
+	return r.write("INSERT OR REPLACE INTO token (id, hash, doc) VALUES (?, ?, ?)", id, hash, string(doc))
+}
+
+func (r rows) AddAudit(namespace string, at int64, doc []byte) error {
+	return r.write("INSERT INTO audit (namespace, at, doc) VALUES (?, ?, ?)", namespace, at, string(doc))
+}
+
+func (r rows) Touch() error { return r.write("UPDATE name SET name = name") }

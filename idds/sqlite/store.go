@@ -39,6 +39,28 @@ CREATE TABLE name (name TEXT NOT NULL);
 DROP INDEX slice_open;
 CREATE INDEX slice_state ON slice (namespace, run, state, identity);
 `},
+	// Slices are found by who had them, by what they failed with, and by their file; a pilot is one of its namespace; tokens.
+	// What is due was looked for in the whole namespace: of two indexes the one with a name to compare is taken.
+	{Version: 5, SQL: `
+DROP INDEX slice_due;
+CREATE INDEX slice_due ON slice (namespace, due) WHERE due > 0;
+ALTER TABLE slice ADD COLUMN pilot TEXT NOT NULL DEFAULT '';
+ALTER TABLE slice ADD COLUMN class TEXT NOT NULL DEFAULT '';
+ALTER TABLE slice ADD COLUMN failure TEXT NOT NULL DEFAULT '';
+UPDATE slice SET pilot = coalesce(doc ->> '$.attempts[#-1].pilot_id', ''),
+  class = CASE state WHEN 'failed' THEN coalesce(nullif(doc ->> '$.failure.class', ''), 'unknown') ELSE '' END,
+  failure = CASE state WHEN 'failed' THEN coalesce(nullif(doc ->> '$.failure.name', ''), 'unknown') ELSE '' END
+  WHERE instr(doc, '\u0000') = 0;
+CREATE INDEX slice_failure ON slice (namespace, run, class, failure, identity, state) WHERE failure <> '';
+CREATE INDEX slice_pilot ON slice (namespace, pilot, state, run, identity) WHERE pilot <> '';
+CREATE INDEX slice_file ON slice (namespace, run, filename, identity);
+ALTER TABLE worker RENAME TO worker_4;
+CREATE TABLE worker (namespace TEXT, pilot TEXT, seen INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (namespace, pilot)) WITHOUT ROWID;
+INSERT INTO worker SELECT namespace, pilot, seen, doc FROM worker_4;
+DROP TABLE worker_4;
+CREATE TABLE token (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, at INTEGER NOT NULL, doc TEXT NOT NULL);
+`},
 }
 
 // Store is the ledger's file.

@@ -41,6 +41,9 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 	if store.Name() != "w2nmxkq3" {
 		t.Errorf("the name is %s now", store.Name())
 	}
+	if list, err := store.Slices(t.Context(), ledger.Filter{Pilot: "p1"}); err != nil || len(list) != 1 || list[0].Key.Identity != "slice-a" {
+		t.Errorf("by pilot: %+v, %v", list, err)
+	}
 	for state, want := range map[ledger.SliceState]string{ledger.Done: "slice-a", ledger.Outstanding: "slice-b"} {
 		list, err := store.Slices(t.Context(), ledger.Filter{States: []ledger.SliceState{state}})
 		if err != nil || len(list) != 1 || list[0].Key.Identity != want {
@@ -52,7 +55,7 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
-		"99": "schema 99, this program knows 4: a newer idds has written it", "2": "schema 2, older than any that was released",
+		"99": "schema 99, this program knows 5: a newer idds has written it", "2": "schema 2, older than any that was released",
 	} {
 		dir := t.TempDir()
 		write(t, dir, "CREATE TABLE theirs (x); PRAGMA user_version = "+version)

@@ -28,13 +28,19 @@ type Rows interface {
 	PutWorker(pilot, namespace string, seen int64, doc []byte) error
 	Actors(namespace string) (docs [][]byte, err error)
 	PutActor(namespace, duty, sender string, doc []byte) error
+	PutToken(id, hash string, doc []byte) error
+	AddAudit(namespace string, at int64, doc []byte) error
+	// Touch writes something that changes nothing.
+	Touch() error
 }
 
 // SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
 type SliceRow struct {
 	Key
-	State                       SliceState
-	Filename                    string
+	State    SliceState
+	Filename string
+	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
+	Pilot, Class, Failure       string
 	Created, STF, Finished, Due int64
 	Doc, Message                []byte
 	// Requests are when the attempts were asked for that a nameless failure may mean.
@@ -222,6 +228,27 @@ func (b *Batch) PutActor(a message.ActorDocument) error {
 	return b.rows.PutActor(Text(a.Namespace), Text(a.Duty), Text(a.Sender), doc)
 }
 
+// PutToken writes a token.
+func (b *Batch) PutToken(t Token) error {
+	doc, err := encode(t)
+	if err != nil {
+		return err
+	}
+	return b.rows.PutToken(t.ID, t.Hash, doc)
+}
+
+// AddAudit writes a line of the audit.
+func (b *Batch) AddAudit(a AuditLine) error {
+	doc, err := encode(a)
+	if err != nil {
+		return err
+	}
+	return b.rows.AddAudit(Text(a.Namespace), a.At.UnixMicro(), doc)
+}
+
+// Touch writes something that changes nothing, to see whether anything can be written.
+func (b *Batch) Touch() error { return b.rows.Touch() }
+
 // Flush writes what was gathered, in the order of the keys.
 func (b *Batch) Flush() error {
 	if err := b.flushSlices(); err != nil {
@@ -272,6 +299,7 @@ func (s *Slice) row() (SliceRow, error) {
 		Key: s.Key, State: s.State, Filename: Text(s.Filename), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
 		Doc: doc, Message: s.Message,
 	}
+	row.Class, row.Failure = s.trouble()
 	switch {
 	case s.Unsent != 0:
 		row.Due = 1
@@ -280,6 +308,7 @@ func (s *Slice) row() (SliceRow, error) {
 	}
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
+		row.Pilot = cmp.Or(Text(a.PilotID), row.Pilot)
 		// A dead letter may be lost in the transaction that it comes in.
 		if (a.State == "sent" || a.State == "lost") && !a.CreatedAt.IsZero() {
 			row.Requests = append(row.Requests, a.CreatedAt.UnixMicro())
@@ -287,6 +316,23 @@ func (s *Slice) row() (SliceRow, error) {
 	}
 	return row, err
 }
+
+// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing.
+func (s *Slice) trouble() (class, name string) {
+	f := s.Failure
+	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
+		if f = s.Attempts[i].Failure; s.Attempts[i].State == "lost" {
+			f = lost(s.Attempts[i].Reason)
+		}
+	}
+	if f == nil || s.State == Done {
+		return "", ""
+	}
+	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)
+}
+
+// unnamed is the class or the name of a failure that says none.
+const unnamed = "unknown"
 
 // Micros is a time as stores have it.
 func Micros(t time.Time) int64 {

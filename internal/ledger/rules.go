@@ -290,10 +290,15 @@ func (l Rules) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) err
 	a.State, a.Reason, a.FinishedAt = "lost", reason, now
 	s.Disturbed = true
 	s.confirm(attempt) // the broker had it, or nobody has
-	l.settle(r, s, &message.Failure{
-		Code: exitcode.Internal.Code, Name: "lost", Class: string(exitcode.ClassInfrastructure), Retryable: true, Message: reason,
-	}, now)
+	l.settle(r, s, lost(reason), now)
 	return errors.Join(tx.PutSlice(s), tx.PutRun(r))
+}
+
+// lost is the failure of an attempt that was given up.
+func lost(reason string) *message.Failure {
+	return &message.Failure{
+		Code: exitcode.Internal.Code, Name: "lost", Class: string(exitcode.ClassInfrastructure), Retryable: true, Message: reason,
+	}
 }
 
 // Resend makes the next attempt's message. It is to be stored with Unsent before it is sent, and confirmed after.

@@ -172,6 +172,10 @@ type Tx interface {
 	// Actors are the programs that were seen to do one of our duties.
 	Actors(namespace string) ([]message.ActorDocument, error)
 	PutActor(a message.ActorDocument) error
+	PutToken(t Token) error
+	AddAudit(a AuditLine) error
+	// Touch writes something that changes nothing, to see whether anything can be written.
+	Touch() error
 }
 
 // PageSize is how many slices a store returns unless told otherwise.
@@ -181,6 +185,10 @@ const PageSize = 1000
 type Filter struct {
 	Namespace, Run string
 	States         []SliceState
+	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
+	Pilot, Class, Failure string
+	// Filename is of its STF; only together with a Run.
+	Filename string
 	// After is the slice after which to go on; Limit bounds the answer (0: 1000).
 	After Key
 	Limit int
@@ -209,6 +217,7 @@ type Store interface {
 	MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error)
 	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
 	Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error)
+	Lists
 	// Name tells this store from all others, for good.
 	Name() string
 	Close() error

@@ -91,6 +91,12 @@ const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
 func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
 	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
 	switch {
+	case f.Class != "" || f.Failure != "":
+		return r.failedSlices(ctx, f)
+	case f.Pilot != "":
+		return r.slicesOfPilot(ctx, f)
+	case f.Filename != "":
+		return r.slicesOfFile(ctx, f)
 	case f.Run == "" && len(f.States) == 0 && f.Namespace == "":
 		return r.slices(ctx, "WHERE (namespace, run, identity) > ($1, $2, $3) ORDER BY namespace, run, identity LIMIT $4",
 			f.After.Namespace, f.After.Run, f.After.Identity, f.Limit)
@@ -241,15 +247,17 @@ func (r Reader) MergedHistograms(ctx context.Context, namespace, run string) (se
 
 // Workers are all pilots that ever reported.
 func (r Reader) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (w message.WorkerDocument, err error) {
-		var seen int64
-		var doc []byte
-		if err := rows.Scan(&seen, &doc); err != nil {
-			return w, err
-		}
-		w.LastSeen = time.UnixMicro(seen).UTC()
-		return w, json.Unmarshal(doc, &w.WorkerReport)
-	}, "SELECT seen, doc FROM worker WHERE $1 IN ('', namespace) ORDER BY pilot", ledger.Text(namespace))
+	return collect(ctx, r, scanWorker, "SELECT seen, doc FROM worker WHERE $1 IN ('', namespace) ORDER BY pilot, namespace", ledger.Text(namespace))
+}
+
+func scanWorker(rows *sql.Rows) (w message.WorkerDocument, err error) {
+	var seen int64
+	var doc []byte
+	if err := rows.Scan(&seen, &doc); err != nil {
+		return w, err
+	}
+	w.LastSeen = time.UnixMicro(seen).UTC()
+	return w, json.Unmarshal(doc, &w.WorkerReport)
 }
 
 // Actors are the programs that were seen to do one of idds' duties, in all namespaces when none is given.

@@ -3,7 +3,7 @@ package ledgersql
 import "fmt"
 
 // Version is the present version of the tables, the same number in every database.
-const Version = 4
+const Version = 5
 
 // Schema are the steps of a database, each of which leads to its version from the one before.
 type Schema []Step

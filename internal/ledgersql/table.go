@@ -41,12 +41,14 @@ func Tables() []Table {
 	return []Table{
 		{"name", text("name"), "name"},
 		{"run", append(text("namespace", "run", "doc"), Column{"open", Bool}), "namespace, run"},
-		{"slice", append(text("namespace", "run", "identity", "state", "filename", "doc"), Column{"id", Int}, Column{"created", Int}, Column{"stf", Int},
+		{"slice", append(text("namespace", "run", "identity", "state", "filename", "pilot", "class", "failure", "doc"), Column{"id", Int}, Column{"created", Int}, Column{"stf", Int},
 			Column{"finished", Int}, Column{"due", Int}, Column{"message", Bytes}), "id"},
 		{"request", append(text("namespace", "run", "identity"), Column{"created_at", Int}), "namespace, run, created_at, identity"},
 		{"histogram", text("namespace", "run", "doc"), "namespace, run"},
-		{"worker", append(text("pilot", "namespace", "doc"), Column{"seen", Int}), "pilot"},
+		{"worker", append(text("pilot", "namespace", "doc"), Column{"seen", Int}), "namespace, pilot"},
 		{"actor", text("namespace", "duty", "sender", "doc"), "namespace, duty, sender"},
+		{"token", text("id", "hash", "doc"), "id"},
+		{"audit", append(text("namespace", "doc"), Column{"id", Int}, Column{"at", Int}), "id"},
 	}
 }
 

@@ -1,0 +1,193 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// lists checks what people ask a store, beside what the service needs.
+func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
+	t.Helper()
+	t.Run("slices are found by pilot, by failure and by file", func(t *testing.T) {
+		t.Parallel()
+		store := filled(t, open)
+		for want, f := range map[string]ledger.Filter{
+			"100001/s01 100001/s04 100001/s07 100002/s01 100002/s04 100002/s07": {Pilot: "p1"},
+			"100001/s04 100001/s07 100002/s01":                                  {Pilot: "p1", Limit: 3, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s01"}},
+			"100002/s01 100002/s04":                                             {Pilot: "p1", Run: "100002", Namespace: namespace, Limit: 2},
+			"100001/s03 100002/s03":                                             {Failure: "data_invalid"},
+			"100001/s03 100001/s06 100002/s03 100002/s06":                       {States: []ledger.SliceState{ledger.Failed, ledger.Waiting}, Pilot: "p0"},
+			"100001/s06 100002/s06":                                             {Class: "payload", States: []ledger.SliceState{ledger.Waiting}},
+			"100002/s03":                                                        {Class: "data", After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s05"}},
+			"100001/s03":                                                        {Class: "data", Limit: 1},
+			"100001/s00 100001/s01 100001/s02 100001/s03":                       {Run: "100001", Filename: "0.stf"},
+			"100001/s02 100001/s03":                                             {Run: "100001", Filename: "0.stf", After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s01"}},
+			"":                                                                  {Failure: "'; DROP TABLE slice; --"},
+		} {
+			list, err := store.Slices(t.Context(), f)
+			var got []string
+			for i := range list {
+				got = append(got, list[i].Key.Run+"/"+list[i].Key.Identity)
+			}
+			if strings.Join(got, " ") != want || err != nil {
+				t.Errorf("%+v: %v, want %s, %v", f, got, want, err)
+			}
+		}
+	})
+	t.Run("failures are counted by what they are, and a slice that is done has none", func(t *testing.T) {
+		t.Parallel()
+		store := filled(t, open)
+		got, err := store.Failures(t.Context(), namespace, "")
+		want := []ledger.FailureCount{
+			{Class: "data", Name: "data_invalid", State: ledger.Failed, N: 2}, {Class: "payload", Name: "unknown", State: ledger.Waiting, N: 2},
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		if got, err := store.Failures(t.Context(), "theirs", ""); len(got) != 0 || err != nil {
+			t.Error(got, err)
+		}
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+			return ledger.Rules{}.Result(tx, outcome(slice("s03", 1, time.Now()), "p2", nil), time.Now())
+		}))
+		if got, err := store.Failures(t.Context(), namespace, run); len(got) != 1 || err != nil {
+			t.Error(got, err)
+		}
+	})
+	t.Run("files have the sums of their slices", func(t *testing.T) {
+		t.Parallel()
+		store := filled(t, open)
+		var names []string
+		for f := (ledger.FileFilter{Namespace: namespace, Limit: 2}); ; {
+			page, err := store.Files(t.Context(), f)
+			must(t, err)
+			for i := range page {
+				names = append(names, fmt.Sprintf("%s/%s %d %d %d", page[i].Run, page[i].Identity, page[i].Slices, page[i].Done, page[i].Failed))
+				if len(page[i].Message) == 0 || page[i].FirstCreatedAt.IsZero() {
+					t.Errorf("%+v", page[i])
+				}
+			}
+			if len(page) < f.Limit {
+				break
+			}
+			f.After = page[len(page)-1].Key
+		}
+		want := []string{"100001/0.stf 4 3 1", "100001/1.stf 4 3 0", "100002/0.stf 4 3 1", "100002/1.stf 4 3 0"}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("runs and pilots come in pages, and pilots of two namespaces may have one name", func(t *testing.T) {
+		t.Parallel()
+		store := filled(t, open)
+		now := time.Now()
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+			return errors.Join(tx.PutWorker(message.WorkerReport{PilotID: "p", Namespace: "theirs"}, now), tx.PutWorker(message.WorkerReport{PilotID: "p", Namespace: namespace}, now),
+				tx.PutWorker(message.WorkerReport{PilotID: "q", Namespace: namespace}, now.Add(-time.Hour)))
+		}))
+		runs, err := store.FindRuns(t.Context(), ledger.RunFilter{AfterNamespace: namespace, AfterRun: "100001"})
+		if len(runs) != 1 || runs[0].RunID.String() != "100002" || err != nil {
+			t.Errorf("%+v, %v", runs, err)
+		}
+		for want, f := range map[string]ledger.WorkerFilter{
+			"test/p test/q theirs/p": {}, "test/p": {Namespace: namespace, Limit: 1}, "test/q theirs/p": {AfterNamespace: namespace, AfterPilot: "p"},
+			"test/p theirs/p": {SeenSince: now.Add(-time.Minute)},
+		} {
+			list, err := store.FindWorkers(t.Context(), f)
+			var got []string
+			for i := range list {
+				got = append(got, list[i].Namespace+"/"+list[i].PilotID)
+			}
+			if strings.Join(got, " ") != want || err != nil {
+				t.Errorf("%+v: %v, want %s, %v", f, got, want, err)
+			}
+		}
+	})
+	t.Run("tokens and the audit are kept", func(t *testing.T) {
+		t.Parallel()
+		store := open(t, t.TempDir())
+		token := ledger.Token{ID: "a", Hash: "hash", Name: "<b>\x00'", Role: ledger.RolePilot, Namespace: namespace, CreatedAt: time.Now().UTC().Truncate(0)}
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+			for i := range 5 {
+				line := ledger.AuditLine{At: time.Now(), Who: strconv.Itoa(i), Namespace: []string{namespace, "theirs"}[i%2]}
+				if err := tx.AddAudit(line); err != nil {
+					return err
+				}
+			}
+			return errors.Join(tx.PutToken(token), tx.Touch())
+		}))
+		token.RevokedBy = "me"
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error { return tx.PutToken(token) }))
+		got, err := store.Tokens(t.Context())
+		if diff := cmp.Diff([]ledger.Token{token}, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		var who []string
+		for before := int64(0); ; {
+			page, next, err := store.AuditPage(t.Context(), namespace, before, 2)
+			must(t, err)
+			for _, line := range page {
+				who = append(who, line.Who)
+			}
+			if before = next; next == 0 {
+				break
+			}
+		}
+		if !slices.Equal(who, []string{"4", "2", "0"}) {
+			t.Error(who)
+		}
+	})
+}
+
+// filled has two runs of eight slices in two files each: of three pilots in turn, one failed and one to be tried again.
+func filled(t *testing.T, open func(t testing.TB, dir string) ledger.Store) ledger.Store {
+	t.Helper()
+	store := open(t, t.TempDir())
+	now, rules := time.Now(), ledger.Rules{MaxAttempts: maxAttempts}
+	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+		for i := range 16 {
+			m := slice(fmt.Sprintf("s%02d", i%8), 1, now)
+			m.RunID, m.Content.Filename = message.Run(strconv.Itoa(100001+i/8)), strconv.Itoa(i%8/4)+".stf"
+			var f *message.Failure
+			switch i % 8 {
+			case 3:
+				f = &message.Failure{Class: "data", Name: "data_invalid"}
+			case 6:
+				f = &message.Failure{Class: "payload", Retryable: true}
+			}
+			if err := errors.Join(sent(tx, rules, m, now), rules.Result(tx, outcome(m, "p"+strconv.Itoa(i%8%3), f), now)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return store
+}
+
+func outcome(m message.Slice, pilot string, f *message.Failure) message.SliceResult {
+	r := message.SliceResult{
+		MsgType: message.TypeSliceResult, RunID: m.RunID, Namespace: m.Namespace,
+		Content: message.ResultContent{State: message.StateDone, ReqID: m.Content.ReqID, PilotID: pilot, Failure: f},
+	}
+	if f != nil {
+		r.Content.State = message.StateFailed
+	}
+	return r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,62 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+)
+
+// Role is what a token may do.
+type Role string
+
+// The roles: a pilot fetches its broker and reports; a harvester and a viewer read; an operator does everything but what is a
+// pilot's, for the broker's password is for pilots alone.
+const (
+	RolePilot     Role = "pilot"
+	RoleHarvester Role = "harvester"
+	RoleOperator  Role = "operator"
+	RoleViewer    Role = "viewer"
+)
+
+// Roles are all roles.
+func Roles() []Role { return []Role{RolePilot, RoleHarvester, RoleOperator, RoleViewer} }
+
+// Valid reports whether it is one of the roles.
+func (r Role) Valid() bool { return slices.Contains(Roles(), r) }
+
+// Principal is who asks.
+type Principal struct {
+	// Name is the token's, or the issuer's for its user, as the audit tells it.
+	Name string
+	Role Role
+	// Namespace is the only one that he sees; all when it is empty.
+	Namespace string
+}
+
+// Sees reports whether anything of a namespace is his to see.
+func (p Principal) Sees(namespace string) bool { return p.Namespace == "" || p.Namespace == namespace }
+
+// Token is a token as the store keeps it: not the secret, but its hash.
+type Token struct {
+	ID        string    `json:"id"`
+	Hash      string    `json:"hash"` // SHA-256, hexadecimal
+	Name      string    `json:"name"`
+	Role      Role      `json:"role"`
+	Namespace string    `json:"namespace,omitempty"` // every one when empty
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // never when zero
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	RevokedBy string    `json:"revoked_by,omitempty"`
+}
+
+// AuditLine is one change that somebody made: who, what, from where.
+type AuditLine struct {
+	At        time.Time `json:"at"`
+	Who       string    `json:"who"`
+	Role      Role      `json:"role"`
+	From      string    `json:"from"` // the address that the request came from
+	Did       string    `json:"did"`  // such as token.create
+	To        string    `json:"to"`   // the token or whatever else was changed
+	Namespace string    `json:"namespace,omitempty"`
+	Details   string    `json:"details,omitempty"`
+}

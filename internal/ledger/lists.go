@@ -1,0 +1,63 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+// Lists are what people ask of a store, beside what the service needs.
+type Lists interface {
+	FindRuns(ctx context.Context, f RunFilter) ([]Run, error)
+	FindWorkers(ctx context.Context, f WorkerFilter) ([]message.WorkerDocument, error)
+	Files(ctx context.Context, f FileFilter) ([]File, error)
+	// Failures counts the slices of a run, or of all, by what they failed with.
+	Failures(ctx context.Context, namespace, run string) ([]FailureCount, error)
+	// Tokens are all that were made, those that are revoked or have expired too.
+	Tokens(ctx context.Context) ([]Token, error)
+	// AuditPage is the audit from its end, before a line (0: all); next goes on, and is 0 at the end.
+	AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []AuditLine, next int64, err error)
+}
+
+// RunFilter selects runs in the order of namespace and number; empty fields select all.
+type RunFilter struct {
+	Namespace, Run string
+	// AfterNamespace and AfterRun name the run after which to go on.
+	AfterNamespace, AfterRun string
+	Limit                    int
+}
+
+// FileFilter selects files in the order of namespace, run and name; empty fields select all.
+type FileFilter struct {
+	Namespace, Run string
+	// After is the file after which to go on; its Identity is the file's name.
+	After Key
+	Limit int
+}
+
+// File is one STF file, as its slices know it.
+type File struct {
+	Key                                   // Identity is its name
+	Slices, Done, Failed                  int
+	STFAt, FirstCreatedAt, LastFinishedAt time.Time
+	// Message is the message of one of its slices, which knows its size and checksum; empty where only results came.
+	Message []byte
+}
+
+// FailureCount is how many slices have failed in one way.
+type FailureCount struct {
+	Class, Name string
+	State       SliceState // failed for good, or of a slice that is tried again
+	N           int
+}
+
+// WorkerFilter selects pilots in the order of their namespaces and names; empty fields select all.
+type WorkerFilter struct {
+	Namespace string
+	// AfterNamespace and AfterPilot name the one after which to go on.
+	AfterNamespace, AfterPilot string
+	// SeenSince leaves out those that reported last before it.
+	SeenSince time.Time
+	Limit     int
+}

@@ -1,0 +1,327 @@
+package ledgersql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// clauses are the conditions of a query with their arguments.
+type clauses struct {
+	text []string
+	args []any
+}
+
+// add adds a condition, in which %s stands for the argument.
+func (c *clauses) add(condition string, arg any) {
+	c.args = append(c.args, arg)
+	c.text = append(c.text, fmt.Sprintf(condition, fmt.Sprintf("$%d", len(c.args))))
+}
+
+// equal adds a condition on a column, unless any value will do.
+func (c *clauses) equal(column, value string) {
+	if value != "" {
+		c.add(column+" = %s", ledger.Text(value))
+	}
+}
+
+// after adds the condition that columns, separated by commas, come after values.
+func (c *clauses) after(columns string, values ...string) {
+	places := make([]string, len(values))
+	for i, v := range values {
+		c.args = append(c.args, ledger.Text(v))
+		places[i] = fmt.Sprintf("$%d", len(c.args))
+	}
+	c.text = append(c.text, fmt.Sprintf("(%s) > (%s)", columns, strings.Join(places, ", ")))
+}
+
+func (c *clauses) where() string { return "WHERE " + strings.Join(c.text, " AND ") }
+
+// limit bounds the answer, and comes last.
+func (c *clauses) limit(n int) string {
+	c.args = append(c.args, cmp.Or(n, ledger.PageSize))
+	return fmt.Sprintf(" LIMIT $%d", len(c.args))
+}
+
+// rest adds the conditions of a filter that no index is for.
+func (c *clauses) rest(f ledger.Filter) {
+	if len(f.States) == 0 {
+		return
+	}
+	names := make([]string, len(f.States))
+	for i, state := range f.States {
+		c.args = append(c.args, string(state))
+		names[i] = fmt.Sprintf("$%d", len(c.args))
+	}
+	c.text = append(c.text, "state IN ("+strings.Join(names, ", ")+")")
+}
+
+// slicesOfPilot are slices by who had them last.
+func (r Reader) slicesOfPilot(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+	namespaces := []string{f.Namespace}
+	if f.Namespace == "" {
+		var err error
+		if namespaces, err = r.namespaces(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var out []ledger.Slice
+	for _, namespace := range namespaces {
+		if namespace < f.After.Namespace {
+			continue
+		}
+		some, err := r.ofPilot(ctx, namespace, f)
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) >= f.Limit {
+			return out[:f.Limit], nil
+		}
+	}
+	return out, nil
+}
+
+// ofPilot are slices of a pilot in one namespace. Each state has its place in the index.
+func (r Reader) ofPilot(ctx context.Context, namespace string, f ledger.Filter) ([]ledger.Slice, error) {
+	states := f.States
+	if len(states) == 0 {
+		states = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Done, ledger.Failed}
+	}
+	var out []ledger.Slice
+	for _, state := range states {
+		c := clauses{text: []string{"pilot <> ''"}}
+		c.add("namespace = %s", namespace)
+		c.equal("pilot", f.Pilot)
+		c.equal("state", string(state))
+		c.equal("run", f.Run)
+		c.equal("filename", f.Filename)
+		if namespace == f.After.Namespace {
+			c.after("run, identity", f.After.Run, f.After.Identity)
+		}
+		some, err := r.slices(ctx, c.where()+" ORDER BY run, identity"+c.limit(f.Limit), c.args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, func(a, b ledger.Slice) int {
+		return cmp.Or(cmp.Compare(a.Key.Run, b.Key.Run), cmp.Compare(a.Key.Identity, b.Key.Identity))
+	})
+	return out, nil
+}
+
+func (r Reader) namespaces(ctx context.Context) ([]string, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) }, "SELECT DISTINCT namespace FROM run ORDER BY 1")
+}
+
+// failedSlices are slices by what they failed with. Each way to fail has its place in the index.
+func (r Reader) failedSlices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+	ways, err := collect(ctx, r, func(rows *sql.Rows) (w way, err error) { return w, rows.Scan(&w.Namespace, &w.Run, &w.class, &w.name) },
+		`SELECT DISTINCT namespace, run, class, failure FROM slice WHERE failure <> '' AND $1 IN ('', namespace) AND $2 IN ('', run)
+		AND $3 IN ('', class) AND $4 IN ('', failure) ORDER BY namespace, run`, f.Namespace, f.Run, ledger.Text(f.Class), ledger.Text(f.Failure))
+	if err != nil {
+		return nil, err
+	}
+	var out, ofRun []ledger.Slice
+	for i, w := range ways {
+		if !w.Less(f.After) {
+			some, err := r.failedIn(ctx, w, f)
+			if err != nil {
+				return nil, err
+			}
+			ofRun = append(ofRun, some...)
+		}
+		if i+1 < len(ways) && ways[i+1].runKey == w.runKey {
+			continue
+		}
+		slices.SortFunc(ofRun, func(a, b ledger.Slice) int { return strings.Compare(a.Key.Identity, b.Key.Identity) })
+		if out = append(out, ofRun...); len(out) >= f.Limit {
+			return out[:f.Limit], nil
+		}
+		ofRun = nil
+	}
+	return out, nil
+}
+
+// way is a way to fail in a run.
+type way struct {
+	runKey
+
+	class, name string
+}
+
+func (r Reader) failedIn(ctx context.Context, w way, f ledger.Filter) ([]ledger.Slice, error) {
+	c := clauses{text: []string{"failure <> ''"}}
+	for _, e := range [][2]string{{"namespace", w.Namespace}, {"run", w.Run}, {"class", w.class}, {"failure", w.name}} {
+		c.add(e[0]+" = %s", e[1])
+	}
+	c.equal("pilot", f.Pilot)
+	c.equal("filename", f.Filename)
+	c.rest(f)
+	if w.runKey == (runKey{f.After.Namespace, f.After.Run}) {
+		c.after("identity", f.After.Identity)
+	}
+	return r.slices(ctx, c.where()+" ORDER BY identity"+c.limit(f.Limit), c.args...)
+}
+
+// slicesOfFile are the slices of an STF in a run.
+func (r Reader) slicesOfFile(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+	runs, err := r.runsOf(ctx, ledger.Filter{Namespace: f.Namespace, Run: f.Run})
+	if err != nil {
+		return nil, err
+	}
+	var out []ledger.Slice
+	for _, run := range runs {
+		if run.Less(f.After) {
+			continue
+		}
+		var c clauses
+		c.equal("namespace", run.Namespace)
+		c.equal("run", run.Run)
+		c.equal("filename", f.Filename)
+		c.rest(f)
+		if run == (runKey{f.After.Namespace, f.After.Run}) {
+			c.after("identity", f.After.Identity)
+		}
+		some, err := r.slices(ctx, c.where()+" ORDER BY identity"+c.limit(f.Limit-len(out)), c.args...)
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) == f.Limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// FindRuns are the runs of a filter.
+func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
+	var c clauses
+	c.equal("namespace", f.Namespace)
+	c.equal("run", f.Run)
+	c.after("namespace, run", f.AfterNamespace, f.AfterRun)
+	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run "+c.where()+" ORDER BY namespace, run"+c.limit(f.Limit), c.args...)
+}
+
+// FindWorkers are the pilots of a filter.
+func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error) {
+	var c clauses
+	c.equal("namespace", f.Namespace)
+	if !f.SeenSince.IsZero() {
+		c.add("seen >= %s", f.SeenSince.UnixMicro())
+	}
+	c.after("namespace, pilot", f.AfterNamespace, f.AfterPilot)
+	return collect(ctx, r, scanWorker, "SELECT seen, doc FROM worker "+c.where()+" ORDER BY namespace, pilot"+c.limit(f.Limit), c.args...)
+}
+
+// Files are the STF files of a filter.
+func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, error) {
+	limit := cmp.Or(f.Limit, ledger.PageSize)
+	var out []ledger.File
+	// The run of the last page may have more.
+	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run}
+	if f.After.Run != "" {
+		some, err := r.filesOfRun(ctx, f.After, limit)
+		if err != nil {
+			return nil, err
+		}
+		out, runs.AfterNamespace, runs.AfterRun = some, f.After.Namespace, f.After.Run
+	}
+	for len(out) < limit {
+		page, err := r.FindRuns(ctx, runs)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			if len(out) == limit {
+				break
+			}
+			run := ledger.Key{Namespace: page[i].Namespace, Run: ledger.Text(page[i].RunID.String())}
+			some, err := r.filesOfRun(ctx, run, limit-len(out))
+			if err != nil {
+				return nil, err
+			}
+			out, runs.AfterNamespace, runs.AfterRun = append(out, some...), run.Namespace, run.Run
+		}
+		if len(page) < ledger.PageSize {
+			break
+		}
+	}
+	return out, nil
+}
+
+// filesOfRun are the files of a run after one.
+func (r Reader) filesOfRun(ctx context.Context, after ledger.Key, limit int) ([]ledger.File, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (file ledger.File, err error) {
+		file.Key = after
+		var stf, created, finished int64
+		err = rows.Scan(&file.Identity, &file.Slices, &file.Done, &file.Failed, &stf, &created, &finished, &file.Message)
+		file.STFAt, file.FirstCreatedAt, file.LastFinishedAt = moment(stf), moment(created), moment(finished)
+		return file, err
+	}, `SELECT f.filename, f.n, f.done, f.failed, f.stf, f.created, f.finished, slice.message FROM (
+		SELECT filename, count(*) AS n, count(CASE state WHEN 'done' THEN 1 END) AS done, count(CASE state WHEN 'failed' THEN 1 END) AS failed,
+		max(stf) AS stf, min(created) AS created, max(finished) AS finished, max(id) AS id
+		FROM slice WHERE namespace = $1 AND run = $2 AND filename > $3 GROUP BY filename ORDER BY filename LIMIT $4) AS f
+		JOIN slice ON slice.id = f.id ORDER BY f.filename`, after.Namespace, after.Run, after.Identity, limit)
+}
+
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// Failures counts the slices of a run, or of all, by what they failed with.
+func (r Reader) Failures(ctx context.Context, namespace, run string) ([]ledger.FailureCount, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (c ledger.FailureCount, err error) {
+		var state string
+		err = rows.Scan(&c.Class, &c.Name, &state, &c.N)
+		c.State = ledger.SliceState(state)
+		return c, err
+	}, `SELECT class, failure, state, count(*) FROM slice WHERE failure <> '' AND $1 IN ('', namespace) AND $2 IN ('', run)
+		GROUP BY class, failure, state ORDER BY 1, 2, 3`, ledger.Text(namespace), ledger.Text(run))
+}
+
+// Tokens are all tokens that were made, those that are revoked or have expired too.
+func (r Reader) Tokens(ctx context.Context) ([]ledger.Token, error) {
+	return collect(ctx, r, scanDocument[ledger.Token], "SELECT doc FROM token ORDER BY id")
+}
+
+// AuditPage is the audit from its end, before a line; the number of the last one goes on.
+func (r Reader) AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []ledger.AuditLine, next int64, err error) {
+	type numbered struct {
+		id   int64
+		line ledger.AuditLine
+	}
+	list, err := collect(ctx, r, func(rows *sql.Rows) (n numbered, err error) {
+		var doc []byte
+		if err := rows.Scan(&n.id, &doc); err != nil {
+			return n, err
+		}
+		return n, json.Unmarshal(doc, &n.line)
+	}, "SELECT id, doc FROM audit WHERE $1 IN ('', namespace) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3", ledger.Text(namespace), before, limit)
+	for _, n := range list {
+		lines = append(lines, n.line)
+	}
+	if len(list) == limit {
+		next = list[len(list)-1].id
+	}
+	return lines, next, err
+}
+
+func scanDocument[T any](rows *sql.Rows) (v T, err error) {
+	var doc []byte
+	if err := rows.Scan(&doc); err != nil {
+		return v, err
+	}
+	return v, json.Unmarshal(doc, &v)
+}
