@@ -4,6 +4,8 @@ package postgres_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -53,6 +55,25 @@ func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
 	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 5: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestIntegrationAStoreOfBeforeIsBroughtForward(t *testing.T) {
+	t.Parallel()
+	address := database(t)
+	// testdata/schema4.sql is what the idds of schema 4 left of two slices: `pg_dump --inserts`.
+	script, err := os.ReadFile(filepath.Join("testdata", "schema4.sql"))
+	must(t, err)
+	ask(t, address, string(script))
+	store := open(t, address)
+	if store.Name() != "w2nmxkq3" {
+		t.Errorf("the name is %s now", store.Name())
+	}
+	for want, f := range map[string]ledger.Filter{"slice-a": {Pilot: "p1"}, "slice-b": {States: []ledger.SliceState{ledger.Outstanding}}} {
+		list, err := store.Slices(t.Context(), f)
+		if err != nil || len(list) != 1 || list[0].Key.Identity != want {
+			t.Errorf("%+v: %+v, %v", f, list, err)
+		}
 	}
 }
 
