@@ -20,6 +20,7 @@ type file struct {
 		Synthetic
 		Duration duration `toml:"duration"`
 	} `toml:"synthetic"`
+	EICrecon fileEICrecon `toml:"eicrecon"`
 }
 
 // decode reads a Spec strictly; name is that of the file, for messages.
@@ -32,7 +33,15 @@ func decode(name string, text []byte) (Spec, error) {
 	for _, d := range []struct {
 		key string
 		duration
-	}{{"timeout", f.Timeout}, {"grace", f.Grace}, {"synthetic.duration", f.Synthetic.Duration}, {"limits.cpu", f.Limits.CPU}, {"limits.looping", f.Limits.Looping}} {
+	}{
+		{"timeout", f.Timeout},
+		{"grace", f.Grace},
+		{"synthetic.duration", f.Synthetic.Duration},
+		{"limits.cpu", f.Limits.CPU},
+		{"limits.looping", f.Limits.Looping},
+		{"eicrecon.startup_timeout", f.EICrecon.StartupTimeout},
+		{"eicrecon.request_timeout", f.EICrecon.RequestTimeout},
+	} {
 		if d.bare != "" {
 			errs = append(errs, fmt.Errorf("%s:%d: %s = %s has no unit: write \"%ss\" for seconds", name, config.LineOf(text, d.key), d.key, d.bare, d.bare))
 		}
@@ -45,6 +54,7 @@ func decode(name string, text []byte) (Spec, error) {
 	s.Limits = f.Limits.limits()
 	s.Synthetic = f.Synthetic.Synthetic
 	s.Synthetic.Duration = f.Synthetic.Duration.value
+	s.EICrecon = f.EICrecon.spec()
 	return s, nil
 }
 

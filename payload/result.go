@@ -32,7 +32,9 @@ type Result struct {
 	// ReqID, when given, must be the slice's: a result of another slice is refused.
 	ReqID string `json:"req_id,omitempty"`
 
-	Usage Usage `json:"-"`
+	// Details stand in the result message beside what came with the slice, as consumers know them from the production worker.
+	Details map[string]any `json:"-"`
+	Usage   Usage          `json:"-"`
 }
 
 // Limits of a result: a result travels as one message and is kept by every consumer.

@@ -21,6 +21,7 @@ const (
 	KindResident  Kind = "resident"  // a process per slot, fed one slice after another
 	KindTFReco    Kind = "tfreco"    // the built-in reconstruction: a command of the static binary tfpilot-payload
 	KindSynthetic Kind = "synthetic" // a scriptable fake
+	KindEICrecon  Kind = "eicrecon"  // the experiment's reconstruction, as the production worker runs it
 )
 
 // Spec is a payload's TOML file.
@@ -33,7 +34,7 @@ type Spec struct {
 	Command []string `toml:"command"`
 	// Env is added to the scrubbed environment.
 	Env map[string]string `toml:"env"`
-	// Timeout is the wall time of one slice (default 10m).
+	// Timeout is the wall time of one slice (default 10m; 1h for kind eicrecon, as in the production worker).
 	Timeout time.Duration `toml:"-"`
 	// Grace is the time between SIGTERM and SIGKILL (default 5s).
 	Grace time.Duration `toml:"-"`
@@ -50,6 +51,8 @@ type Spec struct {
 	Limits Limits `toml:"-"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
+	// EICrecon says how the experiment's reconstruction is run.
+	EICrecon EICrecon `toml:"-"`
 
 	// Dir is where the file was; empty for a built-in.
 	Dir string `toml:"-"`
@@ -61,7 +64,9 @@ func (s Spec) InProcess() bool {
 }
 
 // Stays says that something of the payload stays in a slot between slices.
-func (s Spec) Stays() bool { return s.Kind == KindResident }
+func (s Spec) Stays() bool {
+	return s.Kind == KindResident || s.Kind == KindEICrecon && s.EICrecon.Mode != EICreconOneshot
+}
 
 // Synthetic is the script of the fake.
 type Synthetic struct {
@@ -92,7 +97,7 @@ const (
 	mostOfAnything = 1_000_000_000
 )
 
-// LoadSpec reads a payload by the path of its TOML file, or by the name of a built-in: tfreco, synthetic (noop). An unknown
+// LoadSpec reads a payload by the path of its TOML file, or by the name of a built-in: tfreco, synthetic, eicrecon (noop). An unknown
 // key names its line.
 func LoadSpec(name string) (Spec, error) {
 	var s Spec
@@ -102,10 +107,12 @@ func LoadSpec(name string) (Spec, error) {
 		s = Spec{Name: "tfreco", Version: "1", Kind: KindTFReco}
 	case string(KindSynthetic), "noop":
 		s = Spec{Name: "synthetic", Version: "1", Kind: KindSynthetic, Synthetic: Synthetic{Mode: "noop"}}
+	case string(KindEICrecon):
+		s = Spec{Name: "eicrecon", Version: "1", Kind: KindEICrecon}
 	default:
 		var err error
 		if text, err = os.ReadFile(name); err != nil {
-			return Spec{}, exitcode.New(exitcode.Usage, "reading payload: %w; or name a built-in: tfreco, synthetic", err)
+			return Spec{}, exitcode.New(exitcode.Usage, "reading payload: %w; or name a built-in: tfreco, synthetic, eicrecon", err)
 		}
 		if s, err = decode(name, text); err != nil {
 			return Spec{}, err
@@ -118,6 +125,9 @@ func LoadSpec(name string) (Spec, error) {
 	}
 	if s.Timeout == 0 {
 		s.Timeout = defaultTimeout
+		if s.Kind == KindEICrecon {
+			s.Timeout = defaultEICreconTimeout
+		}
 	}
 	if s.Grace == 0 {
 		s.Grace = defaultGrace
@@ -157,8 +167,15 @@ func (s Spec) Validate() error {
 		if s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {
 			errs = append(errs, fmt.Errorf("synthetic.size_mb = %d: must be 0 to %d", s.Synthetic.SizeMB, maxSizeMB))
 		}
+	case KindEICrecon:
+		if len(s.Command) > 0 {
+			errs = append(errs, errors.New("kind eicrecon has its own command"))
+		}
 	default:
-		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic", s.Kind))
+		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic, eicrecon", s.Kind))
+	}
+	if err := s.EICrecon.validate(s.Kind); err != nil {
+		errs = append(errs, err)
 	}
 	for key, value := range s.Env {
 		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") || strings.HasPrefix(key, "TFPILOT_") {

@@ -41,6 +41,9 @@ func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 		set("processed", true)
 		set("state", "processed")
 		set("actual_processing_time", took)
+		for key, value := range o.Result.Details {
+			set(key, value)
+		}
 		if len(o.Result.Outputs) > 0 {
 			set("output_filename", o.Result.Outputs[0].Name)
 		}

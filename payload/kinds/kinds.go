@@ -3,6 +3,7 @@ package kinds
 
 import (
 	"tfpilot/payload"
+	"tfpilot/payload/eicrecon"
 	"tfpilot/payload/synthetic"
 )
 
@@ -14,6 +15,9 @@ func New(spec payload.Spec, builtin string) (payload.Payload, error) {
 	}
 	if spec.Kind == payload.KindSynthetic {
 		return synthetic.New(spec, builtin)
+	}
+	if spec.Kind == payload.KindEICrecon {
+		return eicrecon.New(spec)
 	}
 	return payload.NewCommand(spec, builtin)
 }

@@ -1,0 +1,60 @@
+package eicrecon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+	"tfpilot/payload"
+)
+
+// maxName is the longest name that an output may have.
+const maxName = 128
+
+// inputFile is what the reconstruction opens: the file on this node, or the URL that the slice names, which it reads itself.
+func inputFile(r payload.Request) string {
+	if strings.Contains(r.Slice.Content.Filename, "://") {
+		return r.Slice.Content.Filename
+	}
+	return r.Input
+}
+
+// outputName is how the production worker names the reconstructed file. ROOT takes some characters for parts of a URL: of what the
+// producer chose, only plain ones are left.
+func outputName(s message.Slice) (string, error) {
+	c := s.Content
+	base := path.Base(cmp.Or(c.TFFilename, c.Filename))
+	stem := strings.TrimSuffix(base, path.Ext(base))
+	name := fmt.Sprintf("%s_run_%s_slice_%d_s%d_e%d.edm4eic.root", stem, s.Run(), c.SliceID.Int64(), c.Start.Int64(), c.End.Int64())
+	if len(name) > maxName {
+		return "", exitcode.New(exitcode.DataInvalid, "tf_filename or run_id of the slice is too long for the name of an output: %.80q...", name)
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+=@", r) {
+			return r
+		}
+		return '_'
+	}, name), nil
+}
+
+// result is that of a slice whose file is written, which is measured within a time.
+func (p *Payload) result(ctx context.Context, r payload.Request, name string, events int, within time.Duration) (payload.Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, max(0, within), errOver)
+	defer cancel()
+	res := payload.Result{Counts: map[string]int64{"events": int64(events)}, Outputs: []payload.Output{{Name: name}}}
+	switch err := res.Settle(limited, p.spec, r); {
+	case err == nil:
+		return res, nil
+	case ctx.Err() != nil:
+		return payload.Result{}, p.spec.Stopped(context.Cause(ctx), 0)
+	case limited.Err() != nil:
+		return payload.Result{}, exitcode.New(exitcode.PayloadTimeout, "%s: measuring %s took longer than its %s", p.spec.Name, name, p.spec.Timeout)
+	default:
+		return payload.Result{}, err
+	}
+}

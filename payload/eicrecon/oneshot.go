@@ -1,0 +1,46 @@
+package eicrecon
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+
+	"tfpilot/internal/keeper"
+	"tfpilot/internal/proc"
+	"tfpilot/payload"
+)
+
+// oneshot works on a slice with a process of its own.
+func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (payload.Result, error) {
+	name, err := outputName(r.Slice)
+	if err != nil {
+		return payload.Result{}, err
+	}
+	input, c := inputFile(r), r.Slice.Content
+	argv, err := p.commandLine(ch, folders(r.Dir, input), input, "-Ppodio:output_file="+filepath.Join(r.Dir, name),
+		"-Pjana:nevents="+strconv.Itoa(c.Frames()), "-Pjana:nskip="+strconv.FormatInt(c.Start.Int64(), 10))
+	if err != nil {
+		return payload.Result{}, err
+	}
+	meter := &keeper.Meter{}
+	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
+	ended, err := r.Run(ctx, proc.Command{
+		Path: argv[0], Args: argv[1:], Dir: r.Dir, Env: p.spec.PlainEnvironment(r.Dir), Stdout: stdout, Stderr: stderr, Grace: p.spec.Grace,
+	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check})
+	if err != nil {
+		return payload.Result{}, err
+	}
+	usage := payload.Usage{
+		Wall: ended.Wall, User: ended.User, System: ended.System, PeakBytes: ended.PeakBytes, MaxRSSBytes: ended.MaxRSSBytes,
+		ReadBytes: ended.ReadBytes, WrittenBytes: ended.WrittenBytes, Processes: ended.Processes,
+		ExitCode: ended.ExitCode, Signal: ended.Signal, LeftBehind: ended.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
+	}
+	if err := p.verdict(ch, ended, usage.Stderr); err != nil {
+		return payload.Result{Usage: usage}, err
+	}
+	// How many events there were is not told: the program reads to the end of its file and says nothing.
+	res, err := p.result(ctx, r, name, c.Frames(), p.spec.Timeout-ended.Ran)
+	res.Usage = usage
+	res.Details = map[string]any{"nevents_processed": c.Frames(), "epic_version": ch.version}
+	return res, err
+}

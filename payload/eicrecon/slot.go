@@ -1,0 +1,164 @@
+package eicrecon
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"tfpilot/internal/message"
+	"tfpilot/internal/pause"
+	"tfpilot/payload"
+)
+
+const (
+	// firstRest and longestRest are between two starts of a daemon that does not become ready.
+	firstRest   = time.Second
+	longestRest = time.Minute
+)
+
+// slot is a place for one daemon.
+type slot struct {
+	mu     sync.Mutex // held by who uses the slot
+	daemon *daemon    // nil, or one that was ready
+	next   choice     // what the next slice will most likely ask for: what the last one did
+	binds  []string   // folders of files that slices have named
+	failed int        // starts in a row that came to nothing, all of them of the same choice
+	bad    choice
+}
+
+// slot is that of a number.
+func (p *Payload) slot(n int) *slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.slots) <= n {
+		p.slots = append(p.slots, &slot{})
+	}
+	return p.slots[n]
+}
+
+// Prepare starts the daemon that the last slice in the slot was worked on by, or before the first one that of the spec. Where slices say
+// themselves whether they want one, none is started before one does.
+func (p *Payload) Prepare(ctx context.Context, s payload.Slot) (payload.Startup, error) {
+	sl := p.slot(s.Number)
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	if !sl.next.daemon {
+		ch, err := choose(p.spec.EICrecon, message.SliceContent{})
+		if err != nil || !ch.daemon {
+			return payload.Startup{}, err
+		}
+		sl.next = ch
+	}
+	return p.prepare(ctx, sl, s, sl.next, "")
+}
+
+// prepare makes the slot's daemon one of that choice, which sees the input.
+func (p *Payload) prepare(ctx context.Context, sl *slot, s payload.Slot, ch choice, input string) (started payload.Startup, err error) {
+	if d := sl.daemon; d != nil {
+		if d.same(ch) && !d.gone() && d.sees(input) {
+			return payload.Startup{Gone: d.program.Done()}, nil
+		}
+		sl.bury()
+	}
+	if sl.failed > 0 && sl.bad.same(ch) {
+		if err := pause.For(ctx, min(longestRest, firstRest<<min(sl.failed-1, 10))); err != nil {
+			return started, p.spec.Stopped(err, 0)
+		}
+	}
+	if dir := filepath.Dir(input); ch.image != "" && filepath.IsAbs(input) && !slices.Contains(sl.binds, dir) {
+		sl.binds = append(sl.binds, dir)
+	}
+	began := time.Now()
+	d, logs, err := p.start(ctx, s, ch, append([]string{s.Dir}, sl.binds...))
+	if err != nil {
+		if !sl.bad.same(ch) {
+			sl.bad, sl.failed = ch, 0
+		}
+		if ctx.Err() == nil {
+			sl.failed++
+		}
+		return payload.Startup{Logs: logs}, err
+	}
+	sl.daemon, sl.next, sl.failed = d, ch, 0
+	return payload.Startup{Took: time.Since(began), Gone: d.program.Done()}, nil
+}
+
+// bury ends the slot's daemon.
+func (sl *slot) bury() {
+	if sl.daemon != nil {
+		sl.daemon.bury(sl.daemon.gone())
+		sl.daemon = nil
+	}
+}
+
+// resident works on a slice with the slot's daemon. A slice whose daemon was lost is tried once more, unless the daemon had worked on no
+// other: what went wrong may be the fault of an earlier one.
+func (p *Payload) resident(ctx context.Context, r payload.Request, ch choice) (payload.Result, error) {
+	name, err := outputName(r.Slice)
+	if err != nil {
+		return payload.Result{}, err
+	}
+	sl := p.slot(r.Slot.Number)
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	for {
+		res, again, err := p.try(ctx, sl, r, ch, name)
+		if !again {
+			return res, err
+		}
+	}
+}
+
+// try works on a slice once; again says that the daemon was lost, perhaps for an earlier slice.
+func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choice, name string) (res payload.Result, again bool, err error) {
+	started, err := p.prepare(ctx, sl, r.Slot, ch, inputFile(r))
+	if err != nil {
+		return res, false, err
+	}
+	d := sl.daemon
+	d.printsTo(r.Log.Stdout, r.Log.Stderr)
+	d.program.Lap()
+	began := time.Now()
+	events, sound, err := p.work(ctx, d, r, name)
+	d.asked++
+	usage := payload.Usage{Wall: time.Since(began), Startup: started.Took}
+	lap := d.program.Lap()
+	usage.User, usage.System, usage.PeakBytes, usage.Processes = lap.User, lap.System, lap.PeakBytes, lap.Processes
+	usage.ReadBytes, usage.WrittenBytes = lap.ReadBytes, lap.WrittenBytes
+	if !sound || d.gone() {
+		// Before what it printed is looked at: then all of it is here.
+		sl.bury()
+		end, _ := d.program.Wait()
+		usage.ExitCode, usage.Signal, usage.LeftBehind = end.ExitCode, end.Signal, end.LeftBehind
+	} else {
+		usage.LeftBehind = d.program.Sweep()
+	}
+	usage.Stdout, usage.Stderr = d.printsTo(d.between.Stdout, d.between.Stderr)
+	if err == nil {
+		res, err = p.result(ctx, r, name, events, p.spec.Timeout-usage.Wall)
+		res.Details = map[string]any{"events_processed": events, "epic_version": ch.version}
+	}
+	res.Usage = usage
+	_, lost := errors.AsType[*lostError](err)
+	return res, lost && d.asked > 1 && ctx.Err() == nil, err
+}
+
+// Close ends all daemons.
+func (p *Payload) Close(context.Context) error {
+	p.mu.Lock()
+	slots := slices.Clone(p.slots)
+	p.mu.Unlock()
+	var ending sync.WaitGroup
+	for _, sl := range slots {
+		ending.Go(func() {
+			sl.mu.Lock()
+			defer sl.mu.Unlock()
+			sl.bury()
+		})
+	}
+	ending.Wait()
+	return nil
+}
