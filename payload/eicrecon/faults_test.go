@@ -288,3 +288,24 @@ func TestTheProgramIsLookedForBeforeAnySlice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTheExampleOfTheDocumentationIsRight(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/payloads.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const beginning = "name    = \"eicrecon\"\n"
+	_, text, found := strings.Cut(string(page), "```toml\n"+beginning)
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatal("there is none")
+	}
+	file := filepath.Join(t.TempDir(), "eicrecon.toml")
+	write(t, file, beginning+text, 0o600)
+	spec, err := payload.LoadSpec(file)
+	e := spec.EICrecon
+	if err != nil || spec.Kind != payload.KindEICrecon || e.Mode != payload.EICreconZMQ || e.StartupTimeout != 3*time.Minute || e.RequestTimeout != 5*time.Minute {
+		t.Errorf("%+v, %v", spec, err)
+	}
+}
