@@ -44,8 +44,10 @@ type SliceContent struct {
 	ProcessorType       string          `json:"processor_type,omitempty"`
 	SliceProcessingTime json.RawMessage `json:"slice_processing_time,omitempty"`
 	DestPath            string          `json:"dest_path,omitempty"`
-	EpicVersion         string          `json:"epic_version,omitempty"`
-	EpicImage           string          `json:"epic_image,omitempty"`
+	// WorkDir is where a production worker would work; a slice's folder is ours to choose.
+	WorkDir     json.RawMessage `json:"workdir,omitempty"`
+	EpicVersion string          `json:"epic_version,omitempty"`
+	EpicImage   string          `json:"epic_image,omitempty"`
 
 	// Ours (design.md 5). Attempt is 1 when absent: use AttemptNumber.
 	Attempt        Int       `json:"attempt,omitzero"`
@@ -185,9 +187,11 @@ func (s Slice) Validate() error {
 	if c.Filename == "" {
 		errs = append(errs, errors.New("filename missing"))
 	}
-	for _, f := range [][2]string{{"filename", c.Filename}, {"tf_filename", c.TFFilename}, {"dest_path", c.DestPath}} {
+	var workDir string
+	_ = json.Unmarshal(c.WorkDir, &workDir) // nobody uses it, whatever it is
+	for _, f := range [][2]string{{"filename", c.Filename}, {"tf_filename", c.TFFilename}, {"dest_path", c.DestPath}, {"workdir", workDir}} {
 		if err := safePath(f[1]); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", f[0], f[1], err))
+			errs = append(errs, fmt.Errorf("%s %.80q: %w", f[0], f[1], err))
 		}
 	}
 	switch {
@@ -203,10 +207,16 @@ func (s Slice) Validate() error {
 	return errors.Join(errs...)
 }
 
+// maxPath is the kernel's.
+const maxPath = 4096
+
 // safePath refuses what could lead out of a folder or into a second line.
 func safePath(p string) error {
 	if hasControl(p) {
 		return errors.New("control character in a path")
+	}
+	if len(p) > maxPath {
+		return fmt.Errorf("%d bytes are no path", len(p))
 	}
 	if slices.Contains(strings.Split(p, "/"), "..") {
 		return errors.New("path leads upward")
