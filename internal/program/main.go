@@ -39,7 +39,7 @@ func UnderSignals(run func(ctx context.Context) int) int {
 func Run(ctx context.Context, app *cli.App, args []string) int {
 	prepare(app)
 	err := app.RunContext(ctx, flagsFirst(app, args))
-	if err != nil && !isQuiet(err) {
+	if err != nil && !IsQuiet(err) {
 		fmt.Fprintln(app.ErrWriter, Line(app.Name, err))
 	}
 	if s, ok := errors.AsType[status](err); ok {
@@ -87,7 +87,8 @@ func Quiet(err error) error {
 	return quiet{err}
 }
 
-func isQuiet(err error) bool {
+// IsQuiet says that an error is one of Quiet.
+func IsQuiet(err error) bool {
 	_, ok := errors.AsType[quiet](err)
 	return ok
 }

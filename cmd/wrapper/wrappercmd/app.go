@@ -34,7 +34,7 @@ func App() *cli.App {
 		Usage: "run one payload on one slice exactly as a pilot would, and show everything about it",
 		Description: "Examples:\n" +
 			"  wrapper init mine                             the beginning of a payload, which works\n" +
-			"  wrapper run --payload mine.toml --input data/swf.100001.000001.stf --first 0 --last 65\n" +
+			"  wrapper run --payload mine.toml --stf data/swf.100001.000001.stf --frames 0-65\n" +
 			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
 			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
@@ -46,13 +46,15 @@ func runCommand() *cli.Command {
 	var cfg runConfig
 	var made made
 	var times trial.Config
+	var watching bool
 	bind := config.Bind(&cfg)
 	return &cli.Command{
 		Name: "run", Usage: "run a payload on a slice", ArgsUsage: "[SLICE.json | -]",
 		Description: "The slice is a whole slice message in a file or, with -, on stdin; or it is made from --input, --first and --last. A file that\n" +
 			"a message names by a relative name may also lie beside the message.\n\n" +
 			"Examples:\n" +
-			"  wrapper run --input x.stf --last 65                     the built-in reconstruction on 66 frames\n" +
+			"  wrapper run --stf x.stf --frames 0-65                   the built-in reconstruction on 66 frames\n" +
+			"  wrapper run --payload mine.toml --watch slice.json      and again whenever you save\n" +
 			"  wrapper run --payload mine.toml --keep slice.json       look into the slice's folder afterwards\n" +
 			"  wrapper run --payload mine.toml --output json - <s.json everything as one JSON document\n" +
 			"  wrapper run --payload mine.toml --repeat 100 --slots 4 slice.json   do they all end well, and alike?\n\n" +
@@ -62,12 +64,17 @@ func runCommand() *cli.Command {
 		Flags: slices.Concat(made.flags(), []cli.Flag{
 			&cli.IntFlag{Name: "repeat", Usage: "run the slice so many times, and report what one run does not show", Value: 1, Destination: &times.Repeat},
 			&cli.IntFlag{Name: "slots", Usage: "slices at once, with --repeat", Value: 1, Destination: &times.Slots},
+			&cli.BoolFlag{Name: "watch", Usage: "run again whenever a file in the payload's folder is saved; Ctrl-C ends it", Destination: &watching},
 		}, bind.Flags(), []cli.Flag{program.OutputFlag()}),
 		Action: func(c *cli.Context) error {
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			return run(c, cfg, made, times)
+			once := func() error { return run(c, cfg, made, times) }
+			if watching {
+				return watch(c, cfg.Payload, c.Args().First(), once)
+			}
+			return once()
 		},
 	}
 }

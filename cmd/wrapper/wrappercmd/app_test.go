@@ -69,7 +69,7 @@ const histogram = `{"name":"pt","title":"track pT","unit":"GeV","nbins":2,"low":
 func TestRunShowsEverythingAboutADoneSlice(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	mine := payloadFile(t, `echo hello; echo careful >&2; sleep 300 & echo data >out.root
 		echo '{"counts":{"events":7},"histograms":[`+histogram+`],"outputs":[{"name":"out.root"}],"warnings":["odd"]}' >"$TFPILOT_RESULT"`)
-	wrapperRun(t, "", "--payload", mine, "--input", "x.stf", "--first", "3", "--last", "65").mustSay(t, 0,
+	wrapperRun(t, "", "--payload", mine, "--stf", "x.stf", "--frames", "3-65").mustSay(t, 0,
 		"verdict  done", "mine 3", "x.stf, frames 3 to 65", "wall ", "user ", "system ", "MB in ", "next     a pilot publishes the result as done", "time line, ", "payload ", "held by  ", "exit code 0, 1 processes left behind and killed",
 		"events 7", "track pT [GeV]: 4 entries", "█", "out.root, 5 bytes, adler32 05a501a5", "warning  odd", "stdout:\n  hello", "stderr:\n  careful")
 }
@@ -137,17 +137,19 @@ func TestWhatIsNoSliceIsWrongUseAndSaysWhy(t *testing.T) { //nolint:paralleltest
 	}{
 		"only the content of a slice, not the whole message": {`{"filename":"x","start":0,"end":1}`, []string{"-"}},
 		`msg_type is "slice_result", not "slice"`:            {`{"msg_type":"slice_result","content":{}}`, []string{"-"}},
-		"no content":                      {`{"msg_type":"slice","run_id":"1"}`, []string{"-"}},
-		"neither req_id nor tf_filename":  {`{"msg_type":"slice","run_id":"1","content":{"filename":"x"}}`, []string{"-"}},
-		"not a JSON object":               {`[1]`, []string{"-"}},
-		"not a slice message: ":           {`{"msg_type":"slice","run_id":"1","content":[]}`, []string{"-"}},
-		"no such file":                    {"", []string{"missing.json"}},
-		"no slice: give":                  {"", nil},
-		"not both":                        {"", []string{"--input", "x", "slice.json"}},
-		"--first and --last go with":      {"", []string{"--last", "3", "slice.json"}},
-		`"more.json" is too much`:         {"", []string{"slice.json", "--keep", "more.json"}},
-		`reading payload: open none.toml`: {"", []string{"--payload", "none.toml", "--input", "x"}},
-		"larger than 1048576 bytes":       {strings.Repeat(" ", 2<<20), []string{"-"}},
+		"no content":                                {`{"msg_type":"slice","run_id":"1"}`, []string{"-"}},
+		"neither req_id nor tf_filename":            {`{"msg_type":"slice","run_id":"1","content":{"filename":"x"}}`, []string{"-"}},
+		"not a JSON object":                         {`[1]`, []string{"-"}},
+		"not a slice message: ":                     {`{"msg_type":"slice","run_id":"1","content":[]}`, []string{"-"}},
+		"no such file":                              {"", []string{"missing.json"}},
+		"no slice: give":                            {"", nil},
+		"not both":                                  {"", []string{"--input", "x", "slice.json"}},
+		"--first and --last go with --input":        {"", []string{"--last", "3", "slice.json"}},
+		"--frames, or --first and --last, not both": {"", []string{"--input", "x", "--frames", "1-2", "--last", "3"}},
+		`--frames "1-b" is no range of frames`:      {"", []string{"--input", "x", "--frames", "1-b"}},
+		`"more.json" is too much`:                   {"", []string{"slice.json", "--keep", "more.json"}},
+		`reading payload: open none.toml`:           {"", []string{"--payload", "none.toml", "--input", "x"}},
+		"larger than 1048576 bytes":                 {strings.Repeat(" ", 2<<20), []string{"-"}},
 	} {
 		o := wrapperRun(t, c.stdin, c.args...)
 		o.mustSay(t, exitcode.Usage.Code, want)

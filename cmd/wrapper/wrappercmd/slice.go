@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -23,11 +25,13 @@ const maxSlice = 1 << 20
 type made struct {
 	input       string
 	first, last int64
+	frames      string
 }
 
 func (m *made) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "input", Usage: "make a slice of this `FILE` instead of reading a message", Destination: &m.input},
+		&cli.StringFlag{Name: "input", Aliases: []string{"stf"}, Usage: "make a slice of this `FILE` instead of reading a message", Destination: &m.input},
+		&cli.StringFlag{Name: "frames", Usage: "frames of the slice that is made, such as 0-65; or --first and --last", Destination: &m.frames},
 		&cli.Int64Flag{Name: "first", Usage: "first frame of the slice that is made", Destination: &m.first},
 		&cli.Int64Flag{Name: "last", Usage: "last frame of the slice that is made, inclusive", DefaultText: "the first", Destination: &m.last},
 	}
@@ -39,19 +43,41 @@ func (m *made) slice(c *cli.Context) (message.Slice, error) {
 	if err != nil {
 		return message.Slice{}, exitcode.Wrap(exitcode.Usage, err)
 	}
-	last := m.last
+	first, last := m.first, m.last
 	if !c.IsSet("last") {
-		last = m.first
+		last = first
+	}
+	if m.frames != "" {
+		if first, last, err = m.parseFrames(c); err != nil {
+			return message.Slice{}, err
+		}
 	}
 	const run = "1"
 	return message.Slice{
 		MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(time.Now()), Sender: "wrapper",
 		Content: message.SliceContent{
-			RunID: message.Run(run), ReqID: message.Text(fmt.Sprintf("wrapper-%d-%d", m.first, last)),
+			RunID: message.Run(run), ReqID: message.Text(fmt.Sprintf("wrapper-%d-%d", first, last)),
 			Filename: input, TFFilename: message.SliceFileName(filepath.Base(input), 0), SliceID: message.NewInt(0),
-			Start: message.NewInt(m.first), End: message.NewInt(last), TFCount: message.NewInt(last - m.first + 1),
+			Start: message.NewInt(first), End: message.NewInt(last), TFCount: message.NewInt(last - first + 1),
 		},
 	}, nil
+}
+
+// parseFrames reads "0-65", or "7" for one frame.
+func (m *made) parseFrames(c *cli.Context) (first, last int64, err error) {
+	if c.IsSet("first") || c.IsSet("last") {
+		return 0, 0, exitcode.New(exitcode.Usage, "give --frames, or --first and --last, not both")
+	}
+	from, to, isRange := strings.Cut(m.frames, "-")
+	if !isRange {
+		to = from
+	}
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	if errors.Join(err1, err2) != nil {
+		return 0, 0, exitcode.New(exitcode.Usage, "--frames %q is no range of frames: write it like 0-65", m.frames)
+	}
+	return first, last, nil
 }
 
 // readSlice takes the slice from where the command line says. What is no slice message at all is wrong use; a slice message
@@ -64,8 +90,8 @@ func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 		return s, exitcode.New(exitcode.Usage, "give a slice message or --input, not both")
 	case m.input != "":
 		return m.slice(c)
-	case c.IsSet("first") || c.IsSet("last"):
-		return s, exitcode.New(exitcode.Usage, "--first and --last go with --input")
+	case c.IsSet("first") || c.IsSet("last") || c.IsSet("frames"):
+		return s, exitcode.New(exitcode.Usage, "--frames, --first and --last go with --input")
 	case c.NArg() == 0:
 		return s, exitcode.New(exitcode.Usage, "no slice: give a slice message (a file, or - for stdin) or --input FILE")
 	}
