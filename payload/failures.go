@@ -160,13 +160,18 @@ func located(name string, text []byte, err error) error {
 		}
 		return errors.Join(errs...)
 	}
+	key := beginning.FindString(err.Error())
 	if at, ok := errors.AsType[keyError](err); ok {
-		if line := lineOf(text, at.key); line > 0 {
-			return fmt.Errorf("%s:%d: %w", name, line, err)
-		}
+		key = at.key
+	}
+	if line := lineOf(text, key); line > 0 {
+		return fmt.Errorf("%s:%d: %w", name, line, err)
 	}
 	return err
 }
+
+// beginning is the key that the words of a mistake begin with, mostly.
+var beginning = regexp.MustCompile(`^[A-Za-z0-9_.-]+`)
 
 // lineOf is config.LineOf for a key that may stand in an inline table, or, with [N] at its end, in the Nth table of a list.
 func lineOf(text []byte, key string) int {

@@ -95,7 +95,7 @@ func DecodeResult(b []byte) (result Result, err error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields() // a misspelt key would be a silent loss
 	if err := dec.Decode(&result); err != nil {
-		return Result{}, err
+		return Result{}, inWords(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Result{}, errors.New("more than one JSON document")

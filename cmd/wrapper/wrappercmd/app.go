@@ -38,7 +38,7 @@ func App() *cli.App {
 			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
 			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
-		Commands: []*cli.Command{initCommand(), runCommand(), logsCommand()},
+		Commands: []*cli.Command{initCommand(), runCommand(), checkCommand(), logsCommand()},
 	}
 }
 

@@ -122,7 +122,7 @@ func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 // beside the message when the file is only there.
 func dataDir(c *cli.Context, s message.Slice) string {
 	name := s.Content.Filename
-	if c.NArg() == 0 || c.Args().First() == "-" || name == "" || filepath.IsAbs(name) {
+	if c.NArg() == 0 || c.Args().First() == "-" || !isFileName(name) || filepath.IsAbs(name) {
 		return ""
 	}
 	dir := filepath.Dir(c.Args().First())
@@ -132,6 +132,9 @@ func dataDir(c *cli.Context, s message.Slice) string {
 	}
 	return ""
 }
+
+// isFileName holds for what is no address of a file elsewhere.
+func isFileName(name string) bool { return name != "" && !strings.Contains(name, "://") }
 
 // decodeSlice says clearly what a file is when it is not a slice message.
 func decodeSlice(body []byte) (s message.Slice, err error) {
