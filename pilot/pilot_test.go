@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/payload"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
 )
@@ -76,6 +77,29 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	}
 	if o := m.Content.Result; o.State || string(o.Result.Value("processed")) != "false" || o.Error == nil || *o.Error != "cannot be" {
 		t.Errorf("%+v", o)
+	}
+}
+
+func TestAResultSaysWhatItsPayloadTook(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 1))
+	r.publish(slice("b", 1))
+	took := payload.Usage{
+		Wall: 2 * time.Second, User: time.Second, System: time.Second / 4, PeakBytes: 5, ReadBytes: 7, WrittenBytes: 9, Processes: 3,
+	}
+	r.pilot(pilot.Config{Run: run}, &runner{usage: func(s message.Slice) (u payload.Usage) {
+		if s.Content.Identity() == "a" {
+			u = took
+		}
+		return u
+	}}, nil)
+	want := message.Usage{Cores: 4, WallSeconds: 2, UserSeconds: 1, SystemSeconds: 0.25, PeakBytes: 5, ReadBytes: 7, WrittenBytes: 9, Processes: 3}
+	for range 2 {
+		m := r.next()
+		if u := m.Content.Usage; (m.Identity() == "a") != (u != nil) || u != nil && *u != want { // a timer has nothing to tell
+			t.Errorf("%s: %+v", m.Identity(), u)
+		}
 	}
 }
 

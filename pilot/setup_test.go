@@ -144,6 +144,8 @@ type runner struct {
 	do func(ctx context.Context, s message.Slice) error
 	// signal ends every payload, as far as the pilot sees.
 	signal string
+	// usage is what every payload took; nil for nothing.
+	usage func(s message.Slice) payload.Usage
 	// prepare makes a slot ready; nil for nothing to do.
 	prepare func(ctx context.Context, slot int) (payload.Startup, error)
 
@@ -165,7 +167,10 @@ func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
 	}
 	w.calls[s.Content.Identity()]++
 	w.mu.Unlock()
-	o := wrapper.Outcome{Started: time.Now(), Payload: message.PayloadIdentity{Name: "function"}}
+	o := wrapper.Outcome{Started: time.Now(), Payload: message.PayloadIdentity{Name: "function"}, Cores: 4}
+	if w.usage != nil {
+		o.Result.Usage = w.usage(s)
+	}
 	if w.do != nil {
 		o.Err = w.do(ctx, s)
 	}

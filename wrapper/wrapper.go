@@ -100,6 +100,8 @@ type Outcome struct {
 	Result         payload.Result
 	Payload        message.PayloadIdentity
 	Started, Ended time.Time
+	// Cores is how many the payload says that it needs.
+	Cores int
 	// Handed and Returned are when the payload got the slice and gave it back, its result checked; zero for a slice that was never
 	// handed to one.
 	Handed, Returned time.Time
@@ -121,6 +123,18 @@ func (o Outcome) Failure() *message.Failure {
 	return &message.Failure{Code: f.Code, Name: f.Name, Class: string(f.Class), Retryable: f.Retryable, Message: o.Err.Error()}
 }
 
+// Usage is what the payload took as it stands in a result; nil when it started no process.
+func (o Outcome) Usage() *message.Usage {
+	u := o.Result.Usage
+	if u.Wall == 0 {
+		return nil
+	}
+	return &message.Usage{
+		Cores: o.Cores, WallSeconds: u.Wall.Seconds(), UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+		PeakBytes: u.PeakBytes, ReadBytes: u.ReadBytes, WrittenBytes: u.WrittenBytes, Processes: u.Processes,
+	}
+}
+
 // Identity is the payload that the wrapper runs.
 func (w *Wrapper) Identity() message.PayloadIdentity {
 	return message.PayloadIdentity{Name: w.spec.Name, Version: w.spec.Version}
@@ -128,7 +142,7 @@ func (w *Wrapper) Identity() message.PayloadIdentity {
 
 // Run works on one slice. It returns when nothing of the payload is left.
 func (w *Wrapper) Run(ctx context.Context, s message.Slice) Outcome {
-	o := Outcome{Started: time.Now(), Payload: w.Identity()}
+	o := Outcome{Started: time.Now(), Payload: w.Identity(), Cores: max(1, w.spec.Cores)}
 	o.Result, o.Dir, o.Err = w.run(ctx, s, &o)
 	o.Ended = time.Now()
 	return o

@@ -146,6 +146,7 @@ func (a *api) register(h huma.API) {
 	register(h, operation(http.MethodGet, "/v1/runs/{run}", "One run", everybody...), a.run)
 	register(h, operation(http.MethodGet, "/v1/runs/{run}/check", "Whether a run's accounting adds up", everybody...), a.check)
 	register(h, operation(http.MethodGet, "/v1/runs/{run}/histograms", "A run's merged histograms", everybody...), a.histograms)
+	register(h, operation(http.MethodGet, "/v1/runs/{run}/payloads", "What each version of a payload took in a run", everybody...), a.payloads)
 	register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", everybody...), a.slices)
 	register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", RolePilot), a.report)
 	register(h, operation(http.MethodGet, "/v1/workers", "All pilots", everybody...), a.workers)
@@ -223,6 +224,14 @@ func (a *api) histograms(ctx context.Context, in *runPath) (*body[Histograms], e
 		set = hist.Set{}
 	}
 	return &body[Histograms]{Histograms{set}}, err
+}
+
+func (a *api) payloads(ctx context.Context, in *runPath) (*body[message.Page[message.PayloadDocument]], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &body[message.Page[message.PayloadDocument]]{message.Page[message.PayloadDocument]{Items: r.PayloadDocuments()}}, nil
 }
 
 func (a *api) slices(ctx context.Context, in *struct {

@@ -209,6 +209,7 @@ func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m messa
 	r.Done++
 	r.Latency = nil
 	r.count(s.Counts)
+	r.took(m.Content)
 	if len(m.Content.Histograms) == 0 {
 		return nil
 	}
@@ -218,6 +219,7 @@ func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m messa
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
 func (l Rules) failed(r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 	record(a, m, now)
+	r.payload(m.Content.Payload).Failed++
 	l.settle(r, s, a.Failure, now)
 }
 

@@ -119,6 +119,8 @@ type Run struct {
 	UnexplainedBefore int              `json:"unexplained_before,omitempty"`
 	Unmerged          int              `json:"unmerged"`
 	Counts            map[string]int64 `json:"counts"`
+	// Payloads are what the versions of payloads took that have worked on the run.
+	Payloads []PayloadSums `json:"payloads,omitempty"`
 
 	// Latency is what a closed run has taken; nil while that may change.
 	Latency *message.RunLatency `json:"latency,omitempty"`

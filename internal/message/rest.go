@@ -87,6 +87,26 @@ type RunCheck struct {
 	Outstanding []SliceRecord `json:"outstanding"`
 }
 
+// PayloadDocument is one entry of GET /v1/runs/{run}/payloads: what one version of a payload took in a run. All but Failed is of the
+// slices that it has done.
+type PayloadDocument struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Done    int    `json:"done"`
+	// Failed counts attempts.
+	Failed int `json:"failed"`
+	// Seconds are those of slices, within 3 %.
+	Seconds Quantiles `json:"seconds"`
+	// Measured is of how many slices the rest is known: not of those without a process, nor of workers that do not tell.
+	Measured   int     `json:"measured"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	// CPUEfficiency is the share of the time of its cores that it used; absent when nothing was measured.
+	CPUEfficiency *float64 `json:"cpu_efficiency,omitempty"`
+	PeakBytes     int64    `json:"peak_bytes"`
+	ReadBytes     int64    `json:"read_bytes"`
+	WrittenBytes  int64    `json:"written_bytes"`
+}
+
 // Place is where an outstanding slice is.
 type Place string
 

@@ -45,6 +45,8 @@ type ResultContent struct {
 	Counts     map[string]int64 `json:"counts,omitempty"`
 	Histograms json.RawMessage  `json:"histograms,omitempty"`
 	Failure    *Failure         `json:"failure,omitempty"`
+	// Usage is what the payload took; absent when it started no process.
+	Usage *Usage `json:"usage,omitempty"`
 
 	Result Outcome `json:"result"`
 }
@@ -53,6 +55,19 @@ type ResultContent struct {
 type PayloadIdentity struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
+}
+
+// Usage is what all processes of a payload took for one slice. Bytes went through system calls that read and write.
+type Usage struct {
+	// Cores is how many the payload says that it needs.
+	Cores         int     `json:"cores"`
+	WallSeconds   float64 `json:"wall_seconds"`
+	UserSeconds   float64 `json:"user_seconds"`
+	SystemSeconds float64 `json:"system_seconds"`
+	PeakBytes     int64   `json:"peak_bytes"`
+	ReadBytes     int64   `json:"read_bytes"`
+	WrittenBytes  int64   `json:"written_bytes"`
+	Processes     int     `json:"processes"`
 }
 
 // Failure answers whose fault it was and whether another attempt makes sense. The names stand in internal/exitcode.

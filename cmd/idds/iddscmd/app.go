@@ -23,7 +23,7 @@ func App() *cli.App {
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n" +
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
-			serveCommand(), doctorCommand(), tokenCommand(), runsCommand(), slicesCommand(), workersCommand(),
+			serveCommand(), doctorCommand(), tokenCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
 			backupCommand(), restoreCommand(), migrateCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},

@@ -128,6 +128,9 @@ func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all a
 	if got := columns(o.stdout); !strings.HasPrefix(got, "RUN STATE PUBLISHED DONE FAILED OUTSTANDING") || !strings.Contains(got, "\n100001 closed 2 1 1 0 0 0 ") {
 		t.Errorf("%s", o.stdout)
 	}
+	if o = in.ask(t, "payloads", "100001"); o.status != 0 || !strings.HasSuffix(columns(o.stdout), "\nreco 2 1 1 0.5 s 0.5 s 0.3 s 60 % 21.0 MB 4.0 MB 1.0 MB\n") {
+		t.Errorf("%d: %s", o.status, o.stdout)
+	}
 	o = in.ask(t, "slices", "--state", "failed")
 	o.mustSay(t, 0, "slice-b", "data_invalid: no range")
 	if strings.Contains(o.stdout, "slice-a") {
@@ -148,6 +151,8 @@ func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all a
 		t.Errorf("%d: %q", o.status, o.stdout)
 	}
 	in.ask(t, "runs", "--output", "xml").mustSay(t, 64, "xml")
+	in.ask(t, "payloads", "999").mustSay(t, 64, "no run 999", "`idds runs` lists")
+	in.ask(t, "payloads").mustSay(t, 64, "needs one run number")
 	in.ask(t, "run", "check").mustSay(t, 64, "needs one run number")
 	in.ask(t, "run", "check", "5").mustSay(t, 64, "no run 5", "`idds runs` lists")
 }

@@ -155,6 +155,9 @@ func result(identity string, f *message.Failure) message.SliceResult {
 		MsgType: message.TypeSliceResult, RunID: message.Run("100001"), CreatedAt: message.At(time.Now()), Namespace: "default",
 		Content: message.ResultContent{State: message.StateDone, ReqID: message.Text(identity), PilotID: "p1", Failure: f},
 	}
+	took := 0.5
+	m.Content.ProcessingTime, m.Content.Payload = &took, &message.PayloadIdentity{Name: "reco", Version: "2"}
+	m.Content.Usage = &message.Usage{Cores: 1, WallSeconds: 0.5, UserSeconds: 0.25, SystemSeconds: 0.05, PeakBytes: 21e6, ReadBytes: 4e6, WrittenBytes: 1e6, Processes: 1}
 	if f != nil {
 		m.Content.State = message.StateFailed
 	}

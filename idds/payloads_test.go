@@ -1,0 +1,93 @@
+package idds_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// worked is a result that a version of a payload made in some seconds.
+func (b *book) worked(identity string, id *message.PayloadIdentity, seconds float64, u *message.Usage, f *message.Failure) func(ledger.Tx) error {
+	m := message.SliceResult{
+		MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
+		Content: message.ResultContent{
+			State: message.StateDone, ReqID: message.Text(identity), PilotID: "p", Payload: id, ProcessingTime: &seconds, Usage: u, Failure: f,
+		},
+	}
+	if f != nil {
+		m.Content.State = message.StateFailed
+	}
+	return func(tx ledger.Tx) error { return b.ledger.Result(tx, m, b.now) }
+}
+
+func TestPayloadVersionsAreToldApartByWhatTheirSlicesTook(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	fast, slow := &message.PayloadIdentity{Name: "reco", Version: "1"}, &message.PayloadIdentity{Name: "reco", Version: "2"}
+	usage := func(cpu float64) *message.Usage {
+		return &message.Usage{Cores: 2, WallSeconds: cpu, UserSeconds: cpu, SystemSeconds: cpu / 2, PeakBytes: int64(cpu * 1000), ReadBytes: 10, WrittenBytes: 3, Processes: 2}
+	}
+	for i := range 100 {
+		b.do(b.worked(fmt.Sprint("fast", i), fast, float64(i+1)/100, usage(1), nil))
+	}
+	b.do(
+		b.worked("slow", slow, 100, usage(7), nil),
+		b.worked("slow", slow, 500, usage(9), nil), // a second result changes nothing
+		b.worked("bad", slow, 3, usage(5), crashed),
+		b.worked("noop", nil, 0, nil, nil),
+	)
+	list := b.payloads()
+	if len(list) != 3 {
+		t.Fatalf("%+v", list)
+	}
+	near := func(got, want float64) bool { return math.Abs(got-want) <= 0.03*want }
+	peer, one, two := list[0], list[1], list[2]
+	if peer.Name != "" || peer.Done != 1 || peer.Measured != 0 || peer.CPUEfficiency != nil {
+		t.Errorf("%+v", peer)
+	}
+	if q := one.Seconds; one.Done != 100 || one.Version != "1" || q.N != 100 || !near(q.P50, 0.51) || !near(q.P95, 0.96) || q.Max != 1 {
+		t.Errorf("%+v", one)
+	}
+	if one.CPUSeconds != 150 || *one.CPUEfficiency != 0.75 || one.PeakBytes != 1000 || one.ReadBytes != 1000 || one.WrittenBytes != 300 || one.Measured != 100 {
+		t.Errorf("%+v", one)
+	}
+	if q := two.Seconds; two.Done != 1 || two.Failed != 1 || q.P50 != q.P95 || !near(q.P50, 100) || two.CPUSeconds != 10.5 {
+		t.Errorf("%+v", two)
+	}
+}
+
+func TestWhatAWorkerClaimsDoesNotSpoilTheSums(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	id := &message.PayloadIdentity{Name: "reco"}
+	for i, u := range []message.Usage{
+		{UserSeconds: -1}, {WallSeconds: math.MaxFloat64}, {PeakBytes: -1}, {ReadBytes: math.MaxInt64}, {UserSeconds: 1, WallSeconds: 1, Cores: -3},
+	} {
+		b.do(b.worked(fmt.Sprint(i), id, []float64{-1, 1e300, 0, 1, 1}[i], &u, nil))
+	}
+	if p := b.payloads()[0]; p.Done != 5 || p.Measured != 1 || p.CPUSeconds != 1 || *p.CPUEfficiency != 1 || p.Seconds.N != 4 || p.Seconds.Max != 1e7 {
+		t.Errorf("%+v", p)
+	}
+	for i := range 200 {
+		b.do(b.worked(fmt.Sprint("v", i), &message.PayloadIdentity{Name: "reco", Version: strings.Repeat("v", i)}, 1, nil, nil))
+	}
+	list := b.payloads()
+	sum := 0
+	for _, p := range list {
+		sum += p.Done
+	}
+	if len(list) != 51 || list[0].Name != "(others)" || sum != 205 {
+		t.Errorf("%d payloads of %d slices: %+v", len(list), sum, list[0])
+	}
+}
+
+// payloads are those of the run.
+func (b *book) payloads() []message.PayloadDocument {
+	b.t.Helper()
+	r := b.run()
+	return r.PayloadDocuments()
+}

@@ -1,0 +1,148 @@
+package ledger
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"tfpilot/internal/message"
+)
+
+// PayloadSums are what one version of a payload took in a run, in sums that do not grow with its slices.
+type PayloadSums struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Done    int    `json:"done,omitempty"`
+	Failed  int    `json:"failed,omitempty"`
+	// Seconds counts slices by the time that they took: bin n is of those around binWidth to the nth second.
+	Seconds map[int]int `json:"seconds,omitempty"`
+	Longest float64     `json:"longest,omitempty"`
+
+	Measured     int     `json:"measured,omitempty"`
+	CPUSeconds   float64 `json:"cpu_seconds,omitempty"`
+	CoreSeconds  float64 `json:"core_seconds,omitempty"`
+	PeakBytes    int64   `json:"peak_bytes,omitempty"`
+	ReadBytes    int64   `json:"read_bytes,omitempty"`
+	WrittenBytes int64   `json:"written_bytes,omitempty"`
+}
+
+const (
+	// binWidth is from bin to bin: the middle of one is off by at most half of that.
+	binWidth = 1.05
+	// shortestTime and longestTime bound the bins; they are seconds.
+	shortestTime, longestTime = 1e-5, 1e7
+	// maxPayloads is how many versions a run tells apart; what comes after is added up under othersName.
+	maxPayloads = 50
+	othersName  = "(others)"
+)
+
+// payload are the sums of a version, which a peer may not name.
+func (r *Run) payload(id *message.PayloadIdentity) *PayloadSums {
+	if id == nil {
+		id = &message.PayloadIdentity{}
+	}
+	find := func(name, version string) int {
+		return slices.IndexFunc(r.Payloads, func(p PayloadSums) bool { return p.Name == name && p.Version == version })
+	}
+	name, version := id.Name, id.Version
+	i := find(name, version)
+	if i < 0 && (len(r.Payloads) >= maxPayloads || len(name) > maxKey || len(version) > maxKey) {
+		name, version = othersName, ""
+		i = find(name, version)
+	}
+	if i < 0 {
+		i = len(r.Payloads)
+		r.Payloads = append(r.Payloads, PayloadSums{Name: name, Version: version})
+	}
+	return &r.Payloads[i]
+}
+
+// took adds what the winning result of a slice took.
+func (r *Run) took(c message.ResultContent) {
+	p := r.payload(c.Payload)
+	p.Done++
+	seconds := c.ProcessedAt.Time().Sub(c.ProcessingStartAt.Time()).Seconds()
+	if c.ProcessingTime != nil {
+		seconds = *c.ProcessingTime
+	}
+	if seconds >= 0 { // which a peer's clock may not give, nor NaN
+		seconds = min(max(seconds, shortestTime), longestTime)
+		if p.Seconds == nil {
+			p.Seconds = map[int]int{}
+		}
+		p.Seconds[int(math.Round(math.Log(seconds)/math.Log(binWidth)))]++
+		p.Longest = max(p.Longest, seconds)
+	}
+	u := c.Usage
+	if u == nil || !believable(*u) {
+		return
+	}
+	p.Measured++
+	p.CPUSeconds += u.UserSeconds + u.SystemSeconds
+	p.CoreSeconds += u.WallSeconds * float64(max(1, u.Cores))
+	p.PeakBytes = max(p.PeakBytes, u.PeakBytes)
+	p.ReadBytes, p.WrittenBytes = p.ReadBytes+u.ReadBytes, p.WrittenBytes+u.WrittenBytes
+}
+
+// believable keeps one broken worker from spoiling the sums of all.
+func believable(u message.Usage) bool {
+	const mostSeconds, mostBytes = 1e8, 1 << 50
+	for _, x := range []float64{u.WallSeconds, u.UserSeconds, u.SystemSeconds} {
+		if !(x >= 0 && x <= mostSeconds) { // nor NaN
+			return false
+		}
+	}
+	for _, n := range []int64{u.PeakBytes, u.ReadBytes, u.WrittenBytes} {
+		if n < 0 || n > mostBytes {
+			return false
+		}
+	}
+	return true
+}
+
+// PayloadDocuments are what the payloads of a run took as the world sees it, by name and version.
+func (r *Run) PayloadDocuments() []message.PayloadDocument {
+	out := make([]message.PayloadDocument, len(r.Payloads))
+	for i, p := range r.Payloads {
+		out[i] = p.document()
+	}
+	slices.SortFunc(out, func(a, b message.PayloadDocument) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	})
+	return out
+}
+
+func (p PayloadSums) document() message.PayloadDocument {
+	d := message.PayloadDocument{
+		Name: p.Name, Version: p.Version, Done: p.Done, Failed: p.Failed, Seconds: p.quantiles(), Measured: p.Measured,
+		CPUSeconds: p.CPUSeconds, PeakBytes: p.PeakBytes, ReadBytes: p.ReadBytes, WrittenBytes: p.WrittenBytes,
+	}
+	if p.CoreSeconds > 0 {
+		share := p.CPUSeconds / p.CoreSeconds
+		d.CPUEfficiency = &share
+	}
+	return d
+}
+
+func (p PayloadSums) quantiles() message.Quantiles {
+	q := message.Quantiles{Max: p.Longest}
+	for _, n := range p.Seconds {
+		q.N += n
+	}
+	seen := 0
+	for _, bin := range slices.Sorted(maps.Keys(p.Seconds)) {
+		value := min(math.Pow(binWidth, float64(bin)), p.Longest)
+		for _, of := range []struct {
+			at   float64
+			into *float64
+		}{{0.5, &q.P50}, {0.95, &q.P95}} {
+			if rank := min(q.N-1, int(of.at*float64(q.N))); seen <= rank && rank < seen+p.Seconds[bin] {
+				*of.into = value
+			}
+		}
+		seen += p.Seconds[bin]
+	}
+	return q
+}
