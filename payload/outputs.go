@@ -32,7 +32,8 @@ func (o Output) check() error {
 }
 
 // measure finds the outputs that the rules ask for, and takes size and checksum of all, which must be files in dir.
-func (res *Result) measure(ctx context.Context, rules OutputRules, dir string) error {
+func (res *Result) measure(ctx context.Context, spec Spec, dir string) error {
+	rules := spec.Output
 	if len(res.Outputs) == 0 && len(rules.Files) == 0 && len(rules.Required) == 0 {
 		return nil
 	}
@@ -44,10 +45,30 @@ func (res *Result) measure(ctx context.Context, rules OutputRules, dir string) e
 	if err := res.collect(rules, root); err != nil {
 		return err
 	}
+	if err := res.fits(spec, root); err != nil {
+		return err
+	}
 	for i := range res.Outputs {
 		if err := res.Outputs[i].measure(ctx, root); err != nil {
 			return fmt.Errorf("output %.80q: %w", res.Outputs[i].Name, err)
 		}
+	}
+	return nil
+}
+
+// fits holds the outputs together to their limit, before a byte of them is read.
+func (res *Result) fits(spec Spec, root *os.Root) error {
+	if spec.Limits.OutputMB == 0 {
+		return nil
+	}
+	var sum int64
+	for _, o := range res.Outputs {
+		if info, err := root.Stat(o.Name); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+	}
+	if sum > int64(spec.Limits.OutputMB)*megabyte {
+		return exitcode.New(exitcode.PayloadLimit, "%s: too much output: %s in %d files", spec.Name, ofLimit(sum, spec.Limits.OutputMB), len(res.Outputs))
 	}
 	return nil
 }

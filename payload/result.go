@@ -171,7 +171,7 @@ func (res *Result) Settle(ctx context.Context, spec Spec, r Request) error {
 	if res.Failure != nil {
 		return res.Failure.err(spec.Name)
 	}
-	return badResult(spec.Name, res.measure(ctx, spec.Output, r.Dir))
+	return badResult(spec.Name, res.measure(ctx, spec, r.Dir))
 }
 
 // isName holds for what can be a heading: short and printable.

@@ -125,6 +125,13 @@ var acts = map[string]func(task) failure{
 		<-time.After(1500 * time.Millisecond) // until it is looked at
 		return succeed(t)
 	},
+	"makes too large an output": func(t task) failure {
+		if err := os.WriteFile(filepath.Join(t.dir, "large"), make([]byte, 3<<20), 0o600); err != nil {
+			return failure{1, err.Error()}
+		}
+		t.say(`{"outputs":[{"name":"large"}]}`)
+		return failure{}
+	},
 	"deletes its work directory": func(t task) failure {
 		if err := os.RemoveAll(t.dir); err != nil {
 			return failure{1, err.Error()}

@@ -60,6 +60,9 @@ type Process struct {
 	// PeakBytes is the most memory that all processes held together, MaxRSSBytes what the largest of them did.
 	PeakBytes   int64 `json:"peak_bytes"`
 	MaxRSSBytes int64 `json:"max_rss_bytes"`
+	// ReadBytes and WrittenBytes went through system calls that read and write.
+	ReadBytes    int64 `json:"read_bytes"`
+	WrittenBytes int64 `json:"written_bytes"`
 	// Processes is how many were seen at once, at most.
 	Processes int    `json:"processes"`
 	ExitCode  int    `json:"exit_code"`
@@ -94,7 +97,8 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 	if u.Wall > 0 {
 		r.Process = &Process{
 			WallSeconds: u.Wall.Seconds(), UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
-			PeakBytes: u.PeakBytes, MaxRSSBytes: u.MaxRSSBytes, Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
+			PeakBytes: u.PeakBytes, MaxRSSBytes: u.MaxRSSBytes, ReadBytes: u.ReadBytes, WrittenBytes: u.WrittenBytes,
+			Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
 		}
 	}
 	for _, p := range o.Samples {

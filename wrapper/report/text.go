@@ -83,6 +83,7 @@ func (r Report) process(add func(name, format string, args ...any)) {
 	add("process", "wall %s, user %s, system %s, %.0f %% of a core", program.Seconds(p.WallSeconds), program.Seconds(p.UserSeconds), program.Seconds(p.SystemSeconds),
 		100*(p.UserSeconds+p.SystemSeconds)/p.WallSeconds)
 	add("memory", "at most %.1f MB in %d processes", float64(p.PeakBytes)/1e6, p.Processes)
+	add("bytes", "%.1f MB read, %.1f MB written", float64(p.ReadBytes)/1e6, float64(p.WrittenBytes)/1e6)
 	held := r.Containment
 	if r.ContainmentReason != "" {
 		held += " (" + r.ContainmentReason + ")"
