@@ -82,55 +82,11 @@ func TestTheSliceIsOnStdinAndInVariablesAndArguments(t *testing.T) {
 	}
 }
 
-func TestAHangEndsWithItsWholeTreeAfterTimeoutAndGrace(t *testing.T) {
-	t.Parallel()
-	// Neither the program nor its daemon, which has a session of its own and no parent, listens to SIGTERM.
-	pids := filepath.Join(t.TempDir(), "pids")
-	spec := shell(`trap '' TERM; echo $$ >"$PIDS"
-		sh -c 'setsid sh -c "echo \$\$ >>\"\$PIDS\"; while :; do sleep 1; done" & exit'
-		while :; do sleep 1; done`)
-	spec.Env = map[string]string{"PIDS": pids}
-	spec.Timeout, spec.Grace = 2*time.Second, 100*time.Millisecond
-	// In a session the ids that they see are those that we see.
-	o := newWrapper(t, spec, wrapper.Config{WorkDir: t.TempDir(), Containment: "session"}).Run(t.Context(), slice(t, `{}`))
-	mustFail(t, o, exitcode.PayloadTimeout, "test ran longer than its 2s")
-	if took := o.Ended.Sub(o.Started); took < 2100*time.Millisecond || o.Result.Usage.Signal != "killed" {
-		t.Errorf("ended after %s by %s", took, o.Result.Usage.Signal)
-	}
-	text, err := os.ReadFile(pids)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids := strings.Fields(string(text))
-	if len(ids) != 2 {
-		t.Fatalf("started: %v", ids)
-	}
-	for _, id := range ids {
-		if stat, err := os.ReadFile("/proc/" + id + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
-			t.Errorf("process %s is alive", id)
-		}
-	}
-}
-
 func TestMeasuringAnEndlessOutputIsInTheTimeout(t *testing.T) {
 	t.Parallel()
 	spec := shell("truncate -s 4T hole\n" + leave(`{"outputs":[{"name":"hole"}]}`))
 	spec.Timeout = time.Second
 	mustFail(t, work(t, spec, slice(t, `{}`)), exitcode.PayloadTimeout, "longer than its 1s")
-}
-
-func TestAPayloadThatRemovesItsFolderHasNoResult(t *testing.T) {
-	t.Parallel()
-	mustFail(t, work(t, shell(leave("{}")+`rm -rf "$HOME"`), slice(t, `{}`)), exitcode.PayloadNoResult, "left no result")
-}
-
-func TestWhatIsLeftBehindIsKilledAndCounted(t *testing.T) {
-	t.Parallel()
-	o := work(t, shell("sleep 300 & sleep 300 &"+result), slice(t, `{}`))
-	mustBeDone(t, o)
-	if o.Result.Usage.LeftBehind != 2 {
-		t.Errorf("%+v", o.Result.Usage)
-	}
 }
 
 func TestASliceThatIsTakenBackIsInterrupted(t *testing.T) {

@@ -22,21 +22,6 @@ func TestTooMuchMemoryIsToldApartFromOtherKills(t *testing.T) {
 	mustBeDone(t, work(t, spec, slice(t, `{}`)))
 }
 
-func TestTheFolderOfASliceIsLimited(t *testing.T) {
-	t.Parallel()
-	spec := shell("truncate -s 1T hole; head -c 3145728 /dev/zero >sub; sleep 300")
-	spec.DiskMB = 2
-	o := work(t, spec, slice(t, `{}`))
-	mustFail(t, o, exitcode.PayloadLimit, "test: out of disk: 3 of 2 MB in its folder")
-	if o.Ended.Sub(o.Started) > time.Minute {
-		t.Error("it went on")
-	}
-	// A hole takes no disk.
-	spec = shell("truncate -s 1T hole; sleep 1.2" + result)
-	spec.DiskMB = 2
-	mustBeDone(t, work(t, spec, slice(t, `{}`)))
-}
-
 func TestWhatHoldsAPayloadIsKnown(t *testing.T) {
 	t.Parallel()
 	w := newWrapper(t, shell(result), wrapper.Config{WorkDir: t.TempDir(), Containment: "session"})

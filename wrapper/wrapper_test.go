@@ -147,11 +147,6 @@ func TestAnEmptyObjectIsAResult(t *testing.T) {
 	mustBeDone(t, work(t, shell(leave("{}")), slice(t, `{}`)))
 }
 
-func TestEndingWellWithoutAResultIsAFailure(t *testing.T) {
-	t.Parallel()
-	mustFail(t, work(t, shell("exit 0"), slice(t, `{}`)), exitcode.PayloadNoResult, "test left no result")
-}
-
 func TestABrokenResultIsThePayloadsFaultAndSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	many := func(what string, n int) string {
@@ -217,15 +212,6 @@ func TestAnExitStatusSaysWhoseFaultItIs(t *testing.T) {
 				t.Errorf("%+v", o.Result.Usage)
 			}
 		})
-	}
-}
-
-func TestASignalIsACrash(t *testing.T) {
-	t.Parallel()
-	o := work(t, shell(leave("{}")+"kill -SEGV $$"), slice(t, `{}`))
-	mustFail(t, o, exitcode.PayloadCrashed, "test was ended by a signal, segmentation fault")
-	if o.Result.Usage.Signal != "segmentation fault" {
-		t.Errorf("%+v", o.Result.Usage)
 	}
 }
 
