@@ -37,6 +37,7 @@ func variables(spec Spec, r Request, resultPath string) []variable {
 		{"TFPILOT_NAMESPACE", r.Slice.Namespace},
 		{"TFPILOT_TF_FILENAME", c.TFFilename},
 		{"TFPILOT_PAYLOAD_DIR", spec.Dir},
+		{"TFPILOT_SLOT", strconv.Itoa(r.Slot.Number)},
 	}
 }
 

@@ -21,6 +21,7 @@ type file struct {
 		Duration duration `toml:"duration"`
 	} `toml:"synthetic"`
 	EICrecon fileEICrecon `toml:"eicrecon"`
+	Resident residentFile `toml:"resident"`
 }
 
 // decode reads a Spec strictly; name is that of the file, for messages.
@@ -41,6 +42,8 @@ func decode(name string, text []byte) (Spec, error) {
 		{"limits.looping", f.Limits.Looping},
 		{"eicrecon.startup_timeout", f.EICrecon.StartupTimeout},
 		{"eicrecon.request_timeout", f.EICrecon.RequestTimeout},
+		{"resident.startup_timeout", f.Resident.StartupTimeout},
+		{"resident.keepalive", f.Resident.Keepalive},
 	} {
 		if d.bare != "" {
 			errs = append(errs, fmt.Errorf("%s:%d: %s = %s has no unit: write \"%ss\" for seconds", name, config.LineOf(text, d.key), d.key, d.bare, d.bare))
@@ -55,6 +58,7 @@ func decode(name string, text []byte) (Spec, error) {
 	s.Synthetic = f.Synthetic.Synthetic
 	s.Synthetic.Duration = f.Synthetic.Duration.value
 	s.EICrecon = f.EICrecon.spec()
+	s.Resident = f.Resident.spec()
 	return s, nil
 }
 

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -44,12 +45,17 @@ type Log struct {
 	Close func(failed bool) (files []string)
 }
 
+// ErrNotReady is in the error of Run when nothing was there to be given the slice: that is no fault of the slice.
+var ErrNotReady = errors.New("no payload was ready for the slice")
+
 // Startup is how a slot became ready.
 type Startup struct {
 	// Took is how long what stays there took to be ready; 0 when it was ready already, or nothing stays.
 	Took time.Duration
 	// Gone is closed when the slot has to be prepared again before it takes another slice; nil when that will never be.
 	Gone <-chan struct{}
+	// Replaces says why what was there before is gone; empty when nothing was.
+	Replaces string
 	// Logs are the files with what was printed by what did not become ready.
 	Logs []string
 }

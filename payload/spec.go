@@ -53,6 +53,8 @@ type Spec struct {
 	Synthetic Synthetic `toml:"-"`
 	// EICrecon says how the experiment's reconstruction is run.
 	EICrecon EICrecon `toml:"-"`
+	// Resident is how a payload that stays is kept.
+	Resident Resident `toml:"-"`
 
 	// Dir is where the file was; empty for a built-in.
 	Dir string `toml:"-"`
@@ -132,6 +134,9 @@ func LoadSpec(name string) (Spec, error) {
 	if s.Grace == 0 {
 		s.Grace = defaultGrace
 	}
+	if s.Kind == KindResident && s.Resident.StartupTimeout == 0 {
+		s.Resident.StartupTimeout = defaultStartupTimeout
+	}
 	if err := s.Validate(); err != nil {
 		return Spec{}, exitcode.New(exitcode.Usage, "payload %s: %w", name, located(name, text, err))
 	}
@@ -156,6 +161,7 @@ func (s Spec) Validate() error {
 				errs = append(errs, fmt.Errorf("command: %w", err))
 			}
 		}
+	case KindResident: // below
 	case KindTFReco:
 		if len(s.Command) > 0 {
 			errs = append(errs, errors.New("kind tfreco has its own command"))
@@ -172,9 +178,9 @@ func (s Spec) Validate() error {
 			errs = append(errs, errors.New("kind eicrecon has its own command"))
 		}
 	default:
-		errs = append(errs, fmt.Errorf("kind %q is none of command, tfreco, synthetic, eicrecon", s.Kind))
+		errs = append(errs, fmt.Errorf("kind %q is none of command, resident, tfreco, synthetic, eicrecon", s.Kind))
 	}
-	if err := s.EICrecon.validate(s.Kind); err != nil {
+	if err := errors.Join(s.EICrecon.validate(s.Kind), s.validateResident()); err != nil {
 		errs = append(errs, err)
 	}
 	for key, value := range s.Env {

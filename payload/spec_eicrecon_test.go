@@ -28,22 +28,22 @@ func TestAWrongEICreconNamesTheKey(t *testing.T) {
 	t.Parallel()
 	const head = "name = \"x\"\nkind = \"eicrecon\"\n[eicrecon]\n"
 	for want, text := range map[string]string{
-		`eicrecon.mode "resident" is neither oneshot nor zmq`:       head + "mode = \"resident\"\n",
-		`:4: unknown key "eicrecon.version"`:                        head + "version = \"26\"\n",
-		`:4: eicrecon.request_timeout = 5 has no unit`:              head + "request_timeout = 5\n",
-		`eicrecon.startup_timeout = -1s: must be at least 1ms`:      head + "startup_timeout = \"-1s\"\n",
-		`epic_version: "26; rm -rf x" is no version`:                head + "epic_version = \"26; rm -rf x\"\n",
-		`epic_version: "../../x" is no version`:                     head + "epic_version = \"../../x\"\n",
-		`eicrecon.image: "eic_xl.sif" is neither an absolute path`:  head + "image = \"eic_xl.sif\"\n",
-		`eicrecon.image: "/a/../b" leads upward`:                    head + "image = \"/a/../b\"\n",
-		`eicrecon.images: "--writable" is neither`:                  head + "images = [\"--writable\"]\n",
-		`eicrecon.socket_dir "tmp" is no absolute path`:             head + "socket_dir = \"tmp\"\n",
-		`eicrecon.parameters: jana:nskip is set for every slice`:    head + "parameters = {\"jana:nskip\" = \"1\"}\n",
-		`eicrecon.parameters: nthreads is set for every slice`:      head + "parameters = {nthreads = \"8\"}\n",
-		`eicrecon.parameters: "a=b" = "c" is no parameter`:          head + "parameters = {\"a=b\" = \"c\"}\n",
-		`kind eicrecon has its own command`:                         "name = \"x\"\nkind = \"eicrecon\"\ncommand = [\"x\"]\n",
-		`[eicrecon] is for kind eicrecon, not command`:              "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[eicrecon]\nmode = \"zmq\"\n",
-		`kind "docker" is none of command, tfreco, synthetic, eicr`: "name = \"x\"\nkind = \"docker\"\n",
+		`eicrecon.mode "resident" is neither oneshot nor zmq`:                 head + "mode = \"resident\"\n",
+		`:4: unknown key "eicrecon.version"`:                                  head + "version = \"26\"\n",
+		`:4: eicrecon.request_timeout = 5 has no unit`:                        head + "request_timeout = 5\n",
+		`eicrecon.startup_timeout = -1s: must be at least 1ms`:                head + "startup_timeout = \"-1s\"\n",
+		`epic_version: "26; rm -rf x" is no version`:                          head + "epic_version = \"26; rm -rf x\"\n",
+		`epic_version: "../../x" is no version`:                               head + "epic_version = \"../../x\"\n",
+		`eicrecon.image: "eic_xl.sif" is neither an absolute path`:            head + "image = \"eic_xl.sif\"\n",
+		`eicrecon.image: "/a/../b" leads upward`:                              head + "image = \"/a/../b\"\n",
+		`eicrecon.images: "--writable" is neither`:                            head + "images = [\"--writable\"]\n",
+		`eicrecon.socket_dir "tmp" is no absolute path`:                       head + "socket_dir = \"tmp\"\n",
+		`eicrecon.parameters: jana:nskip is set for every slice`:              head + "parameters = {\"jana:nskip\" = \"1\"}\n",
+		`eicrecon.parameters: nthreads is set for every slice`:                head + "parameters = {nthreads = \"8\"}\n",
+		`eicrecon.parameters: "a=b" = "c" is no parameter`:                    head + "parameters = {\"a=b\" = \"c\"}\n",
+		`kind eicrecon has its own command`:                                   "name = \"x\"\nkind = \"eicrecon\"\ncommand = [\"x\"]\n",
+		`[eicrecon] is for kind eicrecon, not command`:                        "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[eicrecon]\nmode = \"zmq\"\n",
+		`kind "docker" is none of command, resident, tfreco, synthetic, eicr`: "name = \"x\"\nkind = \"docker\"\n",
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

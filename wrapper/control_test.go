@@ -37,7 +37,7 @@ func TestNoSecretOfThePilotReachesAPayload(t *testing.T) {
 	allowed := []string{
 		"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "MINE", "PWD", "OLDPWD", "SHLVL", "_", "TFPILOT_TREE",
 		"TFPILOT_CONTRACT", "TFPILOT_INPUT", "TFPILOT_FIRST", "TFPILOT_LAST", "TFPILOT_RESULT", "TFPILOT_RUN_ID", "TFPILOT_REQ_ID",
-		"TFPILOT_ATTEMPT", "TFPILOT_NAMESPACE", "TFPILOT_TF_FILENAME", "TFPILOT_PAYLOAD_DIR",
+		"TFPILOT_ATTEMPT", "TFPILOT_NAMESPACE", "TFPILOT_TF_FILENAME", "TFPILOT_PAYLOAD_DIR", "TFPILOT_SLOT",
 	}
 	for line := range strings.Lines(out) {
 		if name, _, _ := strings.Cut(line, "="); !slices.Contains(allowed, name) {

@@ -81,11 +81,11 @@ func (f logFolder) open(slot int, s message.Slice) *sliceLog {
 	return l
 }
 
-// between begins the log of what a payload that stays in a slot prints while there is no slice.
+// between begins the log of what a payload that stays in a slot prints while there is no slice, neither of a run nor an attempt.
 func (f logFolder) between(slot int) *sliceLog {
 	l := &sliceLog{folder: f}
 	for i, stream := range []string{"out", "err"} {
-		l.streams[i] = f.stream(fmt.Sprintf("between.slices.slot%02d.%s", slot, stream))
+		l.streams[i] = f.stream(fmt.Sprintf("-.between-slices.a0.slot%02d.%s", slot, stream))
 	}
 	return l
 }

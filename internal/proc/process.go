@@ -25,7 +25,7 @@ type Command struct {
 	// Env is the whole environment: nothing is inherited.
 	Env []string
 	Dir string
-	// Stdin feeds the program; nil is empty.
+	// Stdin feeds the program; an *os.File is handed over as it is; nil is empty.
 	Stdin io.Reader
 	// Stdout and Stderr take what it prints; an *os.File is handed over as it is; nil discards.
 	Stdout, Stderr io.Writer

@@ -55,6 +55,9 @@ func (s *Streams) in(r io.Reader) (*os.File, error) {
 	if r == nil {
 		return s.null()
 	}
+	if f, ok := r.(*os.File); ok {
+		return f, nil
+	}
 	child, w, err := os.Pipe()
 	if err != nil {
 		return nil, err

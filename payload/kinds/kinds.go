@@ -4,6 +4,7 @@ package kinds
 import (
 	"tfpilot/payload"
 	"tfpilot/payload/eicrecon"
+	"tfpilot/payload/resident"
 	"tfpilot/payload/synthetic"
 )
 
@@ -13,13 +14,16 @@ func New(spec payload.Spec, builtin string) (payload.Payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.Kind == payload.KindSynthetic {
+	switch spec.Kind {
+	case payload.KindSynthetic:
 		return synthetic.New(spec, builtin)
-	}
-	if spec.Kind == payload.KindEICrecon {
+	case payload.KindResident:
+		return resident.New(spec)
+	case payload.KindEICrecon:
 		return eicrecon.New(spec)
+	default:
+		return payload.NewCommand(spec, builtin)
 	}
-	return payload.NewCommand(spec, builtin)
 }
 
 // Simulated makes the payload of slices that ask for no real one (file_type fake or mock).

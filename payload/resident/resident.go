@@ -1,0 +1,96 @@
+package resident
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
+)
+
+// Payload is kind resident.
+type Payload struct {
+	spec payload.Spec
+
+	mu    sync.Mutex
+	slots map[int]*slot
+}
+
+var _ payload.Payload = (*Payload)(nil)
+
+// New makes the payload of a spec of kind resident. A program that is not there, or not executable, is [exitcode.SiteNoProgram] now.
+func New(spec payload.Spec) (*Payload, error) {
+	_, err := spec.Program(payload.Slot{})
+	return &Payload{spec: spec, slots: map[int]*slot{}}, err
+}
+
+// at is the slot of a number.
+func (p *Payload) at(number int) *slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.slots[number]
+	if !ok {
+		s = newSlot(p.spec)
+		p.slots[number] = s
+	}
+	return s
+}
+
+// Prepare returns when the process in the slot is ready. One that died again and again, without a slice done in between, is
+// waited for before it is started again.
+func (p *Payload) Prepare(ctx context.Context, in payload.Slot) (payload.Startup, error) {
+	s := p.at(in.Number)
+	if err := s.take(ctx); err != nil {
+		return payload.Startup{}, p.interrupted(err)
+	}
+	defer s.give()
+	if pause := s.pause(); pause > 0 && (s.process == nil || !s.process.fit()) {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return payload.Startup{}, p.interrupted(context.Cause(ctx))
+		}
+	}
+	return s.ready(ctx, in)
+}
+
+func (p *Payload) interrupted(why error) error {
+	return exitcode.New(exitcode.Interrupted, "preparing %s: %w", p.spec.Name, why)
+}
+
+// Run gives a slice to the process in its slot.
+func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, error) {
+	s := p.at(r.Slot.Number)
+	if err := s.take(ctx); err != nil {
+		return payload.Result{}, p.interrupted(err)
+	}
+	defer s.give()
+	return s.run(ctx, r)
+}
+
+// Close ends all processes, each in good order: its stdin is closed, and it has its grace.
+func (p *Payload) Close(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all sync.WaitGroup
+	for _, s := range p.slots {
+		all.Go(func() {
+			if s.take(ctx) == nil {
+				defer s.give()
+				s.close()
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("not all processes have ended: %w", context.Cause(ctx))
+	}
+}
