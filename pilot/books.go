@@ -111,17 +111,18 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome, took time.Duration, size 
 	}
 	p.totals.WallSeconds += took.Seconds()
 	u := o.Result.Usage
+	p.noteStart(u.Startup)
 	p.totals.CPUSeconds += (u.User + u.System).Seconds()
 	p.totals.PeakMemoryBytes, p.totals.Processes = max(p.totals.PeakMemoryBytes, u.PeakBytes), max(p.totals.Processes, u.Processes)
 }
 
-// worked is how long a payload worked, without the time that it stood still together with us.
+// worked is how long a payload worked, without its start and without the time that it stood still together with us.
 func (p *Pilot) worked(k JournalKey, o wrapper.Outcome) time.Duration {
 	p.awake(time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stood := time.Duration(p.totals.SuspendedSeconds*float64(time.Second)) - p.inHand[k.Identity].stood
-	return max(o.Ended.Sub(o.Started)-stood, 0)
+	return max(o.Ended.Sub(o.Started)-o.Result.Usage.Startup-stood, 0)
 }
 
 // settled notes how long a payload took, and the broker to confirm its result and its acknowledgement.

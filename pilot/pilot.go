@@ -91,22 +91,22 @@ type Pilot struct {
 	rests    int           // slots that rest after a failure of the site, or whose payload is not ready
 	prepared int           // slots whose payload is ready
 	startup  time.Duration // the longest that a payload has taken to become ready
-	// unreadyFor is why no payload becomes ready; empty while one is, or none was tried.
-	unreadyFor string
-	totals     message.WorkerTotals
-	last       time.Time // when a slice was last in hand, or the first subscription confirmed
-	hadSlice   bool
-	staySaid   bool // that it stays although an idle time has passed; false again with the next slice
-	phase      message.WorkerPhase
-	runState   message.RunState
-	asked      time.Time // when idds last answered
-	stopped    time.Time // when stop_transformer came
-	releases   map[string]releases
-	junkSaid   time.Time
-	takes      takes
-	looked     time.Time // when something last looked at the time, see awake
-	resumed    time.Time // when the pilot last went on after it had stood still
-	exit       *message.WorkerLastWord
+	// unready is why no payload becomes ready; empty while one is, or none has failed to.
+	unready  string
+	totals   message.WorkerTotals
+	last     time.Time // when a slice was last in hand, or the first subscription confirmed
+	hadSlice bool
+	staySaid bool // that it stays although an idle time has passed; false again with the next slice
+	phase    message.WorkerPhase
+	runState message.RunState
+	asked    time.Time // when idds last answered
+	stopped  time.Time // when stop_transformer came
+	releases map[string]releases
+	junkSaid time.Time
+	takes    takes
+	looked   time.Time // when something last looked at the time, see awake
+	resumed  time.Time // when the pilot last went on after it had stood still
+	exit     *message.WorkerLastWord
 
 	signalled <-chan struct{} // closed with the first signal
 	warned    chan struct{}   // closed with the first warning that the slot will be taken back

@@ -58,12 +58,12 @@ func (s *slot) becomeReady(ctx context.Context, stop context.CancelCauseFunc, be
 			return false
 		}
 		s.payload.ready = false
-		s.p.readySlots(-1)
+		s.p.notReady()
 	}
 	began := time.Now()
 	for n := 0; ctx.Err() == nil; n++ {
 		if cause := s.p.noTime(0, s.p.startupTime()); cause != nil {
-			if s.p.readySlots(0) == 0 {
+			if s.p.noneReady() {
 				stop(cause)
 			}
 			<-ctx.Done()
@@ -75,17 +75,16 @@ func (s *slot) becomeReady(ctx context.Context, stop context.CancelCauseFunc, be
 		}
 		if err == nil {
 			if started.Took > 0 {
-				s.log.InfoContext(ctx, "payload is ready", slog.Duration("took", started.Took))
+				s.log.InfoContext(ctx, "payload is ready", slog.Duration("took", started.Took), slog.String("the_one_before", started.Replaces))
 			}
 			s.payload = readiness{ready: true, gone: started.Gone}
-			s.p.countStart(started.Took)
-			s.p.readySlots(1)
+			s.p.nowReady(started.Took)
 			s.p.payloads <- struct{}{}
 			return true
 		}
 		s.log.ErrorContext(ctx, "payload does not become ready", slog.Any("payload_logs", started.Logs), logging.Err(err))
-		s.p.unready(err)
-		if held := time.Since(began); held >= s.p.cfg.NodeHold && s.p.readySlots(0) == 0 {
+		s.p.sayUnready(err)
+		if held := time.Since(began); held >= s.p.cfg.NodeHold && s.p.noneReady() {
 			stop(err)
 			break
 		}
@@ -94,35 +93,46 @@ func (s *slot) becomeReady(ctx context.Context, stop context.CancelCauseFunc, be
 	return false
 }
 
-// readySlots changes, and tells, how many slots have a payload that is ready.
-func (p *Pilot) readySlots(change int) int {
+// nowReady counts a slot whose payload has become ready.
+func (p *Pilot) nowReady(took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.prepared += change; p.prepared > 0 && p.unreadyFor != "" {
-		p.unreadyFor = ""
+	p.noteStart(took)
+	p.prepared++
+	if p.unready != "" {
+		p.unready = ""
 		p.tellSoon()
 	}
-	return p.prepared
 }
 
-// countStart counts a payload that has become ready.
-func (p *Pilot) countStart(took time.Duration) {
-	if took == 0 {
-		return // nothing of it had to be started
-	}
+func (p *Pilot) notReady() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.prepared--
+}
+
+func (p *Pilot) noneReady() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.prepared == 0
+}
+
+// noteStart counts a start of a payload; 0 is none. The caller holds p.mu.
+func (p *Pilot) noteStart(took time.Duration) {
+	if took == 0 {
+		return
+	}
 	p.totals.Startups++
 	p.totals.StartupSeconds += took.Seconds()
 	p.startup = max(p.startup, took)
 }
 
-// unready notes why a payload does not become ready, which is told while none is.
-func (p *Pilot) unready(err error) {
+// sayUnready notes why a payload does not become ready, which is told while none is.
+func (p *Pilot) sayUnready(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.prepared == 0 {
-		p.unreadyFor = "the payload does not become ready: " + exitcode.From(err).Name + ": " + logging.Redact(err.Error())
+		p.unready = "the payload does not become ready: " + exitcode.From(err).Name + ": " + logging.Redact(err.Error())
 		p.tellSoon()
 	}
 }

@@ -116,7 +116,7 @@ func (p *Pilot) document() message.WorkerReport {
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
-		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unreadyFor),
+		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
 	}
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)

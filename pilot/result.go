@@ -19,7 +19,7 @@ import (
 
 // result is the message that says what became of a slice.
 func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
-	took := o.Ended.Sub(o.Started).Seconds()
+	took := (o.Ended.Sub(o.Started) - o.Result.Usage.Startup).Seconds()
 	inner, err := m.Content.Copy()
 	if err != nil {
 		return nil, exitcode.New(exitcode.DataInvalid, "copying the slice: %w", err)

@@ -17,6 +17,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -336,7 +337,11 @@ func (p *Pilot) notItsFault(ctx context.Context, err error, k JournalKey) bool {
 	if ctx.Err() != nil {
 		return true
 	}
-	switch exitcode.From(err).Fate() {
+	fate := exitcode.From(err).Fate()
+	if fate == exitcode.FateResult && errors.Is(err, payload.ErrNotReady) {
+		fate = exitcode.FateRest // the payload's fault, but it never had the slice
+	}
+	switch fate {
 	case exitcode.FateBack:
 		return true
 	case exitcode.FateRest:
