@@ -97,11 +97,19 @@ func syntheticCommand() *cli.Command {
 			&cli.DurationFlag{Name: "duration", Usage: "of sleep and burn"},
 			&cli.IntFlag{Name: "size-mb", Usage: "what grow takes and print prints"},
 			&cli.BoolFlag{Name: "permanent", Usage: "fail for good"},
+			&cli.BoolFlag{Name: "serve", Usage: "stay, as a payload of kind resident, and do it for every request"},
 		},
 		Action: func(c *cli.Context) error {
-			return synthetic.Do(synthetic.Script{
+			script := synthetic.Script{
 				Mode: c.String("mode"), Duration: c.Duration("duration"), SizeMB: c.Int("size-mb"), Permanent: c.Bool("permanent"),
-			}, c.App.Writer)
+			}
+			if c.Bool("serve") {
+				if os.Getenv("GOMAXPROCS") == "" {
+					runtime.GOMAXPROCS(1) // a slot is one core
+				}
+				return synthetic.Serve(script, os.Stdin, c.App.Writer, c.App.ErrWriter)
+			}
+			return synthetic.Do(script, c.App.Writer)
 		},
 	}
 }

@@ -1,7 +1,9 @@
 package synthetic
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,8 +23,60 @@ type Script struct {
 	Permanent bool
 }
 
-// Do misbehaves as told, in a process of its own. hang ignores SIGTERM.
+// Do misbehaves as told, in a process of its own.
 func Do(s Script, stdout io.Writer) error {
+	if err := s.act(stdout); err != nil {
+		return err
+	}
+	b, err := json.Marshal(done)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(os.Getenv("TFPILOT_RESULT"), b, 0o644)
+}
+
+var done = payload.Result{Counts: map[string]int64{"synthetic": 1}}
+
+// Serve does the same for one request after another, as a payload that stays; what it prints for people goes to stderr.
+func Serve(s Script, requests io.Reader, replies, stderr io.Writer) error {
+	type reply struct {
+		ReqID   string          `json:"req_id"`
+		Status  int             `json:"status"`
+		Message string          `json:"message"`
+		Result  *payload.Result `json:"result,omitempty"`
+		Seconds float64         `json:"seconds"`
+	}
+	say := json.NewEncoder(replies)
+	if err := say.Encode(map[string]bool{"ready": true}); err != nil {
+		return err
+	}
+	for lines := bufio.NewReaderSize(requests, 64<<10); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var r struct {
+			ReqID string `json:"req_id"`
+		}
+		if err == nil {
+			err = json.Unmarshal(line, &r)
+		}
+		if err != nil {
+			return exitcode.New(exitcode.DataInvalid, "reading a request: %w", err)
+		}
+		began, answer := time.Now(), reply{ReqID: r.ReqID, Result: &done}
+		if err := s.act(stderr); err != nil {
+			answer.Status, answer.Message, answer.Result = exitcode.From(err).Code, err.Error(), nil
+		}
+		answer.Seconds = time.Since(began).Seconds()
+		if err := say.Encode(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// act does as told. hang ignores SIGTERM.
+func (s Script) act(stdout io.Writer) error {
 	switch s.Mode {
 	case "noop":
 	case "sleep":
@@ -76,9 +130,5 @@ func Do(s Script, stdout io.Writer) error {
 	default:
 		return exitcode.New(exitcode.Usage, "mode %q is unknown", s.Mode)
 	}
-	b, err := json.Marshal(payload.Result{Counts: map[string]int64{"synthetic": 1}})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(os.Getenv("TFPILOT_RESULT"), b, 0o644)
+	return nil
 }
