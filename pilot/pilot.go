@@ -32,6 +32,8 @@ type Runner interface {
 	// Run works on one slice, in a slot that is prepared if one is free. What is left of the payload then is what stays between
 	// slices.
 	Run(ctx context.Context, s message.Slice) wrapper.Outcome
+	// Identity is the payload that it runs.
+	Identity() message.PayloadIdentity
 }
 
 // Journal remembers slices in hand and outcomes that are not acknowledged yet, over the pilot's death.

@@ -17,6 +17,7 @@ import (
 	"tfpilot/payload"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
+	"tfpilot/wrapper"
 )
 
 func TestEverySliceHasOneResultThatCopiesIt(t *testing.T) {
@@ -42,6 +43,36 @@ func TestEverySliceHasOneResultThatCopiesIt(t *testing.T) {
 		t.Errorf("%d slices have results, want %d", len(seen), n)
 	}
 	await(t, "the acknowledgements", func() bool { q := r.queue(); return q.Acked == n && q.Depth == 0 })
+}
+
+func TestAResultSaysWhereItsOutputsAreKept(t *testing.T) {
+	t.Parallel()
+	made := payload.Result{Outputs: []payload.Output{{Name: "sub/tracks.root", SizeBytes: 9, Adler32: "11e60398"}}}
+	place := message.OutputFile{Name: "sub/tracks.root", Place: "/d/7/x.tracks.root", SizeBytes: 8, Adler32: "0badcafe", Kept: true}
+	for name, c := range map[string]struct {
+		delivery       wrapper.Delivery
+		want           message.OutputFile
+		file, filename string
+		took           time.Duration
+	}{
+		"kept": {wrapper.Delivery{Files: []message.OutputFile{place}, Took: 2 * time.Second}, place, `"/d/7/x.tracks.root"`, `"x.tracks.root"`, 2 * time.Second},
+		"gone": {wrapper.Delivery{}, message.OutputFile{Name: "sub/tracks.root", SizeBytes: 9, Adler32: "11e60398"}, "", `"sub/tracks.root"`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.publish(slice("a", 1))
+			r.pilot(pilot.Config{Run: run}, &runner{result: made, delivery: c.delivery}, nil)
+			m := r.next()
+			inner := m.Content.Result.Result
+			if len(m.Content.Outputs) != 1 || m.Content.Outputs[0] != c.want || string(inner.Value("output_file")) != c.file || string(inner.Value("output_filename")) != c.filename {
+				t.Errorf("%+v, %s", m.Content, inner)
+			}
+			if took := m.Content.OutputTime; (took == nil) != (c.took == 0) || took != nil && *took != c.took.Seconds() {
+				t.Errorf("%v", took)
+			}
+		})
+	}
 }
 
 func TestASlotHoldsOneSliceAndLeavesTheOthersToOthers(t *testing.T) {
@@ -72,6 +103,9 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	}}, nil)
 	m := r.next()
 	want := message.Failure{Code: 11, Name: "payload_permanent", Class: "payload", Message: "cannot be"}
+	if p := m.Content.Payload; p == nil || *p != (message.PayloadIdentity{Name: "function", Version: "3"}) {
+		t.Errorf("made by %+v", p)
+	}
 	if m.Content.State != message.StateFailed || m.Content.Failure == nil || *m.Content.Failure != want || m.Content.Attempt.Int64() != 2 {
 		t.Errorf("%+v", m.Content)
 	}

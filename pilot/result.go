@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path"
 	"strconv"
 	"time"
 
@@ -44,8 +45,17 @@ func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 		for key, value := range o.Result.Details {
 			set(key, value)
 		}
-		if len(o.Result.Outputs) > 0 {
-			set("output_filename", o.Result.Outputs[0].Name)
+		if files := o.Outputs(); len(files) > 0 {
+			r.Content.Outputs = files
+			if first := files[0]; first.Place != "" {
+				set("output_file", first.Place)
+				set("output_filename", path.Base(first.Place))
+			} else {
+				set("output_filename", first.Name)
+			}
+		}
+		if took := o.Delivery.Took.Seconds(); took > 0 {
+			r.Content.OutputTime = &took
 		}
 		if len(o.Result.Histograms) > 0 {
 			var herr error

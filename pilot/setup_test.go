@@ -146,6 +146,9 @@ type runner struct {
 	signal string
 	// usage is what every payload took; nil for nothing.
 	usage func(s message.Slice) payload.Usage
+	// result and delivery are those of every slice.
+	result   payload.Result
+	delivery wrapper.Delivery
 	// prepare makes a slot ready; nil for nothing to do.
 	prepare func(ctx context.Context, slot int) (payload.Startup, error)
 
@@ -167,7 +170,7 @@ func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
 	}
 	w.calls[s.Content.Identity()]++
 	w.mu.Unlock()
-	o := wrapper.Outcome{Started: time.Now(), Payload: message.PayloadIdentity{Name: "function"}, Cores: 4}
+	o := wrapper.Outcome{Started: time.Now(), Payload: w.Identity(), Cores: 4, Result: w.result, Delivery: w.delivery}
 	if w.usage != nil {
 		o.Result.Usage = w.usage(s)
 	}
@@ -177,6 +180,10 @@ func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
 	o.Ended = time.Now()
 	o.Result.Usage.Signal = w.signal
 	return o
+}
+
+func (w *runner) Identity() message.PayloadIdentity {
+	return message.PayloadIdentity{Name: "function", Version: "3"}
 }
 
 func (w *runner) count(identity string) int {

@@ -65,6 +65,20 @@ func TestAJournalThatCannotBeWrittenIsAFaultOfTheSite(t *testing.T) {
 	}
 }
 
+func TestAResultNamesThePayloadAlsoWhenItWasNotRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := &runner{}
+	r.pilot(pilot.Config{Run: run, MaxReleases: 1}, w, nil)
+	must(t, os.RemoveAll(r.journal))
+	must(t, os.WriteFile(r.journal, nil, 0o600)) // in its place
+	r.publish(slice("a", 1))
+	m := r.next()
+	if p := m.Content.Payload; m.Content.Failure == nil || m.Content.Failure.Name != "store_failed" || p == nil || *p != w.Identity() {
+		t.Errorf("%+v, made by %+v", m.Content.Failure, p)
+	}
+}
+
 // The result is worth more than the certainty that it is the only one.
 func TestAResultIsSentWithoutAJournalRatherThanNever(t *testing.T) {
 	t.Parallel()

@@ -246,7 +246,7 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 	}
 	if err := s.p.journal.Received(k); err != nil {
 		now := time.Now()
-		o = wrapper.Outcome{Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
+		o = wrapper.Outcome{Payload: s.p.runner.Identity(), Started: now, Ended: now, Err: exitcode.Wrap(exitcode.StoreFailed, err)}
 	} else {
 		if o, err = s.execute(ctx, m, k); err != nil {
 			s.p.journal.Drop(k)

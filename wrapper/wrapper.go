@@ -33,6 +33,8 @@ type Config struct {
 	// LogMB bounds each of the two logs of a slice, LogsMB the folder; the oldest go first.
 	LogMB  int `toml:"log_mb" default:"8" help:"most of a payload's log that is kept, head and tail, in MB"`
 	LogsMB int `toml:"logs_mb" default:"256" help:"size of the folder of logs, in MB; the oldest are removed"`
+
+	Output OutputConfig `toml:",inline"`
 	// Trace has the outcomes carry how memory and time of processors went; for people who look at one slice.
 	Trace bool `toml:"-"`
 }
@@ -48,6 +50,7 @@ type Wrapper struct {
 	simulated payload.Payload
 	keepers   *keeper.Keepers
 	logs      logFolder
+	outputs   outputs
 	slots     slots
 	trace     trace
 	sweep     sync.Once
@@ -80,8 +83,12 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 		}
 		*dir = abs
 	}
+	outputs, err := newOutputs(cfg.Output, spec.Output)
+	if err != nil {
+		return nil, err
+	}
 	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
-	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, keepers: keepers, logs: logs}, nil
+	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, keepers: keepers, logs: logs, outputs: outputs}, nil
 }
 
 // Containment is what holds the payload's processes together on this node, and why it is nothing stronger; both are empty for a
@@ -107,6 +114,8 @@ type Outcome struct {
 	Handed, Returned time.Time
 	// Samples are those of the payload's processes in between, with Config.Trace.
 	Samples []keeper.Sample
+	// Delivery is where the outputs are kept.
+	Delivery Delivery
 	// Dir is the slice's folder when it was kept.
 	Dir string
 	// Logs are the files with what the payload printed, where they are kept; LogErr why they are not complete.
@@ -162,6 +171,10 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		res, err = w.payload.Run(ctx, payload.Request{Slice: s})
 		return res, "", err
 	}
+	keep, err := w.outputs.of(s)
+	if err != nil {
+		return res, "", err
+	}
 	n := w.slots.take()
 	defer w.slots.give(n)
 	slot, err := w.slot(n)
@@ -188,6 +201,11 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	o.Handed = time.Now()
 	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
 	o.Returned, o.Samples = time.Now(), w.trace.end(n)
+	if err == nil {
+		if o.Delivery, err = w.outputs.deliver(ctx, keep, s, dir, res.Outputs); err != nil {
+			res = payload.Result{Usage: res.Usage}
+		}
+	}
 	o.Logs, o.LogErr = log.close(err != nil)
 	return res, kept, err
 }

@@ -44,7 +44,10 @@ type ResultContent struct {
 	// Counts of the payload, such as events, tracks, hits, frames.
 	Counts     map[string]int64 `json:"counts,omitempty"`
 	Histograms json.RawMessage  `json:"histograms,omitempty"`
-	Failure    *Failure         `json:"failure,omitempty"`
+	Outputs    []OutputFile     `json:"outputs,omitempty"`
+	// OutputTime is the part of ProcessingTime in which outputs were put to their place.
+	OutputTime *float64 `json:"output_time,omitempty"`
+	Failure    *Failure `json:"failure,omitempty"`
 	// Usage is what the payload took; absent when it started no process.
 	Usage *Usage `json:"usage,omitempty"`
 
@@ -68,6 +71,17 @@ type Usage struct {
 	ReadBytes     int64   `json:"read_bytes"`
 	WrittenBytes  int64   `json:"written_bytes"`
 	Processes     int     `json:"processes"`
+}
+
+// OutputFile is a file that a payload wrote.
+type OutputFile struct {
+	// Name is what the payload called it, Place the name or URL under which it is kept; empty when it is not.
+	Name      string `json:"name"`
+	Place     string `json:"place,omitempty"`
+	SizeBytes int64  `json:"size_bytes"`
+	Adler32   string `json:"adler32,omitempty"`
+	// Kept says that there was a file of another attempt at the place, and is: size and checksum are those of that one.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // Failure answers whose fault it was and whether another attempt makes sense. The names stand in internal/exitcode.

@@ -21,12 +21,18 @@ import (
 type Folder struct {
 	// base must be there already: a file system that is not mounted is no empty folder. below is made in it.
 	base, below string
+	// anywhere has base made too.
+	anywhere bool
 }
 
 var _ Store = Folder{}
 
-// NewFolder is the store at a place, of which the part within base is made when it is needed.
+// NewFolder is the store at a place, of which the part within base is made when it is needed. Within / is no fence: the links that
+// lead to the place are followed.
 func NewFolder(base, at Place) (Folder, error) {
+	if base.dir == "/" {
+		return Folder{base: at.dir, below: ".", anywhere: true}, nil
+	}
 	below, err := filepath.Rel(base.dir, at.dir)
 	if err != nil || !at.Within(base) {
 		return Folder{}, exitcode.New(exitcode.DataInvalid, "%s is not within %s", at, base)
@@ -36,6 +42,11 @@ func NewFolder(base, at Place) (Folder, error) {
 
 // open opens the base; the path of a name in it is p.
 func (f Folder) open(name string) (root *os.Root, p string, err error) {
+	if f.anywhere {
+		if err := os.MkdirAll(f.base, 0o755); err != nil {
+			return nil, "", err
+		}
+	}
 	if root, err = os.OpenRoot(f.base); errors.Is(err, fs.ErrNotExist) {
 		// Not as the error of a file that is not there.
 		err = exitcode.New(exitcode.OutputFailed, "there is no folder %s: is its file system mounted?", f.base)

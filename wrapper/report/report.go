@@ -6,7 +6,6 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
-	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -28,10 +27,10 @@ type Report struct {
 	// Curve is how memory and time of processors went.
 	Curve []Point `json:"curve,omitempty"`
 
-	Counts     map[string]int64 `json:"counts,omitempty"`
-	Histograms hist.Set         `json:"histograms,omitempty"`
-	Outputs    []payload.Output `json:"outputs,omitempty"`
-	Warnings   []string         `json:"warnings,omitempty"`
+	Counts     map[string]int64     `json:"counts,omitempty"`
+	Histograms hist.Set             `json:"histograms,omitempty"`
+	Outputs    []message.OutputFile `json:"outputs,omitempty"`
+	Warnings   []string             `json:"warnings,omitempty"`
 	// Folder is the slice's, when it was kept.
 	Folder string `json:"folder,omitempty"`
 	// Logs are compressed files with more of the streams; LogProblem says why there are none, or not all.
@@ -85,7 +84,7 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 	r := Report{
 		Verdict: message.StateDone, Failure: o.Failure(), Next: Next(exitcode.From(o.Err), s.Content.AttemptNumber()), Payload: o.Payload, Slice: s,
 		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(o),
-		Counts: o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Result.Outputs, Warnings: o.Result.Warnings,
+		Counts: o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Outputs(), Warnings: o.Result.Warnings,
 		Folder: o.Dir, Logs: o.Logs, Stdout: u.Stdout, Stderr: u.Stderr,
 	}
 	if o.LogErr != nil {
@@ -124,6 +123,9 @@ func timeline(o wrapper.Outcome) []Step {
 		add("check", o.Returned)
 	} else {
 		add("payload", o.Returned)
+	}
+	if took := o.Delivery.Took; took > 0 {
+		add("outputs", o.Returned.Add(took))
 	}
 	add("clean up", o.Ended)
 	return steps

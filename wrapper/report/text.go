@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
 
@@ -56,7 +57,7 @@ func (r Report) rows() [][]string {
 		add("count", "%s %d", program.Printable(key), r.Counts[key])
 	}
 	for _, o := range r.Outputs {
-		add("output", "%s, %d bytes, adler32 %s", program.Printable(o.Name), o.SizeBytes, o.Adler32)
+		add("output", "%s, %d bytes, adler32 %s%s", program.Printable(o.Name), o.SizeBytes, o.Adler32, at(o))
 	}
 	for _, w := range r.Warnings {
 		add("warning", "%s", program.Printable(w))
@@ -105,5 +106,17 @@ func Section(w io.Writer, name, text string) {
 	fmt.Fprintf(w, "\n%s:\n", name)
 	for line := range strings.Lines(program.PrintableLines(text)) {
 		fmt.Fprintf(w, "  %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// at says where an output is kept.
+func at(o message.OutputFile) string {
+	switch {
+	case o.Place == "":
+		return ", not kept (--output-to)"
+	case o.Kept:
+		return ", that of an earlier attempt, stays at " + program.Printable(o.Place) + " (--output-replace)"
+	default:
+		return ", kept at " + program.Printable(o.Place)
 	}
 }

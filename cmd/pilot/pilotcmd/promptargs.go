@@ -116,6 +116,9 @@ func (p promptArgs) apply(cfg *runConfig, bind *config.Binding) {
 	cfg.Pilot.Namespace = cmp.Or(p.namespace, cfg.Pilot.Namespace)
 	cfg.Work.WorkDir = cmp.Or(p.workdir, cfg.Work.WorkDir, ".")
 	cfg.Work.LogDir = cmp.Or(cfg.Work.LogDir, wrapper.NoLogs) // the job's folder is left as a production worker leaves it
+	if !given["dest_root"] {
+		cfg.Work.Output.Roots = []string{"/"} // a production worker copies outputs to wherever the slice says
+	}
 	if p.idle > 0 {
 		cfg.Pilot.IdleTimeout = p.idle
 	} else if !given["idle_timeout"] {
