@@ -37,7 +37,7 @@ var _ Payload = (*Command)(nil)
 // not there, or not executable, is [exitcode.SiteNoProgram] now, before a slice has been taken for it.
 func NewCommand(spec Spec, builtin string) (*Command, error) {
 	if spec.Kind == KindTFReco {
-		return &Command{spec, []string{builtin, "tfreco"}}, startable(builtin)
+		return &Command{spec, []string{builtin, "tfreco"}}, startable(spec, builtin)
 	}
 	if len(spec.Command) == 0 {
 		return nil, exitcode.New(exitcode.Usage, "payload %s of kind %s has no command", spec.Name, spec.Kind)
@@ -46,10 +46,13 @@ func NewCommand(spec Spec, builtin string) (*Command, error) {
 	if strings.Contains(argv[0], "/") && !filepath.IsAbs(argv[0]) {
 		argv[0] = filepath.Join(spec.Dir, argv[0])
 	}
-	return &Command{spec, argv}, startable(argv[0])
+	return &Command{spec, argv}, startable(spec, argv[0])
 }
 
-func startable(program string) error {
+func startable(spec Spec, program string) error {
+	if spec.lookedUpInside(program) {
+		return nil
+	}
 	if _, err := exec.LookPath(program); err != nil {
 		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
 	}

@@ -58,7 +58,7 @@ func checkVariables(vars []variable) error {
 func environment(spec Spec, r Request, vars []variable) []string {
 	env := make([]string, 0, len(inherited)+2+len(spec.Env)+len(vars))
 	for _, key := range inherited {
-		if v, ok := os.LookupEnv(key); ok {
+		if v, ok := os.LookupEnv(key); ok && spec.inherits(key) {
 			env = append(env, key+"="+v)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 )
 
@@ -49,6 +50,8 @@ type Spec struct {
 	Output OutputRules `toml:"output"`
 	// Limits are further ones.
 	Limits Limits `toml:"-"`
+	// Container is what the payload's programs run in; nil runs them on the node as it is.
+	Container *container.Spec `toml:"container"`
 	// Synthetic says what the fake does.
 	Synthetic Synthetic `toml:"-"`
 	// EICrecon says how the experiment's reconstruction is run.
@@ -201,6 +204,6 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
 		}
 	}
-	errs = append(errs, s.Failures.validate(), s.Output.validate(), s.Limits.validate(s.Timeout))
+	errs = append(errs, s.Failures.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
 	return errors.Join(errs...)
 }

@@ -37,7 +37,7 @@ func (s Spec) Program(slot Slot) (argv []string, err error) {
 	for i, arg := range argv[1:] {
 		argv[i+1] = expand(arg, vars)
 	}
-	return argv, startable(argv[0])
+	return argv, startable(s, argv[0])
 }
 
 // Environment is that of a program that stays in a slot, with a folder of its own as HOME.

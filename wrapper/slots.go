@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
@@ -100,7 +101,7 @@ func (w *Wrapper) slot(n int) (payload.Slot, error) {
 		return slot, nil
 	}
 	slot.Start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
-		return w.keepers.Start(ctx, c, w.traced(n, l))
+		return w.programs.start(ctx, c, w.traced(n, l), container.Bind{Source: slot.Dir, Target: slot.Dir, Write: true})
 	}
 	slot.Log = func() payload.Log {
 		log := w.logs.between(n)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
@@ -27,6 +28,8 @@ type Config struct {
 	Keep bool `toml:"keep" help:"keep the folders of slices that have been worked on"`
 	// Containment is what holds a payload's processes together; the strongest that works on this node when auto.
 	Containment keeper.Containment `toml:"containment" default:"auto" help:"what holds a payload's processes together: auto, namespace, cgroup or session"`
+	// ContainerOptions are those of the queue, for payloads that run in a container.
+	ContainerOptions string `toml:"container_options" help:"container_options of the queue, as for Apptainer: binds and GPUs for payloads that run in a container"`
 	// LogDir holds what payloads print; NoLogs has none written. Logs of failed slices stay there, the others with KeepLogs only.
 	LogDir   string `toml:"log_dir" help:"folder for what payloads print, none for no such files (default: tfpilot-logs-UID in the work directory)"`
 	KeepLogs bool   `toml:"keep_logs" help:"keep the logs of all payloads, not only of those that failed"`
@@ -48,7 +51,7 @@ type Wrapper struct {
 	spec      payload.Spec
 	payload   payload.Payload
 	simulated payload.Payload
-	keepers   *keeper.Keepers
+	programs  *programs
 	logs      logFolder
 	outputs   outputs
 	slots     slots
@@ -68,10 +71,7 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if cfg.LogMB < 1 || cfg.LogsMB < cfg.LogMB {
 		return nil, exitcode.New(exitcode.Usage, "--log-mb %d, --logs-mb %d: a log has at least 1 MB, and the folder room for one", cfg.LogMB, cfg.LogsMB)
 	}
-	keepers, err := keeper.New(cfg.Containment, int64(spec.MemoryMB)<<20)
-	if err != nil {
-		return nil, err
-	}
+	shown := cfg.DataDir != "" // in a container: the current folder is not for every payload to see
 	// All are made absolute here: a payload's current folder is the slice's.
 	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir, &cfg.LogDir} {
 		if *dir == NoLogs && dir == &cfg.LogDir {
@@ -87,8 +87,12 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if err != nil {
 		return nil, err
 	}
+	programs, err := newPrograms(spec, cfg, shown)
+	if err != nil {
+		return nil, err
+	}
 	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
-	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, keepers: keepers, logs: logs, outputs: outputs}, nil
+	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, programs: programs, logs: logs, outputs: outputs}, nil
 }
 
 // Containment is what holds the payload's processes together on this node, and why it is nothing stronger; both are empty for a
@@ -97,7 +101,7 @@ func (w *Wrapper) Containment(ctx context.Context) (c keeper.Containment, why st
 	if w.spec.InProcess() {
 		return "", "", nil
 	}
-	return w.keepers.Containment(ctx)
+	return w.programs.keepers.Containment(ctx)
 }
 
 // Outcome is what became of one slice here.
@@ -195,7 +199,7 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	}
 	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
-		return w.keepers.Run(ctx, log.tee(c), w.traced(n, l))
+		return w.programs.run(ctx, log.tee(c), w.traced(n, l), container.ReadOnly(input))
 	}
 	w.trace.begin(n)
 	o.Handed = time.Now()
@@ -221,7 +225,7 @@ func (w *Wrapper) traced(slot int, l keeper.Limits) keeper.Limits {
 // Close ends the payload, and what kept its processes.
 func (w *Wrapper) Close(ctx context.Context) error {
 	defer w.slots.close()
-	defer w.keepers.Close()
+	defer w.programs.close()
 	if err := w.payload.Close(ctx); err != nil {
 		return fmt.Errorf("closing payload %s: %w", w.spec.Name, err)
 	}

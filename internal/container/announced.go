@@ -8,8 +8,8 @@ import (
 	"tfpilot/internal/proc"
 )
 
-// announced passes on what comes from stderr, without the words of the entry, which tell what comes from the runtime from what
-// comes from the program.
+// announced passes on what the program says on stderr. What the runtime says before that is no part of it, and is passed on only when
+// the program was not started; the words of the entry, which tell one from the other, never are.
 type announced struct {
 	out             io.Writer // nil discards
 	started, failed []byte
@@ -50,14 +50,10 @@ func (a *announced) Write(p []byte) (int, error) {
 			// The word may be in pieces: so much of the end is kept.
 			n := max(0, len(a.held)-len(a.started)+1)
 			_, _ = a.said.Write(a.held[:n])
-			_, err := a.pass(a.held[:n], 0)
 			a.held = append([]byte(nil), a.held[n:]...)
-			return len(p), err
+			return len(p), nil
 		}
 		_, _ = a.said.Write(before)
-		if _, err := a.pass(before, 0); err != nil {
-			return 0, err
-		}
 		a.held, a.state = append([]byte(nil), after...), hearsStart
 	}
 	if a.state == hearsStart {
@@ -98,6 +94,7 @@ func (a *announced) finish() (started bool, said, why string) {
 	}
 	if a.state == hearsRuntime {
 		_, _ = a.said.Write(a.held)
+		a.held = []byte(a.said.String())
 	}
 	_, _ = a.pass(a.held, 0)
 	a.held = nil

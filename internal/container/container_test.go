@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tfpilot/internal/container"
@@ -106,21 +107,38 @@ func TestARelativeImageIsLookedForBesideThePayload(t *testing.T) {
 	}
 }
 
-func TestAProgramRunsInsideWithItsStreamsAndStatus(t *testing.T) {
+func TestAProgramRunsInsideWithItsEnvironmentStreamsAndStatus(t *testing.T) {
 	t.Parallel()
-	env := runtimes(t, "apptainer")
-	c, err := container.New(container.Spec{Image: root(t)}, container.Place{Env: env})
+	for _, runtime := range []string{"apptainer", "podman"} {
+		env := append(runtimes(t, runtime), "TAKEN=outside", "HOME=/outside")
+		c, err := container.New(container.Spec{Image: "docker://debian:12"}, container.Place{Env: env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, stdout, stderr, err := enter(t, c, proc.Command{
+			Path: "/bin/sh", Args: []string{"-c", `echo out "$MINE" "$TAKEN" "$LANG"; echo err >&2; exit 7`}, Dir: t.TempDir(),
+			Env: []string{"MINE=a 'b\"\nc", "LANG=C", "LANG=D"},
+		})
+		if status != 7 || stdout != "out a 'b\"\nc  D\n" || stderr != "err\n" || err != nil {
+			t.Errorf("%s: status %d, stdout %q, stderr %q, error %v", runtime, status, stdout, stderr, err)
+		}
+	}
+}
+
+func TestTheFirstProcessOfANamespacePassesOnSignalsAndHowTheProgramEnded(t *testing.T) {
+	t.Parallel()
+	c, err := container.New(container.Spec{Image: "debian:12"}, container.Place{Env: runtimes(t, "podman")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, stderr, err := enter(t, c, proc.Command{
-		Path: "/bin/sh", Args: []string{"-c", `echo out "$MINE"; echo err >&2; exit 7`}, Dir: t.TempDir(), Env: []string{"MINE=a 'b\"\nc"},
-	})
-	if status != 7 || stdout != "out a 'b\"\nc\n" || err != nil {
-		t.Errorf("status %d, stdout %q, error %v", status, stdout, err)
-	}
-	if stderr != "INFO:    a word of the runtime\nerr\n" {
-		t.Errorf("stderr %q is not what the runtime and the program said", stderr)
+	for script, want := range map[string]int{
+		"kill -SEGV $$": 128 + int(syscall.SIGSEGV),
+		// Its parent is the entry; what is left to that is not taken for the program.
+		`(exit 3) & trap "wait; exit 9" USR1; kill -USR1 $PPID; while :; do sleep 0.01; done`: 9,
+	} {
+		if status, _, stderr, err := enter(t, c, proc.Command{Path: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Env: []string{"PATH=/usr/bin:/bin"}}); status != want || err != nil {
+			t.Errorf("%s: status %d, want %d; %q, %v", script, status, want, stderr, err)
+		}
 	}
 }
 

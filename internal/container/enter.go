@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 )
@@ -12,6 +13,13 @@ import (
 // entry is where this executable is bound inside, and by what it knows, being called by that name, that it is only on the way to
 // another program. No image has a file of that name, and nobody calls a program so by chance.
 const entry = "/.tfpilot-enter"
+
+// What the entry is told to do: to become the program, or to stay, as process 1 of a namespace has to: no signal ends that one by
+// default, and somebody must take the status of what is left to it.
+const (
+	entryBecomes = "become"
+	entryStays   = "stay"
+)
 
 // What the entry says on stderr, after a word that is another one each time: that all is ready for the program, and after that
 // perhaps that the kernel would not start it.
@@ -22,13 +30,13 @@ const (
 
 // init is before main, as a keeper's is: whatever program this is, called run_prompt or otherwise, must not begin inside.
 func init() { //nolint:gochecknoinits // see above
-	if len(os.Args) >= 2 && os.Args[0] == entry {
-		syscall.Exit(enter(os.Args[1], os.Args[2:]))
+	if len(os.Args) >= 3 && os.Args[0] == entry {
+		syscall.Exit(enter(os.Args[1] == entryStays, os.Args[2], os.Args[3:]))
 	}
 }
 
-// enter says that the container works, and becomes the program; without one that was all. An empty word says nothing.
-func enter(word string, argv []string) int {
+// enter says that the container works, and starts the program; without one that was all. An empty word says nothing.
+func enter(stay bool, word string, argv []string) (status int) {
 	if word != "" {
 		say(word + wordStarted)
 	}
@@ -37,7 +45,9 @@ func enter(word string, argv []string) int {
 	}
 	path, err := exec.LookPath(argv[0])
 	if err == nil {
-		err = syscall.Exec(path, argv, os.Environ()) //nolint:gosec // that is what it is for
+		if status, err = start(stay, path, argv); err == nil {
+			return status
+		}
 		// A script whose interpreter is missing is "no such file" too, which nobody would understand.
 		if errors.Is(err, syscall.ENOENT) {
 			err = fmt.Errorf("%s: its interpreter or loader is not in the image", path)
@@ -47,6 +57,40 @@ func enter(word string, argv []string) int {
 	}
 	say(word + wordFailed + strings.ReplaceAll(err.Error(), "\n", " ") + "\n")
 	return 127
+}
+
+// start becomes the program, or stays until it has ended and returns its status as a shell would. What it leaves behind ends with the
+// namespace.
+func start(stay bool, path string, argv []string) (status int, err error) {
+	if !stay {
+		return 0, syscall.Exec(path, argv, os.Environ()) //nolint:gosec // that is what it is for
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals)
+	signal.Reset(syscall.SIGCHLD, syscall.SIGURG, syscall.SIGTTIN, syscall.SIGTTOU)
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}}) //nolint:gosec // see above
+	if err != nil {
+		return 0, err
+	}
+	go func() {
+		for s := range signals {
+			if number, ok := s.(syscall.Signal); ok {
+				_ = syscall.Kill(pid, number)
+			}
+		}
+	}()
+	for {
+		var w syscall.WaitStatus
+		switch ended, err := syscall.Wait4(-1, &w, 0, nil); {
+		case errors.Is(err, syscall.EINTR) || err == nil && ended != pid:
+		case err != nil:
+			return 0, err
+		case w.Signaled():
+			return 128 + int(w.Signal()), nil
+		default:
+			return w.ExitStatus(), nil
+		}
+	}
 }
 
 // say writes to stderr in one piece.

@@ -57,6 +57,8 @@ func notStarted(what, said string, r proc.Result) error {
 	}
 	switch {
 	case words != "":
+	case r.Ended:
+		words = "nothing had been started when its time was over"
 	case r.Signal != "":
 		words = "its runtime was ended by a signal, " + r.Signal
 	default:

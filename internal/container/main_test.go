@@ -31,21 +31,33 @@ func standIn(argv []string) int {
 		fmt.Fprintln(os.Stderr, text)
 		return 255
 	}
+	env := []string{"PATH=" + os.Getenv("PATH")}
 	i := slices.Index(argv, "/.tfpilot-enter")
-	if i < 0 || !slices.Contains(argv, "exec") {
+	switch at := slices.Index(argv, "--entrypoint"); {
+	case slices.Contains(argv, "exec") && i > 0:
+		for _, v := range os.Environ() {
+			if inside, ok := strings.CutPrefix(v, "APPTAINERENV_"); ok {
+				env = append(env, inside)
+			}
+		}
+		argv = argv[i:]
+	case at > 0 && slices.Contains(argv, "run"):
+		for i, word := range argv[:at] {
+			if v := argv[i+1]; word == "--env" && !strings.Contains(v, "=") {
+				env = append(env, v+"="+os.Getenv(v))
+			} else if word == "--env" {
+				env = append(env, v)
+			}
+		}
+		argv = append([]string{argv[at+1]}, argv[at+3:]...)
+	default:
 		fmt.Fprintln(os.Stderr, "FATAL:   unknown command", argv)
 		return 255
-	}
-	env := []string{"PATH=" + os.Getenv("PATH")}
-	for _, v := range os.Environ() {
-		if inside, ok := strings.CutPrefix(v, "APPTAINERENV_"); ok {
-			env = append(env, inside)
-		}
 	}
 	fmt.Fprintln(os.Stderr, "INFO:    a word of the runtime")
 	self, err := os.Executable()
 	if err == nil {
-		err = syscall.Exec(self, argv[i:], env)
+		err = syscall.Exec(self, argv, env)
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
@@ -84,26 +96,26 @@ func run(ctx context.Context, c proc.Command) (proc.Result, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Env, c.Dir, c.Stdin, c.Stdout, c.Stderr
 	err := cmd.Run()
+	r := proc.Result{}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return proc.Result{ExitCode: exit.ExitCode()}, nil
+		r.ExitCode, err = exit.ExitCode(), nil
 	}
-	return proc.Result{}, err
+	if err == nil && c.Began != nil {
+		err = c.Began(r)
+	}
+	return r, err
 }
 
 // enter runs a program inside and returns its exit status, what it printed to both streams, and what kept it from being started.
-func enter(t *testing.T, c *container.Container, cmd proc.Command, binds ...container.Bind) (status int, stdout, stderr string, err error) {
+func enter(t *testing.T, c *container.Container, cmd proc.Command) (status int, stdout, stderr string, err error) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	s, err := c.Start(cmd, binds...)
+	s, err := c.Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, err := run(t.Context(), s.Command)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Err(r)
 	return r.ExitCode, out.String(), errs.String(), err
 }
 

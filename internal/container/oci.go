@@ -11,7 +11,7 @@ import (
 // tmpSize of /tmp and /var/tmp, in which memory is taken that nobody accounts for. It is what Apptainer gives.
 const tmpSize = 64 << 20
 
-// podmanLine starts no control group: the program is to stay in that of its keeper, with its limits.
+// podmanLine makes no control group: the program stays in that of its keeper, which counts and limits it.
 func podmanLine(l *launch) error {
 	l.add("run", "--rm", "--cgroups=disabled", "--log-driver=none", "--security-opt=label=disable")
 	if os.Geteuid() != 0 {
@@ -38,6 +38,7 @@ func (l *launch) oci(image ...string) error {
 	if l.terminal {
 		l.add("--tty")
 	}
+	l.first = true
 	l.add("--interactive", "--name", l.name, "--network", cmp.Or(l.spec.Network, networkHost), "--read-only", "--workdir", l.dir)
 	for _, dir := range []string{"/tmp", "/var/tmp"} {
 		l.add("--tmpfs", fmt.Sprintf("%s:rw,nosuid,nodev,mode=1777,size=%d", dir, tmpSize))

@@ -23,6 +23,8 @@ type launch struct {
 	env        []string // of the program
 	argv       []string
 	terminal   bool
+	// first says that the entry is process 1 of a namespace.
+	first bool
 
 	args    []string // of the runtime
 	outside []string // the runtime's own environment
@@ -38,7 +40,13 @@ func (l *launch) end(image ...string) {
 }
 
 // program is what runs inside.
-func (l *launch) program() []string { return append([]string{entry, l.word}, l.argv...) }
+func (l *launch) program() []string {
+	how := entryBecomes
+	if l.first {
+		how = entryStays
+	}
+	return append([]string{entry, how, l.word}, l.argv...)
+}
 
 // Start is a command made ready to run inside.
 type Start struct {
@@ -57,8 +65,8 @@ func (c *Container) Start(cmd proc.Command, binds ...Bind) (*Start, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Start{Command: cmd, heard: newAnnounced(word, cmd.Stderr), what: cmd.Path + " in " + c.String()}
-	s.Command.Path, s.Command.Args, s.Command.Env, s.Command.Stderr = f.path, l.args, l.outside, s.heard
+	s := &Start{Command: cmd, heard: newAnnounced(word, cmd.Stderr), what: strings.TrimPrefix(cmd.Path+" in "+c.String(), " in ")}
+	s.Command.Path, s.Command.Args, s.Command.Env, s.Command.Stderr, s.Command.Began = f.path, l.args, l.outside, s.heard, s.Err
 	if f.keeps {
 		s.after = &proc.Command{Path: f.path, Args: []string{"rm", "--force", l.name}, Env: outside(c.env), Dir: "/"}
 	}
@@ -85,11 +93,10 @@ func (c *Container) launch(cmd proc.Command, word string, terminal bool, binds [
 		l.argv = nil
 	}
 	own := []Bind{{Source: cmd.Dir, Target: cmd.Dir, Write: true}, {Source: c.self, Target: entry}}
-	for _, b := range slices.Concat(own, binds, c.binds) {
-		if slices.ContainsFunc(l.binds, func(other Bind) bool { return other.Target == b.Target }) {
-			continue
-		}
-		if b.Optional && !there(b.Source) {
+	all := slices.Concat(own, c.binds, binds)
+	for i, b := range all {
+		again := slices.ContainsFunc(all[:i], func(other Bind) bool { return other.Target == b.Target })
+		if again || b.Optional && (seen(all, b) || !there(b.Source)) {
 			continue
 		}
 		l.binds = append(l.binds, b)
@@ -100,6 +107,13 @@ func (c *Container) launch(cmd proc.Command, word string, terminal bool, binds [
 		return nil, f, failure(err, "", "entering %s: %w", c, err)
 	}
 	return l, f, nil
+}
+
+// seen says that a bind is seen already, in another one that it lies in.
+func seen(all []Bind, b Bind) bool {
+	return b.Target == "/" || slices.ContainsFunc(all, func(outer Bind) bool {
+		return outer.Source == outer.Target && strings.HasPrefix(b.Target, outer.Target+"/") && (!outer.Optional || there(outer.Source))
+	})
 }
 
 func there(path string) bool {
@@ -126,7 +140,8 @@ func last(env []string) []string {
 	return out
 }
 
-// Err is what kept the program from being started, nil when it was. It is to be asked once, after the end.
+// Err is what kept the program from being started, nil when it was. It is the Began of Command, which a keeper asks; nobody else has
+// to then.
 func (s *Start) Err(r proc.Result) error {
 	started, said, why := s.heard.finish()
 	switch {
@@ -143,15 +158,13 @@ func (s *Start) Err(r proc.Result) error {
 func (s *Start) After() *proc.Command { return s.after }
 
 // Try starts something in the container that ends at once, in a folder of the caller's, and gives up runtimes with which that does
-// not work as long as there are others. run runs a command. A program that is not empty must be one that can be found inside.
+// not work as long as there are others. run runs a command, as a keeper does.
 func (c *Container) Try(ctx context.Context, dir string, run func(context.Context, proc.Command) (proc.Result, error), binds ...Bind) error {
 	for {
 		s, err := c.Start(proc.Command{Dir: dir, Env: []string{"HOME=" + dir}}, binds...)
 		if err == nil {
 			var r proc.Result
-			if r, err = run(ctx, s.Command); err == nil {
-				err = s.Err(r)
-			}
+			r, err = run(ctx, s.Command)
 			if err == nil && r.ExitCode != 0 {
 				err = failure(nil, "", "%s works, but ended with status %d where 0 was to be expected", c, r.ExitCode)
 			}

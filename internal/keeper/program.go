@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,10 @@ func (k *Keepers) Start(ctx context.Context, c proc.Command, l Limits) (*Program
 	go func() {
 		defer close(p.done)
 		p.result, p.err = one.finish(ctx, run)
+		// Who takes the slot back, or passes a limit, does so however far it is.
+		if inTime := p.result.Stopped == nil || errors.Is(p.result.Stopped, ErrTime); p.err == nil && c.Began != nil && inTime {
+			p.err = c.Began(p.result.Result)
+		}
 		k.put(one)
 	}()
 	return p, nil

@@ -39,6 +39,8 @@ type Report struct {
 	// Containment held the processes together; ContainmentReason says why it was nothing stronger.
 	Containment       string `json:"containment,omitempty"`
 	ContainmentReason string `json:"containment_reason,omitempty"`
+	// Container is the runtime and the image that they ran in; empty when they ran on the machine as it is.
+	Container string `json:"container,omitempty"`
 	// Stdout and Stderr are the head and the tail of each, with a line between that says how much is missing.
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`

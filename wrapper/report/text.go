@@ -90,6 +90,9 @@ func (r Report) process(add func(name, format string, args ...any)) {
 		held += " (" + r.ContainmentReason + ")"
 	}
 	add("held by", "%s", program.Printable(held))
+	if r.Container != "" {
+		add("inside", "%s", program.Printable(r.Container))
+	}
 	end := "exit code " + strconv.Itoa(p.ExitCode)
 	if p.Signal != "" {
 		end = "signal: " + p.Signal

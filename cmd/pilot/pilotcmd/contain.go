@@ -24,6 +24,12 @@ func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, lo
 		attrs = append(attrs, slog.String("reason", why))
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "payloads are contained", attrs...)
+	inside, why, err := work.Container(ctx)
+	if err != nil || inside == "" {
+		return err
+	}
+	slot.Add(message.SlotFact{Name: "container", Value: inside, Source: cmp.Or(why, "tried on this node"), Counts: true})
+	log.LogAttrs(ctx, slog.LevelInfo, "payloads run in a container", slog.String("container", inside), slog.String("reason", why))
 	return nil
 }
 

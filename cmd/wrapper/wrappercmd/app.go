@@ -98,13 +98,17 @@ func run(c *cli.Context, cfg runConfig, m made, times trial.Config) error {
 	if err != nil {
 		return err
 	}
+	inside, _, err := w.Container(c.Context)
+	if err != nil {
+		return err
+	}
 	o := w.Run(c.Context, s)
 	// The payload ends in an orderly way also after a signal.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 	defer cancel()
 	closed := w.Close(closing)
 	r := report.New(s, o)
-	r.Containment, r.ContainmentReason = string(used), why
+	r.Containment, r.ContainmentReason, r.Container = string(used), why, inside
 	if err := show(c, r); err != nil {
 		return errors.Join(err, closed)
 	}

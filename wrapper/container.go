@@ -1,0 +1,135 @@
+package wrapper
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"tfpilot/internal/container"
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
+	"tfpilot/internal/proc"
+	"tfpilot/payload"
+)
+
+const (
+	// trialTime bounds the start of a container with nothing in it; its image may have to be fetched first.
+	trialTime = 10 * time.Minute
+	// removalTime bounds the removal of one that was killed.
+	removalTime = 30 * time.Second
+)
+
+// programs starts the payload's programs: on the node as it is, or in a container.
+type programs struct {
+	keepers   *keeper.Keepers
+	container *container.Container // nil without one
+	// always is seen inside, whatever the slice.
+	always []container.Bind
+	// ours says that the program is of this toolkit, and not in any image.
+	ours     bool
+	removals sync.WaitGroup
+}
+
+// newPrograms finds what the payload asks for. That something of it is missing is known here, before a slice is taken. showData says
+// that the data directory is seen in a container.
+func newPrograms(spec payload.Spec, cfg Config, showData bool) (*programs, error) {
+	keepers, err := keeper.New(cfg.Containment, int64(spec.MemoryMB)<<20)
+	if err != nil || spec.Container == nil {
+		return &programs{keepers: keepers}, err
+	}
+	c, err := container.New(*spec.Container, container.Place{Dir: spec.Dir, SiteOptions: cfg.ContainerOptions, MemoryBytes: int64(spec.MemoryMB) << 20})
+	if err != nil {
+		return nil, err
+	}
+	p := &programs{keepers: keepers, container: c, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic}
+	if spec.Dir != "" {
+		p.always = append(p.always, container.ReadOnly(spec.Dir))
+	}
+	if showData {
+		p.always = append(p.always, container.ReadOnly(cfg.DataDir))
+	}
+	return p, nil
+}
+
+// start starts a program that sees binds, should it run in a container.
+func (p *programs) start(ctx context.Context, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+	if p.container == nil {
+		return p.keepers.Start(ctx, c, l)
+	}
+	if p.ours {
+		binds = append(binds, container.ReadOnly(c.Path))
+	}
+	s, err := p.container.Start(c, append(binds, p.always...)...)
+	if err != nil {
+		return nil, err
+	}
+	program, err := p.keepers.Start(ctx, s.Command, l)
+	if err == nil && s.After() != nil {
+		p.removals.Go(func() { p.remove(ctx, program, *s.After()) })
+	}
+	return program, err
+}
+
+// remove takes away the container of a program that had to be killed.
+func (p *programs) remove(ctx context.Context, program *keeper.Program, rm proc.Command) {
+	if r, _ := program.Wait(); r.Stopped == nil && r.Signal == "" {
+		return // the runtime has done it
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalTime) // the program's own has ended, probably
+	defer cancel()
+	_, _ = p.keepers.Run(ctx, rm, keeper.Limits{}) // what cannot be removed shows in the runtime's own list
+}
+
+// run runs a program until nothing of it is left.
+func (p *programs) run(ctx context.Context, c proc.Command, l keeper.Limits, binds ...container.Bind) (keeper.Result, error) {
+	program, err := p.start(ctx, c, l, binds...)
+	if err != nil {
+		return keeper.Result{}, err
+	}
+	r, err := program.Wait()
+	if p.container != nil {
+		ofRuntime(&r)
+	}
+	return r, err
+}
+
+// ofRuntime takes the status of a runtime for what it says of the program inside: like a shell's, it tells a signal.
+func ofRuntime(r *keeper.Result) {
+	if number, ok := exitcode.StatusSignal(r.ExitCode); ok {
+		r.ExitCode, r.Signal = -1, syscall.Signal(number).String()
+	}
+}
+
+// close ends what kept the programs.
+func (p *programs) close() {
+	p.removals.Wait()
+	p.keepers.Close()
+}
+
+// Container is what the payload's programs run in, and why it is none that would have been taken first; both are empty when they
+// run on the node as it is. It starts one to know.
+func (w *Wrapper) Container(ctx context.Context) (used, why string, err error) {
+	p := w.programs
+	if p.container == nil {
+		return "", "", nil
+	}
+	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
+		return "", "", exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
+	}
+	dir, err := os.MkdirTemp(w.cfg.WorkDir, folderPrefix)
+	if err != nil {
+		return "", "", exitcode.New(exitcode.SiteNoSpace, "making a folder to try the container in: %w", err)
+	}
+	defer removeAll(dir)
+	err = p.container.Try(ctx, filepath.Clean(dir), func(ctx context.Context, c proc.Command) (proc.Result, error) {
+		r, err := p.keepers.Run(ctx, c, keeper.Limits{Time: trialTime})
+		return r.Result, err
+	}, p.always...)
+	if err != nil {
+		return "", "", err
+	}
+	return p.container.String(), p.container.Why(), nil
+}
