@@ -136,13 +136,14 @@ func (c *Client) token() (string, error) {
 	if c.cfg.TokenFile == "" {
 		return "", nil
 	}
+	const next = "name a file with a token by --input-token-file or BEARER_TOKEN_FILE"
 	text, err := os.ReadFile(c.cfg.TokenFile)
 	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "reading the token for input: %w", err)
+		return "", exitcode.WithNext(exitcode.New(exitcode.NoCredential, "reading the token for input: %w", err), next)
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", exitcode.New(exitcode.NoCredential, "the token file %s holds no token", c.cfg.TokenFile)
+		return "", exitcode.WithNext(exitcode.New(exitcode.NoCredential, "the token file %s holds no token", c.cfg.TokenFile), next)
 	}
 	return token, nil
 }
