@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"tfpilot/internal/exitcode"
 )
 
 const (
@@ -26,6 +28,7 @@ type blockCache struct {
 	blocks map[int64][]byte
 	order  []int64
 	bytes  int64 // read from src
+	failed error // of src, with a place of its own in the table of failures
 	offset int64 // of Read
 	// While basketsOnly, every read begins a basket or lies in one that was checked; those are in the order of the file.
 	basketsOnly bool
@@ -46,6 +49,9 @@ func (c *blockCache) block(n int64) ([]byte, error) {
 	b := make([]byte, min(blockSize, c.size-n*blockSize))
 	got, err := c.src.ReadAt(b, n*blockSize)
 	if got < len(b) {
+		if f := exitcode.From(err); err != nil && f != exitcode.Internal {
+			c.failed = err
+		}
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -59,6 +65,13 @@ func (c *blockCache) block(n int64) ([]byte, error) {
 	c.blocks[n] = b
 	c.order = append(c.order, n)
 	return b, nil
+}
+
+// lost is why the source gave no more: a fault of the way there, not of the file.
+func (c *blockCache) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // only says whether from now on baskets are read, or anything.

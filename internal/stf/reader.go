@@ -3,6 +3,7 @@ package stf
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -29,18 +30,36 @@ var (
 
 // Open opens a file and checks its schema. A file that is not there, and one that is no time-frame file, are errors of class
 // data.
-func Open(path string) (r *Reader, err error) {
+func Open(path string) (*Reader, error) {
 	src, err := openSource(path, frameFile)
 	if err != nil {
 		return nil, err
 	}
+	return newReader(src)
+}
+
+// OpenAt opens a file that lies elsewhere; name is for messages. An error of src that has a place in the table of failures is
+// returned as it is. The reader closes src.
+func OpenAt(name string, src interface {
+	io.ReaderAt
+	io.Closer
+}, size int64,
+) (*Reader, error) {
+	s, err := newSource(name, src, size, frameFile)
+	if err != nil {
+		return nil, err
+	}
+	return newReader(s)
+}
+
+func newReader(src *source) (r *Reader, err error) {
 	defer func() {
 		if err != nil {
 			_ = src.src.Close()
 			r = nil
 		}
 	}()
-	defer recoverInto(&err, path)
+	defer src.recoverInto(&err)
 	r = &Reader{source: src}
 	return r, r.open()
 }
@@ -128,7 +147,7 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 	if err := r.checkRange(first, last); err != nil {
 		return err
 	}
-	defer recoverInto(&err, r.path)
+	defer r.recoverInto(&err)
 	if err := r.checkCounts(r.hits, "nhit", first, last, nil); err != nil {
 		return err
 	}
@@ -186,7 +205,7 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 	if err := r.checkRange(first, last); err != nil {
 		return err
 	}
-	defer recoverInto(&err, r.path)
+	defer r.recoverInto(&err)
 	tree, err := r.tree(truthTree)
 	if err != nil {
 		return err

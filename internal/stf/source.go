@@ -3,6 +3,7 @@ package stf
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ type content struct{ words, next, damaged string }
 type source struct {
 	path    string
 	content content
-	src     *os.File
+	src     io.Closer
 	cache   *blockCache
 	file    *groot.File
 }
@@ -41,15 +42,26 @@ func openSource(path string, want content) (s *source, err error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
+	return newSource(path, src, info.Size(), want)
+}
+
+// file is where the bytes of a source are.
+type file interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// newSource checks the structure of an open file, which it closes when it fails.
+func newSource(path string, src file, size int64, want content) (s *source, err error) {
 	defer func() {
 		if err != nil {
 			_ = src.Close()
 			s = nil
 		}
 	}()
-	defer recoverInto(&err, path)
-	s = &source{path: path, content: want, src: src, cache: newBlockCache(src, info.Size())}
-	if err := checkStructure(s.cache, info.Size()); errors.Is(err, errNoROOT) {
+	s = &source{path: path, content: want, src: src, cache: newBlockCache(src, size)}
+	defer s.recoverInto(&err)
+	if err := checkStructure(s.cache, size); errors.Is(err, errNoROOT) {
 		return nil, exitcode.WithNext(s.corrupt(err), want.next)
 	} else if err != nil {
 		return nil, s.corrupt(err)
@@ -60,9 +72,19 @@ func openSource(path string, want content) (s *source, err error) {
 	return s, nil
 }
 
+// recoverInto is the function of that name. What the library makes of bytes that did not come is no matter.
+func (s *source) recoverInto(err *error) {
+	if p := recover(); p != nil {
+		*err = panicError(s.path, p)
+	}
+	if lost := s.cache.lost(); *err != nil && lost != nil {
+		*err = lost
+	}
+}
+
 // Close closes the file.
 func (s *source) Close() (err error) {
-	defer recoverInto(&err, s.path)
+	defer s.recoverInto(&err)
 	return errors.Join(s.file.Close(), s.src.Close())
 }
 

@@ -241,8 +241,12 @@ func openError(path string, err error) error {
 // recoverInto turns a panic of the ROOT library into an error of class data.
 func recoverInto(err *error, path string) {
 	if p := recover(); p != nil {
-		*err = exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s", path, line(p))
+		*err = panicError(path, p)
 	}
+}
+
+func panicError(path string, p any) error {
+	return exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s", path, line(p))
 }
 
 // line is what the library says as one printable line: now and then it quotes the file at length.

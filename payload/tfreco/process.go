@@ -15,9 +15,10 @@ import (
 const OutputName = "tracks.root"
 
 // Process reconstructs the frames first..last (inclusive) of a file and writes [OutputName] into dir. Every frame's checksum
-// is verified; a wrong one is an error of class data, and nothing is written then. It ends with ctx.
+// is verified; a wrong one is an error of class data, and nothing is written then. It ends with ctx. A file at an https address is
+// read by ranges, with the token of BEARER_TOKEN_FILE.
 func Process(ctx context.Context, input string, first, last int, dir string) (res payload.Result, err error) {
-	in, err := stf.Open(input)
+	in, err := openInput(ctx, input)
 	if err != nil {
 		return res, err
 	}
