@@ -62,7 +62,7 @@ func environment(spec Spec, r Request, vars []variable) []string {
 			env = append(env, key+"="+v)
 		}
 	}
-	env = append(env, "HOME="+r.Dir, "TMPDIR="+r.Dir)
+	env = append(append(env, "HOME="+r.Dir, "TMPDIR="+r.Dir), r.Slot.Env...)
 	for key, v := range spec.Env {
 		env = append(env, key+"="+expand(v, vars))
 	}

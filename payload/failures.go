@@ -22,12 +22,13 @@ type Failure struct {
 // maxFailureBytes is where the words of a failure are cut.
 const maxFailureBytes = 1000
 
-// sayable are the failures that a payload may give as its own, by exit status or by name: of itself, of its data, and of a full
-// disk. Everything else in the table is about us.
+// sayable are the failures that a payload may give as its own, by exit status or by name: of itself, of its data, of a full
+// disk, and of storage that it reads by itself. Everything else in the table is about us.
 var sayable = []exitcode.Failure{
 	exitcode.PayloadFailed, exitcode.PayloadPermanent, exitcode.PayloadCrashed, exitcode.PayloadTimeout, exitcode.PayloadNoResult,
 	exitcode.PayloadBadResult, exitcode.PayloadLimit, exitcode.PayloadMemory,
-	exitcode.DataMissing, exitcode.DataCorrupt, exitcode.DataRange, exitcode.DataInvalid, exitcode.SiteNoSpace,
+	exitcode.DataMissing, exitcode.DataCorrupt, exitcode.DataRange, exitcode.DataInvalid, exitcode.DataUnreachable, exitcode.SiteNoSpace,
+	exitcode.NoCredential,
 }
 
 // FailureNames are the names that a payload may say.

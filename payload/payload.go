@@ -32,6 +32,8 @@ type Slot struct {
 	// Dir is a folder of the slot's own, in which the folders of its slices lie; it is there as long as the wrapper. Empty for
 	// payloads of which nothing stays.
 	Dir string
+	// Env is for whatever runs in the slot: where the token for input is. What the spec says wins.
+	Env []string
 	// Start starts a program that stays in the slot, so that nothing of it is left when it ends.
 	Start func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error)
 	// Log opens the log of what such a program prints while there is no slice; it is kept when it is closed as failed.
@@ -63,7 +65,7 @@ type Startup struct {
 // Request is one slice to be worked on.
 type Request struct {
 	Slice message.Slice
-	// Input is the file, as a path on this node.
+	// Input is the file: its path on this node, or its address where the spec wants that.
 	Input string
 	// Dir is an empty folder of the slice's own, removed afterwards.
 	Dir string

@@ -59,6 +59,9 @@ type Spec struct {
 	// Resident is how a payload that stays is kept.
 	Resident Resident `toml:"-"`
 
+	// Input is for files on remote storage.
+	Input Input `toml:"input"`
+
 	// Dir is where the file was; empty for a built-in.
 	Dir string `toml:"-"`
 }
@@ -204,6 +207,6 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
 		}
 	}
-	errs = append(errs, s.Failures.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
+	errs = append(errs, s.Failures.validate(), s.Input.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
 	return errors.Join(errs...)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
-	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
@@ -21,9 +20,11 @@ import (
 type Config struct {
 	// WorkDir holds a folder for each slice being worked on; the temporary folder when empty.
 	WorkDir string `toml:"work_dir" help:"folder for the slices' own folders (default: the temporary folder)"`
-	// DataDir is where relative file names of slices are looked up; the current folder when empty. It is no fence: producers
-	// send absolute names too, and those are taken as they are. What leads upward is refused by message.Slice.Validate.
-	DataDir string `toml:"data_dir" help:"folder in which relative file names of slices are looked up (default: the current folder)"`
+	// DataDir is where relative file names of slices are looked up, a folder or a URL; the current folder when empty. It is no fence:
+	// producers send absolute names too, and those are taken as they are. What leads upward is refused by message.Slice.Validate.
+	DataDir string `toml:"data_dir" help:"folder or URL in which relative file names of slices are looked up (default: the current folder)"`
+	// Input is for files on remote storage.
+	Input InputConfig `toml:",inline"`
 	// Keep leaves the folders of slices, for looking at.
 	Keep bool `toml:"keep" help:"keep the folders of slices that have been worked on"`
 	// Containment is what holds a payload's processes together; the strongest that works on this node when auto.
@@ -53,6 +54,7 @@ type Wrapper struct {
 	simulated payload.Payload
 	programs  *programs
 	logs      logFolder
+	inputs    inputs
 	outputs   outputs
 	slots     slots
 	trace     trace
@@ -71,10 +73,10 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if cfg.LogMB < 1 || cfg.LogsMB < cfg.LogMB {
 		return nil, exitcode.New(exitcode.Usage, "--log-mb %d, --logs-mb %d: a log has at least 1 MB, and the folder room for one", cfg.LogMB, cfg.LogsMB)
 	}
-	shown := cfg.DataDir != "" // in a container: the current folder is not for every payload to see
+	shown := cfg.DataDir != "" && !IsURL(cfg.DataDir) // in a container: the current folder is not for every payload to see
 	// All are made absolute here: a payload's current folder is the slice's.
 	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir, &cfg.LogDir} {
-		if *dir == NoLogs && dir == &cfg.LogDir {
+		if *dir == NoLogs && dir == &cfg.LogDir || dir == &cfg.DataDir && IsURL(cfg.DataDir) {
 			continue
 		}
 		abs, err := filepath.Abs(*dir)
@@ -92,7 +94,11 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 		return nil, err
 	}
 	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
-	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, programs: programs, logs: logs, outputs: outputs}, nil
+	inputs, err := newInputs(cfg, spec)
+	if err != nil {
+		return nil, err
+	}
+	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, programs: programs, logs: logs, inputs: inputs, outputs: outputs}, nil
 }
 
 // Containment is what holds the payload's processes together on this node, and why it is nothing stronger; both are empty for a
@@ -116,6 +122,8 @@ type Outcome struct {
 	// Handed and Returned are when the payload got the slice and gave it back, its result checked; zero for a slice that was never
 	// handed to one.
 	Handed, Returned time.Time
+	// Input is how its file was made ready.
+	Input Input
 	// Samples are those of the payload's processes in between, with Config.Trace.
 	Samples []keeper.Sample
 	// Delivery is where the outputs are kept.
@@ -193,17 +201,18 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	if w.cfg.Keep {
 		kept = dir
 	}
-	input := s.Content.Filename
-	if !filepath.IsAbs(input) {
-		input = filepath.Join(w.cfg.DataDir, input)
+	input, err := w.inputs.ready(ctx, s, &o.Input)
+	if err != nil {
+		return res, kept, err
 	}
+	defer func() { input.release(err) }()
 	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
-		return w.programs.run(ctx, log.tee(c), w.traced(n, l), container.ReadOnly(input))
+		return w.programs.run(ctx, log.tee(c), w.traced(n, l), input.binds()...)
 	}
 	w.trace.begin(n)
 	o.Handed = time.Now()
-	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
+	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input.name, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
 	o.Returned, o.Samples = time.Now(), w.trace.end(n)
 	if err == nil {
 		if o.Delivery, err = w.outputs.deliver(ctx, keep, s, dir, res.Outputs); err != nil {
@@ -226,6 +235,7 @@ func (w *Wrapper) traced(slot int, l keeper.Limits) keeper.Limits {
 func (w *Wrapper) Close(ctx context.Context) error {
 	defer w.slots.close()
 	defer w.programs.close()
+	defer w.inputs.remote.Close()
 	if err := w.payload.Close(ctx); err != nil {
 		return fmt.Errorf("closing payload %s: %w", w.spec.Name, err)
 	}

@@ -198,9 +198,9 @@ func TestAnExitStatusSaysWhoseFaultItIs(t *testing.T) {
 		10: exitcode.PayloadFailed, 11: exitcode.PayloadPermanent, 12: exitcode.PayloadCrashed, 13: exitcode.PayloadTimeout,
 		14: exitcode.PayloadNoResult, 15: exitcode.PayloadBadResult, 16: exitcode.PayloadLimit,
 		20: exitcode.DataMissing, 21: exitcode.DataCorrupt, 22: exitcode.DataRange, 23: exitcode.DataInvalid,
-		30: exitcode.SiteNoSpace,
+		24: exitcode.DataUnreachable, 30: exitcode.SiteNoSpace, 50: exitcode.NoCredential,
 		// Not for a payload to say: they are about us.
-		31: exitcode.PayloadFailed, 40: exitcode.PayloadFailed, 50: exitcode.PayloadFailed, 57: exitcode.PayloadFailed,
+		31: exitcode.PayloadFailed, 40: exitcode.PayloadFailed, 51: exitcode.PayloadFailed, 57: exitcode.PayloadFailed,
 		59: exitcode.PayloadFailed, 64: exitcode.PayloadFailed, 99: exitcode.PayloadFailed, 127: exitcode.PayloadFailed, 255: exitcode.PayloadFailed,
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {

@@ -19,6 +19,9 @@ type Report struct {
 	Payload message.PayloadIdentity `json:"payload"`
 	Slice   message.Slice           `json:"slice"`
 
+	// Input is how a file on remote storage was made ready; absent for others.
+	Input *Input `json:"input,omitempty"`
+
 	// Seconds is the whole slice, Timeline its steps one after another. The process' own times follow, absent when the payload
 	// started none.
 	Seconds  float64  `json:"seconds"`
@@ -44,6 +47,14 @@ type Report struct {
 	// Stdout and Stderr are the head and the tail of each, with a line between that says how much is missing.
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
+}
+
+// Input is how a file on remote storage was made ready.
+type Input struct {
+	How        string  `json:"how"`
+	Reason     string  `json:"reason,omitempty"`
+	MovedBytes int64   `json:"moved_bytes"`
+	Seconds    float64 `json:"seconds"`
 }
 
 // Step is a part of a slice's time.
@@ -102,6 +113,9 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 			Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
 		}
 	}
+	if in := o.Input; in.How != "" && in.How != wrapper.InputLocal {
+		r.Input = &Input{in.How, in.Reason, in.MovedBytes, in.Took.Seconds()}
+	}
 	for _, p := range o.Samples {
 		r.Curve = append(r.Curve, Point{p.At.Sub(o.Handed).Seconds(), p.Bytes, p.CPU.Seconds(), p.Processes})
 	}
@@ -119,7 +133,12 @@ func timeline(o wrapper.Outcome) []Step {
 		steps = append(steps, Step{name, at.Sub(o.Started).Seconds(), max(0, until.Sub(at).Seconds())})
 		at = until
 	}
-	add("prepare", o.Handed)
+	if in := o.Input; in.How != "" && in.How != wrapper.InputLocal {
+		add("prepare", o.Handed.Add(-in.Took))
+		add("input", o.Handed)
+	} else {
+		add("prepare", o.Handed)
+	}
 	if wall := o.Result.Usage.Wall; wall > 0 {
 		add("payload", o.Handed.Add(wall))
 		add("check", o.Returned)

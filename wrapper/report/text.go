@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/wrapper"
 )
 
 // width is that of pictures, in columns.
@@ -51,6 +52,9 @@ func (r Report) rows() [][]string {
 	add("payload", "%s %s", r.Payload.Name, r.Payload.Version)
 	add("slice", "%s, run %s, attempt %d", program.Printable(c.Identity()), r.Slice.Run(), c.AttemptNumber())
 	add("input", "%s, frames %d to %d", program.Printable(c.Filename), c.Start.Int64(), c.End.Int64())
+	if in := r.Input; in != nil {
+		add("", "%s", program.Printable(in.text()))
+	}
 	add("time", "%s", program.Seconds(r.Seconds))
 	r.process(add)
 	for _, key := range slices.Sorted(maps.Keys(r.Counts)) {
@@ -72,6 +76,23 @@ func (r Report) rows() [][]string {
 		add("log", "not complete: %s", r.LogProblem)
 	}
 	return rows
+}
+
+// text says how a remote file was made ready.
+func (in Input) text() string {
+	var text string
+	switch in.How {
+	case wrapper.InputFetched:
+		text = fmt.Sprintf("fetched in %s, %.1f MB", program.Seconds(in.Seconds), float64(in.MovedBytes)/1e6)
+	case wrapper.InputCached:
+		text = "in the cache of fetched files"
+	default:
+		text = "read over the network by the program"
+	}
+	if in.Reason != "" {
+		text += ": " + in.Reason
+	}
+	return text
 }
 
 // process adds what the processes took.

@@ -15,6 +15,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/wrapper"
 )
 
 // maxSlice bounds a slice message in bytes; real ones have less than one thousand.
@@ -30,7 +31,7 @@ type made struct {
 
 func (m *made) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "input", Aliases: []string{"stf"}, Usage: "make a slice of this `FILE` instead of reading a message", Destination: &m.input},
+		&cli.StringFlag{Name: "input", Aliases: []string{"stf"}, Usage: "make a slice of this `FILE`, or file at a URL, instead of reading a message", Destination: &m.input},
 		&cli.StringFlag{Name: "frames", Usage: "frames of the slice that is made, such as 0-65; or --first and --last", Destination: &m.frames},
 		&cli.Int64Flag{Name: "first", Usage: "first frame of the slice that is made", Destination: &m.first},
 		&cli.Int64Flag{Name: "last", Usage: "last frame of the slice that is made, inclusive", DefaultText: "the first", Destination: &m.last},
@@ -39,9 +40,12 @@ func (m *made) flags() []cli.Flag {
 
 // slice is what a producer would send for the flags.
 func (m *made) slice(c *cli.Context) (message.Slice, error) {
-	input, err := filepath.Abs(m.input)
-	if err != nil {
-		return message.Slice{}, exitcode.Wrap(exitcode.Usage, err)
+	input := m.input
+	var err error
+	if !wrapper.IsURL(input) {
+		if input, err = filepath.Abs(m.input); err != nil {
+			return message.Slice{}, exitcode.Wrap(exitcode.Usage, err)
+		}
 	}
 	first, last := m.first, m.last
 	if !c.IsSet("last") {
