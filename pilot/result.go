@@ -33,7 +33,7 @@ func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 			PandaServerURL: environment("PANDA_SERVER_URL"), PandaTaskID: environment("PanDA_TaskID"),
 			PandaID: environment("PANDAID"), HarvesterID: environment("HARVESTER_WORKER_ID"),
 			ProcessingTime: &took, Attempt: message.NewInt(int64(m.Content.AttemptNumber())),
-			ReqID: m.Content.ReqID, PilotID: p.id, Payload: &o.Payload, Counts: o.Result.Counts, Usage: o.Usage(),
+			ReqID: m.Content.ReqID, PilotID: p.id, Payload: &o.Payload, Counts: o.Result.Counts, Usage: o.Usage(), Input: o.Input.Message(),
 		},
 	}
 	set := func(key string, value any) { err = errors.Join(err, inner.Set(key, value)) }

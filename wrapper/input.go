@@ -60,6 +60,14 @@ type Input struct {
 	Took time.Duration
 }
 
+// Message is how the file was made ready as it stands in a result; nil for one that was on this node.
+func (i Input) Message() *message.ResultInput {
+	if i.How == "" || i.How == InputLocal {
+		return nil
+	}
+	return &message.ResultInput{How: i.How, Reason: i.Reason, MovedBytes: i.MovedBytes, Seconds: i.Took.Seconds()}
+}
+
 // inputs makes the files of slices ready.
 type inputs struct {
 	dataDir string

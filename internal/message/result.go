@@ -50,6 +50,8 @@ type ResultContent struct {
 	Failure    *Failure `json:"failure,omitempty"`
 	// Usage is what the payload took; absent when it started no process.
 	Usage *Usage `json:"usage,omitempty"`
+	// Input is how a file on remote storage was made ready; absent for others.
+	Input *ResultInput `json:"input,omitempty"`
 
 	Result Outcome `json:"result"`
 }
@@ -82,6 +84,15 @@ type OutputFile struct {
 	Adler32   string `json:"adler32,omitempty"`
 	// Kept says that there was a file of another attempt at the place, and is: size and checksum are those of that one.
 	Kept bool `json:"kept,omitempty"`
+}
+
+// ResultInput is how the file of a slice came from remote storage. Seconds are part of the slice's time, before the payload's own.
+type ResultInput struct {
+	// How is fetched, cached or remote: for this slice, for another of this node, or read by the payload itself.
+	How        string  `json:"how"`
+	Reason     string  `json:"reason,omitempty"`
+	MovedBytes int64   `json:"moved_bytes"`
+	Seconds    float64 `json:"seconds"`
 }
 
 // Failure answers whose fault it was and whether another attempt makes sense. The names stand in internal/exitcode.

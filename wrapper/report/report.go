@@ -20,7 +20,7 @@ type Report struct {
 	Slice   message.Slice           `json:"slice"`
 
 	// Input is how a file on remote storage was made ready; absent for others.
-	Input *Input `json:"input,omitempty"`
+	Input *message.ResultInput `json:"input,omitempty"`
 
 	// Seconds is the whole slice, Timeline its steps one after another. The process' own times follow, absent when the payload
 	// started none.
@@ -47,14 +47,6 @@ type Report struct {
 	// Stdout and Stderr are the head and the tail of each, with a line between that says how much is missing.
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
-}
-
-// Input is how a file on remote storage was made ready.
-type Input struct {
-	How        string  `json:"how"`
-	Reason     string  `json:"reason,omitempty"`
-	MovedBytes int64   `json:"moved_bytes"`
-	Seconds    float64 `json:"seconds"`
 }
 
 // Step is a part of a slice's time.
@@ -96,7 +88,7 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 	u := o.Result.Usage
 	r := Report{
 		Verdict: message.StateDone, Failure: o.Failure(), Next: Next(exitcode.From(o.Err), s.Content.AttemptNumber()), Payload: o.Payload, Slice: s,
-		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(o),
+		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(o), Input: o.Input.Message(),
 		Counts: o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Outputs(), Warnings: o.Result.Warnings,
 		Folder: o.Dir, Logs: o.Logs, Stdout: u.Stdout, Stderr: u.Stderr,
 	}
@@ -112,9 +104,6 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 			PeakBytes: u.PeakBytes, MaxRSSBytes: u.MaxRSSBytes, ReadBytes: u.ReadBytes, WrittenBytes: u.WrittenBytes,
 			Processes: u.Processes, ExitCode: u.ExitCode, Signal: u.Signal, LeftBehind: u.LeftBehind,
 		}
-	}
-	if in := o.Input; in.How != "" && in.How != wrapper.InputLocal {
-		r.Input = &Input{in.How, in.Reason, in.MovedBytes, in.Took.Seconds()}
 	}
 	for _, p := range o.Samples {
 		r.Curve = append(r.Curve, Point{p.At.Sub(o.Handed).Seconds(), p.Bytes, p.CPU.Seconds(), p.Processes})
@@ -133,8 +122,8 @@ func timeline(o wrapper.Outcome) []Step {
 		steps = append(steps, Step{name, at.Sub(o.Started).Seconds(), max(0, until.Sub(at).Seconds())})
 		at = until
 	}
-	if in := o.Input; in.How != "" && in.How != wrapper.InputLocal {
-		add("prepare", o.Handed.Add(-in.Took))
+	if o.Input.Message() != nil {
+		add("prepare", o.Handed.Add(-o.Input.Took))
 		add("input", o.Handed)
 	} else {
 		add("prepare", o.Handed)

@@ -53,7 +53,7 @@ func (r Report) rows() [][]string {
 	add("slice", "%s, run %s, attempt %d", program.Printable(c.Identity()), r.Slice.Run(), c.AttemptNumber())
 	add("input", "%s, frames %d to %d", program.Printable(c.Filename), c.Start.Int64(), c.End.Int64())
 	if in := r.Input; in != nil {
-		add("", "%s", program.Printable(in.text()))
+		add("", "%s", program.Printable(inputText(*in)))
 	}
 	add("time", "%s", program.Seconds(r.Seconds))
 	r.process(add)
@@ -78,8 +78,8 @@ func (r Report) rows() [][]string {
 	return rows
 }
 
-// text says how a remote file was made ready.
-func (in Input) text() string {
+// inputText says how a remote file was made ready.
+func inputText(in message.ResultInput) string {
 	var text string
 	switch in.How {
 	case wrapper.InputFetched:

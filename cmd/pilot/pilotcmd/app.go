@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -163,7 +164,7 @@ func journalDir(cfg runConfig) string {
 }
 
 // newWrapper puts the payload together, and finds out how many of them fit into the slot where that is asked for.
-func newWrapper(cfg *runConfig, slot *slotinfo.Slot) (*wrapper.Wrapper, error) {
+func newWrapper(cfg *runConfig, slot *slotinfo.Slot, log *slog.Logger) (*wrapper.Wrapper, error) {
 	spec, err := payload.LoadSpec(cfg.Payload)
 	if err != nil {
 		return nil, err
@@ -182,6 +183,7 @@ func newWrapper(cfg *runConfig, slot *slotinfo.Slot) (*wrapper.Wrapper, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Work.Input.Logger = log
 	return wrapper.New(spec, p, simulated, cfg.Work)
 }
 

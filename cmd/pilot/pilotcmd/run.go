@@ -51,7 +51,7 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	last.Slot = &d
 	limit := cfg.fitInto(slot.KillTime(), log)
 	// Before idds is asked: what is wrong here is wrong without it.
-	work, err := newWrapper(&cfg, slot)
+	work, err := newWrapper(&cfg, slot, log)
 	var brokers message.PromptBroker
 	if err == nil {
 		defer closePayload(c.Context, work)

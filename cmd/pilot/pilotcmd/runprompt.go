@@ -120,7 +120,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	if err != nil {
 		return w, err
 	}
-	work, err := newWrapper(&cfg, slot)
+	work, err := newWrapper(&cfg, slot, log)
 	if err != nil {
 		return w, err
 	}
