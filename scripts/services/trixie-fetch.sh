@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Debian 13 packages, unpacked into a folder, on a Debian machine that need not be one: HTCondor and a newer Slurm for tests.
+# Debian 13 packages, unpacked into a folder, on a Debian machine that need not be one: HTCondor, a newer Slurm, and what is in
+# containers for tests.
 #
 #   scripts/services/trixie-fetch.sh DIR PACKAGE...     DIR/root has them with all that they depend on, to be run in bubblewrap
 #
 # Any user. An apt root of its own resolves and downloads, no maintainer script runs, nothing of the host is touched. What is
-# there already is not fetched again. MIRROR names another mirror than the one that this machine uses.
+# there already is not fetched again. MIRROR names another mirror than the one that this machine uses, SUITE another suite of Debian:
+# of one that changes every day, a mirror that is not made anew every day is taken all the same (its signature is checked as always).
 set -euo pipefail
 
 [ $# -ge 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 dir=$(realpath -m "$1")
 shift
+suite=${SUITE:-trixie}
 wanted="$*"
 if [ "$(cat "$dir/packages" 2>/dev/null)" = "$wanted" ]; then exit; fi
 
@@ -22,7 +25,7 @@ making=$(mktemp -d "$dir.XXXXXX")
 trap 'rm -rf "$making"' EXIT
 mkdir -p "$making"/{root,apt/etc/apt.conf.d,apt/etc/preferences.d,apt/lists/partial,apt/archives/partial}
 : >"$making/apt/status"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$making/apt/sources.list"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$making/apt/sources.list"
 cat >"$making/apt/apt.conf" <<END
 Dir::Etc "$making/apt/etc";
 Dir::Etc::sourcelist "$making/apt/sources.list";
@@ -34,6 +37,7 @@ Acquire::Languages "none";
 APT::Install-Recommends "false";
 Debug::NoLocking "true";
 END
+if [ "$suite" = sid ]; then echo 'Acquire::Check-Valid-Until "false";' >>"$making/apt/apt.conf"; fi
 if [ "$(id -u)" = 0 ]; then echo 'APT::Sandbox::User "root";' >>"$making/apt/apt.conf"; fi
 export APT_CONFIG=$making/apt/apt.conf
 echo "trixie-fetch: downloading $wanted" >&2
