@@ -1,14 +1,10 @@
 package testbedcmd
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -57,36 +53,4 @@ func (a access) users() (map[string]string, error) {
 		return nil, exitcode.New(exitcode.BadConfig, "%s: %w", a.Users, errors.Join(errs...))
 	}
 	return users, nil
-}
-
-// tls is the broker's side of TLS; nil without it.
-func (a access) tls() (*tls.Config, error) {
-	switch {
-	case a.TLSCert == "" && a.TLSKey == "":
-		return nil, nil //nolint:nilnil // no TLS
-	case a.TLSCert == "" || a.TLSKey == "":
-		return nil, exitcode.New(exitcode.Usage, "--tls-cert and --tls-key go together")
-	}
-	certificate, err := os.ReadFile(a.TLSCert)
-	if err != nil {
-		return nil, exitcode.New(exitcode.BadConfig, "reading --tls-cert: %w", err)
-	}
-	key, err := program.ReadPrivate(a.TLSKey)
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return nil, exitcode.New(exitcode.BadConfig, "%s and %s: %w", a.TLSCert, a.TLSKey, err)
-	}
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		return nil, exitcode.New(exitcode.BadConfig, "%s: %w", a.TLSCert, err)
-	}
-	now := time.Now()
-	if now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
-		return nil, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "the certificate %s is valid from %s to %s only", a.TLSCert,
-			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339)), "no client would trust it: get a new one, or mend the clock")
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }

@@ -55,7 +55,7 @@ func brokerCommand() *cli.Command {
 			if cfg.Config.Users, err = cfg.users(); err != nil {
 				return err
 			}
-			secure, err := cfg.tls()
+			secure, err := program.ServerTLS(cfg.TLSCert, cfg.TLSKey)
 			if err != nil {
 				return err
 			}
