@@ -12,11 +12,22 @@ import (
 // Workers are all pilots that ever reported, with whether they are alive.
 func (s *Service) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
 	list, err := s.store.Workers(ctx, namespace)
+	s.sayAlive(list)
+	return list, err
+}
+
+// FindWorkers are the pilots of a filter, with whether they are alive.
+func (s *Service) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error) {
+	list, err := s.store.FindWorkers(ctx, f)
+	s.sayAlive(list)
+	return list, err
+}
+
+func (s *Service) sayAlive(list []message.WorkerDocument) {
 	now := s.now()
 	for i := range list {
 		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.silence(list[i])
 	}
-	return list, err
 }
 
 // silence is after how long without a report a worker counts as gone: three of its heart-beats.

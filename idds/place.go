@@ -3,6 +3,7 @@ package idds
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tfpilot/internal/ledger"
@@ -21,13 +22,15 @@ func (s *Service) Records(ctx context.Context, namespace string, list []ledger.S
 	if len(list) == 0 {
 		return out, nil
 	}
-	workers, err := s.Workers(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
 	held := holders{}
-	for i := range workers {
-		held.add(&workers[i])
+	if slices.ContainsFunc(list, func(sl ledger.Slice) bool { return sl.State == ledger.Outstanding }) {
+		workers, err := s.Workers(ctx, namespace)
+		if err != nil {
+			return nil, err
+		}
+		for i := range workers {
+			held.add(&workers[i])
+		}
 	}
 	for i := range list {
 		sl := &list[i]
@@ -78,7 +81,13 @@ type holder struct {
 	since  time.Time
 }
 
-type holders map[attemptKey]holder
+// heldKey names an attempt in any namespace.
+type heldKey struct {
+	namespace string
+	attemptKey
+}
+
+type holders map[heldKey]holder
 
 // add notes what a worker has in hand. Of two, the one that lives has it.
 func (h holders) add(w *message.WorkerDocument) {
@@ -86,7 +95,7 @@ func (h holders) add(w *message.WorkerDocument) {
 		return
 	}
 	for _, in := range w.InHand {
-		k := attemptKey{in.RunID, in.Identity, max(1, in.Attempt)}
+		k := heldKey{w.Namespace, attemptKey{in.RunID, in.Identity, max(1, in.Attempt)}}
 		if other, ok := h[k]; !ok || w.Alive && !other.worker.Alive {
 			h[k] = holder{w, in.Since}
 		}
@@ -100,7 +109,7 @@ func (h holders) find(sl *ledger.Slice) (place message.Place, where string) {
 		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Unsent)
 	}
 	for _, a := range sl.Attempts {
-		by, ok := h[attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}]
+		by, ok := h[heldKey{sl.Key.Namespace, attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}}]
 		switch {
 		case !ok || a.State != "sent":
 		case by.worker.Alive:

@@ -60,6 +60,7 @@ type Service struct {
 	// foreign are messages of another namespace that got past the selector.
 	foreign  *sightings
 	outage   outage
+	pulse    pulse
 	measured measured             // what runs have taken
 	results  backlog              // of the queue of results
 	behind   func() bool          // isBehind, but for tests
@@ -152,6 +153,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
 	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })
+	g.Go(func() error { return errors.Join(s.watchStore(ctx), s.every(ctx, pulseEvery, s.watchStore)) })
 	// It looks at everything that is outstanding: no more often than it can come to another end, and a tenth of the time at most.
 	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), sparingly(s.findLost)) })
 	err := g.Wait()

@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -28,9 +29,9 @@ const (
 	run       = "100001"
 )
 
-// tokens by role; a role without one asks without.
-var tokens = map[api.Role]string{
-	api.RolePilot: "pilot-token-0123456", api.RoleHarvester: "harvester-token-0123", api.RoleOperator: "operator-token-0123", api.RoleViewer: "viewer-token-0123456",
+// secrets are tokens by role; a role without one asks without.
+var secrets = map[ledger.Role]string{
+	ledger.RolePilot: "pilot-token-0123456", ledger.RoleHarvester: "harvester-token-0123", ledger.RoleOperator: "operator-token-0123", ledger.RoleViewer: "viewer-token-0123456",
 }
 
 // server is the whole interface over HTTP on a store with one run of 12 slices, of which 3 are done and 1 has failed.
@@ -50,16 +51,18 @@ func serverAndStore(t *testing.T) (string, ledger.Store) {
 	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
 	must(t, err)
 	must(t, store.Update(t.Context(), fill))
-	roles := map[string]api.Role{}
-	for role, token := range tokens {
-		roles[token] = role
+	file := map[string]ledger.Role{}
+	for role, token := range secrets {
+		file[token] = role
 	}
+	book, err := tokens.Open(t.Context(), store, file, time.Now)
+	must(t, err)
 	entry := func(destination string) *message.BrokerEntry {
 		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
 	}
-	srv := httptest.NewServer(api.Handler(service, store, api.Config{Tokens: roles, Broker: message.PromptBroker{
+	srv := httptest.NewServer(api.Handler(service, store, api.Config{Tokens: book, Namespace: namespace, Broker: map[string]message.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
-	}}))
+	}}}))
 	t.Cleanup(srv.Close)
 	return srv.URL, store
 }
@@ -105,11 +108,11 @@ func fill(tx ledger.Tx) error {
 }
 
 // call makes a request as a role and returns status and body.
-func call(t *testing.T, method, url string, role api.Role, body string) (int, []byte) {
+func call(t *testing.T, method, url string, role ledger.Role, body string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	must(t, err)
-	if token := tokens[role]; token != "" {
+	if token := secrets[role]; token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	req.Header.Set("Content-Type", "application/json")
@@ -123,7 +126,7 @@ func call(t *testing.T, method, url string, role api.Role, body string) (int, []
 
 func read[T any](t *testing.T, url string) T {
 	t.Helper()
-	status, b := call(t, http.MethodGet, url, api.RoleViewer, "")
+	status, b := call(t, http.MethodGet, url, ledger.RoleViewer, "")
 	var out T
 	if err := json.Unmarshal(b, &out); err != nil || status != http.StatusOK {
 		t.Fatalf("%s: %d, %s, %v", url, status, b, err)
@@ -143,13 +146,13 @@ func TestEachRoleMayDoItsOwn(t *testing.T) {
 	base := server(t)
 	const report = `{"pilot_id":"p","namespace":"test","run_id":"100001","phase":"running","at":"2026-01-01T00:00:00Z","started_at":"2026-01-01T00:00:00Z",
 		"hostname":"h","pid":1,"version":"v","slots":1,"link_proven":true,"in_hand":[],"totals":{"done":0,"failed":0,"released":0,"held":0,"junk":0,"wall_seconds":0,"cpu_seconds":0}}`
-	roles := []api.Role{"", api.RolePilot, api.RoleHarvester, api.RoleOperator, api.RoleViewer}
+	roles := []ledger.Role{"", ledger.RolePilot, ledger.RoleHarvester, ledger.RoleOperator, ledger.RoleViewer}
 	for _, c := range []struct {
 		method, path, body string
 		want               [5]int // in the order of roles
 	}{
 		{http.MethodGet, "/ping", "", [5]int{200, 200, 200, 200, 200}},
-		{http.MethodGet, "/metainfo/prompt_broker", "", [5]int{401, 200, 403, 200, 403}},
+		{http.MethodGet, "/metainfo/prompt_broker", "", [5]int{401, 200, 403, 403, 403}},
 		{http.MethodGet, "/v1/runs", "", [5]int{401, 200, 200, 200, 200}},
 		{http.MethodGet, "/v1/runs/100001", "", [5]int{401, 200, 200, 200, 200}},
 		{http.MethodGet, "/v1/runs/100001/check", "", [5]int{401, 200, 200, 200, 200}},
@@ -182,7 +185,7 @@ func TestTheProductionCallsAnswerAsThere(t *testing.T) {
 	if got := strings.TrimSpace(string(b)); got != `{"Status":"OK"}` {
 		t.Errorf("ping: %s", got)
 	}
-	_, b = call(t, http.MethodGet, base+"/metainfo/prompt_broker", api.RolePilot, "")
+	_, b = call(t, http.MethodGet, base+"/metainfo/prompt_broker", ledger.RolePilot, "")
 	var got, want any
 	must(t, json.Unmarshal(b, &got))
 	entry := func(destination string) string {
@@ -250,7 +253,7 @@ func TestTheServiceDescribesItself(t *testing.T) {
 
 func TestAHugeReportIsRefused(t *testing.T) {
 	t.Parallel()
-	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", api.RolePilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
+	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", ledger.RolePilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
 	if status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", status)
 	}
@@ -261,7 +264,7 @@ func TestWhatTheStoreDoesNotGiveIsNoFaultOfTheRequest(t *testing.T) {
 	url, store := serverAndStore(t)
 	must(t, store.Close())
 	for _, path := range []string{"/v1/runs", "/v1/slices", "/v1/runs/" + run + "/check", "/v1/workers"} {
-		if status, text := call(t, http.MethodGet, url+path, api.RoleViewer, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(text), "the store") {
+		if status, text := call(t, http.MethodGet, url+path, ledger.RoleViewer, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(text), "the store") {
 			t.Errorf("%s: %d, %s", path, status, text)
 		}
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +10,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+
+	"tfpilot/internal/ledger"
 )
 
 // maxCall bounds a call in bytes, as it comes and unpacked.
@@ -22,12 +22,13 @@ const maxCall = 64 << 10
 // brokers: a pair of flag and value, and within it the pair of iDDS' client.
 func (a *api) relayLegacy(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if !a.mayRelay(r) {
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, "ERROR : Token authentication failed. a token of role pilot is needed: idds token --state STATE pilot")
+	p, no := a.mayRelay(r)
+	if no != nil {
+		w.WriteHeader(no.status)
+		_, _ = io.WriteString(w, "ERROR : Token authentication failed. "+no.text)
 		return
 	}
-	value, err := a.relay(r)
+	value, err := a.relay(r, p)
 	if err != nil {
 		value = err.Error()
 	}
@@ -42,12 +43,13 @@ func (a *api) relayModern(w http.ResponseWriter, r *http.Request) {
 		Message string `json:"message"`
 		Data    any    `json:"data"`
 	}
-	if !a.mayRelay(r) {
-		w.WriteHeader(http.StatusForbidden)
-		answer(w, document{Message: "a token of role pilot is needed: idds token --state STATE pilot"})
+	p, no := a.mayRelay(r)
+	if no != nil {
+		w.WriteHeader(no.status)
+		answer(w, document{Message: no.text})
 		return
 	}
-	value, err := a.relay(r)
+	value, err := a.relay(r, p)
 	if err != nil {
 		answer(w, document{Message: err.Error(), Data: []any{false, err.Error()}})
 		return
@@ -59,10 +61,13 @@ func answer(w io.Writer, document any) {
 	_ = json.NewEncoder(w).Encode(document) // the client is gone
 }
 
-func (a *api) mayRelay(r *http.Request) bool {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	role, known := a.tokens[sha256.Sum256([]byte(token))]
-	return ok && known && slices.Contains([]Role{RolePilot, RoleOperator}, role)
+// mayRelay says who relays, or why he may not. PanDA has one status for both kinds of refusal.
+func (a *api) mayRelay(r *http.Request) (ledger.Principal, *refusal) {
+	p, no := a.identify(r.Context(), r.Header.Get, r.RemoteAddr, []ledger.Role{ledger.RolePilot})
+	if no != nil && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden) {
+		no = &refusal{http.StatusForbidden, "a token of role pilot is needed: idds token --state STATE pilot (" + no.text + ")"}
+	}
+	return p, no
 }
 
 // call is a relayed command. Its arguments are JSON within JSON.
@@ -72,7 +77,7 @@ type call struct {
 }
 
 // relay does the one command that a worker needs.
-func (a *api) relay(r *http.Request) (any, error) {
+func (a *api) relay(r *http.Request, p ledger.Principal) (any, error) {
 	c, err := readCall(r)
 	if err != nil {
 		return nil, err
@@ -89,7 +94,7 @@ func (a *api) relay(r *http.Request) (any, error) {
 		if args.Name != "prompt_broker" {
 			return nil, fmt.Errorf("get_metainfo knows prompt_broker, not %.40q", args.Name)
 		}
-		return a.broker, nil
+		return a.brokerFor(p)
 	case "ping":
 		return map[string]string{"Status": "OK"}, nil
 	default:

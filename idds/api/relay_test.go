@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"tfpilot/idds/api"
+	"tfpilot/internal/ledger"
 )
 
 const (
@@ -33,7 +33,7 @@ func packed(t *testing.T, text string) string {
 }
 
 // relayed makes a call as a role.
-func relayed(t *testing.T, url string, role api.Role, kind, body string) (status int, document any, text string) {
+func relayed(t *testing.T, url string, role ledger.Role, kind, body string) (status int, document any, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	must(t, err)
@@ -41,7 +41,7 @@ func relayed(t *testing.T, url string, role api.Role, kind, body string) (status
 		req.Header.Set("Content-Type", kind)
 	}
 	req.Header.Set("Origin", "EIC")
-	if token := tokens[role]; token != "" {
+	if token := secrets[role]; token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := http.DefaultClient.Do(req)
@@ -99,7 +99,7 @@ func TestARecordedCallOfTheProductionWorkerGetsItsBrokers(t *testing.T) {
 	var want any
 	must(t, json.Unmarshal(recorded, &want))
 	for _, body := range []string{packed(t, document), document, packed(t, strings.Replace(document, "get_metainfo", "get_metainfo+https://idds:443/idds", 1))} {
-		status, got, text := relayed(t, base+legacy, api.RolePilot, headers.Get("Content-Type"), body)
+		status, got, text := relayed(t, base+legacy, ledger.RolePilot, headers.Get("Content-Type"), body)
 		if status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
 			t.Errorf("%d: %s", status, text)
 		}
@@ -109,11 +109,11 @@ func TestARecordedCallOfTheProductionWorkerGetsItsBrokers(t *testing.T) {
 	}
 	form := "command_name=get_metainfo&manager=True&kwargs=%7B%22name%22%3A+%22prompt_broker%22%7D"
 	for _, kind := range []string{"application/x-www-form-urlencoded", ""} { // the client that uses httpx names none
-		if status, got, text := relayed(t, base+legacy, api.RolePilot, kind, form); status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
+		if status, got, text := relayed(t, base+legacy, ledger.RolePilot, kind, form); status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
 			t.Errorf("%d: %s", status, text)
 		}
 	}
-	if status, _, text := relayed(t, base+modern, api.RolePilot, "application/json", packed(t, document)); status != http.StatusOK ||
+	if status, _, text := relayed(t, base+modern, ledger.RolePilot, "application/json", packed(t, document)); status != http.StatusOK ||
 		!strings.Contains(text, `"success":true,"message":"","data":[true,{"transformer_broker"`) {
 		t.Errorf("%d: %s", status, text)
 	}
@@ -123,7 +123,7 @@ func TestARelayedCallNeedsAPilotsToken(t *testing.T) {
 	t.Parallel()
 	base := server(t)
 	_, _, document := recordedCall(t)
-	for role, want := range map[api.Role]int{"": 403, api.RolePilot: 200, api.RoleOperator: 200, api.RoleHarvester: 403, api.RoleViewer: 403} {
+	for role, want := range map[ledger.Role]int{"": 403, ledger.RolePilot: 200, ledger.RoleOperator: 403, ledger.RoleHarvester: 403, ledger.RoleViewer: 403} {
 		for _, path := range []string{legacy, modern} {
 			status, _, text := relayed(t, base+path, role, "application/json", packed(t, document))
 			if status != want || (want == 403) == strings.Contains(text, "broker:61613") {
@@ -146,12 +146,12 @@ func TestABadRelayedCallIsAnsweredAsIDDSDoes(t *testing.T) {
 		packed(t, `{"command_name":"`+strings.Repeat("x", 1<<20)+`","kwargs":""}`): `[true,[false,"the call is no JSON object"]]`,
 		`{"command_name":"ping"}`:                                                  `[true,[true,{"Status":"OK"}]]`,
 	} {
-		status, _, text := relayed(t, base+legacy, api.RolePilot, "application/json", body)
+		status, _, text := relayed(t, base+legacy, ledger.RolePilot, "application/json", body)
 		if status != http.StatusOK || strings.TrimSpace(text) != want {
 			t.Errorf("%.60q: %d %s", body, status, text)
 		}
 	}
-	if _, _, text := relayed(t, base+modern, api.RolePilot, "application/json", "{"); !strings.HasPrefix(text, `{"success":false,"message":"the call is no JSON object"`) {
+	if _, _, text := relayed(t, base+modern, ledger.RolePilot, "application/json", "{"); !strings.HasPrefix(text, `{"success":false,"message":"the call is no JSON object"`) {
 		t.Error(text)
 	}
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -35,6 +36,15 @@ type Principal struct {
 // Sees reports whether anything of a namespace is his to see.
 func (p Principal) Sees(namespace string) bool { return p.Namespace == "" || p.Namespace == namespace }
 
+// ErrUnknownToken is what a token is that nobody has made.
+var ErrUnknownToken = errors.New("the token is not known")
+
+// ErrNoIssuer wraps why it cannot be said whether a token is good: its issuer does not answer.
+var ErrNoIssuer = errors.New("the issuer of the token cannot be asked")
+
+// ErrNoRole wraps why somebody who is known may do nothing.
+var ErrNoRole = errors.New("no role")
+
 // Token is a token as the store keeps it: not the secret, but its hash.
 type Token struct {
 	ID        string    `json:"id"`
@@ -48,6 +58,9 @@ type Token struct {
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	RevokedBy string    `json:"revoked_by,omitempty"`
 }
+
+// Expired reports whether its time is over.
+func (t Token) Expired(now time.Time) bool { return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) }
 
 // AuditLine is one change that somebody made: who, what, from where.
 type AuditLine struct {

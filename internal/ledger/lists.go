@@ -9,6 +9,8 @@ import (
 
 // Lists are what people ask of a store, beside what the service needs.
 type Lists interface {
+	// Slice is one slice, nil when it is not known.
+	Slice(ctx context.Context, k Key) (*Slice, error)
 	FindRuns(ctx context.Context, f RunFilter) ([]Run, error)
 	FindWorkers(ctx context.Context, f WorkerFilter) ([]message.WorkerDocument, error)
 	Files(ctx context.Context, f FileFilter) ([]File, error)

@@ -202,6 +202,15 @@ func (r Reader) slicesOfFile(ctx context.Context, f ledger.Filter) ([]ledger.Sli
 	return out, nil
 }
 
+// Slice is one slice, nil when it is not known.
+func (r Reader) Slice(ctx context.Context, k ledger.Key) (*ledger.Slice, error) {
+	list, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity = $3", ledger.Text(k.Namespace), ledger.Text(k.Run), ledger.Text(k.Identity))
+	if len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
 // FindRuns are the runs of a filter.
 func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
 	var c clauses

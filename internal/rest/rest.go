@@ -43,8 +43,9 @@ type Client struct {
 // StatusError is an answer other than 2xx.
 type StatusError struct {
 	Code int
-	// Detail is what the service said about it.
+	// Detail is what the service said about it, Body all of it.
 	Detail string
+	Body   []byte
 }
 
 func (e *StatusError) Error() string {
@@ -80,6 +81,11 @@ func (c *Client) Post(ctx context.Context, path string, document, into any) erro
 	return c.do(ctx, http.MethodPost, path, b, into)
 }
 
+// Delete asks for something to be ended and decodes the answer.
+func (c *Client) Delete(ctx context.Context, path string, into any) error {
+	return c.do(ctx, http.MethodDelete, path, nil, into)
+}
+
 // do makes one request. Refusals of the token are of class credential, a [StatusError] is in the chain of every refusal.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, into any) error {
 	req, err := retryablehttp.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -108,7 +114,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 			} `json:"errors"`
 		}
 		_ = json.Unmarshal(b, &problem) // not ours: the status alone says it
-		refused := &StatusError{resp.StatusCode, problem.Detail}
+		refused := &StatusError{resp.StatusCode, problem.Detail, b}
 		for _, e := range problem.Errors {
 			refused.Detail += "; " + e.Location + ": " + e.Message
 		}

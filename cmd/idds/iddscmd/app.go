@@ -3,6 +3,7 @@ package iddscmd
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -23,7 +24,7 @@ func App() *cli.App {
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n" +
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
-			serveCommand(), doctorCommand(), tokenCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
+			serveCommand(), doctorCommand(), tokenCommand(), auditCommand(), healthCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
 			backupCommand(), restoreCommand(), migrateCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},
@@ -42,6 +43,13 @@ const noArgs = " "
 
 // ask makes a command that asks the service and prints.
 func ask(name, usage, args, description string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
+	return call(name, usage, args, description, "viewer", flags, func(c *cli.Context, client *rest.Client) error {
+		return action(c, func(path string, into any) error { return client.Read(c.Context, path, into) })
+	})
+}
+
+// call makes a command that speaks with the service with a token of a role.
+func call(name, usage, args, description, role string, flags []cli.Flag, action func(c *cli.Context, client *rest.Client) error) *cli.Command {
 	var cfg askConfig
 	bind := config.Bind(&cfg)
 	return &cli.Command{
@@ -60,10 +68,9 @@ func ask(name, usage, args, description string, flags []cli.Flag, action func(c 
 			}
 			token, err := program.Token(cfg.Token, cfg.TokenFile)
 			if err != nil {
-				return rest.TokenError(err, "viewer")
+				return rest.TokenError(err, role)
 			}
-			client := rest.New(rest.Config{Base: cfg.IDDS, Token: token, Role: "viewer", Retries: 2})
-			return action(c, func(path string, into any) error { return client.Read(c.Context, path, into) })
+			return action(c, rest.New(rest.Config{Base: cfg.IDDS, Token: token, Role: role, Retries: 2}))
 		},
 	}
 }
@@ -75,9 +82,15 @@ func runsCommand() *cli.Command {
 		"Examples:\n"+
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds runs --output json", nil, func(c *cli.Context, get getter) error {
-			var page message.Page[message.RunDocument]
-			if err := get("/v1/runs", &page); err != nil {
-				return err
+			page := message.Page[message.RunDocument]{Items: []message.RunDocument{}}
+			for after := ""; ; after = page.Next {
+				var next message.Page[message.RunDocument]
+				if err := get("/v1/runs?limit=1000&after="+url.QueryEscape(after), &next); err != nil {
+					return err
+				}
+				if page.Items, page.Next = append(page.Items, next.Items...), next.Next; page.Next == "" {
+					break
+				}
 			}
 			t := program.Table{Header: []string{"RUN", "STATE", "PUBLISHED", "DONE", "FAILED", "OUTSTANDING", "RETRIED", "ABSORBED", "LATENCY p95"}}
 			for _, r := range page.Items {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/idds/api"
 	"tfpilot/idds/doctor"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
@@ -146,7 +145,7 @@ func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed 
 }
 
 func (p *patient) client(token string) *rest.Client {
-	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(api.RoleViewer), Timeout: 5 * time.Second})
+	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(ledger.RoleViewer), Timeout: 5 * time.Second})
 }
 
 // actors asks the service or, when none answers, its store.
@@ -163,7 +162,7 @@ func (p *patient) actors(ctx context.Context) ([]message.ActorDocument, error) {
 	}
 	var token string
 	for t, role := range tokens {
-		if role == api.RoleViewer || role == api.RoleOperator {
+		if role == ledger.RoleViewer || role == ledger.RoleOperator {
 			token = cmp.Or(token, t)
 		}
 	}

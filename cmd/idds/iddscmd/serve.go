@@ -3,8 +3,8 @@ package iddscmd
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,10 +13,10 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
+	"tfpilot/idds/oidc"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
 
@@ -24,7 +24,13 @@ import (
 type serveConfig struct {
 	Listen      string        `toml:"listen" default:"127.0.0.1:8443" help:"host:port of the REST interface"`
 	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens and the broker is found"`
+	TLSCert     string        `toml:"tls_cert" help:"certificate of the REST interface and those that signed it (PEM); without it no TLS is spoken"`
+	TLSKey      string        `toml:"tls_key" help:"key of the certificate (PEM)"`
+	Connections int           `toml:"max_connections" default:"2000" help:"connections of the REST interface at once; of more, those go that are silent for longest"`
+	Rate        int           `toml:"rate_limit" default:"500" zero:"true" help:"REST requests a second of one caller, that is token and address; any number with 0"`
 	Broker      broker.Config `toml:"broker"`
+	Logins      string        `toml:"broker_logins" help:"TOML file with the login of pilots at the broker for each namespace; the service's own for its own without it"`
+	OIDC        oidc.Config   `toml:"oidc"`
 
 	storeConfig
 	idds.Config
@@ -38,10 +44,11 @@ func serveCommand() *cli.Command {
 		Usage: "run the service",
 		Description: "Follows the broker's copies of slices and results, and answers REST requests. Tokens are read from\n" +
 			"STATE/tokens.toml (role = \"token\"), which is made with fresh ones when it is not there. The ledger is the file STATE/idds.db,\n" +
-			"or in a database of PostgreSQL.\n\n" +
+			"or in a database of PostgreSQL. Further tokens are made by `idds token create`; --oidc-issuer takes those of an issuer too.\n\n" +
 			"Examples:\n" +
 			"  idds serve --state /var/lib/idds --broker-addr broker1:61613,broker2:61613 --listen 0.0.0.0:8443\n" +
-			"  idds serve --state /var/lib/idds --broker-addr broker1:61613 --store postgres://idds@db.example.org/idds",
+			"  idds serve --state /var/lib/idds --broker-addr broker1:61613 --store postgres://idds@db.example.org/idds\n" +
+			"  idds serve --state /var/lib/idds --broker-addr broker1:61613 --listen 0.0.0.0:8443 --tls-cert idds.pem --tls-key idds.key",
 		Flags:  append(bind.Flags(), program.LogFlags()...),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
@@ -67,24 +74,34 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	defer unlock()
-	tokens, err := loadTokens(filepath.Join(cfg.State, "tokens.toml"))
+	secure, err := program.ServerTLS(cfg.TLSCert, cfg.TLSKey)
 	if err != nil {
 		return err
 	}
+	if err := cfg.Broker.ReadPasscode(); err != nil { // pilots are told it too
+		return err
+	}
+	if cfg.Now, err = program.Clock(); err != nil {
+		return err
+	}
+	access, err := cfg.access()
+	if err != nil {
+		return err
+	}
+	defer access.close()
+	log.InfoContext(c.Context, "opening the store", slog.String("store", p.String())) // to a new schema it may take a minute
 	store, err := p.open(c.Context, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	if err := cfg.Broker.ReadPasscode(); err != nil { // pilots are told it too
+	rest, err := access.config(c.Context, store, log)
+	if err != nil {
 		return err
 	}
 	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
 	link, err := broker.New(cfg.Broker)
 	if err != nil {
-		return err
-	}
-	if cfg.Now, err = program.Clock(); err != nil {
 		return err
 	}
 	quiet := cfg.Broker
@@ -101,10 +118,14 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	srv := &http.Server{
-		Handler:           api.Handler(service, store, api.Config{Tokens: tokens, Broker: promptBroker(cfg)}),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: api.Handler(service, store, rest), ConnState: api.NewDoorman(cfg.Connections).Watch, TLSConfig: secure,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
 	}
-	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()))
+	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()), slog.Bool("tls", secure != nil))
+	if host, _, err := net.SplitHostPort(ln.Addr().String()); secure == nil && (err != nil || !net.ParseIP(host).IsLoopback()) {
+		log.WarnContext(c.Context, "tokens and the broker's password travel in the clear: give it --tls-cert and --tls-key, or a TLS proxy before it")
+	}
 
 	// The link outlives its users: they give back what they hold before it says goodbye.
 	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
@@ -127,32 +148,16 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		}
 		return program.WriteAddress(cfg.AddressFile, ln)
 	})
-	g.Go(func() error { return api.Serve(ctx, srv, func() error { return srv.Serve(ln) }) })
+	g.Go(func() error {
+		return api.Serve(ctx, srv, func() error {
+			if secure != nil {
+				return srv.ServeTLS(ln, "", "")
+			}
+			return srv.Serve(ln)
+		})
+	})
 	err = g.Wait()
 	hangUp()
 	links.Wait()
 	return err
-}
-
-// promptBroker is the configuration that pilots are given.
-func promptBroker(cfg serveConfig) message.PromptBroker {
-	var authorities *string
-	if cfg.Broker.CAFile != "" {
-		path, err := filepath.Abs(cfg.Broker.CAFile)
-		if err != nil {
-			path = cfg.Broker.CAFile
-		}
-		authorities = &path
-	}
-	entry := func(destination string) *message.BrokerEntry {
-		return &message.BrokerEntry{
-			Destination: destination, Brokers: cfg.Broker.Addrs, Username: cfg.Broker.Login, Password: cfg.Broker.Passcode,
-			UseSSL: cfg.Broker.TLS, SSLCACerts: authorities,
-		}
-	}
-	return message.PromptBroker{
-		TransformerBroker:          entry(message.QueueSlicesWorkers),
-		TransformerBroadcastBroker: entry(message.TopicTransformer),
-		ResultBroker:               entry(message.TopicResults),
-	}
 }

@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/idds/api"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 )
 
 // tokenConfig is where the tokens are.
@@ -22,18 +21,21 @@ func tokenCommand() *cli.Command {
 	var cfg tokenConfig
 	bind := config.Bind(&cfg)
 	return &cli.Command{
-		Name: "token", Usage: "print a token of a role, to be handed to a program in a file", ArgsUsage: "pilot|harvester|operator|viewer",
-		Description: "Tokens are made when they are first needed, by this command or by `idds serve`.\n\n" +
-			"Example: (umask 077; idds token --state idds-state pilot > pilot.token)",
-		Flags: bind.Flags(),
+		Name: "token", Usage: "print a token of the state folder, to be handed to a program in a file; or make, list and revoke others", ArgsUsage: "pilot|harvester|operator|viewer",
+		Description: "The tokens of the state folder (tokens.toml) are one for each role, for every namespace and without an end. They are made when\n" +
+			"they are first needed, by this command or by `idds serve`. With the one of an operator others are made, in a running service.\n\n" +
+			"Examples:\n" +
+			"  (umask 077; idds token --state idds-state pilot > pilot.token)\n" +
+			"  (umask 077; idds token create --token-file operator.token --role pilot --namespace epic --name \"farm\" > farm.token)",
+		Subcommands: []*cli.Command{createTokenCommand(), listTokensCommand(), revokeTokenCommand()},
+		Flags:       bind.Flags(),
 		Action: func(c *cli.Context) error {
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			role := api.Role(c.Args().First())
-			roles := []api.Role{api.RolePilot, api.RoleHarvester, api.RoleOperator, api.RoleViewer}
-			if c.NArg() != 1 || !slices.Contains(roles, role) {
-				return exitcode.New(exitcode.Usage, "token needs one of %v", roles)
+			role := ledger.Role(c.Args().First())
+			if c.NArg() != 1 || !role.Valid() {
+				return exitcode.New(exitcode.Usage, "token needs one of %v, or create, list or revoke", ledger.Roles())
 			}
 			if err := os.MkdirAll(cfg.State, 0o700); err != nil {
 				return exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)

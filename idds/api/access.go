@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+func (a *api) registerTokens(h huma.API) {
+	create := operation(http.MethodPost, "/v1/tokens", "Make a token; its secret is said this once", ledger.RoleOperator)
+	create.DefaultStatus = http.StatusCreated
+	register(h, create, a.createToken)
+	register(h, operation(http.MethodGet, "/v1/tokens", "Tokens that were made, without their secrets", ledger.RoleOperator), a.listTokens)
+	register(h, with(operation(http.MethodDelete, "/v1/tokens/{token}", "Revoke a token", ledger.RoleOperator), http.StatusNotFound), a.revokeToken)
+	register(h, operation(http.MethodGet, "/v1/audit", "Changes that somebody made, the latest first, in pages", ledger.RoleOperator), a.auditPage)
+}
+
+func (a *api) createToken(ctx context.Context, in *body[message.TokenRequest]) (*body[message.NewToken], error) {
+	want := in.Body
+	namespace, err := scope(ctx, want.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(want.Name) == "" {
+		return nil, huma.Error422UnprocessableEntity("name is blank")
+	}
+	t := ledger.Token{Name: want.Name, Role: ledger.Role(want.Role), Namespace: namespace}
+	if want.Seconds > 0 {
+		t.ExpiresAt = time.Now().UTC().Truncate(time.Second).Add(time.Duration(want.Seconds) * time.Second)
+	}
+	t, secret, err := a.cfg.Tokens.Create(ctx, t, line(ctx))
+	if err != nil {
+		return nil, err
+	}
+	a.audit(ctx, "token.create", t.ID, "role "+string(t.Role))
+	return &body[message.NewToken]{message.NewToken{TokenDocument: tokenDocument(t), Token: secret}}, nil
+}
+
+func (a *api) listTokens(ctx context.Context, in *Scope) (*body[message.Page[message.TokenDocument]], error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	out := &body[message.Page[message.TokenDocument]]{}
+	out.Body.Items = []message.TokenDocument{}
+	for _, t := range a.cfg.Tokens.List(namespace) {
+		out.Body.Items = append(out.Body.Items, tokenDocument(t))
+	}
+	return out, nil
+}
+
+func (a *api) revokeToken(ctx context.Context, in *struct {
+	Token string `path:"token" maxLength:"100" doc:"its id"`
+},
+) (*body[message.TokenDocument], error) {
+	t, err := a.cfg.Tokens.Revoke(ctx, who(ctx).Namespace, in.Token, line(ctx))
+	if errors.Is(err, ledger.ErrUnknownToken) {
+		return nil, huma.Error404NotFound("there is no token " + in.Token)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.audit(ctx, "token.revoke", t.ID, "role "+string(t.Role))
+	return &body[message.TokenDocument]{tokenDocument(t)}, nil
+}
+
+func tokenDocument(t ledger.Token) message.TokenDocument {
+	state := "valid"
+	switch {
+	case !t.RevokedAt.IsZero():
+		state = "revoked"
+	case t.Expired(time.Now()):
+		state = "expired"
+	}
+	return message.TokenDocument{
+		ID: t.ID, Name: t.Name, Role: string(t.Role), Namespace: t.Namespace, State: state, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
+		ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt, RevokedBy: t.RevokedBy,
+	}
+}
+
+func (a *api) auditPage(ctx context.Context, in *struct {
+	Scope
+	PageQuery
+},
+) (*body[message.Page[message.AuditDocument]], error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var before int64
+	if err := readCursor(in.After, &before); err != nil {
+		return nil, err
+	}
+	list, next, err := a.store.AuditPage(ctx, namespace, max(0, before), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &body[message.Page[message.AuditDocument]]{}
+	out.Body.Items = []message.AuditDocument{}
+	for _, l := range list {
+		out.Body.Items = append(out.Body.Items, message.AuditDocument{
+			At: l.At, Who: l.Who, Role: string(l.Role), From: l.From, Did: l.Did, To: l.To, Namespace: l.Namespace, Details: l.Details,
+		})
+	}
+	if next != 0 {
+		out.Body.Next, err = cursor(next)
+	}
+	return out, err
+}

@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+func (a *api) registerRuns(h huma.API) {
+	about := func(path, summary string) huma.Operation {
+		return with(operation(http.MethodGet, path, summary, readers...), http.StatusNotFound, http.StatusConflict)
+	}
+	register(h, operation(http.MethodGet, "/v1/runs", "Runs with their accounting, in pages", readers...), a.runs)
+	register(h, about("/v1/runs/{run}", "One run"), a.run)
+	register(h, about("/v1/runs/{run}/check", "Whether a run's accounting adds up, and where every outstanding slice is"), a.check)
+	register(h, about("/v1/runs/{run}/histograms", "A run's merged histograms"), a.histograms)
+	register(h, about("/v1/runs/{run}/payloads", "What each version of a payload took in a run"), a.payloads)
+	register(h, operation(http.MethodGet, "/v1/failures", "How many slices have failed, or are tried again, by class and name of the failure", readers...), a.failures)
+	register(h, operation(http.MethodGet, "/v1/files", "STF files with what became of their slices, in pages; the time-frame files of one are its slices", readers...), a.files)
+}
+
+// RunPath names a run.
+type RunPath struct {
+	Scope
+
+	Run string `path:"run" maxLength:"200" doc:"run number"`
+}
+
+func (a *api) runs(ctx context.Context, in *struct {
+	Scope
+
+	State string `query:"state" enum:"open,ending,closed" doc:"only runs in this state"`
+	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most"`
+},
+) (*body[message.Page[message.RunDocument]], error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	f := ledger.RunFilter{Namespace: namespace, Limit: in.Limit}
+	var after ledger.Key
+	if err := readCursor(in.After, &after); err != nil {
+		return nil, err
+	}
+	f.AfterNamespace, f.AfterRun = after.Namespace, after.Run
+	out := &body[message.Page[message.RunDocument]]{}
+	out.Body.Items = []message.RunDocument{}
+	for {
+		list, err := a.store.FindRuns(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			f.AfterNamespace, f.AfterRun = list[i].Namespace, ledger.Text(list[i].RunID.String())
+			if in.State != "" && string(list[i].State) != in.State {
+				continue
+			}
+			doc, err := a.service.RunDocument(ctx, list[i])
+			if err != nil {
+				return nil, err
+			}
+			if out.Body.Items = append(out.Body.Items, doc); len(out.Body.Items) == in.Limit {
+				out.Body.Next, err = cursor(ledger.Key{Namespace: f.AfterNamespace, Run: f.AfterRun})
+				return out, err
+			}
+		}
+		if len(list) < f.Limit {
+			return out, nil
+		}
+	}
+}
+
+// find is the run that is meant.
+func (a *api) find(ctx context.Context, in *RunPath) (ledger.Run, error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	list, err := a.store.FindRuns(ctx, ledger.RunFilter{Namespace: namespace, Run: in.Run, Limit: 2})
+	switch {
+	case err != nil:
+		return ledger.Run{}, err
+	case len(list) == 0:
+		return ledger.Run{}, huma.Error404NotFound("run " + in.Run + " is not known")
+	case len(list) > 1:
+		return ledger.Run{}, huma.Error409Conflict("there is a run " + in.Run + " in more than one namespace: say which by ?namespace=")
+	}
+	return list[0], nil
+}
+
+func (a *api) run(ctx context.Context, in *RunPath) (*body[message.RunDocument], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := a.service.RunDocument(ctx, r)
+	return &body[message.RunDocument]{doc}, err
+}
+
+func (a *api) check(ctx context.Context, in *RunPath) (*body[message.RunCheck], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := a.service.Check(ctx, r)
+	return &body[message.RunCheck]{doc}, err
+}
+
+func (a *api) payloads(ctx context.Context, in *RunPath) (*body[message.Page[message.PayloadDocument]], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &body[message.Page[message.PayloadDocument]]{message.Page[message.PayloadDocument]{Items: r.PayloadDocuments()}}, nil
+}
+
+// Histograms is the answer of /v1/runs/{run}/histograms.
+type Histograms struct {
+	Histograms hist.Set `json:"histograms"`
+}
+
+func (a *api) histograms(ctx context.Context, in *RunPath) (*body[Histograms], error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.store.MergedHistograms(ctx, r.Namespace, r.RunID.String())
+	if set == nil {
+		set = hist.Set{}
+	}
+	return &body[Histograms]{Histograms{set}}, err
+}
+
+// About is what is counted.
+type About struct {
+	Scope
+
+	Run string `query:"run" maxLength:"200" doc:"only of this run"`
+}
+
+func (a *api) failures(ctx context.Context, in *About) (*body[message.Page[message.FailureDocument]], error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.store.Failures(ctx, namespace, in.Run)
+	out := &body[message.Page[message.FailureDocument]]{}
+	out.Body.Items = []message.FailureDocument{}
+	for _, c := range list { // in the order of class and name
+		last := len(out.Body.Items) - 1
+		if last < 0 || out.Body.Items[last].Class != c.Class || out.Body.Items[last].Name != c.Name {
+			out.Body.Items = append(out.Body.Items, message.FailureDocument{Class: c.Class, Name: c.Name})
+			last++
+		}
+		if d := &out.Body.Items[last]; c.State == ledger.Failed {
+			d.Failed += c.N
+		} else {
+			d.Retrying += c.N
+		}
+	}
+	return out, err
+}
+
+func (a *api) files(ctx context.Context, in *struct {
+	About
+	PageQuery
+},
+) (*body[message.Page[message.FileDocument]], error) {
+	namespace, err := scope(ctx, in.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	f := ledger.FileFilter{Namespace: namespace, Run: in.Run, Limit: in.Limit}
+	if err := readCursor(in.After, &f.After); err != nil {
+		return nil, err
+	}
+	if f.After.Namespace != "" && !who(ctx).Sees(f.After.Namespace) {
+		return nil, huma.Error403Forbidden("the cursor is of another namespace")
+	}
+	list, err := a.store.Files(ctx, f)
+	out := &body[message.Page[message.FileDocument]]{}
+	out.Body.Items = []message.FileDocument{}
+	for i := range list {
+		out.Body.Items = append(out.Body.Items, fileDocument(&list[i]))
+	}
+	if err == nil && len(list) == in.Limit {
+		out.Body.Next, err = cursor(list[len(list)-1].Key)
+	}
+	return out, err
+}
+
+func fileDocument(f *ledger.File) message.FileDocument {
+	var m message.Slice
+	_ = json.Unmarshal(f.Message, &m) // what its slices do not say is not known
+	return message.FileDocument{
+		Namespace: f.Namespace, RunID: f.Run, Filename: f.Identity, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32,
+		Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
+		STFCreatedAt: f.STFAt, FirstCreatedAt: f.FirstCreatedAt, LastFinishedAt: f.LastFinishedAt,
+	}
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+)
+
+type principalKey struct{}
+
+// who is who asks; nobody in particular where no token is needed.
+func who(ctx context.Context) ledger.Principal {
+	p, _ := ctx.Value(principalKey{}).(ledger.Principal)
+	return p
+}
+
+// scope is the namespace that is asked about, within what the token may see.
+func scope(ctx context.Context, asked string) (string, error) {
+	p := who(ctx)
+	if p.Namespace != "" && asked != "" && asked != p.Namespace {
+		return "", huma.Error403Forbidden("the token is of another namespace")
+	}
+	return cmp.Or(p.Namespace, asked), nil
+}
+
+// refusal is why a request goes no further.
+type refusal struct {
+	status int
+	text   string
+}
+
+// identify says who asks, by the headers of his request and his address, or why he is not let in.
+func (a *api) identify(ctx context.Context, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
+	p, no := ledger.Principal{}, (*refusal)(nil)
+	if len(roles) > 0 {
+		p, no = a.holder(ctx, header("Authorization"))
+	}
+	// Who is not known is counted by his address alone: he could show another token each time.
+	if !a.callers.allow(host(addr) + " " + p.Name) {
+		return p, &refusal{http.StatusTooManyRequests, "too many requests; wait a second"}
+	}
+	if no == nil && len(roles) > 0 && !slices.Contains(roles, p.Role) {
+		no = &refusal{http.StatusForbidden, "the token's role is " + string(p.Role) + ", not one of those that may do this"}
+	}
+	return p, no
+}
+
+// holder is who holds the token of an Authorization header.
+func (a *api) holder(ctx context.Context, authorization string) (ledger.Principal, *refusal) {
+	kind, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(kind, "Bearer") || token == "" {
+		return ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN"}
+	}
+	p, err := a.cfg.Tokens.Identify(ctx, token)
+	if errors.Is(err, ledger.ErrUnknownToken) && a.cfg.Issuer != nil {
+		p, err = a.cfg.Issuer.Identify(ctx, token)
+	}
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, ledger.ErrNoIssuer):
+		a.cfg.Log.WarnContext(ctx, "tokens of the issuer cannot be checked", logging.Err(err))
+		return p, &refusal{http.StatusServiceUnavailable, "the token's issuer does not answer, so that it cannot be checked"}
+	case errors.Is(err, ledger.ErrNoRole):
+		return p, &refusal{http.StatusForbidden, err.Error()}
+	default:
+		return p, &refusal{http.StatusUnauthorized, "a valid token is needed: " + err.Error()}
+	}
+}
+
+func host(addr string) string {
+	h, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return h
+}
+
+// authorise lets a request through whose token has one of the operation's roles.
+func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		roles, _ := ctx.Operation().Metadata[rolesKey].([]ledger.Role)
+		p, no := a.identify(ctx.Context(), ctx.Header, ctx.RemoteAddr(), roles)
+		if no == nil {
+			next(huma.WithValue(huma.WithValue(ctx, principalKey{}, p), addrKey{}, host(ctx.RemoteAddr())))
+			return
+		}
+		switch no.status {
+		case http.StatusUnauthorized:
+			ctx.SetHeader("WWW-Authenticate", `Bearer realm="idds"`)
+		case http.StatusTooManyRequests:
+			ctx.SetHeader("Retry-After", "1")
+		}
+		_ = huma.WriteErr(h, ctx, no.status, no.text) // or the client is gone
+	}
+}
+
+type addrKey struct{}
+
+// line begins a line of the audit.
+func line(ctx context.Context) ledger.AuditLine {
+	p := who(ctx)
+	from, _ := ctx.Value(addrKey{}).(string)
+	return ledger.AuditLine{Who: p.Name, Role: p.Role, From: from}
+}
+
+// audit says in the log what somebody has changed. The store has it too, by the same transaction as the change.
+func (a *api) audit(ctx context.Context, did, to, details string) {
+	l := line(ctx)
+	a.cfg.Log.InfoContext(ctx, "audit", slog.String("who", l.Who), slog.String("role", string(l.Role)), slog.String("from", l.From),
+		slog.String("did", did), slog.String("to", to), slog.String("details", details))
+}
+
+// brokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.
+func (a *api) brokerFor(p ledger.Principal) (message.PromptBroker, error) {
+	namespace := cmp.Or(p.Namespace, a.cfg.Namespace)
+	b, ok := a.cfg.Broker[namespace]
+	if !ok {
+		return b, fmt.Errorf("this idds has no login at the broker for the namespace %.200q", namespace)
+	}
+	return b, nil
+}

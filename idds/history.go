@@ -1,0 +1,92 @@
+package idds
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// History is a slice with all that is known of it, nil when there is none.
+func (s *Service) History(ctx context.Context, k ledger.Key) (*message.SliceHistory, error) {
+	sl, err := s.store.Slice(ctx, k)
+	if sl == nil || err != nil {
+		return nil, err
+	}
+	records, err := s.Records(ctx, k.Namespace, []ledger.Slice{*sl})
+	if err != nil {
+		return nil, err
+	}
+	var m message.Slice
+	_ = json.Unmarshal(sl.Message, &m) // of a slice of which only results came there is none
+	doc := &message.SliceHistory{
+		SliceRecord: records[0], SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
+		Counts: sl.Counts, Downed: sl.Downed,
+	}
+	held, err := s.received(ctx, sl)
+	if err != nil {
+		return nil, err
+	}
+	doc.Events = append(events(sl), held...)
+	slices.SortStableFunc(doc.Events, func(a, b message.SliceEvent) int { return a.At.Compare(b.At) })
+	return doc, nil
+}
+
+// received are the times at which pilots that hold a slice say that it came.
+func (s *Service) received(ctx context.Context, sl *ledger.Slice) (out []message.SliceEvent, err error) {
+	if sl.State.Final() {
+		return nil, nil
+	}
+	workers, err := s.Workers(ctx, sl.Key.Namespace)
+	for i := range workers {
+		for _, in := range workers[i].InHand {
+			if in.RunID == sl.Key.Run && in.Identity == sl.Key.Identity && !in.Since.IsZero() {
+				out = append(out, message.SliceEvent{At: in.Since.UTC(), What: "received", Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname})
+			}
+		}
+	}
+	return out, err
+}
+
+// events are what the ledger has noted of a slice, with the times that it knows.
+func events(sl *ledger.Slice) []message.SliceEvent {
+	out := []message.SliceEvent{}
+	add := func(at time.Time, e message.SliceEvent) {
+		if e.At = at.UTC(); !at.IsZero() {
+			out = append(out, e)
+		}
+	}
+	add(sl.STFAt, message.SliceEvent{What: "stf_created", Details: sl.Filename})
+	add(sl.CreatedAt, message.SliceEvent{What: "created"})
+	for i := range sl.Attempts {
+		a := &sl.Attempts[i]
+		e := message.SliceEvent{Attempt: a.Attempt, PilotID: a.PilotID}
+		sent := e
+		sent.What, sent.PilotID = "sent", ""
+		if a.State != "lost" {
+			sent.Details = a.Reason
+		}
+		add(a.CreatedAt, sent)
+		started := e
+		started.What, started.Details = "started", a.Hostname
+		add(a.StartedAt, started)
+		e.What, e.Details = "finished", a.State
+		switch {
+		case a.State == "lost":
+			e.What, e.Details = "lost", a.Reason
+		case a.Failure != nil:
+			e.Details = fmt.Sprintf("%s: %s", cmp.Or(a.Failure.Name, a.State), a.Failure.Message)
+		}
+		add(a.FinishedAt, e)
+	}
+	add(sl.RetryAt, message.SliceEvent{What: "retry_due", Attempt: sl.Latest() + 1})
+	if sl.State.Final() {
+		add(sl.FinishedAt, message.SliceEvent{What: "final", Details: string(sl.State)})
+	}
+	return out
+}
