@@ -64,25 +64,9 @@ func (d *daemon) check() error {
 
 // start starts a daemon and waits until it answers. Of one that does not, what it printed is kept.
 func (p *Payload) start(ctx context.Context, s payload.Slot, ch choice, binds []string) (d *daemon, logs []string, err error) {
-	d = &daemon{choice: ch, binds: binds}
-	if d.socket, err = newSocket(p.spec.EICrecon.SocketDir); err != nil {
-		return nil, nil, err
-	}
-	argv, err := p.commandLine(ch, append([]string{d.socket.dir}, binds...), "-Ppodio:managed_socket_path="+d.socket.path)
-	if err != nil {
-		d.socket.remove()
-		return nil, nil, err
-	}
-	d.between = s.Log()
-	d.out = [2]*printed{newPrinted(d.between.Stdout), newPrinted(d.between.Stderr)}
-	own, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	d.end = end
-	d.program, err = s.Start(own, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: s.Dir, Env: p.spec.PlainEnvironment(s.Dir), Stdout: d.out[0], Stderr: d.out[1], Grace: p.spec.Grace,
-	}, keeper.Limits{Meter: &d.meter, Check: d.check})
-	if err != nil {
-		end(nil)
-		d.socket.remove()
+	d = &daemon{choice: ch, binds: binds, between: s.Log()}
+	if err := p.begin(ctx, s, d); err != nil {
+		d.clean()
 		d.between.Close(false)
 		return nil, nil, err
 	}
@@ -91,6 +75,41 @@ func (p *Payload) start(ctx context.Context, s payload.Slot, ch choice, binds []
 	}
 	d.program.Settle()
 	return d, nil, nil
+}
+
+// begin starts the program.
+func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err error) {
+	if d.socket, err = newSocket(p.spec.EICrecon.SocketDir); err != nil {
+		return err
+	}
+	for i, log := range []io.Writer{d.between.Stdout, d.between.Stderr} {
+		if d.out[i], err = newPrinted(log); err != nil {
+			return err
+		}
+	}
+	argv, err := p.commandLine(d.choice, append([]string{d.socket.dir}, d.binds...), "-Ppodio:managed_socket_path="+d.socket.path)
+	if err != nil {
+		return err
+	}
+	own, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	d.end = end
+	d.program, err = s.Start(own, proc.Command{
+		Path: argv[0], Args: argv[1:], Dir: s.Dir, Env: p.spec.PlainEnvironment(s.Dir), Stdout: d.out[0].theirs, Stderr: d.out[1].theirs, Grace: p.spec.Grace,
+	}, keeper.Limits{Meter: &d.meter, Check: d.check})
+	if err != nil {
+		end(nil)
+	}
+	return err
+}
+
+// clean removes what a daemon has outside of its slot.
+func (d *daemon) clean() {
+	for _, out := range d.out {
+		if out != nil {
+			out.close()
+		}
+	}
+	d.socket.remove()
 }
 
 // ready waits until the daemon greets.
@@ -168,7 +187,7 @@ func (p *Payload) epitaph(d *daemon, when string) error {
 func (d *daemon) bury(failed bool) []string {
 	d.end(errThrow)
 	_, _ = d.program.Wait()
-	d.socket.remove()
+	d.clean()
 	return d.between.Close(failed)
 }
 

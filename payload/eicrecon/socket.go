@@ -50,7 +50,9 @@ func newSocket(base string) (s socket, err error) {
 
 // remove removes the folder, and with it whatever the daemon left there.
 func (s socket) remove() {
-	_ = os.RemoveAll(s.dir)
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
 	if s.lock != nil {
 		_ = s.lock.Close()
 	}
