@@ -183,6 +183,9 @@ func (s Spec) Validate() error {
 		if len(s.Command) > 0 {
 			errs = append(errs, errors.New("kind eicrecon has its own command"))
 		}
+		for key, value := range s.Env {
+			errs = append(errs, checkStaying("env."+key, value))
+		}
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, resident, tfreco, synthetic, eicrecon", s.Kind))
 	}

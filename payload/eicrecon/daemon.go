@@ -94,7 +94,7 @@ func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err err
 	own, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	d.end = end
 	d.program, err = s.Start(own, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: s.Dir, Env: p.spec.PlainEnvironment(s.Dir), Stdout: d.out[0].theirs, Stderr: d.out[1].theirs, Grace: p.spec.Grace,
+		Path: argv[0], Args: argv[1:], Dir: s.Dir, Env: p.spec.Environment(s, s.Dir), Stdout: d.out[0].theirs, Stderr: d.out[1].theirs, Grace: p.spec.Grace,
 	}, keeper.Limits{Meter: &d.meter, Check: d.check})
 	if err != nil {
 		end(nil)
@@ -137,7 +137,7 @@ func (p *Payload) ready(ctx context.Context, d *daemon) error {
 		return p.epitaph(d, "before it was ready")
 	case errors.Is(why, errOver):
 		return exitcode.New(exitcode.PayloadTimeout, "%s was not ready within its startup_timeout of %s: %w%s", p.spec.Name, limit, err,
-			payload.WordsOf(d.out[1].last()))
+			payload.LastWords(d.out[1].last()))
 	default:
 		return p.spec.Stopped(why, 0)
 	}
@@ -180,7 +180,7 @@ func (p *Payload) epitaph(d *daemon, when string) error {
 	if err := p.verdict(d.choice, res, d.out[1].last()); err != nil {
 		return err
 	}
-	return exitcode.New(exitcode.PayloadCrashed, "%s ended %s%s", p.spec.Name, when, payload.WordsOf(d.out[1].last()))
+	return exitcode.New(exitcode.PayloadCrashed, "%s ended %s%s", p.spec.Name, when, payload.LastWords(d.out[1].last()))
 }
 
 // bury ends the daemon, waits until nothing of it is left, and returns the log that is kept.

@@ -25,7 +25,7 @@ func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (pa
 	meter := &keeper.Meter{}
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	ended, err := r.Run(ctx, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: r.Dir, Env: p.spec.PlainEnvironment(r.Dir), Stdout: stdout, Stderr: stderr, Grace: p.spec.Grace,
+		Path: argv[0], Args: argv[1:], Dir: r.Dir, Env: p.spec.Environment(r.Slot, r.Dir), Stdout: stdout, Stderr: stderr, Grace: p.spec.Grace,
 	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check})
 	if err != nil {
 		return payload.Result{}, err

@@ -3,11 +3,13 @@ package eicrecon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 	"tfpilot/payload"
@@ -116,6 +118,9 @@ func (p *Payload) resident(ctx context.Context, r payload.Request, ch choice) (p
 func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choice, name string) (res payload.Result, again bool, err error) {
 	started, err := p.prepare(ctx, sl, r.Slot, ch, inputFile(r))
 	if err != nil {
+		if exitcode.From(err) != exitcode.DataInvalid { // what nobody could start is the slice's own fault
+			err = fmt.Errorf("%w: %w", payload.ErrNotReady, err)
+		}
 		return res, false, err
 	}
 	d := sl.daemon

@@ -16,12 +16,12 @@ func (p *Payload) verdict(ch choice, res keeper.Result, stderr string) error {
 		if ch.named {
 			f, whose = exitcode.DataInvalid, ", which the slice asks for,"
 		}
-		return exitcode.New(f, "%s: version %s%s cannot be started from %s%s", p.spec.Name, ch.version, whose, where(ch), payload.WordsOf(stderr))
+		return exitcode.New(f, "%s: version %s%s cannot be started from %s%s", p.spec.Name, ch.version, whose, where(ch), payload.LastWords(stderr))
 	}
 	if signal := syscall.Signal(res.ExitCode - 128); signal > 0 && signal <= 64 {
 		res.ExitCode, res.Signal = -1, signal.String()
 	}
-	return p.spec.EndOf(res, stderr)
+	return p.spec.Verdict(res, stderr)
 }
 
 func where(ch choice) string {
