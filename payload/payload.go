@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
@@ -34,8 +35,12 @@ type Slot struct {
 	Dir string
 	// Env is for whatever runs in the slot: where the token for input is. What the spec says wins.
 	Env []string
+	// DataDir is where the inputs of slices are, which every container sees; empty when that was not said.
+	DataDir string
 	// Start starts a program that stays in the slot, so that nothing of it is left when it ends.
 	Start func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error)
+	// StartIn is Start in a container of an image, for payloads whose slices name one. The program's folder and binds are seen there.
+	StartIn func(ctx context.Context, image string, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error)
 	// Log opens the log of what such a program prints while there is no slice; it is kept when it is closed as failed.
 	Log func() Log
 }

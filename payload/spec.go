@@ -71,10 +71,11 @@ func (s Spec) InProcess() bool {
 	return s.Kind == KindSynthetic && (s.Synthetic.Mode == "noop" || s.Synthetic.Mode == "sleep")
 }
 
-// Stays says that something of the payload stays in a slot between slices.
-func (s Spec) Stays() bool {
-	return s.Kind == KindResident || s.Kind == KindEICrecon && s.EICrecon.Mode != EICreconOneshot
-}
+// Stays says that something of the payload may stay in a slot between slices.
+func (s Spec) Stays() bool { return s.Kind == KindResident || s.Kind == KindEICrecon }
+
+// ImagesAreNamed says that slices name the images in which their programs run, so that Container has none.
+func (s Spec) ImagesAreNamed() bool { return s.Kind == KindEICrecon }
 
 // Synthetic is the script of the fake.
 type Synthetic struct {

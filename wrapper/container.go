@@ -26,32 +26,46 @@ const (
 type programs struct {
 	keepers   *keeper.Keepers
 	container *container.Container // nil without one
-	// always is seen inside, whatever the slice.
+	// always is seen inside, whatever the slice; data is the folder of inputs among it.
 	always []container.Bind
+	data   string
 	// ours says that the program is of this toolkit, and not in any image.
 	ours     bool
 	removals sync.WaitGroup
+
+	// spec and place are of containers with images that slices name.
+	spec  container.Spec
+	place container.Place
+	mu    sync.Mutex
+	named map[string]*container.Container
 }
 
 // newPrograms finds what the payload asks for. That something of it is missing is known here, before a slice is taken. showData says
 // that the data directory is seen in a container.
 func newPrograms(spec payload.Spec, cfg Config, showData bool) (*programs, error) {
 	keepers, err := keeper.New(cfg.Containment, int64(spec.MemoryMB)<<20)
-	if err != nil || spec.Container == nil {
-		return &programs{keepers: keepers}, err
-	}
-	c, err := container.New(*spec.Container, container.Place{Dir: spec.Dir, SiteOptions: cfg.ContainerOptions, MemoryBytes: int64(spec.MemoryMB) << 20})
 	if err != nil {
 		return nil, err
 	}
-	p := &programs{keepers: keepers, container: c, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic}
+	p := &programs{
+		keepers: keepers, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic, named: map[string]*container.Container{},
+		place: container.Place{Dir: spec.Dir, SiteOptions: cfg.ContainerOptions, MemoryBytes: int64(spec.MemoryMB) << 20},
+	}
 	if spec.Dir != "" {
 		p.always = append(p.always, container.ReadOnly(spec.Dir))
 	}
 	if showData {
+		p.data = cfg.DataDir
 		p.always = append(p.always, container.ReadOnly(cfg.DataDir))
 	}
-	return p, nil
+	if spec.Container == nil {
+		return p, nil
+	}
+	p.spec = *spec.Container
+	if !spec.ImagesAreNamed() {
+		p.container, err = container.New(p.spec, p.place)
+	}
+	return p, err
 }
 
 // start starts a program that sees binds, should it run in a container.
@@ -62,7 +76,31 @@ func (p *programs) start(ctx context.Context, c proc.Command, l keeper.Limits, b
 	if p.ours {
 		binds = append(binds, container.ReadOnly(c.Path))
 	}
-	s, err := p.container.Start(c, append(binds, p.always...)...)
+	return p.inside(ctx, p.container, c, l, binds...)
+}
+
+// startIn starts a program in a container of an image, which sees binds.
+func (p *programs) startIn(ctx context.Context, image string, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+	p.mu.Lock()
+	box, known := p.named[image]
+	p.mu.Unlock()
+	if !known {
+		spec := p.spec
+		spec.Image = image
+		var err error
+		if box, err = container.New(spec, p.place); err != nil {
+			return nil, err // it may be there the next time
+		}
+		p.mu.Lock()
+		p.named[image] = box
+		p.mu.Unlock()
+	}
+	return p.inside(ctx, box, c, l, binds...)
+}
+
+// inside starts a program in a container.
+func (p *programs) inside(ctx context.Context, box *container.Container, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+	s, err := box.Start(c, append(binds, p.always...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -96,12 +96,15 @@ func (w *Wrapper) Prepare(ctx context.Context, n int) (payload.Startup, error) {
 
 // slot is what a payload is told of a slot.
 func (w *Wrapper) slot(n int) (payload.Slot, error) {
-	slot := payload.Slot{Number: n, Env: w.inputs.env}
+	slot := payload.Slot{Number: n, DataDir: w.programs.data, Env: w.inputs.env}
 	if !w.spec.Stays() {
 		return slot, nil
 	}
 	slot.Start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
 		return w.programs.start(ctx, c, w.traced(n, l), container.Bind{Source: slot.Dir, Target: slot.Dir, Write: true})
+	}
+	slot.StartIn = func(ctx context.Context, image string, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+		return w.programs.startIn(ctx, image, c, w.traced(n, l), binds...)
 	}
 	slot.Log = func() payload.Log {
 		log := w.logs.between(n)

@@ -1,13 +1,14 @@
 package eicrecon
 
 import (
+	"context"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 
-	"tfpilot/internal/exitcode"
+	"tfpilot/internal/container"
+	"tfpilot/internal/keeper"
+	"tfpilot/internal/proc"
+	"tfpilot/payload"
 )
 
 // start is what the shell in the image does: it sets the environment of the detector, which only a shell can, and becomes the
@@ -28,46 +29,21 @@ exec eicrecon "${tfpilot_args[@]}"
 // noProgram is the status of start when there is no such version, or no reconstruction.
 const noProgram = 127
 
-// commandLine runs the reconstruction of a choice with arguments of its own. binds are the folders that it has to see.
-func (p *Payload) commandLine(ch choice, binds []string, args ...string) (argv []string, err error) {
-	argv = []string{"bash", "-c", start, "eicrecon", setup(p.spec.EICrecon, ch.version)}
+// commandLine runs the reconstruction of a choice with arguments of its own.
+func (p *Payload) commandLine(ch choice, args ...string) []string {
+	argv := []string{"bash", "-c", start, "eicrecon", setup(p.spec.EICrecon, ch.version)}
 	argv = append(append(argv, args...), "-Pjana:timeout=0", "-Pnthreads=1")
 	for _, key := range slices.Sorted(maps.Keys(p.spec.EICrecon.Parameters)) {
 		argv = append(argv, "-P"+key+"="+p.spec.EICrecon.Parameters[key])
 	}
+	return argv
+}
+
+// launch starts the reconstruction of a choice: in its image, where it sees its folder and binds, or on the node as it is.
+func (p *Payload) launch(ctx context.Context, s payload.Slot, ch choice, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+	c.Env, c.Grace = p.spec.Environment(s, c.Dir), p.spec.Grace
 	if ch.image == "" {
-		return argv, nil
+		return s.Start(ctx, c, l)
 	}
-	runtime, err := containerRuntime()
-	if err != nil {
-		return nil, err
-	}
-	if strings.HasPrefix(ch.image, "/cvmfs/") {
-		binds = append(binds, "/cvmfs")
-	}
-	container := []string{runtime, "exec"}
-	for _, dir := range binds {
-		container = append(container, "--bind", dir+":"+dir)
-	}
-	return append(append(container, ch.image), argv...), nil
-}
-
-// containerRuntime is the program that runs images.
-func containerRuntime() (string, error) {
-	for _, name := range []string{"singularity", "apptainer"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	err := exitcode.New(exitcode.SiteNoProgram, "neither singularity nor apptainer is on PATH")
-	return "", exitcode.WithNext(err, `install one, or set image = "none" in [eicrecon] where the pilot runs in the image already`)
-}
-
-// folders are those that a program has to see: where it writes, and where it reads when that is a file.
-func folders(dir, input string) []string {
-	binds := []string{dir}
-	if filepath.IsAbs(input) {
-		binds = append(binds, filepath.Dir(input))
-	}
-	return binds
+	return s.StartIn(ctx, ch.image, c, l, append(binds, container.ReadOnly("/cvmfs"))...)
 }

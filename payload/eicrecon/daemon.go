@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/pause"
@@ -42,7 +43,7 @@ var (
 // daemon is a reconstruction that stays in a slot.
 type daemon struct {
 	choice
-	binds   []string
+	shown   []string // folders of files that it can read, in a container
 	program *keeper.Program
 	end     context.CancelCauseFunc
 	socket  socket
@@ -63,8 +64,8 @@ func (d *daemon) check() error {
 }
 
 // start starts a daemon and waits until it answers. Of one that does not, what it printed is kept.
-func (p *Payload) start(ctx context.Context, s payload.Slot, ch choice, binds []string) (d *daemon, logs []string, err error) {
-	d = &daemon{choice: ch, binds: binds, between: s.Log()}
+func (p *Payload) start(ctx context.Context, s payload.Slot, ch choice, shown []string) (d *daemon, logs []string, err error) {
+	d = &daemon{choice: ch, shown: shown, between: s.Log()}
 	if err := p.begin(ctx, s, d); err != nil {
 		d.clean()
 		d.between.Close(false)
@@ -87,15 +88,16 @@ func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err err
 			return err
 		}
 	}
-	argv, err := p.commandLine(d.choice, append([]string{d.socket.dir}, d.binds...), "-Ppodio:managed_socket_path="+d.socket.path)
-	if err != nil {
-		return err
+	argv := p.commandLine(d.choice, "-Ppodio:managed_socket_path="+d.socket.path)
+	binds := []container.Bind{{Source: d.socket.dir, Target: d.socket.dir, Write: true}}
+	for _, dir := range d.shown {
+		binds = append(binds, container.ReadOnly(dir))
 	}
 	own, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	d.end = end
-	d.program, err = s.Start(own, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: s.Dir, Env: p.spec.Environment(s, s.Dir), Stdout: d.out[0].theirs, Stderr: d.out[1].theirs, Grace: p.spec.Grace,
-	}, keeper.Limits{Meter: &d.meter, Check: d.check})
+	d.program, err = p.launch(own, s, d.choice, proc.Command{
+		Path: argv[0], Args: argv[1:], Dir: s.Dir, Stdout: d.out[0].theirs, Stderr: d.out[1].theirs,
+	}, keeper.Limits{Meter: &d.meter, Check: d.check}, binds...)
 	if err != nil {
 		end(nil)
 	}
@@ -206,8 +208,8 @@ func (d *daemon) sees(input string) bool {
 	if d.image == "" || !filepath.IsAbs(input) {
 		return true
 	}
-	for _, dir := range d.binds {
-		if strings.HasPrefix(input, strings.TrimSuffix(dir, "/")+"/") {
+	for _, dir := range d.shown {
+		if dir != "" && strings.HasPrefix(input, strings.TrimSuffix(dir, "/")+"/") {
 			return true
 		}
 	}

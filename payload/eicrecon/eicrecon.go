@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
 	"tfpilot/payload"
 )
 
@@ -32,14 +34,38 @@ func New(spec payload.Spec) (*Payload, error) {
 		}
 		spec.Timeout, spec.EICrecon.RequestTimeout = limit, limit
 	}
-	if spec.EICrecon.Image == payload.NoImage {
-		if _, err := exec.LookPath("bash"); err != nil {
-			return nil, exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
-		}
-	} else if _, err := containerRuntime(); err != nil {
+	if err := look(spec); err != nil {
 		return nil, err
 	}
+	if spec.Container == nil && spec.EICrecon.Image != payload.NoImage {
+		spec.Container = &container.Spec{} // so that nothing of this node's environment goes inside
+	}
 	return &Payload{spec: spec}, nil
+}
+
+// look sees whether the reconstruction of the spec can be there. Where it names neither version nor image, slices may name others, and
+// nothing can be said before one is there.
+func look(spec payload.Spec) error {
+	e := spec.EICrecon
+	ch, err := choose(e, message.SliceContent{})
+	switch {
+	case err != nil:
+		return err
+	case ch.image == "":
+		if _, err := exec.LookPath("bash"); err != nil {
+			return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
+		}
+		return nil
+	case e.Image == "" && e.Version == "" && e.Mode != payload.EICreconZMQ:
+		return nil
+	}
+	inside := container.Spec{}
+	if spec.Container != nil {
+		inside = *spec.Container
+	}
+	inside.Image = ch.image
+	_, err = container.New(inside, container.Place{Dir: spec.Dir})
+	return err
 }
 
 // Run works on one slice with the reconstruction that it asks for.

@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/payload"
+	"tfpilot/payload/eicrecon"
 )
 
 // here is the stand-in that the test binary is.
@@ -44,6 +45,9 @@ func manySlices(t *testing.T, s *site) {
 		}
 	}
 	res := pl.mustDo(s.slice(t, `{"start":1,"end":2}`, "a", "b", "c", "d"), "b\nc\n")
+	if len(res.Outputs) != 1 {
+		t.Fatal("no output")
+	}
 	if name := res.Outputs[0].Name; name != "f6_slice_000_run_7_slice_0_s1_e2.edm4eic.root" || res.Outputs[0].SizeBytes == 0 || res.Outputs[0].Adler32 == "" {
 		t.Errorf("%+v", res.Outputs)
 	}
@@ -284,7 +288,22 @@ func oneshot(t *testing.T, s *site) {
 
 func TestTheProgramIsLookedForBeforeAnySlice(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if _, err := eicreconNew(payload.Spec{Kind: payload.KindEICrecon}); exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "apptainer") {
+	for name, c := range map[string]struct {
+		payload.EICrecon
+		want exitcode.Failure
+	}{
+		"the image is not there": {payload.EICrecon{Image: "/nowhere/eic_xl.sif"}, exitcode.SiteContainer},
+		"nothing can run it":     {payload.EICrecon{Image: "docker://eicweb/eic_xl:nightly"}, exitcode.SiteContainer},
+		"nor the one of its version, which a daemon needs at once": {payload.EICrecon{Mode: payload.EICreconZMQ, Version: "0.0.0"}, exitcode.SiteContainer},
+		"there is no shell":     {payload.EICrecon{Image: payload.NoImage}, exitcode.SiteNoProgram},
+		"slices say what it is": {payload.EICrecon{}, exitcode.OK},
+	} {
+		if _, err := eicrecon.New(payload.Spec{Kind: payload.KindEICrecon, EICrecon: c.EICrecon}); exitcode.From(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	t.Setenv("EICRECON_TIMEOUT", "5m")
+	if _, err := eicrecon.New(payload.Spec{Kind: payload.KindEICrecon}); exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), `EICRECON_TIMEOUT="5m"`) {
 		t.Error(err)
 	}
 }

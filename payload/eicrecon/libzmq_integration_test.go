@@ -3,13 +3,16 @@
 package eicrecon_test
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
 )
 
 // pythonSite is the stand-in that speaks over libzmq.
@@ -118,4 +121,50 @@ func TestIntegrationOneProcessForEachSlice(t *testing.T) {
 	s := pythonSite(t)
 	s.spec.EICrecon.Mode = ""
 	oneshot(t, s)
+}
+
+// The image is this machine's own root, in which the stand-in is all that is there of the reconstruction.
+func TestIntegrationItRunsInAContainer(t *testing.T) {
+	t.Parallel()
+	inside := func(t *testing.T) *site {
+		t.Helper()
+		s := pythonSite(t)
+		s.spec.EICrecon.Image, s.spec.EICrecon.Images = "/", []string{"/"}
+		s.spec.Container = &container.Spec{Runtime: container.Bubblewrap, Binds: []string{filepath.Join(s.dir, "bin"), filepath.Join(s.dir, "detector")}}
+		return s
+	}
+	t.Run("daemons", func(t *testing.T) {
+		t.Parallel()
+		s := inside(t)
+		s.spec.Env = map[string]string{"EICRECON_FAULT": "stubborn"}
+		s.spec.Grace = time.Second
+		manySlices(t, s)
+	})
+	t.Run("versions", func(t *testing.T) {
+		t.Parallel()
+		anotherVersion(t, inside(t))
+	})
+	t.Run("processes", func(t *testing.T) {
+		t.Parallel()
+		s := inside(t)
+		s.spec.EICrecon.Mode = ""
+		oneshot(t, s)
+	})
+	t.Run("a crash", func(t *testing.T) {
+		t.Parallel()
+		goesWrong(t, inside(t), map[string]fault{"a crash": faults["the daemon crashes"]})
+	})
+	t.Run("an image that is not there", func(t *testing.T) {
+		t.Parallel()
+		s := inside(t)
+		pl := s.open(t)
+		_, _, err := pl.run(t.Context(), s.slice(t, `{"epic_image":"/nowhere/x"}`, "a"))
+		if exitcode.From(err) != exitcode.SiteContainer || !errors.Is(err, payload.ErrNotReady) {
+			t.Error(err)
+		}
+		_, _, err = pl.run(t.Context(), s.slice(t, `{"epic_image":"docker://evil/x"}`, "a"))
+		if exitcode.From(err) != exitcode.DataInvalid {
+			t.Error(err)
+		}
+	})
 }

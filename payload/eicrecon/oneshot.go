@@ -2,9 +2,11 @@ package eicrecon
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"strconv"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
@@ -17,16 +19,17 @@ func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (pa
 		return payload.Result{}, err
 	}
 	input, c := inputFile(r), r.Slice.Content
-	argv, err := p.commandLine(ch, folders(r.Dir, input), input, "-Ppodio:output_file="+filepath.Join(r.Dir, name),
+	argv := p.commandLine(ch, input, "-Ppodio:output_file="+filepath.Join(r.Dir, name),
 		"-Pjana:nevents="+strconv.Itoa(c.Frames()), "-Pjana:nskip="+strconv.FormatInt(c.Start.Int64(), 10))
+	meter := &keeper.Meter{}
+	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
+	program, err := p.launch(ctx, r.Slot, ch, proc.Command{
+		Path: argv[0], Args: argv[1:], Dir: r.Dir, Stdout: io.MultiWriter(stdout, r.Log.Stdout), Stderr: io.MultiWriter(stderr, r.Log.Stderr),
+	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check}, container.ReadOnly(input))
 	if err != nil {
 		return payload.Result{}, err
 	}
-	meter := &keeper.Meter{}
-	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
-	ended, err := r.Run(ctx, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: r.Dir, Env: p.spec.Environment(r.Slot, r.Dir), Stdout: stdout, Stderr: stderr, Grace: p.spec.Grace,
-	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check})
+	ended, err := program.Wait()
 	if err != nil {
 		return payload.Result{}, err
 	}

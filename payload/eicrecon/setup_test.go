@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tfpilot/internal/container"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
@@ -96,7 +98,7 @@ type place struct {
 	payload payload.Payload
 	slot    payload.Slot
 	keepers *keeper.Keepers
-	started atomic.Int32 // programs that stay
+	started atomic.Int32 // daemons
 	sockets string
 }
 
@@ -115,10 +117,25 @@ func (s *site) open(t *testing.T) *place {
 	}
 	pl := &place{T: t, payload: p, keepers: keepers, sockets: spec.EICrecon.SocketDir}
 	pl.slot = payload.Slot{
-		Dir: t.TempDir(),
+		Dir: t.TempDir(), DataDir: s.dir,
 		Start: func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
-			pl.started.Add(1)
+			if slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "-Ppodio:managed_socket_path=") }) {
+				pl.started.Add(1)
+			}
 			return keepers.Start(ctx, c, l)
+		},
+		StartIn: func(ctx context.Context, image string, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+			inside := *spec.Container
+			inside.Image = image
+			box, err := container.New(inside, container.Place{})
+			if err != nil {
+				return nil, err
+			}
+			s, err := box.Start(c, binds...)
+			if err != nil {
+				return nil, err
+			}
+			return pl.slot.Start(ctx, s.Command, l)
 		},
 		Log: func() payload.Log {
 			return payload.Log{Stdout: testLog{t, "between, out: "}, Stderr: testLog{t, "between, err: "}, Close: func(bool) []string { return nil }}
@@ -181,8 +198,6 @@ func (pl *place) mustDo(m message.Slice, want string) payload.Result {
 	}
 	return res
 }
-
-func eicreconNew(s payload.Spec) (payload.Payload, error) { return eicrecon.New(s) }
 
 // daemons are the processes that have the slot's sockets in their command lines.
 func (pl *place) daemons() (pids []int) {

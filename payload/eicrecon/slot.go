@@ -26,7 +26,7 @@ type slot struct {
 	mu     sync.Mutex // held by who uses the slot
 	daemon *daemon    // nil, or one that was ready
 	next   choice     // what the next slice will most likely ask for: what the last one did
-	binds  []string   // folders of files that slices have named
+	shown  []string   // folders of files that slices have named
 	failed int        // starts in a row that came to nothing, all of them of the same choice
 	bad    choice
 }
@@ -70,11 +70,11 @@ func (p *Payload) prepare(ctx context.Context, sl *slot, s payload.Slot, ch choi
 			return started, p.spec.Stopped(err, 0)
 		}
 	}
-	if dir := filepath.Dir(input); ch.image != "" && filepath.IsAbs(input) && !slices.Contains(sl.binds, dir) {
-		sl.binds = append(sl.binds, dir)
+	if dir := filepath.Dir(input); ch.image != "" && filepath.IsAbs(input) && !slices.Contains(sl.shown, dir) {
+		sl.shown = append(sl.shown, dir)
 	}
 	began := time.Now()
-	d, logs, err := p.start(ctx, s, ch, append([]string{s.Dir}, sl.binds...))
+	d, logs, err := p.start(ctx, s, ch, append([]string{s.DataDir}, sl.shown...))
 	if err != nil {
 		if !sl.bad.same(ch) {
 			sl.bad, sl.failed = ch, 0
