@@ -96,7 +96,7 @@ func (w *Wrapper) Prepare(ctx context.Context, n int) (payload.Startup, error) {
 
 // slot is what a payload is told of a slot.
 func (w *Wrapper) slot(n int) (payload.Slot, error) {
-	slot := payload.Slot{Number: n, DataDir: w.programs.data, Env: w.inputs.env}
+	slot := payload.Slot{Number: n, Env: w.inputs.env, DataDir: w.programs.data}
 	if !w.spec.Stays() {
 		return slot, nil
 	}
