@@ -218,7 +218,7 @@ func (d *daemon) sees(input string) bool {
 
 // work has the daemon work on one slice. sound says that it may be asked again.
 func (p *Payload) work(ctx context.Context, d *daemon, r payload.Request, name string) (events int, sound bool, err error) {
-	asked := request{inputFile(r), filepath.Join(r.Dir, name), r.Slice.Content.Start.Int64(), r.Slice.Content.Frames()}
+	asked := request{r.Input, filepath.Join(r.Dir, name), r.Slice.Content.Start.Int64(), r.Slice.Content.Frames()}
 	text, err := json.Marshal(asked)
 	if err != nil {
 		return 0, true, exitcode.New(exitcode.Internal, "encoding a request: %w", err)

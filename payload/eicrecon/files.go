@@ -17,14 +17,6 @@ import (
 // maxName is the longest name that an output may have.
 const maxName = 128
 
-// inputFile is what the reconstruction opens: the file on this node, or the URL that the slice names, which it reads itself.
-func inputFile(r payload.Request) string {
-	if strings.Contains(r.Slice.Content.Filename, "://") {
-		return r.Slice.Content.Filename
-	}
-	return r.Input
-}
-
 // outputName is how the production worker names the reconstructed file. ROOT takes some characters for parts of a URL: of what the
 // producer chose, only plain ones are left.
 func outputName(s message.Slice) (string, error) {

@@ -18,14 +18,14 @@ func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (pa
 	if err != nil {
 		return payload.Result{}, err
 	}
-	input, c := inputFile(r), r.Slice.Content
-	argv := p.commandLine(ch, input, "-Ppodio:output_file="+filepath.Join(r.Dir, name),
+	c := r.Slice.Content
+	argv := p.commandLine(ch, r.Input, "-Ppodio:output_file="+filepath.Join(r.Dir, name),
 		"-Pjana:nevents="+strconv.Itoa(c.Frames()), "-Pjana:nskip="+strconv.FormatInt(c.Start.Int64(), 10))
 	meter := &keeper.Meter{}
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	program, err := p.launch(ctx, r.Slot, ch, proc.Command{
 		Path: argv[0], Args: argv[1:], Dir: r.Dir, Stdout: io.MultiWriter(stdout, r.Log.Stdout), Stderr: io.MultiWriter(stderr, r.Log.Stderr),
-	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check}, container.ReadOnly(input))
+	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec, r.Dir, meter).Check}, container.ReadOnly(r.Input))
 	if err != nil {
 		return payload.Result{}, err
 	}

@@ -116,7 +116,7 @@ func (p *Payload) resident(ctx context.Context, r payload.Request, ch choice) (p
 
 // try works on a slice once; again says that the daemon was lost, perhaps for an earlier slice.
 func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choice, name string) (res payload.Result, again bool, err error) {
-	started, err := p.prepare(ctx, sl, r.Slot, ch, inputFile(r))
+	started, err := p.prepare(ctx, sl, r.Slot, ch, r.Input)
 	if err != nil {
 		if exitcode.From(err) != exitcode.DataInvalid { // what nobody could start is the slice's own fault
 			err = fmt.Errorf("%w: %w", payload.ErrNotReady, err)
