@@ -80,6 +80,8 @@ type inputs struct {
 	log     *slog.Logger
 	// env is what programs that may read remote files by themselves are told.
 	env []string
+	// binds are what these see in a container.
+	binds []container.Bind
 }
 
 // door is another way to the same storage.
@@ -140,10 +142,13 @@ func newInputs(cfg Config, spec payload.Spec) (in inputs, err error) {
 		XRootD: stagein.XRootD{Program: c.Xrdcp, TokenFile: c.TokenFile, CADir: c.CADir},
 	})
 	if spec.WantsToken() && c.TokenFile != "" {
-		in.env = append(in.env, "BEARER_TOKEN_FILE="+c.TokenFile)
+		in.env, in.binds = append(in.env, "BEARER_TOKEN_FILE="+c.TokenFile), append(in.binds, container.ReadOnly(c.TokenFile))
 	}
 	if in.as != payload.InputPath && c.CADir != "" {
-		in.env = append(in.env, "X509_CERT_DIR="+c.CADir)
+		in.env, in.binds = append(in.env, "X509_CERT_DIR="+c.CADir), append(in.binds, container.ReadOnly(c.CADir))
+	}
+	if spec.Stays() && in.as != payload.InputURL { // it sees what is fetched after its start
+		in.binds = append(in.binds, container.ReadOnly(c.Cache))
 	}
 	return in, nil
 }
@@ -227,7 +232,7 @@ type readyInput struct {
 	lease *stagein.Lease
 }
 
-// binds are what a program in a container has to see of it.
+// binds are what the program has to see of it in a container.
 func (r readyInput) binds() []container.Bind {
 	if IsURL(r.name) {
 		return nil

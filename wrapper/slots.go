@@ -100,6 +100,9 @@ func (w *Wrapper) slot(n int) (payload.Slot, error) {
 	if !w.spec.Stays() {
 		return slot, nil
 	}
+	if w.programs.container != nil {
+		_ = w.inputs.cache.Prepare() // what is not there cannot be seen inside; why not is told when it is needed
+	}
 	slot.Start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
 		return w.programs.start(ctx, c, w.traced(n, l), container.Bind{Source: slot.Dir, Target: slot.Dir, Write: true})
 	}

@@ -98,7 +98,10 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if err != nil {
 		return nil, err
 	}
-	return &Wrapper{cfg: cfg, spec: spec, payload: p, simulated: simulated, programs: programs, logs: logs, inputs: inputs, outputs: outputs}, nil
+	programs.always = append(programs.always, inputs.binds...)
+	return &Wrapper{
+		cfg: cfg, spec: spec, payload: p, simulated: simulated, programs: programs, logs: logs, inputs: inputs, outputs: outputs,
+	}, nil
 }
 
 // Containment is what holds the payload's processes together on this node, and why it is nothing stronger; both are empty for a

@@ -95,7 +95,7 @@ func (c *Cache) touch(key string) {
 
 // Seen notes that a slice of this file came to the node, and returns how many did, this one included. Pilots count together.
 func (c *Cache) Seen(f File) int {
-	if c.prepare() != nil {
+	if c.Prepare() != nil {
 		return 1
 	}
 	log, err := os.OpenFile(filepath.Join(c.cfg.Dir, f.key()+seenSuffix), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -158,7 +158,7 @@ func (c *Cache) get(ctx context.Context, f File, wait bool) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.prepare(); err != nil {
+	if err := c.Prepare(); err != nil {
 		return nil, err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTime)

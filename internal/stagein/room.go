@@ -27,8 +27,8 @@ const (
 	forgotten = 24 * time.Hour
 )
 
-// prepare makes the folder, which must be ours alone: in a temporary folder anybody could have made it.
-func (c *Cache) prepare() error {
+// Prepare makes the folder, which must be ours alone: in a temporary folder anybody could have made it.
+func (c *Cache) Prepare() error {
 	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
 		return site(exitcode.New(exitcode.SiteNoSpace, "making the input cache: %w", err))
 	}
