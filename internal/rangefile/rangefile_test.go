@@ -303,7 +303,7 @@ func TestAServerThatIsNotTrustedIsNotAskedAgain(t *testing.T) {
 	t.Parallel()
 	srv, cfg := secure(t, serve)
 	cfg.CADir = ""
-	mustFail(t, cfg, srv.URL+"/data/f", exitcode.BadConfig, "certificate")
+	mustFail(t, cfg, srv.URL+"/data/f", exitcode.DataUnreachable, "certificate")
 	cfg.CADir = t.TempDir()
 	if _, err := rangefile.New(cfg); exitcode.From(err) != exitcode.BadConfig || !strings.Contains(err.Error(), cfg.CADir) {
 		t.Errorf("an empty folder: %v", err)

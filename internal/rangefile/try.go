@@ -158,7 +158,7 @@ func (f *File) broken(ctx context.Context, err error) error {
 		return exitcode.WithNext(exitcode.New(exitcode.DataUnreachable, "reading %s: %w", f.name, redirect), "look at the server, or name another door to the file")
 	}
 	if untrusted(err) {
-		return exitcode.WithNext(exitcode.New(exitcode.BadConfig, "reading %s: %w", f.name, cleaned(err)),
+		return exitcode.WithNext(exitcode.New(exitcode.DataUnreachable, "reading %s: %w", f.name, cleaned(err)),
 			"if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
 	}
 	return &passing{err: cleaned(err)}

@@ -53,9 +53,18 @@ func Start(tb testing.TB, mode Mode) *Server {
 		tb.Skipf("no XRootD is wanted: %s is not set; `scripts/services.sh up xrootd` prints it", variable)
 	}
 	_, here, _, _ := runtime.Caller(0)
-	s := &Server{Dir: tb.TempDir(), Mode: mode, script: filepath.Join(filepath.Dir(here), "../../scripts/services/xrootd-server.sh")}
+	// Not tb.TempDir: the server's sockets lie in it, whose names are bounded, and those of tests are long.
+	dir, err := os.MkdirTemp("", "xrootd-") //nolint:usetesting // see above
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &Server{Dir: dir, Mode: mode, script: filepath.Join(filepath.Dir(here), "../../scripts/services/xrootd-server.sh")}
 	s.Export = filepath.Join(s.Dir, "export")
-	reachable(tb, s.Dir)
+	// The user that the server becomes must be able to enter it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(s.Kill)
 	for range 10 { // another process may take the port before the server does
 		s.Port = freePort(tb)
@@ -65,16 +74,6 @@ func Start(tb testing.TB, mode Mode) *Server {
 	}
 	tb.Fatalf("xrootd found no port:\n%s", s.log())
 	return nil
-}
-
-// reachable lets the user that the server becomes enter the test's folder.
-func reachable(tb testing.TB, dir string) {
-	tb.Helper()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			tb.Fatal(err)
-		}
-	}
 }
 
 func freePort(tb testing.TB) int {

@@ -42,7 +42,8 @@ if [ "$mode" = token ]; then
 		base_path = /
 	END
 	python3 "$files/xrootd-token.py" "$dir" --trust
-	(umask 077; python3 "$files/xrootd-token.py" "$dir" 'read:/ write:/' >"$dir/token")
+	(umask 077; python3 "$files/xrootd-token.py" "$dir" 'read:/ write:/' >"$dir/token.new")
+	mv "$dir/token.new" "$dir/token"
 fi
 as=()
 if [ "$(id -u)" = 0 ]; then
