@@ -27,14 +27,14 @@ const (
 	InputAuto InputAs = "auto"
 )
 
-// InputAs is how the payload wants remote files. tfreco reads both; the fake reads none.
+// InputAs is how the payload wants remote files. tfreco reads both; EICrecon opens addresses by itself; the fake reads none.
 func (s Spec) InputAs() InputAs {
 	switch {
 	case s.Input.As != "":
 		return s.Input.As
 	case s.Kind == KindTFReco:
 		return InputAuto
-	case s.Kind == KindSynthetic:
+	case s.Kind == KindSynthetic, s.Kind == KindEICrecon:
 		return InputURL
 	default:
 		return InputPath
