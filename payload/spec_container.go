@@ -41,8 +41,5 @@ func (s Spec) validateContainer() error {
 	if s.InProcess() {
 		errs = append(errs, fmt.Errorf("container: synthetic.mode %q starts no program that could run in one", s.Synthetic.Mode))
 	}
-	if _, ok := s.Env["HOME"]; ok {
-		errs = append(errs, errors.New("env.HOME: in a container it is the work directory"))
-	}
 	return errors.Join(errs...)
 }

@@ -16,7 +16,6 @@ func TestAWrongContainerNamesLineAndKey(t *testing.T) {
 		`container.image is missing`:               good + "[container]\n",
 		`container.runtime "lxc" is none of auto,`: good + "[container]\nruntime = \"lxc\"\nimage = \"x\"\n",
 		`starts no program that could run in one`:  "name = \"x\"\nkind = \"synthetic\"\n[synthetic]\nmode = \"noop\"\n[container]\nimage = \"x\"\n",
-		`env.HOME: in a container`:                 good + "[env]\nHOME = \"/x\"\n[container]\nimage = \"x\"\n",
 	} {
 		_, file, err := load(t, text)
 		if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {

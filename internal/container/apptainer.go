@@ -35,10 +35,8 @@ func apptainerLine(l *launch) error {
 	if l.runtime == Singularity {
 		prefix = "SINGULARITYENV_"
 	}
-	for _, v := range l.env {
-		if !strings.HasPrefix(v, "HOME=") { // refused there; --home has set it
-			l.outside = append(l.outside, prefix+v)
-		}
+	for _, v := range packed(l.env) {
+		l.outside = append(l.outside, prefix+v)
 	}
 	image := l.image.ref
 	if l.image.kind == imageName && !strings.Contains(image, "://") {

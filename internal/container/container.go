@@ -62,6 +62,7 @@ func New(spec Spec, place Place) (*Container, error) {
 	if c.env == nil {
 		c.env = os.Environ()
 	}
+	c.env = last(c.env)
 	if c.spec.GPU == "" {
 		c.spec.GPU = site.gpu
 	}

@@ -43,9 +43,14 @@ func enter(stay bool, word string, argv []string) (status int) {
 	if len(argv) == 0 {
 		return 0
 	}
+	env := unpack(os.Environ())
+	for _, v := range env { // the program is looked up with what is in it
+		key, value, _ := strings.Cut(v, "=")
+		_ = os.Setenv(key, value)
+	}
 	path, err := exec.LookPath(argv[0])
 	if err == nil {
-		if status, err = start(stay, path, argv); err == nil {
+		if status, err = start(stay, path, argv, env); err == nil {
 			return status
 		}
 		// A script whose interpreter is missing is "no such file" too, which nobody would understand.
@@ -61,14 +66,14 @@ func enter(stay bool, word string, argv []string) (status int) {
 
 // start becomes the program, or stays until it has ended and returns its status as a shell would. What it leaves behind ends with the
 // namespace.
-func start(stay bool, path string, argv []string) (status int, err error) {
+func start(stay bool, path string, argv, env []string) (status int, err error) {
 	if !stay {
-		return 0, syscall.Exec(path, argv, os.Environ()) //nolint:gosec // that is what it is for
+		return 0, syscall.Exec(path, argv, env) //nolint:gosec // that is what it is for
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals)
 	signal.Reset(syscall.SIGCHLD, syscall.SIGURG, syscall.SIGTTIN, syscall.SIGTTOU)
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}}) //nolint:gosec // see above
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}}) //nolint:gosec // see above
 	if err != nil {
 		return 0, err
 	}

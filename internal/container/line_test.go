@@ -84,6 +84,7 @@ func TestTheCommandLineOfEachRuntimeIsTheDocumentedOne(t *testing.T) {
 		for value, name := range map[string]string{folder: "<root>", sif: "<sif>", work: "<work>", code: "<payload>", self: "<self>"} {
 			text = strings.ReplaceAll(text, value, name)
 		}
+		text = regexp.MustCompile(`(TFPILOT_INSIDE_\d)=.*`).ReplaceAllString(text, "$1=<packed>")
 		text = regexp.MustCompile(`tfpilot-[a-z2-7]{26}`).ReplaceAllString(text, "<name>")
 		text = regexp.MustCompile(`(?m)^[A-Z2-7]{26}$`).ReplaceAllString(text, "<word>")
 		text = regexp.MustCompile(`(?m)^\d+:\d+$`).ReplaceAllString(text, "<user>")

@@ -51,19 +51,9 @@ func (l *launch) oci(image ...string) error {
 		l.add("--mount", mount)
 	}
 	l.add(l.current().gpu[l.spec.GPU]...)
-	// Without a value it is taken from the environment of the client, where nobody else can read it. Those that the client needs itself
-	// are no secrets.
-	own := map[string]bool{}
-	for _, v := range l.outside {
+	for _, v := range packed(l.env) {
+		// Without a value it is taken from the environment of the client, where nobody else can read it.
 		key, _, _ := strings.Cut(v, "=")
-		own[key] = true
-	}
-	for _, v := range l.env {
-		key, _, _ := strings.Cut(v, "=")
-		if own[key] {
-			l.add("--env", v)
-			continue
-		}
 		l.add("--env", key)
 		l.outside = append(l.outside, v)
 	}

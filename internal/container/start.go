@@ -124,22 +124,6 @@ func there(path string) bool {
 	return err == nil
 }
 
-// last keeps the last value of each variable.
-func last(env []string) []string {
-	at := map[string]int{}
-	var out []string
-	for _, v := range env {
-		key, _, _ := strings.Cut(v, "=")
-		if i, ok := at[key]; ok {
-			out[i] = v
-			continue
-		}
-		at[key] = len(out)
-		out = append(out, v)
-	}
-	return out
-}
-
 // Err is what kept the program from being started, nil when it was. It is the Began of Command, which a keeper asks; nobody else has
 // to then.
 func (s *Start) Err(r proc.Result) error {
