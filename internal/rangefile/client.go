@@ -54,7 +54,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = logging.Discard()
 	}
-	pool, err := authorities(cfg.CADir)
+	pool, err := Authorities(cfg.CADir)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func New(cfg Config) (*Client, error) {
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// authorities are those of the system, and those of a folder. nil stands for the system's.
-func authorities(dir string) (*x509.CertPool, error) {
+// Authorities are those of the system, and those of a folder. nil stands for the system's.
+func Authorities(dir string) (*x509.CertPool, error) {
 	if dir == "" {
 		return nil, nil //nolint:nilnil // as crypto/tls has it
 	}

@@ -45,8 +45,8 @@ var clientVariables = regexp.MustCompile(`^(PATH|LD_LIBRARY_PATH|HOME|TMPDIR|LAN
 // statSize is where xrdfs stat says how long a file is.
 var statSize = regexp.MustCompile(`(?m)^Size:\s+(\d+)`)
 
-// environment has the client give up sooner than the minutes that are its own way, since we try again ourselves.
-func (x XRootD) environment(silence time.Duration) []string {
+// Environment has the client give up sooner than the minutes that are its own way, since we try again ourselves.
+func (x XRootD) Environment(silence time.Duration) []string {
 	seconds := strconv.Itoa(max(1, int(silence/time.Second)))
 	env := []string{
 		"XRD_CONNECTIONWINDOW=" + seconds, "XRD_CONNECTIONRETRY=1", "XRD_REQUESTTIMEOUT=" + seconds,
@@ -82,7 +82,7 @@ func (c *Cache) run(ctx context.Context, name, program string, args []string, st
 	var failed atomic.Pointer[error]
 	stderr := proc.NewCapture(4<<10, 4<<10)
 	res, err := proc.Run(ctx, proc.Command{
-		Path: program, Args: args, Env: c.cfg.XRootD.environment(silence), Stderr: stderr, DiesWithParent: true,
+		Path: program, Args: args, Env: c.cfg.XRootD.Environment(silence), Stderr: stderr, DiesWithParent: true,
 		Stdout: writerFunc(func(p []byte) (int, error) {
 			if failed.Load() != nil {
 				return len(p), nil

@@ -60,11 +60,12 @@ type Config struct {
 
 const (
 	defaultTimeout = 10 * time.Minute
-	// tries of each step, with a pause between that doubles.
-	tries      = 4
+	// tries of each step, with a pause between that doubles: a server may come back after some seconds.
+	tries      = 6
 	firstPause = 500 * time.Millisecond
-	// leaveTime is for removing what is not to stay.
+	// leaveTime is for removing what is not to stay, hurryTime the same for a slot that is taken back.
 	leaveTime = 10 * time.Second
+	hurryTime = 500 * time.Millisecond
 	// maxLeft keeps a server that says of every name that it is taken from being asked for ever.
 	maxLeft = 1000
 )
@@ -260,7 +261,11 @@ func within(ctx context.Context, step func(context.Context) error) error {
 
 // clean removes what has no place: also when the time is over, and what cannot be removed is no reason for anything.
 func (d *delivery) clean(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	limit := leaveTime
+	if ctx.Err() != nil {
+		limit = hurryTime
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	for _, name := range d.temporary {
 		_ = within(ctx, func(ctx context.Context) error { return d.store.Remove(ctx, name) })

@@ -88,7 +88,7 @@ func times(n int, step string, err error) func(string, string) error {
 func TestAStepThatFailsIsTriedAgainABoundedNumberOfTimes(t *testing.T) {
 	t.Parallel()
 	for _, step := range []string{"find", "write", "rename"} {
-		for n, done := range map[int]bool{0: true, 3: true, 4: false} {
+		for n, done := range map[int]bool{0: true, 5: true, 6: false} {
 			t.Run(fmt.Sprint(step, n), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAStepThatFailsIsTriedAgainABoundedNumberOfTimes(t *testing.T) {
 					if !done && (exitcode.From(err) != exitcode.OutputFailed || !errors.Is(err, errBroken)) {
 						t.Error(err)
 					}
-					if waited := time.Since(started); n > 0 && waited != 3500*time.Millisecond {
+					if waited := time.Since(started); n > 0 && waited != 15500*time.Millisecond {
 						t.Errorf("it waited %s", waited)
 					}
 				})

@@ -1,0 +1,89 @@
+package stageout
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os/exec"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rangefile"
+	"tfpilot/internal/stagein"
+)
+
+// Access is how servers are reached.
+type Access struct {
+	// TokenFile holds the bearer token, read anew for every request; empty for servers that want none.
+	TokenFile string
+	// CADir holds authorities beside the system's; empty for none.
+	CADir string
+	// Program is xrdcp, beside which xrdfs lies; "xrdcp" when empty.
+	Program string
+	// Silence ends a try on which nothing moves for so long; 0 is 30 s.
+	Silence time.Duration
+}
+
+const defaultSilence = 30 * time.Second
+
+// Client makes stores. It may be used from several goroutines.
+type Client struct {
+	access Access
+	http   *http.Client
+}
+
+// NewClient makes a client. Authorities that cannot be read are an error of the configuration.
+func NewClient(a Access) (*Client, error) {
+	a.Silence, a.Program = cmp.Or(a.Silence, defaultSilence), cmp.Or(a.Program, "xrdcp")
+	pool, err := rangefile.Authorities(a.CADir)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{access: a, http: &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: a.Silence}).DialContext,
+			TLSHandshakeTimeout: a.Silence,
+			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost: 8,
+			IdleConnTimeout:     time.Minute,
+			// A redirector answers before it has read the file; without it a body would go there in vain.
+			ExpectContinueTimeout: a.Silence,
+		},
+		CheckRedirect: checkRedirect,
+	}}, nil
+}
+
+// Close gives up idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Check finds what will never go: a token over plain http, and a server that needs a program that is not there.
+func (c *Client) Check(p Place) error {
+	switch p.scheme {
+	case "http":
+		if c.access.TokenFile != "" {
+			return exitcode.New(exitcode.Usage, "%s: a token goes over https alone", p)
+		}
+	case "root", "roots":
+		if _, err := exec.LookPath(c.access.Program); err != nil {
+			return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "%s: %w", p, err), "install xrootd-client (--output-xrdcp), or name an https door")
+		}
+	}
+	return nil
+}
+
+// Store is the store at a place, of which a folder within base is made when it is needed; see [NewFolder].
+func (c *Client) Store(base, at Place) (Store, error) {
+	if !at.Within(base) {
+		return nil, exitcode.New(exitcode.DataInvalid, "%s is not within %s", at, base)
+	}
+	switch at.scheme {
+	case "":
+		return NewFolder(base, at)
+	case "root", "roots":
+		return &xrootd{at: at, program: c.access.Program, client: stagein.XRootD{TokenFile: c.access.TokenFile, CADir: c.access.CADir}, silence: c.access.Silence}, c.Check(at)
+	default:
+		return &webdav{at: at, client: c}, c.Check(at)
+	}
+}
