@@ -45,5 +45,6 @@ func (p *Payload) launch(ctx context.Context, s payload.Slot, ch choice, c proc.
 	if ch.image == "" {
 		return s.Start(ctx, c, l)
 	}
-	return s.StartIn(ctx, ch.image, c, l, append(binds, container.ReadOnly("/cvmfs"))...)
+	program, err := s.StartIn(ctx, ch.image, c, l, append(binds, container.ReadOnly("/cvmfs"))...)
+	return program, imageError(err)
 }

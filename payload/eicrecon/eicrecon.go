@@ -65,7 +65,15 @@ func look(spec payload.Spec) error {
 	}
 	inside.Image = ch.image
 	_, err = container.New(inside, container.Place{Dir: spec.Dir})
-	return err
+	return imageError(err)
+}
+
+// imageError says where the image of a container that cannot be started was named.
+func imageError(err error) error {
+	if exitcode.From(err) != exitcode.SiteContainer {
+		return err
+	}
+	return exitcode.WithNext(err, "compare image in [eicrecon] of the payload's TOML, or epic_image of the slice, with what is on this node (CVMFS?), and see which runtimes are installed")
 }
 
 // Run works on one slice with the reconstruction that it asks for.
