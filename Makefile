@@ -29,6 +29,9 @@ test/race: $(GOTESTSUM) ## All tests under the race detector (needs a C compiler
 test/integration: $(GOTESTSUM) ## Tests on real brokers, batch systems and PostgreSQL, started if they are down, and of payload/acts (REQUIRE_SERVICES=1: none is skipped)
 	TESTS='$(TESTS)' scripts/integration.sh
 
+test/api: ## Requests of all kinds made from the OpenAPI document, on SQLite and PostgreSQL (Schemathesis, from PyPI)
+	scripts/api.sh
+
 services/up: ## Start Apache ActiveMQ Artemis and ActiveMQ Classic on this machine (what is missing is installed, as root)
 	scripts/services.sh up
 
@@ -70,4 +73,4 @@ $(GOTESTSUM):
 	GOBIN=$(CURDIR)/bin go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 	mv bin/gotestsum $@
 
-.PHONY: help build demo test test/race test/integration services/up services/down bench fuzz soak fmt lint tidy generate verify clean
+.PHONY: help build demo test test/race test/integration test/api services/up services/down bench fuzz soak fmt lint tidy generate verify clean

@@ -4,13 +4,13 @@
 # _XROOTD (a folder) or _POSTGRES (a URL), as scripts/services.sh prints them, the tests are on those; when all run already in its state folder, on these, and they are left running;
 # else all are started for the tests, on free ports and with state of their own, and stopped whatever happens. Python packages come from
 # PyPI, into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
-# interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, and pyzmq, unless TFPILOT_TEST_PYZMQ does. An image
-# and the runtimes of containers come from Debian (scripts/containers.sh), unless TFPILOT_TEST_CONTAINERS names them.
+# interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, pyzmq, unless TFPILOT_TEST_PYZMQ does, and
+# Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does. An image and the runtimes of containers come from Debian (scripts/containers.sh), unless TFPILOT_TEST_CONTAINERS names them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 services=(artemis classic slurm slurm24 condor postgres xrootd)
-named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|CONTAINERS)' || true)
+named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS)' || true)
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
@@ -35,6 +35,10 @@ fi
 if [ -z "${TFPILOT_TEST_CONTAINERS:-}" ]; then
 	TFPILOT_TEST_CONTAINERS=$(scripts/containers.sh)
 	export TFPILOT_TEST_CONTAINERS
+fi
+if [ -z "${TFPILOT_TEST_SCHEMATHESIS:-}" ]; then
+	TFPILOT_TEST_SCHEMATHESIS=$(scripts/python.sh internal/e2e/testdata/api/requirements.txt)
+	export TFPILOT_TEST_SCHEMATHESIS
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
 packages=(./internal/... ./harvester/... ./pilot/... ./payload/... ./wrapper/... ./idds/... ./cmd/...)

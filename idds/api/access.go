@@ -18,7 +18,7 @@ func (a *api) registerTokens(h huma.API) {
 	create.DefaultStatus = http.StatusCreated
 	register(h, create, a.createToken)
 	register(h, operation(http.MethodGet, "/v1/tokens", "Tokens that were made, without their secrets", ledger.RoleOperator), a.listTokens)
-	register(h, with(operation(http.MethodDelete, "/v1/tokens/{token}", "Revoke a token", ledger.RoleOperator), http.StatusNotFound), a.revokeToken)
+	register(h, with(operation(http.MethodDelete, "/v1/tokens/{id}", "Revoke a token", ledger.RoleOperator), http.StatusNotFound), a.revokeToken)
 	register(h, operation(http.MethodGet, "/v1/audit", "Changes that somebody made, the latest first, in pages", ledger.RoleOperator), a.auditPage)
 }
 
@@ -32,8 +32,8 @@ func (a *api) createToken(ctx context.Context, in *body[message.TokenRequest]) (
 		return nil, huma.Error422UnprocessableEntity("name is blank")
 	}
 	t := ledger.Token{Name: want.Name, Role: ledger.Role(want.Role), Namespace: namespace}
-	if want.Seconds > 0 {
-		t.ExpiresAt = time.Now().UTC().Truncate(time.Second).Add(time.Duration(want.Seconds) * time.Second)
+	if want.Seconds != nil && *want.Seconds > 0 {
+		t.ExpiresAt = time.Now().UTC().Add(time.Duration(*want.Seconds * float64(time.Second))).Truncate(time.Second)
 	}
 	t, secret, err := a.cfg.Tokens.Create(ctx, t, line(ctx))
 	if err != nil {
@@ -57,12 +57,12 @@ func (a *api) listTokens(ctx context.Context, in *Scope) (*body[message.Page[mes
 }
 
 func (a *api) revokeToken(ctx context.Context, in *struct {
-	Token string `path:"token" maxLength:"100" doc:"its id"`
+	ID string `path:"id" maxLength:"100"`
 },
 ) (*body[message.TokenDocument], error) {
-	t, err := a.cfg.Tokens.Revoke(ctx, who(ctx).Namespace, in.Token, line(ctx))
+	t, err := a.cfg.Tokens.Revoke(ctx, who(ctx).Namespace, in.ID, line(ctx))
 	if errors.Is(err, ledger.ErrUnknownToken) {
-		return nil, huma.Error404NotFound("there is no token " + in.Token)
+		return nil, huma.Error404NotFound("there is no token " + in.ID)
 	}
 	if err != nil {
 		return nil, err

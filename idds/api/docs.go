@@ -111,10 +111,11 @@ func describeField(name, in string, s *huma.Schema, required bool) describedFiel
 	}
 	f.Text, f.Schema, f.Type = s.Description, refName(s), s.Type
 	switch {
+	case len(s.AnyOf) > 0: // or null
+		f.Schema = refName(s.AnyOf[0])
 	case s.Type == huma.TypeArray && s.Items != nil:
-		if f.Schema, f.Type = refName(s.Items), "list"; s.Items.Type != "" {
-			f.Type += " of " + s.Items.Type
-		}
+		item := describeField("", "", s.Items, false)
+		f.Schema, f.Type = item.Schema, strings.TrimSpace("list of "+item.Type)
 	case s.Format != "":
 		f.Type += " (" + s.Format + ")"
 	}

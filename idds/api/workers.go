@@ -17,9 +17,6 @@ func (a *api) registerWorkers(h huma.API) {
 }
 
 func (a *api) report(ctx context.Context, in *body[message.WorkerReport]) (*body[message.WorkerReply], error) {
-	if in.Body.PilotID == "" {
-		return nil, huma.Error422UnprocessableEntity("pilot_id is missing")
-	}
 	if !who(ctx).Sees(in.Body.Namespace) {
 		return nil, huma.Error403Forbidden("the token is of another namespace")
 	}

@@ -32,42 +32,45 @@ const (
 )
 
 // storeOf is a new store of a kind: how to open it, and what `idds serve` is told of it.
-func storeOf(b *testing.B, kind, folder string) (open func() ledger.Store, args []string) {
-	b.Helper()
+func storeOf(tb testing.TB, kind, folder string) (open func() ledger.Store, args []string) {
+	tb.Helper()
 	if kind == "sqlite" {
 		return func() ledger.Store {
-			must(b, os.MkdirAll(folder, 0o700))
-			s, err := sqlite.Open(b.Context(), folder)
-			must(b, err)
+			must(tb, os.MkdirAll(folder, 0o700))
+			s, err := sqlite.Open(tb.Context(), folder)
+			must(tb, err)
 			return s
 		}, []string{"--state", folder}
 	}
 	u, err := url.Parse(os.Getenv("TFPILOT_TEST_POSTGRES"))
-	must(b, err)
+	must(tb, err)
+	if u.Host == "" && os.Getenv("REQUIRE_SERVICES") == "1" {
+		tb.Fatal("TFPILOT_TEST_POSTGRES names no server, and REQUIRE_SERVICES=1")
+	}
 	if u.Host == "" {
-		b.Skip("TFPILOT_TEST_POSTGRES names no server; `scripts/services.sh up postgres` starts one and prints it")
+		tb.Skip("TFPILOT_TEST_POSTGRES names no server; `scripts/services.sh up postgres` starts one and prints it")
 	}
 	schema := "bench_" + strings.ToLower(rand.Text()[:8])
 	admin := func(statement string) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, u.String())
-		must(b, err)
+		must(tb, err)
 		defer func() { _ = conn.Close(ctx) }()
 		_, err = conn.Exec(ctx, statement)
-		must(b, err)
+		must(tb, err)
 	}
 	admin("CREATE SCHEMA " + schema)
-	b.Cleanup(func() { admin("DROP SCHEMA " + schema + " CASCADE") })
+	tb.Cleanup(func() { admin("DROP SCHEMA " + schema + " CASCADE") })
 	query := u.Query()
 	query.Set("search_path", schema)
 	address := *u
 	address.RawQuery = query.Encode()
 	file := folder + ".store"
-	must(b, os.WriteFile(file, []byte(address.String()), 0o600))
+	must(tb, os.WriteFile(file, []byte(address.String()), 0o600))
 	return func() ledger.Store {
-		s, err := postgres.Open(b.Context(), address.String(), logging.Discard())
-		must(b, err)
+		s, err := postgres.Open(tb.Context(), address.String(), logging.Discard())
+		must(tb, err)
 		return s
 	}, []string{"--state", folder, "--store-file", file}
 }

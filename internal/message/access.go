@@ -9,8 +9,8 @@ type TokenRequest struct {
 	Role string `json:"role" enum:"pilot,harvester,operator,viewer"`
 	// Namespace is the only one that it is for; every one when empty.
 	Namespace string `json:"namespace,omitempty" maxLength:"200" doc:"the only namespace that it is for; every one when it is empty"`
-	// Seconds is how long it lives; for ever when 0.
-	Seconds int64 `json:"seconds,omitempty" minimum:"0" maximum:"3153600000" doc:"how long it lives; for ever when it is 0"`
+	// Seconds is how long it lives; for ever when it is 0, or not said.
+	Seconds *float64 `json:"seconds,omitempty" minimum:"0" maximum:"3153600000" doc:"how long it lives; for ever when it is 0"`
 }
 
 // TokenDocument is a token without its secret.

@@ -168,7 +168,7 @@ const (
 
 // WorkerReport is POST /v1/workers: a pilot's start report, heart-beat and last words.
 type WorkerReport struct {
-	PilotID   string      `json:"pilot_id"`
+	PilotID   string      `json:"pilot_id" minLength:"1"`
 	Namespace string      `json:"namespace"`
 	RunID     string      `json:"run_id"`
 	Phase     WorkerPhase `json:"phase"`

@@ -46,7 +46,7 @@ func TestTheDoctorExaminesARunningService(t *testing.T) {
 }
 
 func TestTheDoctorSaysWhatIsWrongWithItsStatus(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	addr := embeddedBroker(t)
+	addr, _ := embeddedBroker(t)
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "idds.db"), []byte(strings.Repeat("this is no database ", 100)), 0o600))
 	ca := filepath.Join(dir, "ca.pem")

@@ -60,12 +60,14 @@ type instance struct {
 	viewer             string // file of a viewer's token
 	log                *logLines
 	stop               func() int
+	stopBroker         func()
 }
 
 // serve starts an instance on a state folder and waits until it listens.
 func serve(t *testing.T, state string, more ...string) *instance {
 	t.Helper()
-	in := &instance{broker: embeddedBroker(t), state: state, log: &logLines{}}
+	in := &instance{state: state, log: &logLines{}}
+	in.broker, in.stopBroker = embeddedBroker(t)
 	address := filepath.Join(t.TempDir(), "address")
 	app := iddscmd.App()
 	app.Writer, app.ErrWriter = in.log, in.log
@@ -89,27 +91,29 @@ func serve(t *testing.T, state string, more ...string) *instance {
 	return in
 }
 
-func embeddedBroker(t *testing.T) string {
+func embeddedBroker(t *testing.T) (addr string, stop func()) {
 	t.Helper()
 	b, err := stompd.New(stompd.Config{})
 	must(t, err)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	background(t, func(ctx context.Context) error { return b.Serve(ctx, ln) })
-	return ln.Addr().String()
+	return ln.Addr().String(), background(t, func(ctx context.Context) error { return b.Serve(ctx, ln) })
 }
 
-func background(t *testing.T, fn func(context.Context) error) {
+// background runs something until it is stopped, or the test ends.
+func background(t *testing.T, fn func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- fn(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // token writes the token of a role into a file of its own.

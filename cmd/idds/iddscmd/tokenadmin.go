@@ -41,9 +41,10 @@ func createTokenCommand() *cli.Command {
 			case life < 0 || life > 0 && life < time.Second:
 				return exitcode.New(exitcode.Usage, "--expires %s is no life of a second or more; 0 is for ever", life)
 			}
+			seconds := life.Seconds()
 			var made message.NewToken
 			if err := client.Post(c.Context, "/v1/tokens", message.TokenRequest{
-				Name: cmp.Or(c.String("name"), string(role)), Role: string(role), Namespace: c.String("namespace"), Seconds: int64(life / time.Second),
+				Name: cmp.Or(c.String("name"), string(role)), Role: string(role), Namespace: c.String("namespace"), Seconds: &seconds,
 			}, &made); err != nil {
 				return err
 			}

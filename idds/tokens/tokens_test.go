@@ -1,0 +1,138 @@
+package tokens_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/idds/sqlite"
+	"tfpilot/idds/tokens"
+	"tfpilot/internal/ledger"
+)
+
+var file = map[string]ledger.Role{"viewer-token-0123456": ledger.RoleViewer}
+
+type book struct {
+	*tokens.Book
+
+	dir   string
+	store *sqlite.Store
+	now   time.Time
+}
+
+func open(t *testing.T, dir string) *book {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), dir)
+	must(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	b := &book{dir: dir, store: store, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
+	b.Book, err = tokens.Open(t.Context(), store, file, func() time.Time { return b.now })
+	must(t, err)
+	return b
+}
+
+func (b *book) create(t *testing.T, want ledger.Token) (ledger.Token, string) {
+	t.Helper()
+	made, secret, err := b.Create(t.Context(), want, ledger.AuditLine{Who: "me", From: "10.0.0.1"})
+	must(t, err)
+	return made, secret
+}
+
+func (b *book) mustRefuse(t *testing.T, secret, why string) {
+	t.Helper()
+	if p, err := b.Identify(t.Context(), secret); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("%+v, %v; want %q", p, err, why)
+	}
+}
+
+func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot, Namespace: "epic"})
+	want := ledger.Principal{Name: "token/" + made.ID, Role: ledger.RolePilot, Namespace: "epic"}
+	for range 2 {
+		if p, err := b.Identify(t.Context(), secret); p != want || err != nil {
+			t.Errorf("%+v, %v", p, err)
+		}
+		must(t, b.store.Close())
+		b = open(t, b.dir)
+	}
+	if p, err := b.Identify(t.Context(), "viewer-token-0123456"); p.Role != ledger.RoleViewer || p.Namespace != "" || err != nil {
+		t.Errorf("of the file: %+v, %v", p, err)
+	}
+	for _, unknown := range []string{"", secret + "x", made.Hash, made.ID} {
+		if _, err := b.Identify(t.Context(), unknown); !errors.Is(err, ledger.ErrUnknownToken) {
+			t.Errorf("%q: %v", unknown, err)
+		}
+	}
+}
+
+func TestATokenEndsWithItsTimeAndWhenItIsRevoked(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	_, short := b.create(t, ledger.Token{Name: "short", Role: ledger.RoleViewer, ExpiresAt: b.now.Add(time.Minute)})
+	long, secret := b.create(t, ledger.Token{Name: "long", Role: ledger.RoleViewer, Namespace: "epic"})
+	b.now = b.now.Add(time.Minute)
+	b.mustRefuse(t, short, "expired at 2026-11-26T12:01:00Z")
+	if _, err := b.Revoke(t.Context(), "theirs", long.ID, ledger.AuditLine{}); !errors.Is(err, ledger.ErrUnknownToken) {
+		t.Errorf("a token of another namespace: %v", err)
+	}
+	for range 2 { // again changes nothing
+		ended, err := b.Revoke(t.Context(), "epic", long.ID, ledger.AuditLine{Who: "you"})
+		if err != nil || ended.RevokedBy != "you" || !ended.RevokedAt.Equal(b.now) {
+			t.Errorf("%+v, %v", ended, err)
+		}
+	}
+	b.mustRefuse(t, secret, "was revoked")
+	lines, _, err := b.store.AuditPage(t.Context(), "", 0, 10)
+	must(t, err)
+	if len(lines) != 3 || lines[0].Did != "token.revoke" || lines[0].Who != "you" || lines[2].Did != "token.create" || lines[2].From != "10.0.0.1" {
+		t.Errorf("%+v", lines)
+	}
+	if list := b.List("epic"); len(list) != 1 || list[0].ID != long.ID {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestTheStoreHasNoSecret(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	_, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot})
+	must(t, b.store.Close())
+	files, err := filepath.Glob(filepath.Join(b.dir, "*"))
+	must(t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		must(t, err)
+		if bytes.Contains(text, []byte(secret)) || bytes.Contains(text, []byte(strings.TrimPrefix(secret, tokens.Prefix))) {
+			t.Errorf("%s has it", f)
+		}
+	}
+}
+
+func TestWhatTheStoreDoesNotTakeIsNoToken(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot})
+	must(t, b.store.Close())
+	if _, _, err := b.Create(t.Context(), ledger.Token{Name: "lost"}, ledger.AuditLine{}); err == nil {
+		t.Error("made without a store")
+	}
+	if _, err := b.Revoke(t.Context(), "", made.ID, ledger.AuditLine{}); err == nil {
+		t.Error("revoked without a store")
+	}
+	if _, err := b.Identify(t.Context(), secret); err != nil || len(b.List("")) != 1 {
+		t.Errorf("who it is has to be known without the store: %v", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
