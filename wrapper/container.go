@@ -68,6 +68,15 @@ func newPrograms(spec payload.Spec, cfg Config, showData bool) (*programs, error
 	return p, err
 }
 
+// sees says what is wrong when a program that stays in a slot does not see a file, which nothing can be done about any more.
+func (p *programs) sees(file string) error {
+	if p.container == nil || p.container.Sees(file, p.always...) {
+		return nil
+	}
+	err := exitcode.New(exitcode.BadConfig, "the payload's container was started without the folder of %s", file)
+	return exitcode.WithNext(err, "name a folder that it lies in by --data-dir, or in container.binds of the payload's TOML")
+}
+
 // start starts a program that sees binds, should it run in a container.
 func (p *programs) start(ctx context.Context, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
 	if p.container == nil {

@@ -209,6 +209,11 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 		return res, kept, err
 	}
 	defer func() { input.release(err) }()
+	if w.spec.Stays() && !IsURL(input.name) {
+		if err := w.programs.sees(input.name); err != nil {
+			return res, kept, err
+		}
+	}
 	log := w.logs.open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
 		return w.programs.run(ctx, log.tee(c), w.traced(n, l), input.binds()...)

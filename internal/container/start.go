@@ -116,6 +116,11 @@ func seen(all []Bind, b Bind) bool {
 	})
 }
 
+// Sees says that a file of the node is seen inside, under its own path, when binds are.
+func (c *Container) Sees(file string, binds ...Bind) bool {
+	return seen(slices.Concat(c.binds, binds), Bind{Target: filepath.Clean(file)})
+}
+
 func there(path string) bool {
 	if path == "" || !filepath.IsAbs(path) {
 		return false

@@ -123,10 +123,13 @@ func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 }
 
 // dataDir is where the relative file name of a slice is looked up when nothing is said: the current folder, as by a pilot, or
-// beside the message when the file is only there.
+// beside the message when the file is only there. That of an absolute name is its own: containers are to see it from the beginning.
 func dataDir(c *cli.Context, s message.Slice) string {
 	name := s.Content.Filename
-	if c.NArg() == 0 || c.Args().First() == "-" || !isFileName(name) || filepath.IsAbs(name) {
+	if isFileName(name) && filepath.IsAbs(name) {
+		return filepath.Dir(name)
+	}
+	if c.NArg() == 0 || c.Args().First() == "-" || !isFileName(name) {
 		return ""
 	}
 	dir := filepath.Dir(c.Args().First())
