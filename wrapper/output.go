@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,32 +20,52 @@ import (
 // OutputConfig is where the outputs of slices are kept.
 type OutputConfig struct {
 	// To is where those of slices go that name no place (dest_path). Nowhere when empty: they are measured and removed.
-	To string `toml:"output_to" help:"folder under which outputs are kept, in one folder for each run (default: they are measured and removed)"`
+	To string `toml:"output_to" help:"folder or URL (root://, roots://, https://) under which outputs are kept, in one folder for each run (default: they are measured and removed)"`
 	// Roots are a fence: a message must not be able to have files written anywhere.
-	Roots []string `toml:"dest_root" help:"folders within which slices may have their outputs put, by dest_path; / for anywhere (default: no slice may name a place)"`
+	Roots []string `toml:"dest_root" help:"folders or URLs within which slices may have their outputs put, by dest_path; / for anywhere (default: no slice may name a place)"`
 	// Replace is for making a run anew: within a run a file is the result of the first attempt that was done.
-	Replace bool          `toml:"output_replace" help:"write over outputs that are there already, instead of keeping them"`
-	Timeout time.Duration `toml:"output_timeout" default:"10m" help:"time for putting the outputs of a slice to their place, with all tries"`
+	Replace bool `toml:"output_replace" help:"write over outputs that are there already, instead of keeping them"`
+	// TokenFile is read when it is needed. It is another token than that for idds. Authorities and xrdcp are those of inputs.
+	TokenFile string        `toml:"output_token_file" help:"file with the bearer token for https:// and roots:// outputs (default: BEARER_TOKEN_FILE)"`
+	Timeout   time.Duration `toml:"output_timeout" default:"10m" help:"time for putting the outputs of a slice to their place, with all tries"`
 }
 
 // outputs puts what payloads leave to its place.
 type outputs struct {
-	to    stageout.Place
-	roots []stageout.Place
-	rules payload.OutputRules
-	cfg   stageout.Config
+	to     stageout.Place
+	roots  []stageout.Place
+	rules  payload.OutputRules
+	client *stageout.Client
+	cfg    stageout.Config
 }
 
-func newOutputs(cfg OutputConfig, rules payload.OutputRules) (outputs, error) {
-	o := outputs{rules: rules, cfg: stageout.Config{Timeout: cfg.Timeout, Replace: cfg.Replace}}
+func newOutputs(cfg Config, spec payload.Spec) (outputs, error) {
+	c := cfg.Output
+	o := outputs{rules: spec.Output, cfg: stageout.Config{Timeout: c.Timeout, Replace: c.Replace}}
+	access := stageout.Access{
+		TokenFile: cmp.Or(c.TokenFile, os.Getenv("BEARER_TOKEN_FILE")), CADir: cmp.Or(cfg.Input.CADir, os.Getenv("X509_CERT_DIR")), Program: cfg.Input.Xrdcp,
+	}
+	for _, path := range []*string{&access.TokenFile, &access.CADir} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return o, exitcode.Wrap(exitcode.BadConfig, err)
+		}
+		*path = abs
+	}
 	var err error
-	if cfg.To != "" {
-		if o.to, err = place("--output-to", cfg.To); err != nil {
+	if o.client, err = stageout.NewClient(access); err != nil {
+		return o, fmt.Errorf("--input-ca-dir (X509_CERT_DIR): %w", err)
+	}
+	if c.To != "" {
+		if o.to, err = o.place("--output-to", c.To); err != nil {
 			return o, err
 		}
 	}
-	for _, text := range cfg.Roots {
-		root, err := place("--dest-root", text)
+	for _, text := range c.Roots {
+		root, err := o.place("--dest-root", text)
 		if err != nil {
 			return o, err
 		}
@@ -54,7 +75,7 @@ func newOutputs(cfg OutputConfig, rules payload.OutputRules) (outputs, error) {
 }
 
 // place reads an option; a folder may be relative there.
-func place(option, text string) (stageout.Place, error) {
+func (o outputs) place(option, text string) (stageout.Place, error) {
 	if !strings.Contains(text, "://") {
 		abs, err := filepath.Abs(text)
 		if err != nil {
@@ -63,11 +84,11 @@ func place(option, text string) (stageout.Place, error) {
 		text = abs
 	}
 	p, err := stageout.ParsePlace(text)
-	if err == nil && p.Remote() {
-		err = exitcode.New(exitcode.Usage, "%s is not on this node", p)
+	if err == nil {
+		err = o.client.Check(p)
 	}
 	if err != nil {
-		return p, exitcode.New(exitcode.Usage, "%s: %w", option, err)
+		return p, fmt.Errorf("%s: %w", option, err)
 	}
 	return p, nil
 }
@@ -80,7 +101,6 @@ type destination struct {
 
 // of is where the outputs of a slice are to go. It is asked before anything is run, for a slice that asks for what it may not have.
 func (o outputs) of(s message.Slice) (destination, error) {
-	run := payload.Portable(s.Run().String())
 	base, at := o.to, o.to
 	if dest := s.Content.DestPath; dest != "" {
 		var err error
@@ -89,8 +109,8 @@ func (o outputs) of(s message.Slice) (destination, error) {
 		}
 		if base = o.root(at); base.IsZero() {
 			return destination{}, exitcode.WithNext(
-				exitcode.New(exitcode.DataInvalid, "dest_path %s is within no folder of --dest-root%s", at, list(o.roots)),
-				"give the pilot the folders within which slices may have their outputs put, by --dest-root; or have the producer leave dest_path out")
+				exitcode.New(exitcode.DataInvalid, "dest_path %s is within no place of --dest-root%s", at, list(o.roots)),
+				"give the pilot the places within which slices may have their outputs put, by --dest-root; or have the producer leave dest_path out")
 		}
 	}
 	if at.IsZero() {
@@ -99,8 +119,8 @@ func (o outputs) of(s message.Slice) (destination, error) {
 	if _, err := o.rules.FileName(s, "x"); err != nil {
 		return destination{}, err
 	}
-	at = at.Join(run)
-	store, err := stageout.NewFolder(base, at)
+	at = at.Join(payload.Portable(s.Run().String()))
+	store, err := o.client.Store(base, at)
 	return destination{at, store}, err
 }
 

@@ -186,6 +186,7 @@ func TestAPlaceThatIsNoneIsWrongUse(t *testing.T) {
 	for want, cfg := range map[string]wrapper.OutputConfig{
 		"--output-to: place for outputs: scheme": {To: "s3://bucket/x"},
 		"--dest-root: place for outputs: https":  {Roots: []string{"/ok", "https://me:secret@door/x"}},
+		"--output-to: place for outputs: root":   {To: "root://door"},
 	} {
 		_, err := wrapper.New(shell("true"), nil, nil, wrapper.Config{Output: cfg})
 		if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -85,7 +85,7 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 		}
 		*dir = abs
 	}
-	outputs, err := newOutputs(cfg.Output, spec.Output)
+	outputs, err := newOutputs(cfg, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +244,7 @@ func (w *Wrapper) Close(ctx context.Context) error {
 	defer w.slots.close()
 	defer w.programs.close()
 	defer w.inputs.remote.Close()
+	defer w.outputs.client.Close()
 	if err := w.payload.Close(ctx); err != nil {
 		return fmt.Errorf("closing payload %s: %w", w.spec.Name, err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // Access is how servers are reached.
 type Access struct {
-	// TokenFile holds the bearer token, read anew for every request; empty for servers that want none.
+	// TokenFile holds the bearer token, read anew for every request and sent over TLS alone; empty for servers that want none.
 	TokenFile string
 	// CADir holds authorities beside the system's; empty for none.
 	CADir string
@@ -58,17 +58,16 @@ func NewClient(a Access) (*Client, error) {
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Check finds what will never go: a token over plain http, and a server that needs a program that is not there.
+// installClient is the next step where xrdcp is missing.
+const installClient = "install xrootd-client (--input-xrdcp), or name an https door"
+
+// Check finds what will never go: a server that needs a program which is not there.
 func (c *Client) Check(p Place) error {
-	switch p.scheme {
-	case "http":
-		if c.access.TokenFile != "" {
-			return exitcode.New(exitcode.Usage, "%s: a token goes over https alone", p)
-		}
-	case "root", "roots":
-		if _, err := exec.LookPath(c.access.Program); err != nil {
-			return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "%s: %w", p, err), "install xrootd-client (--output-xrdcp), or name an https door")
-		}
+	if p.scheme != "root" && p.scheme != "roots" {
+		return nil
+	}
+	if _, err := exec.LookPath(c.access.Program); err != nil {
+		return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "%s: %w", p, err), installClient)
 	}
 	return nil
 }

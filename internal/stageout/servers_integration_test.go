@@ -64,74 +64,71 @@ func (d door) open(t *testing.T, s *xrootdtest.Server, access stageout.Access) s
 	return store
 }
 
-// eachDoor runs a test on a real server of its own, through every door.
-func eachDoor(t *testing.T, test func(t *testing.T, d door, s *xrootdtest.Server)) {
-	t.Helper()
+func TestIntegrationOutputsComeToAServer(t *testing.T) {
+	t.Parallel()
 	for name, d := range doors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, d, xrootdtest.Start(t, d.mode))
+			s := xrootdtest.Start(t, d.mode)
+			store := d.open(t, s, stageout.Access{})
+			s.Put(t, "out/7/empty", nil)
+			s.Put(t, "out/7/.a.part", []byte("what a killed pilot left"))
+			a := file("7/a", "first")
+			placed := deliver(t, store, stageout.Config{}, a, file("7/empty", "no more"))
+			if placed[0] != (stageout.Placed{Name: "7/a", SizeBytes: 5, Adler32: a.Adler32}) {
+				t.Errorf("%+v", placed[0])
+			}
+			if again := deliver(t, store, stageout.Config{}, a)[0]; again.Kept {
+				t.Errorf("the same once more: %+v", again)
+			}
+			if other := deliver(t, store, stageout.Config{}, file("7/a", "second, and longer"))[0]; !other.Kept || other.SizeBytes != 5 || other.Adler32 != a.Adler32 {
+				t.Errorf("%+v", other)
+			}
+			holds(t, filepath.Join(s.Export, "out"), "7/a=first", "7/empty=no more")
+			deliver(t, store, stageout.Config{Replace: true}, file("7/a", "third"))
+			holds(t, filepath.Join(s.Export, "out"), "7/a=third", "7/empty=no more")
 		})
 	}
 }
 
-func TestIntegrationOutputsComeToAServer(t *testing.T) {
-	t.Parallel()
-	eachDoor(t, func(t *testing.T, d door, s *xrootdtest.Server) {
-		store := d.open(t, s, stageout.Access{})
-		s.Put(t, "out/7/empty", nil)
-		s.Put(t, "out/7/.a.part", []byte("what a killed pilot left"))
-		a := file("7/a", "first")
-		placed := deliver(t, store, stageout.Config{}, a, file("7/empty", "no more"))
-		if placed[0] != (stageout.Placed{Name: "7/a", SizeBytes: 5, Adler32: a.Adler32}) {
-			t.Errorf("%+v", placed[0])
-		}
-		if again := deliver(t, store, stageout.Config{}, a)[0]; again.Kept {
-			t.Errorf("the same once more: %+v", again)
-		}
-		if other := deliver(t, store, stageout.Config{}, file("7/a", "second, and longer"))[0]; !other.Kept || other.SizeBytes != 5 || other.Adler32 != a.Adler32 {
-			t.Errorf("%+v", other)
-		}
-		holds(t, filepath.Join(s.Export, "out"), "7/a=first", "7/empty=no more")
-		deliver(t, store, stageout.Config{Replace: true}, file("7/a", "third"))
-		holds(t, filepath.Join(s.Export, "out"), "7/a=third", "7/empty=no more")
-	})
-}
-
 func TestIntegrationALargeFileSurvivesAServerThatIsKilledMeanwhile(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, d door, s *xrootdtest.Server) {
-		content := make([]byte, 32<<20)
-		if _, err := rand.Read(content); err != nil {
-			t.Fatal(err)
-		}
-		killed := false
-		f := stageout.File{Name: "7/a", SizeBytes: int64(len(content)), Adler32: fmt.Sprintf("%08x", adler32.Checksum(content))}
-		f.Open = func() (io.ReadCloser, error) {
-			r := bytes.NewReader(content)
-			if killed {
-				return io.NopCloser(r), nil
+	for name, d := range doors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := xrootdtest.Start(t, d.mode)
+			content := make([]byte, 32<<20)
+			if _, err := rand.Read(content); err != nil {
+				t.Fatal(err)
 			}
-			return io.NopCloser(readerFunc(func(p []byte) (int, error) {
-				if !killed && r.Len() < len(content)/2 {
-					killed = true
-					s.Restart(t)
+			killed := false
+			f := stageout.File{Name: "7/a", SizeBytes: int64(len(content)), Adler32: fmt.Sprintf("%08x", adler32.Checksum(content))}
+			f.Open = func() (io.ReadCloser, error) {
+				r := bytes.NewReader(content)
+				if killed {
+					return io.NopCloser(r), nil
 				}
-				return r.Read(p)
-			})), nil
-		}
-		placed, err := stageout.Deliver(t.Context(), d.open(t, s, stageout.Access{}), []stageout.File{f}, stageout.Config{})
-		if err != nil || placed[0].Adler32 != f.Adler32 || placed[0].Kept || !killed {
-			t.Fatalf("%+v, %v", placed, err)
-		}
-		got, err := os.ReadFile(filepath.Join(s.Export, "out/7/a"))
-		if err != nil || !bytes.Equal(got, content) {
-			t.Errorf("it is another file: %v", err)
-		}
-		if left, err := os.ReadDir(filepath.Join(s.Export, "out/7")); err != nil || len(left) != 1 {
-			t.Errorf("%v, %v", left, err)
-		}
-	})
+				return io.NopCloser(readerFunc(func(p []byte) (int, error) {
+					if !killed && r.Len() < len(content)/2 {
+						killed = true
+						s.Restart(t)
+					}
+					return r.Read(p)
+				})), nil
+			}
+			placed, err := stageout.Deliver(t.Context(), d.open(t, s, stageout.Access{}), []stageout.File{f}, stageout.Config{})
+			if err != nil || placed[0].Adler32 != f.Adler32 || placed[0].Kept || !killed {
+				t.Fatalf("%+v, %v", placed, err)
+			}
+			got, err := os.ReadFile(filepath.Join(s.Export, "out/7/a"))
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("it is another file: %v", err)
+			}
+			if left, err := os.ReadDir(filepath.Join(s.Export, "out/7")); err != nil || len(left) != 1 {
+				t.Errorf("%v, %v", left, err)
+			}
+		})
+	}
 }
 
 type readerFunc func([]byte) (int, error)
@@ -140,33 +137,41 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestIntegrationAServerThatSaysNothingCostsItsTimeAndNoMore(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, d door, s *xrootdtest.Server) {
-		store := d.open(t, s, stageout.Access{})
-		s.Freeze()
-		defer s.Thaw()
-		_, err := stageout.Deliver(t.Context(), store, []stageout.File{file("7/a", "x")}, stageout.Config{Timeout: 3 * time.Second})
-		if exitcode.From(err) != exitcode.OutputFailed || !strings.Contains(err.Error(), "not done within 3s") {
-			t.Error(err)
-		}
-	})
+	for name, d := range doors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := xrootdtest.Start(t, d.mode)
+			store := d.open(t, s, stageout.Access{})
+			s.Freeze()
+			defer s.Thaw()
+			_, err := stageout.Deliver(t.Context(), store, []stageout.File{file("7/a", "x")}, stageout.Config{Timeout: 3 * time.Second})
+			if exitcode.From(err) != exitcode.OutputFailed || !strings.Contains(err.Error(), "not done within 3s") {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestIntegrationASlotThatIsTakenBackWaitsForNoServer(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, d door, s *xrootdtest.Server) {
-		store := d.open(t, s, stageout.Access{})
-		ctx, cancel := context.WithCancelCause(t.Context())
-		f := file("7/a", "x")
-		f.Open = func() (io.ReadCloser, error) {
-			s.Freeze()
-			cancel(errors.New("the slot is needed"))
-			return io.NopCloser(strings.NewReader("x")), nil
-		}
-		defer s.Thaw()
-		if _, err := stageout.Deliver(ctx, store, []stageout.File{f}, stageout.Config{}); exitcode.From(err) != exitcode.Interrupted {
-			t.Error(err)
-		}
-	})
+	for name, d := range doors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := xrootdtest.Start(t, d.mode)
+			store := d.open(t, s, stageout.Access{})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			f := file("7/a", "x")
+			f.Open = func() (io.ReadCloser, error) {
+				s.Freeze()
+				cancel(errors.New("the slot is needed"))
+				return io.NopCloser(strings.NewReader("x")), nil
+			}
+			defer s.Thaw()
+			if _, err := stageout.Deliver(ctx, store, []stageout.File{f}, stageout.Config{}); exitcode.From(err) != exitcode.Interrupted {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestIntegrationATokenThatLetsNobodyWriteIsNamed(t *testing.T) {
@@ -221,13 +226,17 @@ func TestIntegrationAServerOfUnknownAuthoritiesIsNotTrusted(t *testing.T) {
 
 func TestIntegrationAFolderInThePlaceOfAFileIsRefused(t *testing.T) {
 	t.Parallel()
-	eachDoor(t, func(t *testing.T, d door, s *xrootdtest.Server) {
-		s.Put(t, "out/7/a/x", []byte("in its place"))
-		_, err := stageout.Deliver(t.Context(), d.open(t, s, stageout.Access{}), []stageout.File{file("7/a", "x")}, stageout.Config{})
-		if exitcode.From(err) != exitcode.OutputFailed {
-			t.Error(err)
-		}
-		t.Log(err)
-		holds(t, filepath.Join(s.Export, "out"), "7/a/x=in its place")
-	})
+	for name, d := range doors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := xrootdtest.Start(t, d.mode)
+			s.Put(t, "out/7/a/x", []byte("in its place"))
+			_, err := stageout.Deliver(t.Context(), d.open(t, s, stageout.Access{}), []stageout.File{file("7/a", "x")}, stageout.Config{})
+			if exitcode.From(err) != exitcode.OutputFailed {
+				t.Error(err)
+			}
+			t.Log(err)
+			holds(t, filepath.Join(s.Export, "out"), "7/a/x=in its place")
+		})
+	}
 }

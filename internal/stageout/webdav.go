@@ -52,19 +52,19 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // Find asks for the checksum, which not every server knows.
 func (w *webdav) Find(ctx context.Context, name string) (sizeBytes int64, adler32 string, err error) {
 	header := map[string]string{"Want-Digest": "adler32"}
-	resp, err := w.request(ctx, http.MethodHead, name, header, File{})
+	a, err := w.request(ctx, http.MethodHead, name, header, File{})
 	if errors.Is(err, errNotAllowed) { // it knows none
-		resp, err = w.request(ctx, http.MethodHead, name, nil, File{})
+		a, err = w.request(ctx, http.MethodHead, name, nil, File{})
 	}
 	if err != nil {
 		return 0, "", err
 	}
-	for digest := range strings.SplitSeq(resp.Header.Get("Digest"), ",") {
+	for digest := range strings.SplitSeq(a.header.Get("Digest"), ",") {
 		if kind, sum, ok := strings.Cut(strings.TrimSpace(digest), "="); ok && strings.EqualFold(kind, "adler32") {
 			adler32 = rangefile.Adler32(sum)
 		}
 	}
-	return resp.ContentLength, adler32, nil
+	return a.sizeBytes, adler32, nil
 }
 
 // Write asks for the file afterwards: a server that says that it is there may have found no room for its end.
@@ -110,22 +110,28 @@ func (w *webdav) Remove(ctx context.Context, name string) error {
 
 // request makes a request, with the file as its body if there is one. When the token is refused and its file holds another one by
 // then, it asks once more.
-func (w *webdav) request(ctx context.Context, method, name string, header map[string]string, f File) (*http.Response, error) {
+func (w *webdav) request(ctx context.Context, method, name string, header map[string]string, f File) (answer, error) {
 	token, err := w.token()
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	resp, err := w.once(ctx, method, name, header, f, token)
+	a, err := w.once(ctx, method, name, header, f, token)
 	if exitcode.From(err) == exitcode.NoCredential {
 		if renewed, terr := w.token(); terr == nil && renewed != token {
 			return w.once(ctx, method, name, header, f, renewed)
 		}
 	}
-	return resp, err
+	return a, err
+}
+
+// answer is what a server says of a file.
+type answer struct {
+	sizeBytes int64
+	header    http.Header
 }
 
 // once makes a request that ends when nothing has moved for the silence.
-func (w *webdav) once(ctx context.Context, method, name string, header map[string]string, f File, token string) (*http.Response, error) {
+func (w *webdav) once(ctx context.Context, method, name string, header map[string]string, f File, token string) (answer, error) {
 	silence := w.client.access.Silence
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -143,11 +149,11 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 	}
 	req, err := http.NewRequestWithContext(ctx, method, w.at.Join(name).String(), http.NoBody)
 	if err != nil {
-		return nil, exitcode.New(exitcode.OutputFailed, "%s is no address that can be asked for", w.at)
+		return answer{}, exitcode.New(exitcode.OutputFailed, "%s is no address that can be asked for", w.at)
 	}
 	if f.Open != nil {
 		if req.Body, err = open(); err != nil {
-			return nil, err
+			return answer{}, err
 		}
 		req.GetBody, req.ContentLength = open, f.SizeBytes
 		req.Header.Set("Expect", "100-continue")
@@ -163,14 +169,14 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 	}
 	resp, err := w.client.http.Do(req)
 	if err != nil {
-		return nil, w.broken(ctx, err)
+		return answer{}, w.broken(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // and so the connection can be used again
 	if resp.StatusCode/100 != 2 {
-		return nil, w.refusal(resp, method, string(words))
+		return answer{}, w.refusal(resp, method, string(words))
 	}
-	return resp, nil
+	return answer{resp.ContentLength, resp.Header}, nil
 }
 
 // token is what the file holds now.
@@ -206,7 +212,7 @@ func (w *webdav) broken(ctx context.Context, err error) error {
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	if unknown || other || plain {
 		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err),
-			"if the server is the right one, name the folder of its authorities by --output-ca-dir or X509_CERT_DIR")
+			"if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
 	}
 	return err
 }

@@ -135,7 +135,7 @@ func (x *xrootd) run(ctx context.Context, program string, args []string, stdin i
 	})
 	switch {
 	case err != nil:
-		return "", exitcode.WithNext(err, "install xrootd-client (--output-xrdcp), or name an https door")
+		return "", exitcode.WithNext(err, installClient)
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case res.ExitCode == 0:
@@ -190,7 +190,7 @@ func meaning(program string, res proc.Result, stderr string) error {
 	case has("auth failed", "[3010]", "permission denied", "not authorized", "[3030]"):
 		return exitcode.WithNext(exitcode.Wrap(exitcode.NoCredential, err), "see whether the token (--output-token-file) or proxy is there, is not over, and may write to this folder")
 	case has("certificate", "tls error"):
-		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "if the server is the right one, name the folder of its authorities by --output-ca-dir or X509_CERT_DIR")
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
 	}
 	return err
 }
