@@ -18,17 +18,16 @@ type Situation struct {
 }
 
 // What was measured with XRootD (docs/benchmarks.md): how many requests a slice makes one after the other, and what the network of a
-// site brings once it flows. Below smallFile a slice is most of the file, and above what tricklePart of the cache holds it would
-// drive out the others.
+// site brings once it flows. Of a small file a slice is most.
 const (
-	requestsOfSlice = 12
+	requestsOfSlice = 16
 	bytesPerSecond  = 100 << 20
 	smallFile       = 1 << 20
 )
 
 // Choose says whether to fetch the whole file, and why. Where it is near, bytes decide: a slice takes its part, and the file is
-// fetched when another slice of it shows that more of it is wanted. Where it is far, time decides: a slice waits for a dozen answers
-// one after the other, in which a file of moderate size comes whole.
+// fetched when another slice of it shows that more of it is wanted. Where it is far, time decides: a slice waits for many answers
+// one after the other, and meanwhile a file of moderate size comes whole.
 func Choose(s Situation) (whole bool, reason string) {
 	waiting := requestsOfSlice * s.RTT
 	moving := time.Duration(float64(s.SizeBytes) / bytesPerSecond * float64(time.Second))

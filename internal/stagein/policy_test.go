@@ -20,7 +20,7 @@ func TestAFileIsFetchedWholeWhereThatCostsLess(t *testing.T) {
 		"the second":             {func(s *stagein.Situation) { s.Slices = 2 }, true, "slice 2 of this file"},
 		"later, if said so":      {func(s *stagein.Situation) { s.Slices, s.After = 4, 5 }, false, "slice 4"},
 		"always, if said so":     {func(s *stagein.Situation) { s.After = 1 }, true, "slice 1"},
-		"far":                    {func(s *stagein.Situation) { s.RTT = 50 * time.Millisecond }, true, "a round trip takes 50ms, and 12 of them longer than 40.0 MB"},
+		"far":                    {func(s *stagein.Situation) { s.RTT = 50 * time.Millisecond }, true, "a round trip takes 50ms, and 16 of them longer than 40.0 MB"},
 		"far, but much":          {func(s *stagein.Situation) { s.RTT, s.SizeBytes = 20*time.Millisecond, 400e6 }, false, "slice 1"},
 		"a round trip not known": {func(s *stagein.Situation) { s.RTT = 0 }, false, "slice 1"},
 		"little":                 {func(s *stagein.Situation) { s.SizeBytes = 500e3 }, true, "little more than a slice"},

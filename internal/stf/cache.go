@@ -15,6 +15,8 @@ const (
 	// 2.2 times.
 	blockSize = 128 << 10
 	maxBlocks = 128
+	// aheadBlocks are read at once from far away.
+	aheadBlocks = 4
 )
 
 // blockCache reads whole blocks below the ROOT library, which reads every basket twice and in small pieces, with a goroutine
@@ -23,6 +25,8 @@ const (
 type blockCache struct {
 	src  io.ReaderAt
 	size int64
+	// far says that a read takes a round trip: rather a few blocks too many than another one.
+	far bool
 
 	mu     sync.Mutex
 	blocks map[int64][]byte
@@ -42,13 +46,20 @@ func newBlockCache(src io.ReaderAt, size int64) *blockCache {
 	return &blockCache{src: src, size: size, blocks: map[int64][]byte{}}
 }
 
+// block returns one, and reads it when it is not there: with the next ones behind the last that was read, where far asks for that.
 func (c *blockCache) block(n int64) ([]byte, error) {
 	if b, ok := c.blocks[n]; ok {
 		return b, nil
 	}
-	b := make([]byte, min(blockSize, c.size-n*blockSize))
-	got, err := c.src.ReadAt(b, n*blockSize)
-	if got < len(b) {
+	count := int64(1)
+	if _, ok := c.blocks[n-1]; ok && c.far {
+		for count < aheadBlocks && (n+count)*blockSize < c.size && c.blocks[n+count] == nil {
+			count++
+		}
+	}
+	all := make([]byte, min(count*blockSize, c.size-n*blockSize))
+	got, err := c.src.ReadAt(all, n*blockSize)
+	if got < len(all) {
 		if f := exitcode.From(err); err != nil && f != exitcode.Internal {
 			c.failed = err
 		}
@@ -58,13 +69,15 @@ func (c *blockCache) block(n int64) ([]byte, error) {
 		return nil, err
 	}
 	c.bytes += int64(got)
-	if len(c.order) >= maxBlocks {
-		delete(c.blocks, c.order[0])
-		c.order = c.order[1:]
+	for i := range count {
+		if len(c.order) >= maxBlocks {
+			delete(c.blocks, c.order[0])
+			c.order = c.order[1:]
+		}
+		c.blocks[n+i] = all[i*blockSize : min((i+1)*blockSize, int64(len(all)))]
+		c.order = append(c.order, n+i)
 	}
-	c.blocks[n] = b
-	c.order = append(c.order, n)
-	return b, nil
+	return c.blocks[n], nil
 }
 
 // lost is why the source gave no more: a fault of the way there, not of the file.

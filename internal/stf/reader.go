@@ -49,6 +49,7 @@ func OpenAt(name string, src interface {
 	if err != nil {
 		return nil, err
 	}
+	s.cache.far = true
 	return newReader(s)
 }
 
