@@ -98,22 +98,34 @@ type fault struct {
 	say    string
 	// kept says that the daemon is worth to be asked again.
 	kept bool
+	// limit is one that the slice goes past.
+	limit func(*payload.Spec)
 }
 
 // faults are those of which the stand-in that needs no Python is capable.
 var faults = map[string]fault{
-	"the input is not there":           {over: `{"filename":"/nowhere/x.root"}`, events: []string{"a"}, want: exitcode.DataMissing, say: "/nowhere/x.root", kept: true},
-	"the input is no ROOT file":        {over: `{"filename":"/proc/version"}`, events: []string{"a"}, want: exitcode.DataCorrupt, say: "/proc/version", kept: true},
-	"the input ends before":            {over: `{"end":5}`, events: []string{"a", "b"}, want: exitcode.PayloadBadResult, say: "2 events were processed, not the 6 from 0 on"},
-	"the input ends long before":       {over: `{"start":5,"end":9}`, events: []string{"a"}, want: exitcode.DataRange, say: "no events from 5 on", kept: true},
-	"an event is lost":                 {events: []string{"a", "lose", "b"}, want: exitcode.PayloadBadResult, say: "2 events were processed, not the 3"},
-	"the daemon crashes":               {events: []string{"a", "crash"}, want: exitcode.PayloadCrashed, say: "ended by a signal"},
-	"the daemon ends":                  {events: []string{"abort"}, want: exitcode.PayloadFailed, say: "status 3: JANA: unhandled exception"},
-	"the reply is garbage":             {events: []string{"garbage"}, want: exitcode.PayloadBadResult, say: "its reply"},
-	"the reply says nothing":           {events: []string{"mute"}, want: exitcode.PayloadBadResult, say: `status ""`},
-	"the reply is of another slice":    {events: []string{"other"}, want: exitcode.PayloadBadResult, say: "its reply is for "},
-	"the writer is gone":               {events: []string{"nowriter"}, want: exitcode.PayloadFailed, say: "No active writer"},
-	"the output is not there":          {events: []string{"nofile"}, want: exitcode.PayloadBadResult, say: ".edm4eic.root", kept: true},
+	"the input is not there":        {over: `{"filename":"/nowhere/x.root"}`, events: []string{"a"}, want: exitcode.DataMissing, say: "/nowhere/x.root", kept: true},
+	"the input is no ROOT file":     {over: `{"filename":"/proc/version"}`, events: []string{"a"}, want: exitcode.DataCorrupt, say: "/proc/version", kept: true},
+	"the input ends before":         {over: `{"end":5}`, events: []string{"a", "b"}, want: exitcode.PayloadBadResult, say: "2 events were processed, not the 6 from 0 on"},
+	"the input ends long before":    {over: `{"start":5,"end":9}`, events: []string{"a"}, want: exitcode.DataRange, say: "no events from 5 on", kept: true},
+	"an event is lost":              {events: []string{"a", "lose", "b"}, want: exitcode.PayloadBadResult, say: "2 events were processed, not the 3"},
+	"the daemon crashes":            {events: []string{"a", "crash"}, want: exitcode.PayloadCrashed, say: "ended by a signal"},
+	"the daemon ends":               {events: []string{"abort"}, want: exitcode.PayloadFailed, say: "status 3: JANA: unhandled exception"},
+	"the reply is garbage":          {events: []string{"garbage"}, want: exitcode.PayloadBadResult, say: "its reply"},
+	"the reply says nothing":        {events: []string{"mute"}, want: exitcode.PayloadBadResult, say: `status ""`},
+	"the reply is of another slice": {events: []string{"other"}, want: exitcode.PayloadBadResult, say: "its reply is for "},
+	"the writer is gone":            {events: []string{"nowriter"}, want: exitcode.PayloadFailed, say: "No active writer"},
+	"the output is not there":       {events: []string{"nofile"}, want: exitcode.PayloadBadResult, say: ".edm4eic.root", kept: true},
+	"its folder is gone":            {events: []string{"remove"}, want: exitcode.PayloadBadResult, say: "no such file", kept: true},
+	"it computes for ever": {
+		events: []string{"burn"}, want: exitcode.PayloadLimit, say: "out of CPU time", limit: func(s *payload.Spec) { s.Limits.CPU = time.Second },
+	},
+	"it fills the disk": {
+		events: []string{"fill"}, want: exitcode.PayloadLimit, say: "out of disk", limit: func(s *payload.Spec) { s.DiskMB = 5 },
+	},
+	"it hangs": {
+		events: []string{"hang"}, want: exitcode.PayloadLooping, say: "looping = 2s", limit: func(s *payload.Spec) { s.Limits.Looping = 2 * time.Second },
+	},
 	"the slice asks for a bad version": {over: `{"epic_version":"$(reboot)"}`, events: []string{"a"}, want: exitcode.DataInvalid, say: `"$(reboot)" is no version`, kept: true},
 }
 
@@ -127,7 +139,11 @@ func goesWrong(t *testing.T, s *site, faults map[string]fault) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pl := s.open(t)
+			own := &site{dir: s.dir, spec: s.spec}
+			if f.limit != nil {
+				f.limit(&own.spec)
+			}
+			pl := own.open(t)
 			pl.mustDo(s.slice(t, "", "a"), "a\n")
 			before := pl.started.Load()
 			res, _, err := pl.run(t.Context(), s.slice(t, f.over, f.events...))
@@ -250,6 +266,30 @@ func diesBetween(t *testing.T, s *site) {
 	}
 }
 
+func TestWhatADaemonDoesBesidesIsNoFault(t *testing.T) {
+	t.Parallel()
+	besides(t, here(t))
+}
+
+func besides(t *testing.T, s *site) {
+	t.Helper()
+	pl := s.open(t)
+	const most = 40 << 10
+	if res := pl.mustDo(s.slice(t, "", "print"), "print\n"); len(res.Usage.Stdout) > most || len(res.Usage.Stdout) < most/4 {
+		t.Errorf("%d bytes of what it printed are kept", len(res.Usage.Stdout))
+	}
+	left := 0
+	for range 50 { // processes that are left behind are looked for ten times a second
+		left += pl.mustDo(s.slice(t, "", "leave"), "leave\n").Usage.LeftBehind
+		if left > 0 {
+			break
+		}
+	}
+	if left == 0 || pl.started.Load() != 1 {
+		t.Errorf("%d processes were left behind, of %d daemons", left, pl.started.Load())
+	}
+}
+
 func TestOneProcessForEachSlice(t *testing.T) {
 	t.Parallel()
 	s := here(t)
@@ -268,7 +308,7 @@ func oneshot(t *testing.T, s *site) {
 		t.Errorf("%+v", res)
 	}
 	for name, f := range faults {
-		if f.want != exitcode.PayloadBadResult && f.want != exitcode.DataMissing && f.want != exitcode.DataCorrupt && f.want != exitcode.DataRange && name != "the writer is gone" {
+		if f.limit == nil && f.want != exitcode.PayloadBadResult && f.want != exitcode.DataMissing && f.want != exitcode.DataCorrupt && f.want != exitcode.DataRange && name != "the writer is gone" {
 			if _, _, err := pl.run(t.Context(), s.slice(t, f.over, f.events...)); exitcode.From(err) != f.want || !strings.Contains(err.Error(), f.say) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -116,6 +116,11 @@ func TestIntegrationADaemonThatDiesBetweenSlicesIsStartedAgain(t *testing.T) {
 	diesBetween(t, pythonSite(t))
 }
 
+func TestIntegrationWhatADaemonDoesBesidesIsNoFault(t *testing.T) {
+	t.Parallel()
+	besides(t, pythonSite(t))
+}
+
 func TestIntegrationOneProcessForEachSlice(t *testing.T) {
 	t.Parallel()
 	s := pythonSite(t)

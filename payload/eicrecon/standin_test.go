@@ -9,10 +9,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // standIn is the reconstruction, in small: what testdata/eicrecon.py is, without its libzmq, for tests that need no Python. The
@@ -69,6 +72,28 @@ func reconstruct(file string, skip, n int, output string) (events int, wrong str
 			die("JANA: unhandled exception", 3)
 		case "hang":
 			select {}
+		case "burn":
+			for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+				continue
+			}
+		case "fill":
+			if err := os.WriteFile(output+".tmp", make([]byte, 20<<20), 0o600); err != nil {
+				die(err.Error(), 1)
+			}
+			select {}
+		case "print":
+			line := []byte(strings.Repeat("x", 1<<20-1) + "\n")
+			for range 20 {
+				_, _ = os.Stdout.Write(line)
+			}
+		case "leave": // a process whose parent has ended
+			if err := exec.CommandContext(context.Background(), "sh", "-c", "sleep 300.7 >/dev/null 2>&1 &").Run(); err != nil {
+				die(err.Error(), 1)
+			}
+		case "remove":
+			if err := os.RemoveAll(filepath.Dir(output)); err != nil {
+				die(err.Error(), 1)
+			}
 		case "lose":
 			wrong = event
 			continue
@@ -79,6 +104,10 @@ func reconstruct(file string, skip, n int, output string) (events int, wrong str
 		events++
 	}
 	if wrong != "nofile" {
+		// As the real one, it has it open from the beginning.
+		if _, err := os.Stat(filepath.Dir(output)); err != nil {
+			return events, wrong, nil
+		}
 		if err := os.WriteFile(output, []byte(out), 0o600); err != nil {
 			return 0, "", fmt.Errorf("Failed to create writer for file %q", output)
 		}

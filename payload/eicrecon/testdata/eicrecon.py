@@ -6,6 +6,7 @@ EICRECON_FAULT in the environment says what goes wrong with the daemon itself.
 import ctypes
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -28,7 +29,11 @@ FAULTS = {
     "nowriter": "the writer is gone",
     "nofile": "the output is not there",
     "grow": "it takes 400 MB",
-    "child": "a process is left behind",
+    "burn": "it computes for ever",
+    "fill": "20 MB lie in the output's folder, and it waits",
+    "print": "it prints 20 MB",
+    "leave": "a process whose parent has ended is left behind",
+    "remove": "the output's folder is gone",
 }
 
 
@@ -88,8 +93,20 @@ def reconstruct(events, output):
                 held = b"x" * 400_000_000
                 time.sleep(60)
                 del held
-            elif event == "child":
-                subprocess.Popen(["sleep", "300.7"], start_new_session=True)
+            elif event == "burn":
+                while True:
+                    pass
+            elif event == "fill":
+                with open(output + ".tmp", "wb") as f:
+                    f.write(b"x" * (20 << 20))
+                time.sleep(60)
+            elif event == "print":
+                for _ in range(20):
+                    print("x" * ((1 << 20) - 1), flush=True)
+            elif event == "leave":
+                subprocess.run(["sh", "-c", "sleep 300.7 >/dev/null 2>&1 &"], check=True)
+            elif event == "remove":
+                shutil.rmtree(os.path.dirname(output))
             elif event in FAULTS:
                 wrong = event
             for _ in range({"lose": 0, "double": 2}.get(event, 1)):
