@@ -26,7 +26,7 @@ func (s *Service) History(ctx context.Context, k ledger.Key) (*message.SliceHist
 	_ = json.Unmarshal(sl.Message, &m) // of a slice of which only results came there is none
 	doc := &message.SliceHistory{
 		SliceRecord: records[0], SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
-		Counts: sl.Counts, Downed: sl.Downed,
+		Counts: sl.Counts, Downed: sl.Downed, Message: sl.Message,
 	}
 	held, err := s.received(ctx, sl)
 	if err != nil {

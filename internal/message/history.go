@@ -1,6 +1,9 @@
 package message
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // SliceHistory is GET /v1/runs/{run}/slices/{slice}: a slice, and what happened to it in the order of time.
 type SliceHistory struct {
@@ -13,8 +16,10 @@ type SliceHistory struct {
 	// Counts are the payload's own of the winning result.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// Downed are pilots that fell silent with it in hand.
-	Downed []string     `json:"downed,omitempty"`
-	Events []SliceEvent `json:"events"`
+	Downed []string `json:"downed,omitempty"`
+	// Message is the slice as it was published last; absent while only results of it have come.
+	Message json.RawMessage `json:"message,omitempty"`
+	Events  []SliceEvent    `json:"events"`
 }
 
 // SliceEvent is one thing that happened to a slice.

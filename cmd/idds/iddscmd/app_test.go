@@ -218,6 +218,30 @@ func TestATableHasALinePerSliceAndADocumentTheWholeReason(t *testing.T) { //noli
 	}
 }
 
+func TestOneSliceIsShownWithItsAttempts(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir())
+	in.publish(t, message.TopicSlices, slice("a/b #1"))
+	in.publish(t, message.TopicResults, result("a/b #1", &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "end before start"}))
+	until(t, "the result", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "data_invalid") })
+	o := in.ask(t, "slices", "show", "a/b #1")
+	o.mustSay(t, 0, "f.stf, frames 0 to 65", "data_invalid: end before start")
+	if text := columns(o.stdout); !strings.Contains(text, "state failed 20") || !strings.Contains(text, "attempt 1 failed by p1") {
+		t.Error(text)
+	}
+	var doc message.SliceHistory
+	o = in.ask(t, "slices", "show", "a/b #1", "--run", "100001", "--output", "json")
+	if err := json.Unmarshal([]byte(o.stdout), &doc); err != nil || doc.Identity != "a/b #1" || !strings.Contains(string(doc.Message), `"req_id"`) {
+		t.Errorf("%v: %s", err, o.stdout)
+	}
+	in.ask(t, "slices", "show", "a/b #1", "--run", "1").mustSay(t, 64, `idds knows no slice "a/b #1"`, "`idds slices` lists those that there are")
+	in.ask(t, "slices", "show").mustSay(t, 64, "slices show needs one identity")
+	other := slice("a/b #1")
+	other.RunID = message.Run("100002")
+	in.publish(t, message.TopicSlices, other)
+	until(t, "the other slice", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "100002") })
+	in.ask(t, "slices", "show", "a/b #1").mustSay(t, 64, "several runs have a slice", "100001 in default, 100002 in default", "say which by --run")
+}
+
 func TestRunCheckShowsTheFirstOfManyOutstandingSlices(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	var all []any

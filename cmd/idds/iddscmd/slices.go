@@ -27,10 +27,11 @@ func slicesCommand() *cli.Command {
 		&cli.StringFlag{Name: "state", Usage: "only in this state: " + strings.Join(states, ", ")},
 		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many; 0 for all"},
 	}
-	return ask("slices", "list slices", noArgs,
+	list := ask("slices", "list slices, or show one of them", noArgs,
 		"Examples:\n"+
 			"  idds slices --run 100001 --state outstanding       what is not done, and where it is\n"+
-			"  idds slices --run 100001 --limit 0 --output json   all of a run, for a program", flags, func(c *cli.Context, get getter) error {
+			"  idds slices --run 100001 --limit 0 --output json   all of a run, for a program\n"+
+			"  idds slices show SLICE                             one of them: its attempts, and why they ended as they did", flags, func(c *cli.Context, get getter) error {
 			run, state, limit := c.String("run"), c.String("state"), c.Int("limit")
 			if state != "" && !slices.Contains(states, state) {
 				return exitcode.New(exitcode.Usage, "--state %q is none of %s", state, strings.Join(states, ", "))
@@ -49,6 +50,8 @@ func slicesCommand() *cli.Command {
 			}
 			return program.Print(c, page, sliceTable(page.Items))
 		})
+	list.Subcommands = []*cli.Command{showSliceCommand()}
+	return list
 }
 
 // pageSize is the most that the service hands out at once.

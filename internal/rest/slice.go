@@ -1,0 +1,58 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
+)
+
+// FindSlice asks for a slice by its identity. Namespace and run may be empty: all runs are asked then, and one of them has to have it.
+func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string) (found message.SliceHistory, err error) {
+	runs := []message.RunDocument{{RunID: run, Namespace: namespace}}
+	if run == "" {
+		if runs, err = c.runs(ctx, namespace); err != nil {
+			return found, err
+		}
+	}
+	var in []string
+	for _, r := range runs {
+		var doc message.SliceHistory
+		path := "/v1/runs/" + url.PathEscape(r.RunID) + "/slices/" + url.PathEscape(identity) + "?" + url.Values{"namespace": {r.Namespace}}.Encode()
+		err := c.Read(ctx, path, &doc)
+		if refused, ok := errors.AsType[*StatusError](err); ok && refused.Code == http.StatusNotFound {
+			continue
+		}
+		if err != nil {
+			return found, err
+		}
+		found, in = doc, append(in, doc.RunID+" in "+doc.Namespace)
+	}
+	switch len(in) {
+	case 0:
+		return found, exitcode.WithNext(exitcode.New(exitcode.Usage, "idds knows no slice %q", identity), "`idds slices` lists those that there are")
+	case 1:
+		return found, nil
+	default:
+		return found, exitcode.WithNext(exitcode.New(exitcode.Usage, "several runs have a slice %q: %s", identity, strings.Join(in, ", ")), "say which by --run and --namespace")
+	}
+}
+
+// runs are all runs of a namespace.
+func (c *Client) runs(ctx context.Context, namespace string) (all []message.RunDocument, err error) {
+	q := url.Values{"namespace": {namespace}}
+	for {
+		var page message.Page[message.RunDocument]
+		if err := c.Read(ctx, "/v1/runs?"+q.Encode(), &page); err != nil {
+			return nil, err
+		}
+		if all = append(all, page.Items...); page.Next == "" {
+			return all, nil
+		}
+		q.Set("after", page.Next)
+	}
+}
