@@ -60,25 +60,29 @@ type sliceLog struct {
 
 // open begins the log of a slice in a slot. Nothing is made before something is printed.
 func (f logFolder) open(slot int, s message.Slice) *sliceLog {
-	identity := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_", r) {
-			return r
-		}
-		return '_'
-	}, s.Content.Identity())
-	identity = identity[:min(len(identity), maxIdentity)]
-	run := strings.Map(func(r rune) rune {
-		if r == '/' || r == '.' || r < ' ' {
-			return '_'
-		}
-		return r
-	}, s.Run().String())
-	run = run[:min(len(run), maxIdentity)]
+	run, identity := nameParts(s)
 	l := &sliceLog{folder: f}
 	for i, stream := range []string{"out", "err"} {
 		l.streams[i] = f.stream(fmt.Sprintf("%s.%s.a%d.slot%02d.%s", run, identity, s.Content.AttemptNumber(), slot, stream))
 	}
 	return l
+}
+
+// nameParts are run and identity of a slice as they stand in the names of its logs.
+func nameParts(s message.Slice) (run, identity string) {
+	identity = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_", r) {
+			return r
+		}
+		return '_'
+	}, s.Content.Identity())
+	run = strings.Map(func(r rune) rune {
+		if r == '/' || r == '.' || r < ' ' {
+			return '_'
+		}
+		return r
+	}, s.Run().String())
+	return run[:min(len(run), maxIdentity)], identity[:min(len(identity), maxIdentity)]
 }
 
 // between begins the log of what a payload that stays in a slot prints while there is no slice, neither of a run nor an attempt.

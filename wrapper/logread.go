@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
 )
 
 // Log is one stream of a payload's log on disk.
@@ -67,6 +68,12 @@ func logOf(name string) (l Log, ok bool) {
 	l.Attempt, errs[0] = strconv.Atoi(f[2][1:])
 	l.Slot, errs[1] = strconv.Atoi(f[3][len("slot"):])
 	return l, errors.Join(errs[:]...) == nil
+}
+
+// IsOf holds for the logs of a slice, whatever the attempt.
+func (l Log) IsOf(s message.Slice) bool {
+	run, identity := nameParts(s)
+	return l.Run == run && l.Slice == identity
 }
 
 // CopyTo writes what the payload printed. Of a log that is not complete, what was dropped is left out.

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
 	"tfpilot/payload/kinds"
@@ -38,7 +39,7 @@ func App() *cli.App {
 			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
 			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
-		Commands: []*cli.Command{initCommand(), runCommand(), checkCommand(), logsCommand()},
+		Commands: []*cli.Command{initCommand(), runCommand(), checkCommand(), replayCommand(), logsCommand()},
 	}
 }
 
@@ -89,6 +90,11 @@ func run(c *cli.Context, cfg runConfig, m made, times trial.Config) error {
 	if c.IsSet("repeat") || c.IsSet("slots") {
 		return repeat(c, cfg, s, times)
 	}
+	return runOne(c, cfg, s)
+}
+
+// runOne runs the payload once.
+func runOne(c *cli.Context, cfg runConfig, s message.Slice) error {
 	cfg.Work.Trace = true
 	w, err := newWrapper(cfg)
 	if err != nil {
