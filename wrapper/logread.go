@@ -56,6 +56,13 @@ func Logs(dir string) ([]Log, error) {
 	return logs, nil
 }
 
+// LogAt is the log in a file; ok is false for a file that is none.
+func LogAt(path string) (l Log, ok bool) {
+	l, ok = logOf(filepath.Base(path))
+	l.Path = path
+	return l, ok
+}
+
 // logOf takes a name apart: RUN.IDENTITY.aATTEMPT.slotSLOT.STREAM, perhaps a number that keeps it apart, perhaps .zst.
 func logOf(name string) (l Log, ok bool) {
 	name, l.Complete = strings.CutSuffix(name, compressed)

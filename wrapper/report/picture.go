@@ -17,18 +17,23 @@ var eighths = []rune(" ▏▎▍▌▋▊▉█")
 
 // picture draws the time line, with the curves of memory and processors below the time in which the payload had the slice.
 func (r Report) picture(w io.Writer) {
-	if len(r.Timeline) == 0 || r.Seconds <= 0 {
+	if len(r.Timeline) == 0 {
+		return
+	}
+	last := r.Timeline[len(r.Timeline)-1]
+	total := last.StartSeconds + last.Seconds
+	if total <= 0 {
 		return
 	}
 	const margin = 24 // names and times
 	columns := width - margin
-	scale := float64(columns) / r.Seconds
-	fmt.Fprintf(w, "\ntime line, %s\n", program.Seconds(r.Seconds))
+	scale := float64(columns) / total
+	fmt.Fprintf(w, "\ntime line, %s\n", program.Seconds(total))
 	var handed float64
 	for _, s := range r.Timeline {
 		fmt.Fprintf(w, "  %-9s %10s  %s\n", s.Name, program.Seconds(s.Seconds), bar(s.StartSeconds*scale, s.Seconds*scale, columns))
-		if s.Name == "prepare" {
-			handed = s.Seconds
+		if s.Name == stepPayload {
+			handed = s.StartSeconds
 		}
 	}
 	if len(r.Curve) < 2 {

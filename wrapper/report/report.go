@@ -6,6 +6,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
+	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -22,8 +23,10 @@ type Report struct {
 	// Input is how a file on remote storage was made ready; absent for others.
 	Input *message.ResultInput `json:"input,omitempty"`
 
-	// Seconds is the whole slice, Timeline its steps one after another. The process' own times follow, absent when the payload
-	// started none.
+	// StartupSeconds is how long a payload that stays took to be ready. It is no part of the slice's time.
+	StartupSeconds float64 `json:"startup_seconds,omitempty"`
+	// Seconds is the whole slice, Timeline its steps one after another, the start-up before them. The process' own times follow,
+	// absent when the payload started none.
 	Seconds  float64  `json:"seconds"`
 	Timeline []Step   `json:"timeline,omitempty"`
 	Process  *Process `json:"process,omitempty"`
@@ -83,12 +86,13 @@ type Point struct {
 	Processes  int     `json:"processes"`
 }
 
-// New makes the report of a slice.
-func New(s message.Slice, o wrapper.Outcome) Report {
+// New makes the report of a slice, and of the start-up before it.
+func New(s message.Slice, start payload.Startup, o wrapper.Outcome) Report {
 	u := o.Result.Usage
 	r := Report{
-		Verdict: message.StateDone, Failure: o.Failure(), Next: Next(exitcode.From(o.Err), s.Content.AttemptNumber()), Payload: o.Payload, Slice: s,
-		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(o), Input: o.Input.Message(),
+		StartupSeconds: start.Took.Seconds(),
+		Verdict:        message.StateDone, Failure: o.Failure(), Next: Next(exitcode.From(o.Err), s.Content.AttemptNumber()), Payload: o.Payload, Slice: s,
+		Seconds: o.Ended.Sub(o.Started).Seconds(), Timeline: timeline(start, o), Input: o.Input.Message(),
 		Counts: o.Result.Counts, Histograms: o.Result.Histograms, Outputs: o.Outputs(), Warnings: o.Result.Warnings,
 		Folder: o.Dir, Logs: o.Logs, Stdout: u.Stdout, Stderr: u.Stderr,
 	}
@@ -111,32 +115,56 @@ func New(s message.Slice, o wrapper.Outcome) Report {
 	return r
 }
 
+// NotReady makes the report of a payload that stays and did not become ready for the slice.
+func NotReady(s message.Slice, identity message.PayloadIdentity, start payload.Startup, err error) Report {
+	f := exitcode.From(err)
+	return Report{
+		Verdict: message.StateFailed, Payload: identity, Slice: s, StartupSeconds: start.Took.Seconds(), Logs: start.Logs,
+		Failure: &message.Failure{Code: f.Code, Name: f.Name, Class: string(f.Class), Retryable: f.Retryable, Message: err.Error()},
+		Advice:  exitcode.Next(err), Next: "a pilot takes no slice in this slot, and starts the payload again, later each time",
+	}
+}
+
+// stepPayload is the step in which the payload has the slice.
+const stepPayload = "payload"
+
 // timeline is where the time of a slice went.
-func timeline(o wrapper.Outcome) []Step {
+func timeline(start payload.Startup, o wrapper.Outcome) []Step {
 	if o.Handed.IsZero() {
 		return nil
 	}
 	var steps []Step
-	at := o.Started
-	add := func(name string, until time.Time) {
-		steps = append(steps, Step{name, at.Sub(o.Started).Seconds(), max(0, until.Sub(at).Seconds())})
-		at = until
+	var at time.Duration // since the begin of all
+	add := func(name string, took time.Duration) {
+		steps = append(steps, Step{name, at.Seconds(), max(0, took).Seconds()})
+		at += max(0, took)
 	}
+	if start.Took > 0 {
+		add("start-up", start.Took)
+	}
+	var fetched time.Duration
 	if o.Input.Message() != nil {
-		add("prepare", o.Handed.Add(-o.Input.Took))
-		add("input", o.Handed)
+		fetched = o.Input.Took
+	}
+	add("prepare", o.Handed.Sub(o.Started)-fetched)
+	if fetched > 0 {
+		add("input", fetched)
+	}
+	u := o.Result.Usage
+	worked := o.Returned.Sub(o.Handed)
+	if u.Startup > 0 { // another time, for this slice
+		add("restart", u.Startup)
+		worked -= u.Startup
+	}
+	if u.Wall > 0 && u.Wall <= worked {
+		add(stepPayload, u.Wall)
+		add("check", worked-u.Wall)
 	} else {
-		add("prepare", o.Handed)
+		add(stepPayload, worked)
 	}
-	if wall := o.Result.Usage.Wall; wall > 0 {
-		add("payload", o.Handed.Add(wall))
-		add("check", o.Returned)
-	} else {
-		add("payload", o.Returned)
+	if o.Delivery.Took > 0 {
+		add("outputs", o.Delivery.Took)
 	}
-	if took := o.Delivery.Took; took > 0 {
-		add("outputs", o.Returned.Add(took))
-	}
-	add("clean up", o.Ended)
+	add("clean up", o.Ended.Sub(o.Returned)-o.Delivery.Took)
 	return steps
 }

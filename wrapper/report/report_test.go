@@ -43,7 +43,7 @@ func TestTheTimeLineShowsWhereTheTimeWent(t *testing.T) {
 	for i, mb := range []int64{10, 40, 80} {
 		o.Samples = append(o.Samples, keeper.Sample{At: at(300 + 200*i), Bytes: mb * 1e6, CPU: time.Duration(i) * 200 * time.Millisecond, Processes: 1})
 	}
-	r := report.New(message.Slice{}, o)
+	r := report.New(message.Slice{}, payload.Startup{}, o)
 	var b strings.Builder
 	if err := r.Text(&b); err != nil {
 		t.Fatal(err)

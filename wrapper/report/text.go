@@ -55,6 +55,9 @@ func (r Report) rows() [][]string {
 	if in := r.Input; in != nil {
 		add("", "%s", program.Printable(inputText(*in)))
 	}
+	if r.StartupSeconds > 0 {
+		add("start-up", "%s, once in each slot", program.Seconds(r.StartupSeconds))
+	}
 	add("time", "%s", program.Seconds(r.Seconds))
 	r.process(add)
 	for _, key := range slices.Sorted(maps.Keys(r.Counts)) {

@@ -25,7 +25,7 @@ const nameMark = "PAYLOAD_NAME"
 func Languages() []string { return []string{"python", "go", "bash"} }
 
 // Kinds are those that there are templates of.
-func Kinds() []payload.Kind { return []payload.Kind{payload.KindCommand} }
+func Kinds() []payload.Kind { return []payload.Kind{payload.KindCommand, payload.KindResident} }
 
 // Payload is what has been written.
 type Payload struct {
@@ -59,6 +59,9 @@ func Write(dir string, kind payload.Kind, language string) (p Payload, err error
 		return p, exitcode.New(exitcode.Usage, "--kind %q is none of %v: those have templates", kind, Kinds())
 	}
 	layers := []string{"common", language, language + "-" + string(kind)}
+	if _, err := templates.ReadDir(path.Join("templates", layers[2])); err != nil {
+		return p, exitcode.New(exitcode.Usage, "there is no template of kind %s in %s, because its requests are JSON: take --lang python or go", kind, language)
+	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return p, exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err)
 	}

@@ -19,6 +19,9 @@ type Summary struct {
 	PerSecond float64 `json:"per_second"`
 
 	Verdicts []Verdict `json:"verdicts"`
+	// Startups is how often a payload that stays was started, Startup how long that took in seconds; it is part of no slice's time.
+	Startups int       `json:"startups"`
+	Startup  Quantiles `json:"startup_seconds"`
 	// Slice is the time of whole slices, Payload that of the payload alone, Overhead what is between them; CPU is the time of
 	// processors. All are in seconds, of slices that are done.
 	Slice    Quantiles `json:"slice_seconds"`
@@ -72,6 +75,7 @@ type collection struct {
 	slots   int
 
 	n        int
+	startups []float64
 	verdicts []Verdict
 	samples  struct{ slice, payload, overhead, cpu, memory []float64 }
 	left     int
@@ -82,6 +86,9 @@ func (c *collection) add(o wrapper.Outcome) {
 	c.n++
 	u := o.Result.Usage
 	c.left += u.LeftBehind
+	if u.Startup > 0 {
+		c.startups = append(c.startups, u.Startup.Seconds())
+	}
 	f := exitcode.From(o.Err)
 	v := Verdict{Name: "done", Slices: 1}
 	if o.Err != nil {
@@ -96,7 +103,7 @@ func (c *collection) add(o wrapper.Outcome) {
 		return
 	}
 	c.parts.add(o.Result)
-	c.sample(o.Ended.Sub(o.Started), u)
+	c.sample(o.Ended.Sub(o.Started)-u.Startup, u)
 }
 
 func (c *collection) sample(took time.Duration, u payload.Usage) {
@@ -122,6 +129,7 @@ func (c *collection) summary() Summary {
 		first, last := c.samples.memory[:n/5], c.samples.memory[n-n/5:]
 		out.Growth = &Growth{quantiles(first).Median, quantiles(last).Median}
 	}
+	out.Startups, out.Startup = len(c.startups), quantiles(c.startups)
 	s := &c.samples
 	out.Slice, out.Payload, out.Overhead = quantiles(s.slice), quantiles(s.payload), quantiles(s.overhead)
 	out.CPU, out.Memory = quantiles(s.cpu), quantiles(s.memory)

@@ -34,10 +34,15 @@ func (s Summary) Text(w io.Writer) error {
 
 func (s Summary) times() program.Table {
 	t := program.Table{Header: []string{"OF A SLICE", "MEDIAN", "P95", "MAX"}}
-	for _, row := range []struct {
+	type row struct {
 		name string
 		q    Quantiles
-	}{{"time", s.Slice}, {"payload's own", s.Payload}, {"the rest", s.Overhead}, {"processors", s.CPU}} {
+	}
+	rows := []row{{"time", s.Slice}, {"payload's own", s.Payload}, {"the rest", s.Overhead}, {"processors", s.CPU}}
+	if s.Startups > 0 {
+		rows = append(rows, row{fmt.Sprintf("start-up (%d)", s.Startups), s.Startup})
+	}
+	for _, row := range rows {
 		t.Rows = append(t.Rows, []string{row.name, program.Seconds(row.q.Median), program.Seconds(row.q.P95), program.Seconds(row.q.Max)})
 	}
 	mb := func(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }

@@ -7,8 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -20,16 +23,22 @@ type Config struct {
 
 // Runner works on slices, in several slots at once.
 type Runner interface {
+	Prepare(ctx context.Context, slot int) (payload.Startup, error)
 	Run(ctx context.Context, s message.Slice) wrapper.Outcome
 }
 
-// Run works on a slice again and again until it has been done often enough or ctx ends. Done is told every outcome, one after another;
-// those that the end of ctx cut short are left out.
-func Run(ctx context.Context, r Runner, s message.Slice, cfg Config, done func(wrapper.Outcome)) Summary {
+// Run makes all slots ready, and works on a slice again and again until it has been done often enough or ctx ends. Done is told every
+// outcome, one after another; those that the end of ctx cut short are left out. The error is that of a slot that did not become
+// ready.
+func Run(ctx context.Context, r Runner, s message.Slice, cfg Config, done func(wrapper.Outcome)) (Summary, error) {
+	startups, err := prepare(ctx, r, cfg.Slots)
+	if err != nil {
+		return Summary{}, err
+	}
 	var taken atomic.Int64
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	all := collection{started: time.Now(), slots: cfg.Slots}
+	all := collection{started: time.Now(), slots: cfg.Slots, startups: startups}
 	for range cfg.Slots {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -49,7 +58,25 @@ func Run(ctx context.Context, r Runner, s message.Slice, cfg Config, done func(w
 		})
 	}
 	wg.Wait()
-	return all.summary()
+	return all.summary(), nil
+}
+
+// prepare makes all slots ready, side by side, and says how long those took that were not.
+func prepare(ctx context.Context, r Runner, n int) (startups []float64, err error) {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for slot := range n {
+		g.Go(func() error {
+			started, err := r.Prepare(ctx, slot)
+			mu.Lock()
+			defer mu.Unlock()
+			if started.Took > 0 {
+				startups = append(startups, started.Took.Seconds())
+			}
+			return err
+		})
+	}
+	return startups, g.Wait()
 }
 
 // again is the slice under an identity of its own: an answer that comes late is not to be taken for that of the next one.

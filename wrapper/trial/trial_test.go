@@ -34,6 +34,20 @@ func (s *script) Run(ctx context.Context, m message.Slice) wrapper.Outcome {
 	return s.outcome(ctx, n)
 }
 
+func (s *script) Prepare(context.Context, int) (payload.Startup, error) {
+	return payload.Startup{}, nil
+}
+
+// run is trial.Run where all slots become ready.
+func run(ctx context.Context, t *testing.T, r trial.Runner, cfg trial.Config) trial.Summary {
+	t.Helper()
+	s, err := trial.Run(ctx, r, slice, cfg, func(wrapper.Outcome) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func done(ms int, memory int64, counts map[string]int64) wrapper.Outcome {
 	start := time.Now()
 	took := time.Duration(ms) * time.Millisecond
@@ -51,15 +65,16 @@ func text(t *testing.T, s trial.Summary) string {
 	return b.String()
 }
 
-func ignore(wrapper.Outcome) {}
-
 var slice = message.Slice{Content: message.SliceContent{ReqID: "s"}}
 
 func TestEverySliceIsRunOnceUnderItsOwnIdentity(t *testing.T) {
 	t.Parallel()
 	r := &script{outcome: func(context.Context, int) wrapper.Outcome { return done(1, 1, nil) }}
 	told := 0
-	s := trial.Run(t.Context(), r, slice, trial.Config{Repeat: 50, Slots: 4}, func(wrapper.Outcome) { told++ })
+	s, err := trial.Run(t.Context(), r, slice, trial.Config{Repeat: 50, Slots: 4}, func(wrapper.Outcome) { told++ })
+	if err != nil {
+		t.Fatal(err)
+	}
 	slices.Sort(r.seen)
 	if s.Slices != 50 || told != 50 || len(slices.Compact(r.seen)) != 50 || s.Failed() != 0 || s.PerSecond <= 0 {
 		t.Errorf("%d told, %+v", told, s)
@@ -74,7 +89,7 @@ func TestQuantilesAreOfSlicesThatAreDone(t *testing.T) {
 		}
 		return done(n, int64(n)*1e6, nil)
 	}}
-	s := trial.Run(t.Context(), r, slice, trial.Config{Repeat: 102, Slots: 1}, ignore)
+	s := run(t.Context(), t, r, trial.Config{Repeat: 102, Slots: 1})
 	if s.Payload != (trial.Quantiles{Median: 0.05, P95: 0.095, Max: 0.1}) || s.CPU.Max != 0.05 || s.Failed() != 2 || s.LeftBehind != 4 {
 		t.Errorf("%+v", s)
 	}
@@ -88,14 +103,14 @@ func TestQuantilesAreOfSlicesThatAreDone(t *testing.T) {
 func TestGrowingMemoryIsSeen(t *testing.T) {
 	t.Parallel()
 	grows := &script{outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, int64(n)*10e6, nil) }}
-	if s := trial.Run(t.Context(), grows, slice, trial.Config{Repeat: 20, Slots: 1}, ignore); !s.Growth.Grows() || !strings.Contains(text(t, s), "memory grows") {
+	if s := run(t.Context(), t, grows, trial.Config{Repeat: 20, Slots: 1}); !s.Growth.Grows() || !strings.Contains(text(t, s), "memory grows") {
 		t.Errorf("%+v", s.Growth)
 	}
 	stays := &script{outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, 100e6+int64(n%2)*1e6, nil) }}
-	if s := trial.Run(t.Context(), stays, slice, trial.Config{Repeat: 20, Slots: 1}, ignore); s.Growth.Grows() || s.Growth == nil {
+	if s := run(t.Context(), t, stays, trial.Config{Repeat: 20, Slots: 1}); s.Growth.Grows() || s.Growth == nil {
 		t.Errorf("%+v", s.Growth)
 	}
-	if s := trial.Run(t.Context(), grows, slice, trial.Config{Repeat: 3, Slots: 1}, ignore); s.Growth != nil {
+	if s := run(t.Context(), t, grows, trial.Config{Repeat: 3, Slots: 1}); s.Growth != nil {
 		t.Errorf("of three slices: %+v", s.Growth)
 	}
 }
@@ -111,7 +126,7 @@ func TestResultsThatDifferAreNamed(t *testing.T) {
 		}
 		return o
 	}}
-	s := trial.Run(t.Context(), r, slice, trial.Config{Repeat: 10, Slots: 1}, ignore)
+	s := run(t.Context(), t, r, trial.Config{Repeat: 10, Slots: 1})
 	if len(s.Differences) != 2 || s.Differences[0].Part != "count tracks" || s.Differences[0].Values[0] != (trial.Value{Text: "20", Slices: 9}) {
 		t.Errorf("%+v", s.Differences)
 	}
@@ -133,7 +148,7 @@ func TestAnEndFromOutsideLeavesWhatThereIs(t *testing.T) {
 		cancel()
 		return wrapper.Outcome{Err: exitcode.New(exitcode.Interrupted, "ended: %w", ctx.Err())}
 	}}
-	s := trial.Run(ctx, r, slice, trial.Config{Repeat: 100, Slots: 1}, ignore)
+	s := run(ctx, t, r, trial.Config{Repeat: 100, Slots: 1})
 	if s.Slices != 4 || s.Failed() != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -143,9 +158,42 @@ func TestASummaryOfNothingCanBeShown(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("at once"))
-	s := trial.Run(ctx, &script{}, slice, trial.Config{Repeat: 100, Slots: 2}, ignore)
+	s := run(ctx, t, &script{}, trial.Config{Repeat: 100, Slots: 2})
 	if got := text(t, s); !strings.Contains(got, "0 slices in 2 slots") || !strings.Contains(got, "results  none") {
 		t.Error(got)
+	}
+}
+
+// stays is a payload that has to be made ready.
+type stays struct {
+	script
+	fails bool
+}
+
+func (s *stays) Prepare(_ context.Context, slot int) (payload.Startup, error) {
+	if s.fails && slot == 1 {
+		return payload.Startup{}, exitcode.New(exitcode.PayloadCrashed, "not ready")
+	}
+	return payload.Startup{Took: time.Duration(slot+1) * time.Second}, nil
+}
+
+func TestStartUpsAreToldApart(t *testing.T) {
+	t.Parallel()
+	r := &stays{script: script{outcome: func(_ context.Context, n int) wrapper.Outcome {
+		o := done(10, 1, nil)
+		if n == 3 { // it died between two slices
+			o.Result.Usage.Startup = 5 * time.Second
+			o.Ended = o.Ended.Add(5 * time.Second)
+		}
+		return o
+	}}}
+	s := run(t.Context(), t, r, trial.Config{Repeat: 5, Slots: 2})
+	if s.Startups != 3 || s.Startup.Max != 5 || s.Slice.Max > 1 || !strings.Contains(text(t, s), "start-up (3)") {
+		t.Errorf("%+v", s)
+	}
+	r.fails = true
+	if _, err := trial.Run(t.Context(), r, slice, trial.Config{Repeat: 5, Slots: 2}, nil); exitcode.From(err) != exitcode.PayloadCrashed {
+		t.Errorf("%v", err)
 	}
 }
 

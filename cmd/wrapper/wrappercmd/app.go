@@ -2,6 +2,7 @@
 package wrappercmd
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -108,17 +109,33 @@ func runOne(c *cli.Context, cfg runConfig, s message.Slice) error {
 	if err != nil {
 		return err
 	}
-	o := w.Run(c.Context, s)
+	r, err := prepareAndRun(c.Context, w, s)
 	// The payload ends in an orderly way also after a signal.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 	defer cancel()
 	closed := w.Close(closing)
-	r := report.New(s, o)
 	r.Containment, r.ContainmentReason, r.Container = string(used), why, inside
-	if err := show(c, r); err != nil {
-		return errors.Join(err, closed)
+	if serr := show(c, r); serr != nil {
+		return errors.Join(serr, closed)
 	}
-	return errors.Join(program.Quiet(o.Err), closed)
+	return errors.Join(program.Quiet(err), closed)
+}
+
+// prepareAndRun makes a slot ready and works on the slice there, as a pilot does. The error is that of either.
+func prepareAndRun(ctx context.Context, w *wrapper.Wrapper, s message.Slice) (report.Report, error) {
+	started, err := w.Prepare(ctx, 0)
+	if err == nil {
+		o := w.Run(ctx, s)
+		return report.New(s, started, o), o.Err
+	}
+	r := report.NotReady(s, w.Identity(), started, err)
+	for _, path := range started.Logs {
+		var text bytes.Buffer
+		if l, ok := wrapper.LogAt(path); ok && l.Stream == "err" && l.CopyTo(&text) == nil {
+			r.Stderr = text.String()
+		}
+	}
+	return r, err
 }
 
 // show writes the report in the format of --output; quiet is the verdict alone.

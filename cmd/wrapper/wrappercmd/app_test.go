@@ -82,6 +82,34 @@ func TestTheExitStatusIsTheFailures(t *testing.T) { //nolint:paralleltest // all
 	wrapperRun(t, "", "--payload", payloadFile(t, ":"), "--input", "x", "--last", "-1").mustSay(t, exitcode.DataInvalid.Code, "end -1 before start 0", "none was started")
 }
 
+// residentFile writes a payload that stays and runs a shell script.
+func residentFile(t *testing.T, script string) string {
+	t.Helper()
+	file := payloadFile(t, script)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, bytes.Replace(text, []byte(`"command"`), []byte(`"resident"`), 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTheStartUpOfAPayloadThatStaysIsShownApart(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := residentFile(t, `echo '{"ready":true}'; while read line; do
+		id=$(echo "$line" | sed 's/.*"req_id":"\([^"]*\)".*/\1/'); echo '{"req_id":"'$id'","status":0,"result":{"counts":{"n":1}}}' | sed 's/}}}}$/}}}/'; done`)
+	wrapperRun(t, "", "--payload", mine, "--input", "x").mustSay(t, 0, "verdict   done", "start-up  ", ", once in each slot", "  start-up ", "count     n 1")
+	wrapperRun(t, "", "--payload", mine, "--input", "x", "--repeat", "6", "--slots", "2").mustSay(t, 0, "done     6       100.0 %", "start-up (2)")
+}
+
+func TestAPayloadThatDoesNotBecomeReadySaysWhy(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	mine := residentFile(t, `echo no such library >&2; exit 11`)
+	wrapperRun(t, "", "--payload", mine, "--input", "x").mustSay(t, exitcode.PayloadPermanent.Code, "11 payload_permanent", "next     a pilot takes no slice in this slot",
+		"stderr:\n  no such library")
+	wrapperRun(t, "", "--payload", mine, "--input", "x", "--repeat", "3").mustSay(t, exitcode.PayloadPermanent.Code, "no such library")
+}
+
 func TestASignalEndsThePayloadAndIsReported(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 300*time.Millisecond, errors.New("interrupt signal received"))
 	defer cancel()

@@ -53,7 +53,7 @@ func repeat(c *cli.Context, cfg runConfig, s message.Slice, times trial.Config) 
 
 	show := program.NewProgress(c.App.ErrWriter, time.Now())
 	done, failed := 0, 0
-	summary := trial.Run(c.Context, w, s, times, func(o wrapper.Outcome) {
+	summary, err := trial.Run(c.Context, w, s, times, func(o wrapper.Outcome) {
 		if done++; o.Err != nil {
 			failed++
 		}
@@ -63,6 +63,9 @@ func repeat(c *cli.Context, cfg runConfig, s message.Slice, times trial.Config) 
 	closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 	defer cancel()
 	closed := w.Close(closing)
+	if err != nil {
+		return errors.Join(err, closed)
+	}
 	summary.Files = trial.Left(before, trial.Files(watched...))
 	if err := showSummary(c, summary); err != nil {
 		return errors.Join(err, closed)
