@@ -40,10 +40,14 @@ func beIdlePilot(dir string) {
 		panic(err)
 	}
 	var meter keeper.Meter
-	spec := payload.Spec{Name: "idle", Limits: payload.Limits{Looping: idleLimit}}
+	guard := payload.NewGuard(payload.Spec{Name: "idle", Limits: payload.Limits{Looping: idleLimit}}, dir, &meter)
 	res, err := k.Run(context.Background(), proc.Command{
-		Path: "/bin/sh", Args: []string{"-c", "echo >ready; read x <pipe; exit 5"}, Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
-	}, keeper.Limits{Meter: &meter, Check: payload.NewGuard(spec, dir, &meter).Check})
+		Path: "/bin/sh", Args: []string{"-c", "echo; read x <pipe; exit 5"}, Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
+	}, keeper.Limits{Meter: &meter, Check: func() error {
+		err := guard.Check()
+		_ = os.WriteFile(filepath.Join(dir, "checked"), nil, 0o600)
+		return err
+	}})
 	if err != nil {
 		panic(err)
 	}
@@ -72,9 +76,12 @@ func TestAPayloadThatIsSuspendedWithItsPilotIsNotLooping(t *testing.T) {
 	if err := pilot.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := os.Stat(filepath.Join(dir, "ready")); err != nil; _, err = os.Stat(filepath.Join(dir, "ready")) {
-		pause(t, 5*time.Millisecond)
+	await := func(name string) {
+		for _, err := os.Stat(filepath.Join(dir, name)); err != nil; _, err = os.Stat(filepath.Join(dir, name)) {
+			pause(t, 5*time.Millisecond)
+		}
 	}
+	await("checked") // which has seen the beginning
 	all := append([]int{pilot.Process.Pid}, proc.Descendants(pilot.Process.Pid)...)
 	signal := func(s syscall.Signal) {
 		for _, pid := range all {
@@ -83,12 +90,17 @@ func TestAPayloadThatIsSuspendedWithItsPilotIsNotLooping(t *testing.T) {
 	}
 	signal(syscall.SIGSTOP)
 	pause(t, idleLimit+2*time.Second)
+	_ = os.Remove(filepath.Join(dir, "checked"))
 	signal(syscall.SIGCONT)
-	f, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+	await("checked")
+	f, err := os.OpenFile(pipe, os.O_RDWR, 0) // which waits for no reader: it may have been ended
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = f.Close()
+	defer func() { _ = f.Close() }()
+	if _, err := f.WriteString("go on\n"); err != nil {
+		t.Fatal(err)
+	}
 	said, err := io.ReadAll(out)
 	if err != nil || pilot.Wait() != nil || strings.TrimSpace(string(said)) != "5 <nil>" {
 		t.Errorf("%q, %v", said, err)
