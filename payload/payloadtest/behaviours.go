@@ -30,6 +30,9 @@ type behaviour struct {
 // success is what a good slice's input is called, and what its result counts.
 const success = "success"
 
+// diesBetween is what ends well after a slice, in a kind that stays.
+const diesBetween = "dies between slices"
+
 // shortTime is far more than a good slice needs, and what one that hangs takes.
 func shortTime(s *payload.Spec) { s.Timeout = 5 * time.Second }
 
@@ -62,7 +65,7 @@ var behaviours = []behaviour{
 	{name: "broken result", Verdict: Verdict{exitcode.PayloadBadResult, "its result: "}},
 	{name: "result of another slice", Verdict: Verdict{exitcode.PayloadBadResult, "it is of slice \"another\""}},
 	{name: "answers twice", Verdict: Verdict{exitcode.PayloadBadResult, "more than one JSON document"}},
-	{name: "dies between slices"},
+	{name: diesBetween},
 	{name: "takes too much memory", Verdict: Verdict{exitcode.PayloadMemory, "of 256 MB"}, spec: func(s *payload.Spec) { s.MemoryMB = 256 }},
 	{name: "takes too much CPU", Verdict: Verdict{exitcode.PayloadLimit, "of 1s"}, spec: func(s *payload.Spec) { s.Limits.CPU = time.Second }},
 	{name: "opens too many files", Verdict: Verdict{exitcode.PayloadLimit, " of 100"}, waits: true, spec: func(s *payload.Spec) { s.Limits.OpenFiles = 100 }},

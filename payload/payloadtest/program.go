@@ -1,6 +1,8 @@
 package payloadtest
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +45,8 @@ func init() { //nolint:gochecknoinits // see above
 
 // fronts are what the program does with each way of being spoken to. They return its exit status.
 var fronts = map[string]func() int{
-	"command": commandFront,
+	"command":  commandFront,
+	"resident": residentFront,
 }
 
 // task is a slice as the program got it.
@@ -87,6 +90,37 @@ func commandFront() int {
 		fmt.Fprintln(os.Stderr, f.words)
 	}
 	return f.status
+}
+
+// residentFront is the program of kind resident: a slice a line, and an answer a line.
+func residentFront() int {
+	_, _ = os.Stdout.WriteString("{\"ready\":true}\n")
+	requests := bufio.NewScanner(os.Stdin)
+	requests.Buffer(nil, 1<<20)
+	for requests.Scan() {
+		var request struct {
+			ReqID string `json:"req_id"`
+			Input string `json:"input"`
+			Dir   string `json:"dir"`
+		}
+		if err := json.Unmarshal(requests.Bytes(), &request); err != nil {
+			panic(err)
+		}
+		answered := false
+		answer := func(status int, rest string) {
+			answered = true
+			_, _ = fmt.Fprintf(os.Stdout, `{"req_id":%q,"status":%d%s}`+"\n", request.ReqID, status, rest)
+		}
+		t := task{behaviour: filepath.Base(request.Input), reqID: request.ReqID, dir: request.Dir}
+		t.say = func(result string) { answer(0, `,"result":`+result) }
+		if f := acts[t.behaviour](t); f.status != 0 || !answered {
+			answer(f.status, fmt.Sprintf(`,"message":%q`, f.words))
+		}
+		if t.behaviour == diesBetween {
+			return 0
+		}
+	}
+	return 0
 }
 
 // daemons is how many processes "leaves daemons" leaves.
