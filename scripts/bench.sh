@@ -14,6 +14,8 @@ run internal/e2e 1s '^BenchmarkSubscribed$'
 run internal/e2e 1x '^Benchmark(Binary|Demo|ReconstructSTF)$'
 echo '# a command payload against a bare fork and exec'
 run wrapper 1000x .
+echo '# looking at eight payloads, in per cent of a core'
+GOMAXPROCS=1 run internal/keeper 1x '^BenchmarkWatching$'
 echo '# reconstruction and time-frame files'
 run payload/tfreco 1s .
 run internal/stf 1s .

@@ -30,6 +30,9 @@ import (
 const pilot = "KEEPER_TEST_PILOT"
 
 func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(holds)); err == nil {
+		hold(n)
+	}
 	c := os.Getenv(pilot)
 	if c == "" {
 		goleak.VerifyTestMain(m)

@@ -28,6 +28,9 @@ type Usage struct {
 // CPU is all time of processors.
 func (u Usage) CPU() time.Duration { return u.User + u.System }
 
+// doubt is the part of the memory that may have come or gone before what is shared of it is looked at again.
+const doubt = 16
+
 // Meter tells what a program takes while it runs, when it is put into its [Limits]. A zero Meter is ready; it is of one program at
 // a time, and may be used from several goroutines.
 type Meter struct {
@@ -44,7 +47,9 @@ type metered struct {
 	total  Usage // since the start
 	lap    Usage // total at the last lap, but for the peaks, which are those since
 	held   int64 // memory at the last look
-	rss    int64 // resident memory when the proportional one was asked for
+	limit  int64 // of it; 0 for none
+	// Of all processes, when the proportional one was asked for.
+	resident, proportional int64
 }
 
 // Seen is what the program had taken when it was last looked at, up to a second ago.
@@ -97,10 +102,11 @@ func (m *Meter) start(keeper int) {
 	m.metered = metered{keeper: keeper, looked: time.Now(), before: reaped(keeper)}
 }
 
-// look finds the processes and measures them: the memory that they hold, and how many they are.
-func (m *Meter) look() (held int64, processes int) {
+// look finds the processes and measures them: the memory that they hold, of which there may be a limit, and how many they are.
+func (m *Meter) look(limit int64) (held int64, processes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.limit = limit
 	m.measure()
 	return m.held, len(m.pids)
 }
@@ -108,12 +114,14 @@ func (m *Meter) look() (held int64, processes int) {
 func (m *Meter) measure() {
 	m.looked, m.pids = time.Now(), proc.Descendants(m.keeper)
 	resident := m.count()
-	// What is shared counts for each in resident sizes, once in proportional ones. These take the kernel a walk through all
-	// pages: they are asked for only when there could be a new peak.
-	if change := m.rss / 256; resident > m.lap.PeakBytes && (resident > m.rss+change || resident < m.rss-change) {
-		m.rss, m.held = resident, proportional(m.pids, resident)
-	} else {
-		m.held = min(resident, m.lap.PeakBytes)
+	// What is shared counts for each in resident sizes, once in proportional ones. These take the kernel a walk through all pages.
+	// So they are asked for only now and then on the way to a new peak, and before a limit is said to be passed; what came in between
+	// is taken for memory that is not shared.
+	m.held = min(resident, max(0, m.proportional+resident-m.resident))
+	far := resident-m.resident > m.resident/doubt || m.resident-resident > m.resident/doubt
+	if resident > m.lap.PeakBytes && far || m.limit > 0 && m.held > m.limit {
+		m.resident, m.proportional = resident, proportional(m.pids, resident)
+		m.held = m.proportional
 	}
 	for _, u := range []*Usage{&m.total, &m.lap} {
 		u.PeakBytes, u.Processes = max(u.PeakBytes, m.held), max(u.Processes, len(m.pids))

@@ -51,7 +51,7 @@ func (l Limits) firstLook() time.Duration {
 
 // look returns when to look again, or what limit is passed.
 func (w *watch) look() (next time.Duration, why error) {
-	held, processes := w.meter.look()
+	held, processes := w.meter.look(w.limits.MemoryBytes)
 	now := w.pass()
 	if w.limits.Sample != nil {
 		w.limits.Sample(Sample{At: now, Bytes: held, CPU: w.meter.Seen().CPU(), Processes: processes})
