@@ -68,7 +68,7 @@ func (res *Result) fits(spec Spec, root *os.Root) error {
 		}
 	}
 	if sum > int64(spec.Limits.OutputMB)*megabyte {
-		return exitcode.New(exitcode.PayloadLimit, "%s: too much output: %s in %d files", spec.Name, ofLimit(sum, spec.Limits.OutputMB), len(res.Outputs))
+		return exitcode.New(exitcode.PayloadLimit, "%s: too much output: %s in its output files", spec.Name, ofLimit(sum, spec.Limits.OutputMB))
 	}
 	return nil
 }

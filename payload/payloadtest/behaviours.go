@@ -73,7 +73,7 @@ var behaviours = []behaviour{
 	{name: "is slow", waits: true, spec: func(s *payload.Spec) { s.Limits.Looping = 4 * time.Second }},
 	{name: "writes 10 GB", Verdict: Verdict{exitcode.PayloadLimit, "of 8 MB in its folder"}, spec: func(s *payload.Spec) { s.DiskMB = 8 }},
 	{name: "writes a hole of 10 GB", spec: func(s *payload.Spec) { s.DiskMB = 8 }},
-	{name: "makes too large an output", Verdict: Verdict{exitcode.PayloadLimit, "too much output: 3 of 2 MB in 1 files"}, spec: func(s *payload.Spec) { s.Limits.OutputMB = 2 }},
+	{name: "makes too large an output", Verdict: Verdict{exitcode.PayloadLimit, "too much output: 3 of 2 MB"}, spec: func(s *payload.Spec) { s.Limits.OutputMB = 2 }},
 	{name: "deletes its work directory", Verdict: Verdict{exitcode.PayloadNoResult, "left no result"}},
 	{name: "changes its limits", Verdict: Verdict{exitcode.PayloadCrashed, "killed"}},
 	{name: "lacks a library", Verdict: Verdict{exitcode.SiteNoProgram, "lacks a library on this node: "}, program: lacksLibrary},
