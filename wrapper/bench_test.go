@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"tfpilot/payload"
+	"tfpilot/payload/resident"
 	"tfpilot/wrapper"
 )
 
@@ -86,4 +88,37 @@ func BenchmarkCommandNoop(b *testing.B) {
 	command, fork := b.Elapsed().Seconds()*1e3/float64(b.N), bare.Seconds()*1e3/float64(b.N)
 	b.ReportMetric(command-fork, "above-ms")
 	b.ReportMetric(command/fork, "ratio")
+}
+
+// BenchmarkResidentNoop runs a slice through a payload that stays and does nothing, from its message to the outcome.
+func BenchmarkResidentNoop(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "tfpilot-payload")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../cmd/tfpilot-payload").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	spec := payload.Spec{Name: "noop", Kind: payload.KindResident, Command: []string{program, "synthetic", "--serve"}, Timeout: time.Minute, Grace: time.Second}
+	spec.Resident.StartupTimeout = time.Minute
+	p, err := resident.New(spec)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := wrapper.New(spec, p, p, wrapper.Config{WorkDir: b.TempDir(), LogDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = w.Close(context.Background()) })
+	if _, err := w.Prepare(b.Context(), 0); err != nil {
+		b.Fatal(err)
+	}
+	s := slice(b, `{}`)
+	took := make([]time.Duration, 0, b.N)
+	for b.Loop() {
+		began := time.Now()
+		if o := w.Run(b.Context(), s); o.Err != nil {
+			b.Fatal(o.Err)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "median-ms")
 }

@@ -2,10 +2,12 @@ package wrapper
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
@@ -24,6 +26,7 @@ type slotState struct {
 	taken bool
 	gone  <-chan struct{} // of the payload that was made ready there; nil when that cannot be, or was not asked for
 	dir   string          // of the slot, for payloads that stay
+	spare string          // an empty folder in it, for the next slice
 	close func()
 }
 
@@ -132,10 +135,17 @@ func (w *Wrapper) slot(n int) (payload.Slot, error) {
 	return slot, nil
 }
 
-// sliceFolder makes the folder of a slice: in that of its slot, where there is one.
+// sliceFolder makes the folder of a slice: in that of its slot, where there is one. There, one in which nothing was left is given to
+// the next slice: making and removing it would be most of what a short slice costs.
 func (w *Wrapper) sliceFolder(slot payload.Slot) (dir string, remove func(), err error) {
 	if slot.Dir == "" {
 		return w.folder()
+	}
+	w.slots.mu.Lock()
+	dir, w.slots.at(slot.Number).spare = w.slots.at(slot.Number).spare, ""
+	w.slots.mu.Unlock()
+	if dir != "" && isEmpty(dir) { // it has had the time since to put something there
+		return dir, func() { w.leaveFolder(slot.Number, dir) }, nil
 	}
 	// A payload that stays may have removed everything.
 	if err = os.MkdirAll(slot.Dir, 0o700); err == nil {
@@ -144,9 +154,33 @@ func (w *Wrapper) sliceFolder(slot payload.Slot) (dir string, remove func(), err
 	if err != nil {
 		return "", nil, exitcode.New(exitcode.SiteNoSpace, "making the slice's folder: %w", err)
 	}
-	return filepath.Clean(dir), func() {
-		if !w.cfg.Keep {
-			removeAll(dir)
-		}
-	}, nil
+	return dir, func() { w.leaveFolder(slot.Number, dir) }, nil
+}
+
+// leaveFolder keeps a slice's folder for the next one, or removes it with what is in it.
+func (w *Wrapper) leaveFolder(slot int, dir string) {
+	switch {
+	case w.cfg.Keep:
+	case isEmpty(dir):
+		w.slots.mu.Lock()
+		defer w.slots.mu.Unlock()
+		w.slots.at(slot).spare = dir
+	default:
+		removeAll(dir)
+	}
+}
+
+// isEmpty says that there is a folder, as it was made, with nothing in it.
+func isEmpty(dir string) bool {
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() != 0o700 {
+		return false
+	}
+	_, err = f.Readdirnames(1)
+	return errors.Is(err, io.EOF)
 }

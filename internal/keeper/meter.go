@@ -40,14 +40,15 @@ type Meter struct {
 
 // metered is what a meter knows of its program.
 type metered struct {
-	keeper int // 0 when nothing runs
-	looked time.Time
-	pids   []int // at the last look
-	before Usage // what the keeper had reaped before the program
-	total  Usage // since the start
-	lap    Usage // total at the last lap, but for the peaks, which are those since
-	held   int64 // memory at the last look
-	limit  int64 // of it; 0 for none
+	keeper  int // 0 when nothing runs
+	looked  time.Time
+	counted time.Time // at the last look, or the last lap
+	pids    []int     // at the last look
+	before  Usage     // what the keeper had reaped before the program
+	total   Usage     // since the start
+	lap     Usage     // total at the last lap, but for the peaks, which are those since
+	held    int64     // memory at the last look
+	limit   int64     // of it; 0 for none
 	// Of all processes, when the proportional one was asked for.
 	resident, proportional int64
 }
@@ -61,12 +62,15 @@ func (m *Meter) Seen() Usage {
 
 // Lap is what the program has taken since the lap before, or its start. One shorter than a tenth of a second is not looked at but for
 // the time and the bytes of the processes that are known: looking at everything would take longer than short work. Those that have
-// begun since show at the next look, or when they have ended.
+// begun since show at the next look, or when they have ended. One shorter than the kernel's own measure of CPU time is not looked at at
+// all: the next one has what it took.
 func (m *Meter) Lap() Usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.keeper == 0:
+	case time.Since(m.counted) < proc.Tick:
+		return Usage{PeakBytes: m.held, Processes: len(m.pids)}
 	case time.Since(m.looked) >= firstLook:
 		m.measure()
 	default:
@@ -131,6 +135,7 @@ func (m *Meter) measure() {
 // count brings time and bytes up to date. Of a process that ends meanwhile they are counted twice, or not yet: what was counted once
 // does not become less.
 func (m *Meter) count() (resident int64) {
+	m.counted = time.Now()
 	now := reaped(m.keeper)
 	now.User, now.System = now.User-m.before.User, now.System-m.before.System
 	now.ReadBytes, now.WrittenBytes = now.ReadBytes-m.before.ReadBytes, now.WrittenBytes-m.before.WrittenBytes

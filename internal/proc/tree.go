@@ -183,6 +183,9 @@ type stat struct {
 	pages int64
 }
 
+// Tick is what all interfaces of Linux count CPU time in, whatever the kernel uses itself.
+const Tick = time.Second / 100
+
 // readStat reads it by the numbers of proc(5), less the three fields up to the name.
 func readStat(pid int) (stat, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -202,11 +205,10 @@ func readStat(pid int) (stat, bool) {
 		n, _ := strconv.ParseInt(f[field-3], 10, 64)
 		return n
 	}
-	const exiting = 0x4            // PF_EXITING of include/linux/sched.h
-	const tick = time.Second / 100 // of all Linux interfaces, whatever the kernel uses itself
+	const exiting = 0x4 // PF_EXITING of include/linux/sched.h
 	return stat{
 		state: f[0][0], group: int(number(5)), session: int(number(6)), exiting: number(9)&exiting != 0,
-		user: time.Duration(number(14)) * tick, system: time.Duration(number(15)) * tick,
-		reapedUser: time.Duration(number(16)) * tick, reapedSystem: time.Duration(number(17)) * tick, pages: number(24),
+		user: time.Duration(number(14)) * Tick, system: time.Duration(number(15)) * Tick,
+		reapedUser: time.Duration(number(16)) * Tick, reapedSystem: time.Duration(number(17)) * Tick, pages: number(24),
 	}, true
 }
