@@ -2,7 +2,6 @@ package container
 
 import (
 	"encoding/csv"
-	"fmt"
 	"strings"
 )
 
@@ -11,14 +10,8 @@ var apptainerGPU = map[string][]string{gpuNvidia: {"--nv"}, gpuAMD: {"--rocm"}}
 // apptainerLine is that of apptainer and singularity. As the PanDA pilot of this experiment does by default, it asks for file systems
 // and IPC of its own (-c -i), but for no process namespace: a keeper holds the processes together, and can count them.
 func apptainerLine(l *launch) error {
-	if strings.ContainsAny(l.dir, ":,") {
-		return fmt.Errorf("the work directory %s: --home takes no path with a colon or a comma; set --work-dir", l.dir)
-	}
-	l.add("--quiet", "exec", "--cleanenv", "--contain", "--ipc", "--home", l.dir, "--pwd", l.dir)
+	l.add("--quiet", "exec", "--cleanenv", "--contain", "--ipc", "--no-home", "--pwd", l.dir)
 	for _, b := range l.binds {
-		if b.Target == l.dir {
-			continue // it is the home
-		}
 		mount, err := mountField(b, "destination", "ro")
 		if err != nil {
 			return err

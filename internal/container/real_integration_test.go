@@ -60,7 +60,11 @@ func TestIntegrationAProgramInsideFindsItsOwnAndNothingElse(t *testing.T) {
 			}
 			t.Run(string(runtime)+"/"+network, func(t *testing.T) {
 				t.Parallel()
-				work, ro, rw, hidden := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+				around, ro, rw, hidden := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+				work := filepath.Join(around, "work") // what is around it is bound as something that must not be changed
+				if err := os.Mkdir(work, 0o700); err != nil {
+					t.Fatal(err)
+				}
 				input := filepath.Join(t.TempDir(), "scope:file,1 of 2.stf")
 				if err := os.WriteFile(input, []byte("frames"), 0o600); err != nil {
 					t.Fatal(err)
@@ -76,7 +80,7 @@ func TestIntegrationAProgramInsideFindsItsOwnAndNothingElse(t *testing.T) {
 				s, err := c.Start(proc.Command{
 					Path: "sh", Args: []string{"-c", look, "look", "$(touch made-by-a-shell)"}, Dir: work, Stdout: &stdout, Stderr: &stderr,
 					Env: []string{"HOME=" + work, "TMPDIR=" + work, "TFPILOT_INPUT=" + input, "VALUE=a 'b\" $HOME $(touch made-by-a-shell) `touch made-by-a-shell`", "RO=" + ro, "RW=" + rw, "HIDDEN=" + hidden},
-				}, container.ReadOnly(input), container.ReadOnly(filepath.Join(work, "not-there")))
+				}, container.ReadOnly(input), container.ReadOnly(around), container.ReadOnly(filepath.Join(work, "not-there")))
 				if err != nil {
 					t.Fatal(err)
 				}
