@@ -106,7 +106,7 @@ func reconstruct(file string, skip, n int, output string) (events int, wrong str
 	if wrong != "nofile" {
 		// As the real one, it has it open from the beginning.
 		if _, err := os.Stat(filepath.Dir(output)); err != nil {
-			return events, wrong, nil
+			return events, wrong, nil //nolint:nilerr // it is gone
 		}
 		if err := os.WriteFile(output, []byte(out), 0o600); err != nil {
 			return 0, "", fmt.Errorf("Failed to create writer for file %q", output)
