@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -25,6 +26,7 @@ const (
 // programs starts the payload's programs: on the node as it is, or in a container.
 type programs struct {
 	keepers   *keeper.Keepers
+	enter     Enter                // nil where programs are started as they should
 	container *container.Container // nil without one
 	// always is seen inside, whatever the slice; data is the folder of inputs among it.
 	always []container.Bind
@@ -48,7 +50,7 @@ func newPrograms(spec payload.Spec, cfg Config, showData bool) (*programs, error
 		return nil, err
 	}
 	p := &programs{
-		keepers: keepers, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic, named: map[string]*container.Container{},
+		keepers: keepers, enter: cfg.Enter, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic, named: map[string]*container.Container{},
 		place: container.Place{Dir: spec.Dir, SiteOptions: cfg.ContainerOptions, MemoryBytes: int64(spec.MemoryMB) << 20},
 	}
 	if spec.Dir != "" {
@@ -79,11 +81,15 @@ func (p *programs) sees(file string) error {
 
 // start starts a program that sees binds, should it run in a container.
 func (p *programs) start(ctx context.Context, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
-	if p.container == nil {
-		return p.keepers.Start(ctx, c, l)
-	}
 	if p.ours {
 		binds = append(binds, container.ReadOnly(c.Path))
+	}
+	if p.enter != nil {
+		_, err := p.visit(ctx, p.container, c, binds)
+		return nil, cmp.Or(err, ErrEntered)
+	}
+	if p.container == nil {
+		return p.keepers.Start(ctx, c, l)
 	}
 	return p.inside(ctx, p.container, c, l, binds...)
 }
@@ -109,6 +115,10 @@ func (p *programs) startIn(ctx context.Context, image string, c proc.Command, l 
 
 // inside starts a program in a container.
 func (p *programs) inside(ctx context.Context, box *container.Container, c proc.Command, l keeper.Limits, binds ...container.Bind) (*keeper.Program, error) {
+	if p.enter != nil {
+		_, err := p.visit(ctx, box, c, binds)
+		return nil, cmp.Or(err, ErrEntered)
+	}
 	s, err := box.Start(c, append(binds, p.always...)...)
 	if err != nil {
 		return nil, err
@@ -132,6 +142,10 @@ func (p *programs) remove(ctx context.Context, program *keeper.Program, rm proc.
 
 // run runs a program until nothing of it is left.
 func (p *programs) run(ctx context.Context, c proc.Command, l keeper.Limits, binds ...container.Bind) (keeper.Result, error) {
+	if p.enter != nil {
+		r, err := p.visit(ctx, p.container, c, binds)
+		return keeper.Result{Result: r}, err
+	}
 	program, err := p.start(ctx, c, l, binds...)
 	if err != nil {
 		return keeper.Result{}, err

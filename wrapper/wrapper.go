@@ -41,6 +41,8 @@ type Config struct {
 	Output OutputConfig `toml:",inline"`
 	// Trace has the outcomes carry how memory and time of processors went; for people who look at one slice.
 	Trace bool `toml:"-"`
+	// Enter, if not nil, is called in place of starting the payload's program.
+	Enter Enter `toml:"-"`
 }
 
 // NoLogs is the log folder of who wants none.

@@ -43,6 +43,9 @@ type Command struct {
 	// DiesWithParent kills the program (not what it has started) when this process dies without a chance to end it. What
 	// is to outlive a restart of its parent leaves it false.
 	DiesWithParent bool
+	// Terminal leaves the program in our session, with our terminal, for a program that a person talks to. What it has put into the
+	// background there may stay.
+	Terminal bool
 	// StartsService says that what the program leaves behind when it ends by itself is a service that it was to start, and
 	// stays. A service that keeps its starter's output writes to nobody from then on.
 	StartsService bool
@@ -95,7 +98,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if c.Sys != nil {
 		sys = *c.Sys
 	}
-	sys.Setsid = true
+	sys.Setsid = !c.Terminal
 	if c.DiesWithParent {
 		// The kernel goes by the thread that forked; the runtime ends no thread before the process.
 		sys.Pdeathsig = syscall.SIGKILL

@@ -40,7 +40,7 @@ func App() *cli.App {
 			"  wrapper run --payload mine.toml slice.json    a slice message, as it came over the wire\n" +
 			"  wrapper logs                                  what payloads printed whose slices failed\n\n" +
 			"The contract for authors of payloads is docs/payloads.md.",
-		Commands: []*cli.Command{initCommand(), runCommand(), checkCommand(), replayCommand(), logsCommand()},
+		Commands: []*cli.Command{initCommand(), runCommand(), checkCommand(), shellCommand(), replayCommand(), logsCommand()},
 	}
 }
 
@@ -83,11 +83,11 @@ func runCommand() *cli.Command {
 
 // run works on the slice and reports. The failure has been shown by then: only its status is left to be given.
 func run(c *cli.Context, cfg runConfig, m made, times trial.Config) error {
-	s, err := readSlice(c, m)
+	s, err := readSlice(c, m, c.Args().Slice())
 	if err != nil {
 		return err
 	}
-	cfg.Work.DataDir = cmp.Or(cfg.Work.DataDir, dataDir(c, s))
+	cfg.Work.DataDir = cmp.Or(cfg.Work.DataDir, dataDir(c.Args().First(), s))
 	if c.IsSet("repeat") || c.IsSet("slots") {
 		return repeat(c, cfg, s, times)
 	}

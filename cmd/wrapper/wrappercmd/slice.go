@@ -86,20 +86,20 @@ func (m *made) parseFrames(c *cli.Context) (first, last int64, err error) {
 
 // readSlice takes the slice from where the command line says. What is no slice message at all is wrong use; a slice message
 // with a wrong range goes on, and fails as it would in a pilot.
-func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
+func readSlice(c *cli.Context, m made, args []string) (s message.Slice, err error) {
 	switch {
-	case c.NArg() > 1:
-		return s, exitcode.New(exitcode.Usage, "one slice at a time: %q is too much", c.Args().Get(1))
-	case m.input != "" && c.NArg() > 0:
+	case len(args) > 1:
+		return s, exitcode.New(exitcode.Usage, "one slice at a time: %q is too much", args[1])
+	case m.input != "" && len(args) > 0:
 		return s, exitcode.New(exitcode.Usage, "give a slice message or --input, not both")
 	case m.input != "":
 		return m.slice(c)
 	case c.IsSet("first") || c.IsSet("last") || c.IsSet("frames"):
 		return s, exitcode.New(exitcode.Usage, "--frames, --first and --last go with --input")
-	case c.NArg() == 0:
+	case len(args) == 0:
 		return s, exitcode.New(exitcode.Usage, "no slice: give a slice message (a file, or - for stdin) or --input FILE")
 	}
-	name := c.Args().First()
+	name := args[0]
 	in := c.App.Reader
 	if name != "-" {
 		f, err := os.Open(name)
@@ -124,15 +124,15 @@ func readSlice(c *cli.Context, m made) (s message.Slice, err error) {
 
 // dataDir is where the relative file name of a slice is looked up when nothing is said: the current folder, as by a pilot, or
 // beside the message when the file is only there. That of an absolute name is its own: containers are to see it from the beginning.
-func dataDir(c *cli.Context, s message.Slice) string {
+func dataDir(file string, s message.Slice) string {
 	name := s.Content.Filename
 	if isFileName(name) && filepath.IsAbs(name) {
 		return filepath.Dir(name)
 	}
-	if c.NArg() == 0 || c.Args().First() == "-" || !isFileName(name) {
+	if file == "" || file == "-" || !isFileName(name) {
 		return ""
 	}
-	dir := filepath.Dir(c.Args().First())
+	dir := filepath.Dir(file)
 	_, here := os.Stat(name)
 	if _, there := os.Stat(filepath.Join(dir, name)); here != nil && there == nil {
 		return dir
