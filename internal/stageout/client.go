@@ -46,8 +46,8 @@ func NewClient(a Access) (*Client, error) {
 			DialContext:         (&net.Dialer{Timeout: a.Silence}).DialContext,
 			TLSHandshakeTimeout: a.Silence,
 			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			MaxIdleConnsPerHost: 8,
-			IdleConnTimeout:     time.Minute,
+			// XRootD 5.5.3 lets a request on a connection with TLS that was used before hang now and then, until the silence is over.
+			DisableKeepAlives: true,
 			// A redirector answers before it has read the file; without it a body would go there in vain.
 			ExpectContinueTimeout: a.Silence,
 		},

@@ -158,9 +158,6 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 		req.GetBody, req.ContentLength = open, f.SizeBytes
 		req.Header.Set("Expect", "100-continue")
 	}
-	// XRootD closes connections without a word after some answers. Everything that is asked for here may be asked for again: this,
-	// of which nothing is sent, lets net/http do so on another connection.
-	req.Header["Idempotency-Key"] = nil
 	for key, value := range header {
 		req.Header.Set(key, value)
 	}
@@ -172,7 +169,7 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 		return answer{}, w.broken(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // and so the connection can be used again
+	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords))
 	if resp.StatusCode/100 != 2 {
 		return answer{}, w.refusal(resp, method, string(words))
 	}
