@@ -50,6 +50,7 @@ type fields struct {
 	MaxTime   int64  `json:"maxtime"`
 	MaxWDir   int    `json:"maxwdir"`
 	Environ   string `json:"environ"`
+	Container string `json:"container_options"`
 	Queues    []struct {
 		Endpoint string `json:"ce_endpoint"`
 		Flavour  string `json:"ce_flavour"`
@@ -96,6 +97,9 @@ func where(text []byte, err error) string {
 func (f fields) queue(name string, keys map[string]json.RawMessage) Queue {
 	q := Queue{Name: name, Status: f.Status, Env: strings.Fields(f.Environ)}
 	q.Resources = harvester.Resources{Cores: 1, MemoryMB: f.MaxRSS, DiskMB: f.MaxWDir, WallTime: time.Duration(f.MaxTime) * time.Second}
+	if options := strings.Join(strings.Fields(f.Container), " "); options != "" {
+		q.Env = append(q.Env, "TFPILOT_CONTAINER_OPTIONS="+options)
+	}
 	if f.CoreCount != nil && *f.CoreCount > 0 {
 		q.Resources.Cores = *f.CoreCount
 	}
@@ -112,7 +116,7 @@ func (f fields) queue(name string, keys map[string]json.RawMessage) Queue {
 			q.Left = append(q.Left, Key{"queues", more.Flavour + " " + more.Endpoint, "one compute element is used; describe each other in a file of its own"})
 		}
 	}
-	taken := []string{"name", "corecount", "maxrss", "maxtime", "maxwdir", "environ", "queues"}
+	taken := []string{"name", "corecount", "maxrss", "maxtime", "maxwdir", "environ", "container_options", "queues"}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value := string(keys[key])
 		if slices.Contains(taken, key) || slices.Contains([]string{"null", `""`, "{}", "[]"}, value) || key == "status" && f.Status == "online" {
@@ -128,17 +132,16 @@ func (f fields) queue(name string, keys map[string]json.RawMessage) Queue {
 
 // instead says what takes the place of a key.
 var instead = map[string]string{
-	"status":            "the queue is not open in production",
-	"container_type":    "how a payload is started stands in its TOML file",
-	"container_options": "how a payload is started stands in its TOML file",
-	"envsetup":          "put it into the payload's TOML file",
-	"timefloor":         "a pilot stays until its run is over or its wall time is",
-	"minrss":            "only memory_mb is asked for",
-	"meanrss":           "only memory_mb is asked for",
-	"mintime":           "only wall_time is asked for",
-	"pilot_version":     "pilots are of this program",
-	"pilot_manager":     "pilots are of this program",
-	"copytools":         "a payload reads its input itself",
-	"acopytools":        "a payload reads its input itself",
-	"astorages":         "a payload reads its input itself",
+	"status":         "the queue is not open in production",
+	"container_type": "what a payload runs in stands in its TOML file",
+	"envsetup":       "put it into the payload's TOML file",
+	"timefloor":      "a pilot stays until its run is over or its wall time is",
+	"minrss":         "only memory_mb is asked for",
+	"meanrss":        "only memory_mb is asked for",
+	"mintime":        "only wall_time is asked for",
+	"pilot_version":  "pilots are of this program",
+	"pilot_manager":  "pilots are of this program",
+	"copytools":      "a payload reads its input itself",
+	"acopytools":     "a payload reads its input itself",
+	"astorages":      "a payload reads its input itself",
 }

@@ -41,7 +41,7 @@ func TestAQueueSaysWhatAPilotNeedsAndTheRestIsTold(t *testing.T) {
 	want := panda.Queue{
 		Name: "BNL_OSG_PanDA_1", Status: "online", System: "htcondor", CE: "ce1.example.org:9619", Partition: "default",
 		Resources: harvester.Resources{Cores: 1, MemoryMB: 4000, DiskMB: 14336, WallTime: 72 * time.Hour},
-		Env:       []string{"APPTAINER_BINDPATH=/cvmfs", "A=1"}, Unknown: []string{"brand_new_key"},
+		Env:       []string{"APPTAINER_BINDPATH=/cvmfs", "A=1", "TFPILOT_CONTAINER_OPTIONS=-B /cvmfs"}, Unknown: []string{"brand_new_key"},
 	}
 	if diff := cmp.Diff(want, q); diff != "" {
 		t.Error(diff)

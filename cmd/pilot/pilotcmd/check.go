@@ -28,6 +28,7 @@ func checkCommand() *cli.Command {
 			"Examples:\n" +
 			"  pilot check --idds http://127.0.0.1:8443 --token-file pilot.token\n" +
 			"  pilot check --broker-config broker.toml --node-test /etc/tfpilot/tests --node-need container\n" +
+			"  pilot check --payload mine.toml    and whether the container starts that the payload runs in\n" +
 			"  pilot check                        the node alone\n\n" +
 			"Exit status: 0 when nothing is bad, else that of the first bad test: 35 for one of the node, 40 no broker, 41 no idds, 50 a\n" +
 			"token or password; all in docs/exit-codes.md.",
@@ -59,6 +60,11 @@ func check(c *cli.Context, cfg runConfig) error {
 	}
 	ctx := c.Context
 	findings := tests.Check(ctx, newAround(cfg))
+	ofPayload, err := checkPayload(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, ofPayload...)
 	if ctx.Err() != nil {
 		return exitcode.New(exitcode.Interrupted, "ended by a signal: %w", context.Cause(ctx))
 	}

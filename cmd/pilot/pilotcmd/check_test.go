@@ -3,6 +3,7 @@ package pilotcmd_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -132,5 +133,22 @@ func TestTheOptionsOfTheNodeStandInAFileToo(t *testing.T) { //nolint:paralleltes
 		if status != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("%d: %q is not in %s%s", status, want, stdout, stderr)
 		}
+	}
+}
+
+func TestCheckStartsTheContainerOfThePayload(t *testing.T) {
+	dir, image := t.TempDir(), t.TempDir()
+	runtime, toml := filepath.Join(dir, "apptainer"), filepath.Join(t.TempDir(), "p.toml")
+	text := "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[container]\nruntime = \"apptainer\"\nimage = \"" + image + "\"\n"
+	err := errors.Join(os.WriteFile(toml, []byte(text), 0o600), os.MkdirAll(filepath.Join(image, "usr"), 0o755),
+		os.WriteFile(runtime, []byte("#!/bin/sh\necho 'ERROR  : Failed to create user namespace: not allowed' >&2\nexit 255\n"), 0o755)) //nolint:gosec // it is run
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	status, report := checked(t, "--payload", toml)
+	last := report.Tests[len(report.Tests)-1]
+	if status != 37 || last.Test != "payload_container" || !strings.Contains(last.Found, "not allowed") || !strings.Contains(last.Next, "user namespaces") {
+		t.Errorf("%d: %+v", status, last)
 	}
 }

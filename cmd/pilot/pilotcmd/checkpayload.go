@@ -1,0 +1,57 @@
+package pilotcmd
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/payload"
+	"tfpilot/payload/kinds"
+	"tfpilot/pilot"
+	"tfpilot/wrapper"
+)
+
+// testContainer is the test of what the payload runs in, after --node-need container, which needs no image.
+const testContainer = "payload_container"
+
+// checkPayload starts a container as the payload's programs would be started; nothing for a payload that runs in none.
+func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, error) {
+	spec, err := payload.LoadSpec(cfg.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Container == nil {
+		return nil, nil
+	}
+	f := pilot.NodeFinding{Test: testContainer, Verdict: pilot.NodeOK}
+	began := time.Now()
+	used, why, err := startContainer(ctx, spec, cfg)
+	f.Found = used + " starts"
+	if why != "" {
+		f.Found += " (" + why + ")"
+	}
+	if err != nil {
+		f.Verdict, f.Found, f.Next, f.Failure = pilot.NodeBad, err.Error(), exitcode.Next(err), exitcode.From(err).Name
+	}
+	f.Seconds = time.Since(began).Seconds()
+	return []pilot.NodeFinding{f}, nil
+}
+
+func startContainer(ctx context.Context, spec payload.Spec, cfg runConfig) (used, why string, err error) {
+	p, err := kinds.New(spec, cfg.PayloadBin)
+	if err != nil {
+		return "", "", err
+	}
+	simulated, err := kinds.Simulated()
+	if err != nil {
+		return "", "", err
+	}
+	work, err := wrapper.New(spec, p, simulated, cfg.Work)
+	if err != nil {
+		return "", "", err
+	}
+	defer closePayload(ctx, work)
+	used, why, err = work.Container(ctx)
+	return cmp.Or(used, "the image that each slice names"), why, err
+}
