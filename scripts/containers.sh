@@ -22,6 +22,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 # The image is another Debian than this machine's: what is found in it is really its own.
 services/trixie-fetch.sh "$dir/debian" base-files python3-minimal procps
+touch "$dir"/debian/root/etc/{passwd,group,hosts,resolv.conf} # as every image has them; what is in them is the node's
 SUITE=sid services/trixie-fetch.sh "$dir/sid" apptainer
 
 # Apptainer gets what a machine has that it is installed on, and room for what is bound.

@@ -12,7 +12,8 @@ import (
 // defaultPath is what an unpacked root, which says nothing of its own, is searched by.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// ofHost are files of the node that make names of hosts and users mean something inside.
+// ofHost are files of the node that make names of hosts and users mean something inside, for images that have such files. Making a place
+// for them would take /etc apart, and every mount takes its time.
 var ofHost = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/passwd", "/etc/group"}
 
 // bubblewrapLine makes no process namespace: a keeper holds the processes together, its /proc is the right one, and where it may not be
@@ -20,7 +21,7 @@ var ofHost = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/passwd", "/etc/gro
 func bubblewrapLine(l *launch) error {
 	binds := slices.Clone(l.binds)
 	for _, file := range ofHost {
-		if there(file) {
+		if info, err := os.Lstat(filepath.Join(l.image.ref, file)); err == nil && info.Mode().IsRegular() && there(file) {
 			binds = append(binds, Bind{Source: file, Target: file})
 		}
 	}
