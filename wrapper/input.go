@@ -330,9 +330,6 @@ func (in inputs) choose(ctx context.Context, want stagein.File) (whole bool, rea
 	if n := want.SizeBytes; n > 0 && n != f.Size() {
 		return false, "", exitcode.New(exitcode.DataCorrupt, "%s has %d bytes, and should have %d", f.Name(), f.Size(), n)
 	}
-	if sum := rangefile.Adler32(want.Adler32); sum != "" && f.Adler32() != "" && sum != f.Adler32() {
-		return false, "", exitcode.New(exitcode.DataCorrupt, "%s has the checksum adler32 %s, and should have %s", f.Name(), f.Adler32(), sum)
-	}
 	whole, reason = stagein.Choose(stagein.Situation{
 		SizeBytes: f.Size(), LimitBytes: in.limit, RTT: f.RTT(), Here: in.cache.Has(want), Slices: in.cache.Seen(want), After: in.after,
 	})

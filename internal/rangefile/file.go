@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"path"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 )
 
 // File is an open remote file. It may be read from several goroutines.
@@ -25,9 +27,8 @@ type File struct {
 	name, first, host string
 
 	// Known from the first answer.
-	size    int64
-	adler32 string
-	rtt     time.Duration
+	size int64
+	rtt  time.Duration
 
 	requests, retries, bytes atomic.Int64
 
@@ -42,7 +43,7 @@ type Stats struct {
 	Bytes int64
 }
 
-// Open asks for size and checksum of a file. It, and what is read of it, ends with ctx. davs:// and dav:// are other names for
+// Open asks for the size of a file. It, and what is read of it, ends with ctx. davs:// and dav:// are other names for
 // https:// and http://.
 func (c *Client) Open(ctx context.Context, address string) (*File, error) {
 	u, err := Parse(address)
@@ -69,22 +70,12 @@ func (c *Client) Open(ctx context.Context, address string) (*File, error) {
 	return f, nil
 }
 
-// ask takes size and checksum from the header of the file. A server that knows no checksum may refuse to be asked for one.
+// ask takes the size from the header of the file.
 func (f *File) ask(ctx context.Context) (bool, error) {
-	var dialled time.Time
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectStart: func(string, string) { dialled = time.Now() },
-		ConnectDone: func(_, _ string, err error) {
-			if err == nil {
-				f.rtt = time.Since(dialled)
-			}
-		},
+		GotConn: func(i httptrace.GotConnInfo) { f.rtt = roundTrip(i.Conn) },
 	})
-	err := f.request(traced, http.MethodHead, map[string]string{"Want-Digest": "adler32"}, f.header)
-	if err != nil && exitcode.From(err) == exitcode.DataUnreachable {
-		err = f.request(traced, http.MethodHead, nil, f.header)
-	}
-	return false, err
+	return false, f.request(traced, f.client.cfg.Silence, http.MethodHead, nil, f.header)
 }
 
 func (f *File) header(r *http.Response, _ func()) error {
@@ -95,12 +86,27 @@ func (f *File) header(r *http.Response, _ func()) error {
 		return exitcode.New(exitcode.DataUnreachable, "reading %s: the server does not say how long it is", f.name)
 	}
 	f.size = r.ContentLength
-	for part := range strings.SplitSeq(r.Header.Get("Digest"), ",") {
-		if algorithm, value, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(algorithm, "adler32") {
-			f.adler32 = Adler32(value)
-		}
-	}
 	return nil
+}
+
+// Adler32 asks for the checksum of the file; empty when the server does not say. It may have to read all of the file for that, so
+// it is given more time, once, and who reads a part does not ask.
+func (f *File) Adler32(ctx context.Context) (sum string, err error) {
+	err = f.request(ctx, f.client.cfg.Patience, http.MethodHead, map[string]string{"Want-Digest": "adler32"}, func(r *http.Response, _ func()) error {
+		for part := range strings.SplitSeq(r.Header.Get("Digest"), ",") {
+			if algorithm, value, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(algorithm, "adler32") {
+				sum = Adler32(value)
+			}
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	if err != nil {
+		f.client.cfg.Logger.InfoContext(ctx, "a checksum could not be had", slog.String("file", f.name), logging.Err(err))
+	}
+	return sum, nil
 }
 
 // Adler32 is a checksum in eight small hexadecimal digits, however it was written; empty for what is none.
@@ -118,10 +124,7 @@ func (f *File) Name() string { return f.name }
 // Size is the file's length in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Adler32 is the file's checksum as the server knows it; empty when it does not say.
-func (f *File) Adler32() string { return f.adler32 }
-
-// RTT is how long the server took to let us in: a round trip; 0 when there was a connection already.
+// RTT is a round trip to the server, as the kernel has measured it; 0 when it does not say.
 func (f *File) RTT() time.Duration { return f.rtt }
 
 // Stats is what reading has taken so far.
@@ -191,7 +194,7 @@ func (f *File) copy(ctx context.Context, w io.Writer, from, to int64) (int64, er
 		if at == to {
 			return false, nil
 		}
-		err := f.request(ctx, http.MethodGet, map[string]string{"Range": fmt.Sprintf("bytes=%d-%d", at, to-1)}, func(r *http.Response, alive func()) error {
+		err := f.request(ctx, f.client.cfg.Silence, http.MethodGet, map[string]string{"Range": fmt.Sprintf("bytes=%d-%d", at, to-1)}, func(r *http.Response, alive func()) error {
 			if err := f.checkRange(r, at, to); err != nil {
 				return err
 			}

@@ -80,8 +80,7 @@ func (f *File) persist(ctx context.Context, try func(ctx context.Context) (furth
 
 // request makes one request and hands the answer to use, which reads it. The context of the request ends when nothing comes for
 // the silence; use tells alive of every byte.
-func (f *File) request(ctx context.Context, method string, header map[string]string, use func(r *http.Response, alive func()) error) error {
-	silence := f.client.cfg.Silence
+func (f *File) request(ctx context.Context, silence time.Duration, method string, header map[string]string, use func(r *http.Response, alive func()) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })

@@ -217,7 +217,7 @@ func (c *Cache) have(ctx context.Context, f File, u *url.URL, wait bool) (*Lease
 	return nil, errGone
 }
 
-// source is a remote file that is about to be fetched: what is known of it, and how its bytes come.
+// source is a remote file that is about to be fetched: what it has to be, by the slice or else by its server, and how its bytes come.
 type source struct {
 	name    string
 	size    int64
@@ -240,7 +240,7 @@ func (c *Cache) fetch(ctx context.Context, f File, u *url.URL, key string, wait 
 		return 0, diskError(ctx, err)
 	}
 	for try := 1; ; try++ {
-		n, err := c.fetchOnce(ctx, src, cmp.Or(rangefile.Adler32(f.Adler32), src.adler32), key, whole, wait)
+		n, err := c.fetchOnce(ctx, src, key, whole, wait)
 		moved += n
 		if exitcode.From(err) == exitcode.DataCorrupt && try == 1 {
 			c.cfg.Logger.WarnContext(ctx, "input is fetched once more", logging.Err(err))
@@ -258,8 +258,14 @@ func (c *Cache) open(ctx context.Context, f File, u *url.URL) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
+	sum := rangefile.Adler32(f.Adler32)
+	if sum == "" {
+		if sum, err = remote.Adler32(ctx); err != nil {
+			return source{}, err
+		}
+	}
 	return source{
-		name: remote.Name(), size: remote.Size(), adler32: remote.Adler32(),
+		name: remote.Name(), size: remote.Size(), adler32: sum,
 		copyTo: func(ctx context.Context, begin func() (io.Writer, error)) error {
 			w, err := begin()
 			if err == nil {
@@ -271,7 +277,7 @@ func (c *Cache) open(ctx context.Context, f File, u *url.URL) (source, error) {
 }
 
 // fetchOnce writes the file beside its place, compares it, and moves it there.
-func (c *Cache) fetchOnce(ctx context.Context, src source, want, key, whole string, wait bool) (moved int64, err error) {
+func (c *Cache) fetchOnce(ctx context.Context, src source, key, whole string, wait bool) (moved int64, err error) {
 	part := whole + partSuffix
 	out, err := c.reserve(ctx, key, part, src.size, wait)
 	if err != nil {
@@ -309,8 +315,8 @@ func (c *Cache) fetchOnce(ctx context.Context, src source, want, key, whole stri
 		return moved, err
 	case size != src.size:
 		return moved, exitcode.New(exitcode.DataCorrupt, "%s ended after %d of %d bytes", src.name, size, src.size)
-	case want != "" && got != want:
-		return moved, exitcode.New(exitcode.DataCorrupt, "%s has the checksum adler32 %s, and should have %s", src.name, got, want)
+	case src.adler32 != "" && got != src.adler32:
+		return moved, exitcode.New(exitcode.DataCorrupt, "%s has the checksum adler32 %s, and should have %s", src.name, got, src.adler32)
 	}
 	if err := out.Truncate(size); err != nil { // an empty file has had a block
 		return moved, diskError(ctx, err)
