@@ -10,5 +10,5 @@
 // are looked at; what somebody else has started in this process, or before it became this program, is left alone.
 //
 // Goroutines: one that waits for the program, and one for each stream that is captured or fed; all end with Wait. Each process
-// of a service that a program was to start ([Command].StartsService) has one until it ends.
+// of a service that a program was to start ([Command].StartsService) has one until it ends. A [Tap] has one until it is closed.
 package proc

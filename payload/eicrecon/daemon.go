@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -80,7 +81,12 @@ func (p *Payload) start(ctx context.Context, s payload.Slot, ch choice, shown []
 
 // begin starts the program.
 func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err error) {
-	if d.socket, err = newSocket(p.spec.EICrecon.SocketDir); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil { // the one before may have removed it
+		return exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err)
+	}
+	sockets := cmp.Or(p.spec.EICrecon.SocketDir, os.TempDir())
+	p.sweep.Do(func() { sweepSockets(sockets) })
+	if d.socket, err = newSocket(sockets); err != nil {
 		return err
 	}
 	for i, log := range []io.Writer{d.between.Stdout, d.between.Stderr} {

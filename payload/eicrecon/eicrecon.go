@@ -16,7 +16,8 @@ import (
 
 // Payload is kind eicrecon. It may be called from several goroutines.
 type Payload struct {
-	spec payload.Spec
+	spec  payload.Spec
+	sweep sync.Once // what killed pilots left
 
 	mu    sync.Mutex
 	slots []*slot

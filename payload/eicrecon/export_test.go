@@ -26,3 +26,12 @@ func AskOver(ctx context.Context, conn net.Conn, request []byte) ([]byte, error)
 
 // ErrProtocol is what Ask says of those who do not speak it.
 var ErrProtocol = errProtocol
+
+// NewSocket makes the folder of a socket; remove removes it.
+func NewSocket(base string) (path string, remove func(), err error) {
+	s, err := newSocket(base)
+	return s.path, s.remove, err
+}
+
+// SweepSockets removes what killed pilots left.
+func SweepSockets(base string) { sweepSockets(base) }

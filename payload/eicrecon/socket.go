@@ -1,11 +1,9 @@
 package eicrecon
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -29,12 +27,8 @@ type socket struct {
 	lock      *os.File
 }
 
-var sweepOnce sync.Once
-
-// newSocket makes the folder in base, or in the temporary folder.
+// newSocket makes the folder in base.
 func newSocket(base string) (s socket, err error) {
-	base = cmp.Or(base, os.TempDir())
-	sweepOnce.Do(func() { sweepSockets(base) })
 	if s.dir, err = os.MkdirTemp(base, socketPrefix); err != nil {
 		return socket{}, exitcode.New(exitcode.SiteNoSpace, "making the folder of a socket: %w", err)
 	}

@@ -7,7 +7,7 @@
 // A slice that was lost with its process, whosever fault that was, is given to a fresh one once.
 //
 // Files: resident.go is the kind, slot.go what it keeps of a slot, process.go a process, exchange.go one slice with it, line.go
-// the lines, printed.go what it prints for people, clock.go time in which it could run.
+// the lines, clock.go time in which it could run.
 //
 // Goroutines: three for each process, which end with it: one reads its answers, one what it prints, one waits for its end. Those
 // of internal/keeper come beside them.

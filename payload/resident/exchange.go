@@ -25,7 +25,7 @@ func (p *process) work(ctx context.Context, r payload.Request) (payload.Result, 
 	if r.Log.Stderr != nil {
 		to = io.MultiWriter(stderr, r.Log.Stderr)
 	}
-	p.printed.turn(to)
+	p.printed.Turn(to)
 	began := time.Now()
 	answer, ran, err := p.exchange(ctx, r)
 	wall := time.Since(began)
@@ -40,7 +40,7 @@ func (p *process) work(ctx context.Context, r payload.Request) (payload.Result, 
 	default:
 		lap.Processes = max(lap.Processes, 1)
 		died.LeftBehind = p.program.Sweep()
-		p.printed.turn(p.idle)
+		p.printed.Turn(p.idle)
 		if result, err = p.outcome(ctx, r, answer, p.spec.Timeout-ran); err != nil {
 			p.fails(r)
 		}

@@ -28,7 +28,7 @@ type process struct {
 	end     context.CancelCauseFunc // ends it with SIGTERM, and SIGKILL after its grace
 	stdin   *os.File
 	stdout  *os.File
-	printed *printed
+	printed *proc.Tap
 	idle    io.Writer     // where it prints to while there is no slice
 	words   *proc.Capture // of what it printed then
 	log     payload.Log
@@ -96,7 +96,7 @@ func start(ctx context.Context, spec payload.Spec, slot payload.Slot) (*process,
 		return nil, err
 	}
 	p.idle = io.MultiWriter(p.words, p.log.Stderr)
-	p.printed = take(stderr, p.idle)
+	p.printed = proc.NewTap(stderr, p.idle)
 	go p.listen()
 	go p.bury()
 	return p, nil
@@ -116,12 +116,10 @@ func (p *process) bury() {
 	p.end(nil)
 	// Should somebody else hold them, by a descriptor passed over a socket, the time is bounded.
 	deadline := time.Now().Add(deathTime)
-	_, _ = p.stdout.SetReadDeadline(deadline), p.printed.pipe.SetReadDeadline(deadline)
+	_ = p.stdout.SetReadDeadline(deadline)
 	<-p.silent // all that it said has been heard
-	<-p.printed.done
-	for _, f := range []*os.File{p.stdin, p.stdout, p.printed.pipe} {
-		_ = f.Close()
-	}
+	p.printed.Close(deadline)
+	_, _ = p.stdin.Close(), p.stdout.Close()
 	p.mu.Lock()
 	failed := err != nil || !p.ready || res.Stopped == nil && (res.Signal != "" || res.ExitCode != 0)
 	p.logs = p.log.Close(failed)
