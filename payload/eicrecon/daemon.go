@@ -144,8 +144,7 @@ func (p *Payload) ready(ctx context.Context, d *daemon) error {
 	case errors.Is(why, errGone):
 		return p.epitaph(d, "before it was ready")
 	case errors.Is(why, errOver):
-		return exitcode.New(exitcode.PayloadTimeout, "%s was not ready within its startup_timeout of %s: %w%s", p.spec.Name, limit, err,
-			payload.LastWords(d.out[1].last()))
+		return slow("startup_timeout", "%s was not ready within its startup_timeout of %s: %w%s", p.spec.Name, limit, err, payload.LastWords(d.out[1].last()))
 	default:
 		return p.spec.Stopped(why, 0)
 	}
@@ -229,7 +228,10 @@ func (p *Payload) work(ctx context.Context, d *daemon, r payload.Request, name s
 	if err != nil {
 		return 0, true, exitcode.New(exitcode.Internal, "encoding a request: %w", err)
 	}
-	limit := min(cmp.Or(p.spec.EICrecon.RequestTimeout, requestTimeout), p.spec.Timeout)
+	limit, key := cmp.Or(p.spec.EICrecon.RequestTimeout, requestTimeout), "request_timeout"
+	if limit > p.spec.Timeout {
+		limit, key = p.spec.Timeout, "timeout"
+	}
 	watched, stop := d.watch(ctx, limit)
 	defer stop()
 	d.guard.Store(payload.NewGuard(p.spec, r.Dir, &d.meter))
@@ -245,7 +247,7 @@ func (p *Payload) work(ctx context.Context, d *daemon, r payload.Request, name s
 	case errors.Is(err, errProtocol):
 		return 0, false, exitcode.New(exitcode.PayloadBadResult, "%s: its reply: %w", p.spec.Name, err)
 	case errors.Is(err, errOver):
-		return 0, false, exitcode.New(exitcode.PayloadTimeout, "%s did not answer within %s", p.spec.Name, limit)
+		return 0, false, slow(key, "%s did not answer within %s, its %s", p.spec.Name, limit, key)
 	case ctx.Err() != nil:
 		return 0, false, p.spec.Stopped(context.Cause(ctx), 0)
 	}
@@ -261,6 +263,11 @@ func (p *Payload) work(ctx context.Context, d *daemon, r payload.Request, name s
 		return 0, false, err
 	}
 	return 0, false, p.spec.Stopped(context.Cause(watched), 0)
+}
+
+// slow is a failure for want of time, which could be given.
+func slow(key, format string, args ...any) error {
+	return exitcode.WithNext(exitcode.New(exitcode.PayloadTimeout, format, args...), "raise "+key+" in its TOML, or see in its log what it waits for")
 }
 
 // lostError is that of a slice whose daemon died of it, or of an earlier one.

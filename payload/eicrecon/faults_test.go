@@ -178,7 +178,7 @@ func noAnswer(t *testing.T, s *site, event string) {
 	t.Helper()
 	pl := s.open(t)
 	res, _, err := pl.run(t.Context(), s.slice(t, "", event))
-	if exitcode.From(err) != exitcode.PayloadTimeout || !strings.Contains(err.Error(), "did not answer within 1s") || res.Usage.Wall < time.Second {
+	if exitcode.From(err) != exitcode.PayloadTimeout || !strings.Contains(err.Error(), "did not answer within 1s, its request_timeout") || res.Usage.Wall < time.Second {
 		t.Errorf("%v, %+v", err, res.Usage)
 	}
 	if n := pl.started.Load(); n != 1 {
