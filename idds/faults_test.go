@@ -2,7 +2,9 @@ package idds_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +151,11 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 	}
 	const away, back = "nothing is acknowledged until it is", "the store is back"
 	r.hear(away)
+	if h := r.service.Health(t.Context()); h.OK || !slices.ContainsFunc(h.Parts, func(p message.HealthPart) bool {
+		return p.Name == "store" && !p.OK && strings.Contains(p.Details, "on purpose")
+	}) {
+		t.Errorf("%+v", h)
+	}
 	looks := r.looks.Load()
 	r.until("looks that succeed", func() bool { return r.looks.Load() > looks+2 })
 	if r.log.count(away) != 1 || r.log.count(back) != 0 {
@@ -157,6 +164,7 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 	r.away.Store(false)
 	c := r.await("the end", closed)
 	r.hear(back)
+	r.until("health", func() bool { return r.service.Health(t.Context()).OK })
 	if c.Slices.Done != 2 || c.Slices.Absorbed != 0 || !c.OK {
 		t.Errorf("%+v", c)
 	}

@@ -73,11 +73,22 @@ func (s *Service) watchStore(ctx context.Context) error {
 // Health is what is wrong with the service, or with what it stands on.
 func (s *Service) Health(context.Context) message.HealthDocument {
 	now := time.Now()
-	doc := message.HealthDocument{At: now.UTC(), OK: true, Parts: []message.HealthPart{s.pulse.health(now), s.brokerHealth(), s.subscribedHealth(), s.backlogHealth()}}
+	doc := message.HealthDocument{At: now.UTC(), OK: true, Parts: []message.HealthPart{s.storeHealth(now), s.brokerHealth(), s.subscribedHealth(), s.backlogHealth()}}
 	for _, p := range doc.Parts {
 		doc.OK = doc.OK && p.OK
 	}
 	return doc
+}
+
+// storeHealth is what the last try says and, when work of the service waits for the store, that: a full disk may have room for a try.
+func (s *Service) storeHealth(now time.Time) message.HealthPart {
+	part := s.pulse.health(now)
+	s.outage.mu.Lock()
+	defer s.outage.mu.Unlock()
+	if part.OK && !s.outage.since.IsZero() {
+		part.OK, part.Since, part.Details = false, s.outage.since.UTC(), "work waits for it: "+logging.Redact(s.outage.why.Error())
+	}
+	return part
 }
 
 func (s *Service) brokerHealth() message.HealthPart {

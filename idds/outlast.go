@@ -24,6 +24,7 @@ const (
 type outage struct {
 	mu          sync.Mutex
 	since, said time.Time // zero when the store is there
+	why         error     // what it said last
 }
 
 // outlast tries work again while the store is not available, until ctx ends. What is not stored meanwhile is not acknowledged, and
@@ -53,6 +54,7 @@ func (s *Service) storeAway(ctx context.Context, err error) {
 	if o.since.IsZero() {
 		o.since = now
 	}
+	o.why = err
 	if now.Sub(o.said) >= storeSaid {
 		o.said = now
 		s.log.WarnContext(ctx, "the store is not available; nothing is acknowledged until it is", logging.Err(err))

@@ -238,6 +238,35 @@ func TestSlicesComeInPagesAndByState(t *testing.T) {
 	}
 }
 
+func TestFailuresAndFilesLeadToTheirSlicesAndThoseToTheirHistory(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	failures := read[message.Page[message.FailureDocument]](t, base+"/v1/failures?run="+run).Items
+	if want := []message.FailureDocument{{Class: "data", Name: "data_invalid", Failed: 1}}; !cmp.Equal(failures, want) {
+		t.Errorf("%+v", failures)
+	}
+	files := read[message.Page[message.FileDocument]](t, base+"/v1/files").Items
+	if len(files) != 1 || files[0].Filename != "f.stf" || files[0].Slices != 12 || files[0].Done != 3 || files[0].Failed != 1 || files[0].Outstanding != 8 {
+		t.Errorf("%+v", files)
+	}
+	for query, want := range map[string]int{"class=data": 1, "reason=data_invalid": 1, "reason=none": 0, "run=" + run + "&filename=f.stf": 12, "worker=nobody": 0} {
+		if got := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?"+query).Items; len(got) != want {
+			t.Errorf("%s: %d slices, want %d", query, len(got), want)
+		}
+	}
+	h := read[message.SliceHistory](t, base+"/v1/runs/"+run+"/slices/s13")
+	var told []string
+	for _, e := range h.Events {
+		told = append(told, e.What+" "+e.Details)
+	}
+	if got := strings.Join(told, ", "); got != "created , sent , finished data_invalid: why, final failed" || h.State != "failed" {
+		t.Errorf("%s, %+v", got, h)
+	}
+	if status, _ := call(t, http.MethodGet, base+"/v1/runs/"+run+"/slices/none", ledger.RoleViewer, ""); status != http.StatusNotFound {
+		t.Errorf("a slice that is not there: %d", status)
+	}
+}
+
 func TestTheServiceDescribesItself(t *testing.T) {
 	t.Parallel()
 	var doc struct {

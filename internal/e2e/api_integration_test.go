@@ -62,8 +62,8 @@ func TestIntegrationTheInterfaceIsWhatItsDocumentSays(t *testing.T) {
 			must(t, err)
 			said := proc.NewCapture(4<<10, 256<<10)
 			res, err := proc.Run(t.Context(), proc.Command{
-				Path:   filepath.Join(filepath.Dir(fuzzer), "schemathesis"),
-				Args:   []string{"--config-file", config, "run", "--no-color", "--warnings", "off", "http://" + addr + "/openapi.json"},
+				Path:   fuzzer,
+				Args:   []string{"-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file", config, "run", "--no-color", "--warnings", "off", "http://" + addr + "/openapi.json"},
 				Dir:    t.TempDir(),
 				Stdout: said, Stderr: said, Env: env,
 			})

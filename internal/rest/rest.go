@@ -5,7 +5,9 @@ package rest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -98,7 +100,11 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return exitcode.New(exitcode.NoService, "asking idds: %w", err)
+		failed := exitcode.New(exitcode.NoService, "asking idds: %w", err)
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			failed = exitcode.WithNext(failed, "authorities of your own stand in the file that SSL_CERT_FILE names")
+		}
+		return failed
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
