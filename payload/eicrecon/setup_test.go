@@ -21,10 +21,15 @@ import (
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 	"tfpilot/payload/eicrecon"
+	"tfpilot/payload/payloadtest"
 )
 
 // TestMain makes the test binary the reconstruction when it is called by its name; see standin_test.go.
 func TestMain(m *testing.M) {
+	if args, ok := payloadtest.Program(); ok {
+		suiteProgram(args)
+		return
+	}
 	if filepath.Base(os.Args[0]) == "eicrecon" {
 		standIn(os.Args[1:])
 		return

@@ -21,15 +21,7 @@ import (
 // standIn is the reconstruction, in small: what testdata/eicrecon.py is, without its libzmq, for tests that need no Python. The
 // events of its files are lines; some of them are faults.
 func standIn(argv []string) {
-	var file string
-	set := map[string]string{}
-	for _, arg := range argv {
-		if key, value, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(key, "-P") {
-			set[key[2:]] = value
-		} else {
-			file = arg
-		}
-	}
+	file, set := arguments(argv)
 	if set["jana:timeout"] != "0" || set["nthreads"] != "1" {
 		die("it would time out, or use more than one thread", 1)
 	}
@@ -42,6 +34,19 @@ func standIn(argv []string) {
 	if _, _, err := reconstruct(file, skip, n, set["podio:output_file"]); err != nil {
 		die(err.Error(), 1)
 	}
+}
+
+// arguments are the file and the parameters of a command line.
+func arguments(argv []string) (file string, set map[string]string) {
+	set = map[string]string{}
+	for _, arg := range argv {
+		if key, value, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(key, "-P") {
+			set[key[2:]] = value
+		} else {
+			file = arg
+		}
+	}
+	return file, set
 }
 
 func die(why string, status int) {
@@ -141,14 +146,14 @@ func managed(path, fault string) {
 		if err != nil {
 			die(err.Error(), 1)
 		}
-		if serve(conn) != nil {
+		if serve(conn, answer) != nil {
 			_ = conn.Close()
 		}
 	}
 }
 
 // serve is a REP socket for one connection.
-func serve(conn net.Conn) error {
+func serve(conn net.Conn, answer func(text []byte) string) error {
 	if _, err := io.WriteString(conn, greeting+ready); err != nil {
 		return err
 	}

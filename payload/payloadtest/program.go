@@ -24,23 +24,29 @@ func command(t *testing.T, front, word string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fronts[front] == nil {
-		t.Fatalf("there is no front %q", front)
-	}
 	return []string{self, programName, front, word}
 }
 
 // Whoever imports this package need not remember to be the program; and nothing of the test is to begin in it.
 func init() { //nolint:gochecknoinits // see above
-	if len(os.Args) != 4 || os.Args[1] != programName {
+	if len(os.Args) < 4 || os.Args[1] != programName {
 		return
 	}
-	switch front := os.Args[2]; front {
-	case "daemon":
+	if os.Args[2] == "daemon" {
 		daemon()
-	default:
-		syscall.Exit(fronts[front]())
 	}
+	if front := fronts[os.Args[2]]; front != nil {
+		syscall.Exit(front())
+	}
+}
+
+// Program returns the arguments of the program, without those of the suite, when this process is one with a front that is not the
+// suite's own. A test's TestMain asks, speaks with the payload, and calls [Do] for each slice.
+func Program() (args []string, ok bool) {
+	if len(os.Args) < 4 || os.Args[1] != programName {
+		return nil, false
+	}
+	return os.Args[4:], true
 }
 
 // fronts are what the program does with each way of being spoken to. They return its exit status.
@@ -49,24 +55,32 @@ var fronts = map[string]func() int{
 	"resident": residentFront,
 }
 
-// task is a slice as the program got it.
-type task struct {
-	behaviour string
-	reqID     string
-	dir       string
-	// say answers with a document; it may be called again.
-	say func(result string)
+// Task is a slice as the program got it.
+type Task struct {
+	// Behaviour is the name of the input, without its folder.
+	Behaviour string
+	ReqID     string
+	// Dir is the slice's folder.
+	Dir string
+	// Say answers with a document; it may be called again.
+	Say func(result string)
 }
 
-// failure is an exit status with words for it.
-type failure struct {
-	status int
-	words  string
+// Failure is an exit status with words for it; 0 for success.
+type Failure struct {
+	Status int
+	Words  string
 }
+
+// Do does what a behaviour does with a slice.
+func Do(t Task) Failure { return acts[t.Behaviour](t) }
+
+// DiesAfter says that the program is to end well when it has answered.
+func (t Task) DiesAfter() bool { return t.Behaviour == diesBetween }
 
 // good is the document of a good slice.
-func (t task) good() string {
-	return fmt.Sprintf(`{"req_id":%q,"counts":{%q:1}}`, t.reqID, success)
+func (t Task) good() string {
+	return fmt.Sprintf(`{"req_id":%q,"counts":{%q:1}}`, t.ReqID, success)
 }
 
 // commandFront is the program of kind command: one slice, told by variables.
@@ -80,16 +94,16 @@ func commandFront() int {
 	if err != nil {
 		panic(err)
 	}
-	t := task{behaviour: filepath.Base(os.Getenv("TFPILOT_INPUT")), reqID: os.Getenv("TFPILOT_REQ_ID"), dir: dir}
-	t.say = func(result string) {
+	t := Task{Behaviour: filepath.Base(os.Getenv("TFPILOT_INPUT")), ReqID: os.Getenv("TFPILOT_REQ_ID"), Dir: dir}
+	t.Say = func(result string) {
 		answers.WriteString(result)
 		_ = os.WriteFile(path, []byte(answers.String()), 0o600) // there is none when it has deleted its folder
 	}
-	f := acts[t.behaviour](t)
-	if f.status != 0 {
-		fmt.Fprintln(os.Stderr, f.words)
+	f := Do(t)
+	if f.Status != 0 {
+		fmt.Fprintln(os.Stderr, f.Words)
 	}
-	return f.status
+	return f.Status
 }
 
 // residentFront is the program of kind resident: a slice a line, and an answer a line.
@@ -111,12 +125,12 @@ func residentFront() int {
 			answered = true
 			_, _ = fmt.Fprintf(os.Stdout, `{"req_id":%q,"status":%d%s}`+"\n", request.ReqID, status, rest)
 		}
-		t := task{behaviour: filepath.Base(request.Input), reqID: request.ReqID, dir: request.Dir}
-		t.say = func(result string) { answer(0, `,"result":`+result) }
-		if f := acts[t.behaviour](t); f.status != 0 || !answered {
-			answer(f.status, fmt.Sprintf(`,"message":%q`, f.words))
+		t := Task{Behaviour: filepath.Base(request.Input), ReqID: request.ReqID, Dir: request.Dir}
+		t.Say = func(result string) { answer(0, `,"result":`+result) }
+		if f := Do(t); f.Status != 0 || !answered {
+			answer(f.Status, fmt.Sprintf(`,"message":%q`, f.Words))
 		}
-		if t.behaviour == diesBetween {
+		if t.DiesAfter() {
 			return 0
 		}
 	}
