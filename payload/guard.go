@@ -3,6 +3,7 @@ package payload
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -36,7 +37,8 @@ type Guard struct {
 	lookNext time.Time    // at the folder
 }
 
-// NewGuard begins with a slice in its folder. The meter is that of the program which works on it; it may have worked on others before.
+// NewGuard begins with a slice in its folder. The meter is that of the program which works on it; of one that has worked on others before
+// the lap has ended.
 func NewGuard(s Spec, dir string, meter *keeper.Meter) *Guard {
 	now := meter.Seen()
 	return &Guard{spec: s, dir: dir, meter: meter, began: now, active: now}
@@ -119,11 +121,11 @@ func diskUsage(dir string) (bytes int64) {
 	return bytes
 }
 
-// ofLimit is "2.1 of 2.0 GB", in MB when that says more.
+// ofLimit is "2.1 of 2.0 GB", in MB when that says more; rounded up, so that what is over a limit reads so.
 func ofLimit(bytes int64, limitMB int) string {
 	mb := float64(bytes) / megabyte
 	if limitMB < 1000 {
-		return fmt.Sprintf("%.0f of %d MB", mb, limitMB)
+		return fmt.Sprintf("%.0f of %d MB", math.Ceil(mb), limitMB)
 	}
-	return fmt.Sprintf("%.1f of %.1f GB", mb/1000, float64(limitMB)/1000)
+	return fmt.Sprintf("%.1f of %.1f GB", math.Ceil(mb/100)/10, float64(limitMB)/1000)
 }

@@ -43,6 +43,9 @@ func TestWhatAPayloadTookIsMeasured(t *testing.T) {
 	t.Parallel()
 	o := work(t, shell(`x=$(head -c 40000000 /dev/zero | tr '\0' x); sleep 1.5`+result), slice(t, `{}`))
 	mustBeDone(t, o)
+	if u := o.Usage(); u == nil || u.ReadBytes < 40e6 || u.WrittenBytes < 80e6 || u.PeakBytes < 39e6 || u.WallSeconds < 1.5 || u.UserSeconds <= 0 || u.Cores != 1 {
+		t.Errorf("%+v", u)
+	}
 	if u := o.Result.Usage; u.PeakBytes < 39_000_000 || u.Processes < 2 || u.User+u.System <= 0 {
 		t.Errorf("%+v", u)
 	}
