@@ -77,12 +77,12 @@ func (e *bench) publish(n int) {
 }
 
 // pilot starts a pilot on the queue.
-func (e *bench) pilot(slots int) {
+func (e *bench) pilot(slots int, args ...string) {
 	e.b.Helper()
-	must(e.b, e.Start(e.b.Context(), "pilot", "pilot", []string{
+	must(e.b, e.Start(e.b.Context(), "pilot", "pilot", append([]string{
 		"run", "--broker-config", brokerFile(e.b, e.Stack, e.addr, "", ""), "--payload", "synthetic", "--slots", strconv.Itoa(slots),
 		"--namespace", namespace, "--run", run, "--journal-dir", e.Path("journal"), "--log-level", "warn",
-	}))
+	}, args...)))
 }
 
 // queue is the state of one of the broker's queues.
