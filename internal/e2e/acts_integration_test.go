@@ -74,10 +74,16 @@ func actsFile(t *testing.T, frames int, simulation ...string) string {
 	return filepath.Join(dir, "swf.100001.000001.stf")
 }
 
-// onceWithACTS is what the payload makes of a slice in a process of its own, under wrapper.
+// onceWithACTS is what the payload makes of a slice in a process of its own.
 func onceWithACTS(t *testing.T, file string, first, last int) payload.Result {
 	t.Helper()
-	status, stdout, stderr := tool(t, "wrapper", "run", "--payload", filepath.Join(actsFolder(t), "acts.toml"), "--input", file,
+	return withACTS(t, "acts-oneshot.toml", file, first, last)
+}
+
+// withACTS is what the payload of a TOML file makes of a slice, under wrapper.
+func withACTS(t *testing.T, toml, file string, first, last int) payload.Result {
+	t.Helper()
+	status, stdout, stderr := tool(t, "wrapper", "run", "--payload", filepath.Join(actsFolder(t), toml), "--input", file,
 		"--first", strconv.Itoa(first), "--last", strconv.Itoa(last), "--output", "json")
 	var report payload.Result
 	if status != 0 || json.Unmarshal([]byte(stdout), &report) != nil {
@@ -141,6 +147,9 @@ func TestIntegrationACTSFindsEventsAndTracksAlsoFromASliceAfterAnother(t *testin
 			t.Errorf("reply %d: %+v", i+1, got)
 		}
 	}
+	if diff := cmp.Diff(once.Counts, withACTS(t, "acts.toml", file, 5, 14).Counts); diff != "" {
+		t.Errorf("the same slice, once and as resident payload: %s", diff)
+	}
 	resident := replies[6].Result
 	if diff := cmp.Diff(once.Counts, resident.Counts); diff != "" {
 		t.Errorf("the same slice, once and resident: %s", diff)
@@ -189,7 +198,7 @@ func TestIntegrationACTSFailsOnDamageAndForeignDetectorsAsTheDataSay(t *testing.
 		t.Fatal(stderr)
 	}
 	for file, want := range map[string]exitcode.Failure{cut: exitcode.DataCorrupt, foreign: exitcode.DataInvalid, dir: exitcode.DataMissing} {
-		status, stdout, _ := tool(t, "wrapper", "run", "--payload", filepath.Join(actsFolder(t), "acts.toml"), "--input", file, "--last", "1")
+		status, stdout, _ := tool(t, "wrapper", "run", "--payload", filepath.Join(actsFolder(t), "acts-oneshot.toml"), "--input", file, "--last", "1")
 		if status != want.Code || !strings.Contains(stdout, file) {
 			t.Errorf("%s: status %d: %s", file, status, stdout)
 		}

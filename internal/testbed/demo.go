@@ -143,9 +143,9 @@ func (c *DemoConfig) prepare(ctx context.Context, bin string, show *program.Prog
 	}
 	needed := []string{"testbed", "idds", "harvester", "pilot", "daq"}
 	switch {
-	case spec.Kind == payload.KindCommand:
-		_, err = payload.NewCommand(spec, "")
-	case !spec.InProcess():
+	case len(spec.Command) > 0:
+		_, err = spec.Program(payload.Slot{})
+	case spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic && !spec.InProcess():
 		needed = append(needed, "tfpilot-payload")
 	}
 	if err == nil && spec.Dir != "" {
