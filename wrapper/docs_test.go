@@ -69,6 +69,11 @@ func TestTheShellExampleOfTheDocsWorks(t *testing.T) {
 
 func TestThePythonExampleOfTheDocsWorks(t *testing.T) {
 	t.Parallel()
+	byteCount(t, "count.py", example(t, "python", "import json, os, sys\n\nslice_"), pythonHere(t))
+}
+
+func pythonHere(t *testing.T) string {
+	t.Helper()
 	python, err := exec.LookPath("python3")
 	switch {
 	case err == nil:
@@ -77,12 +82,36 @@ func TestThePythonExampleOfTheDocsWorks(t *testing.T) {
 	default:
 		t.Skip("no python3 on PATH")
 	}
-	byteCount(t, "count.py", example(t, "python", "import"), python)
+	return python
+}
+
+func TestThePayloadOfTheDocsThatStaysWorks(t *testing.T) {
+	t.Parallel()
+	python := pythonHere(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "serve.py"), []byte(example(t, "python", "import json, os, sys\n\nreplies")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "six"), []byte("abcdef"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := staying(t, "exec "+python+" "+dir+"/serve.py", wrapper.Config{WorkDir: t.TempDir(), LogDir: t.TempDir(), DataDir: dir})
+	for range 2 {
+		o := w.Run(t.Context(), slice(t, `{"filename":"six"}`))
+		mustBeDone(t, o)
+		if o.Result.Counts["bytes"] != 6 || o.Result.Usage.Stderr != "working on r1\n" {
+			t.Errorf("%+v", o.Result)
+		}
+		mustFail(t, w.Run(t.Context(), slice(t, `{"filename":"missing"}`)), exitcode.DataMissing, "missing")
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestThePayloadFilesOfTheDocsAreValid(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{example(t, "toml", `name    = "byte-count"`), example(t, "toml", `name = "load"`)} {
+	for _, text := range []string{example(t, "toml", `name    = "byte-count"`), example(t, "toml", `name = "load"`), example(t, "toml", `name    = "byte-count-resident"`)} {
 		file := filepath.Join(t.TempDir(), "x.toml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -148,8 +148,8 @@ func (p *process) diedWorking(stderr *proc.Capture) (keeper.Result, error) {
 		}
 		return res, lostError{err}
 	}
-	if f, ok := exitcode.ByCode(res.ExitCode); ok && f != exitcode.SliceFailed && res.ExitCode != 0 && res.ExitCode != exitcode.Internal.Code {
-		return res, p.spec.Verdict(res, stderr.String()) // it says itself what is wrong
+	if err := p.spec.Verdict(res, stderr.String()); err != nil && exitcode.From(err) != exitcode.PayloadFailed {
+		return res, err // it says itself what is wrong
 	}
 	return res, lostError{exitcode.New(exitcode.PayloadCrashed, "%s ended with status %d while it worked on the slice%s", p.spec.Name, res.ExitCode, words)}
 }
