@@ -211,6 +211,6 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
 		}
 	}
-	errs = append(errs, s.Failures.validate(), s.Input.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
+	errs = append(errs, checkScripts(s.Command), s.Failures.validate(), s.Input.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
 	return errors.Join(errs...)
 }

@@ -41,7 +41,6 @@ func Payload(file string, construct func(payload.Spec) error) (payload.Spec, []P
 		l.interpreter()
 	}
 	l.files()
-	l.shell()
 	l.usual()
 	slices.SortStableFunc(l.found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	return spec, l.found
@@ -123,25 +122,6 @@ func (l *linter) files() {
 			l.add("command", Problem{
 				Severity: Error, Text: fmt.Sprintf("%s is not there: %v", arg, errors.Unwrap(err)), Next: "write it, or mend the name",
 				Name: exitcode.SiteNoProgram.Name, Code: exitcode.SiteNoProgram.Code,
-			})
-		}
-	}
-}
-
-// shells read their argument after -c as a program.
-var shells = []string{"sh", "bash", "dash", "zsh", "ksh"}
-
-// shell looks for values of messages in the text of a shell program: what a message says must not be run.
-func (l *linter) shell() {
-	c := l.spec.Command
-	if len(c) < 3 || !slices.Contains(shells, path.Base(c[0])) || !strings.HasPrefix(c[1], "-") || !strings.HasSuffix(c[1], "c") {
-		return
-	}
-	for _, name := range []string{"TFPILOT_INPUT", "TFPILOT_RUN_ID", "TFPILOT_REQ_ID", "TFPILOT_NAMESPACE", "TFPILOT_TF_FILENAME"} {
-		if strings.Contains(c[2], "${"+name+"}") {
-			l.add("command", Problem{
-				Severity: Warning, Text: fmt.Sprintf("${%s} becomes a part of the shell program: what a message says could be run by it", name),
-				Next: fmt.Sprintf(`write "$%s", which the shell reads from its environment`, name),
 			})
 		}
 	}
