@@ -143,7 +143,7 @@ func (c *Command) stated(resultPath string, r Request, err error) error {
 	if _, unknown := failureNamed(said.Failure.Name); unknown != nil {
 		return fmt.Errorf("%w; failure.name in its result: %w", err, unknown)
 	}
-	return said.Failure.err(c.spec.Name)
+	return said.Failure.Err(c.spec.Name)
 }
 
 // lastWords is what the program said of its end: its last line, or the first of a Go panic, which is followed by many.

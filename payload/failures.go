@@ -58,8 +58,8 @@ func failureOf(status int) exitcode.Failure {
 	return sayable[i]
 }
 
-// err is the failure as an error of the payload named; its name has been checked.
-func (f Failure) err(payload string) error {
+// Err is the failure as an error of the payload named.
+func (f Failure) Err(payload string) error {
 	line, err := failureNamed(f.Name)
 	if err != nil {
 		return exitcode.New(exitcode.PayloadBadResult, "%s: its result: failure.name: %w", payload, err)

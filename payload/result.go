@@ -169,7 +169,7 @@ func (res *Result) Settle(ctx context.Context, spec Spec, r Request) error {
 		return badResult(spec.Name, fmt.Errorf("it is of slice %.80q", res.ReqID))
 	}
 	if res.Failure != nil {
-		return res.Failure.err(spec.Name)
+		return res.Failure.Err(spec.Name)
 	}
 	return badResult(spec.Name, res.measure(ctx, spec, r.Dir))
 }

@@ -29,6 +29,13 @@ func validator(tb testing.TB, schema []byte) *jsonschema.Schema {
 	if err := c.AddResource("schema.json", doc); err != nil {
 		tb.Fatal(err)
 	}
+	result, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload.ResultSchema()))
+	if err == nil {
+		err = c.AddResource("urn:tfpilot:payload:1:result", result) // which others refer to
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
 	s, err := c.Compile("schema.json")
 	if err != nil {
 		tb.Fatal(err)
@@ -139,7 +146,7 @@ func FuzzWhatIsAResultFitsTheSchema(f *testing.F) {
 // TestDocument writes docs/schema with -update, and compares it otherwise.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	for name, schema := range map[string][]byte{"result.json": payload.ResultSchema()} {
+	for name, schema := range payload.Schemas() {
 		file := filepath.Join("..", "docs", "schema", name)
 		if *update {
 			if err := os.WriteFile(file, schema, 0o644); err != nil {
@@ -148,6 +155,33 @@ func TestDocument(t *testing.T) {
 		}
 		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, schema) {
 			t.Errorf("%s is not what the program has; run make generate (%v)", file, err)
+		}
+	}
+}
+
+func TestTheSchemasOfResidentPayloadsSayWhatTheProgramsDo(t *testing.T) {
+	t.Parallel()
+	schemas := payload.Schemas()
+	request, reply := validator(t, schemas["request.json"]), validator(t, schemas["reply.json"])
+	for text, ok := range map[string]bool{
+		`{"req_id":"r1","input":"/d/x.stf","first":0,"last":65,"dir":"/w/s","run_id":"7","attempt":1,"namespace":"","tf_filename":"","slice":{"msg_type":"slice"}}`: true,
+		`{"req_id":"r1","input":"/d/x.stf","first":0,"last":65,"dir":"/w/s","run_id":"7","attempt":1,"namespace":"","tf_filename":"","slice":{},"later":1}`:         true,
+		`{"req_id":"r1","input":"/d/x.stf","first":"0","last":65,"dir":"/w/s"}`:                                                                                     false,
+		`{"input":"/d/x.stf"}`: false,
+	} {
+		if err := fits(request, text); (err == nil) != ok {
+			t.Errorf("request %s: %v", text, err)
+		}
+	}
+	for text, ok := range map[string]bool{
+		`{"ready":true,"seconds":1.5}`: true, `{"ready":false,"status":30,"message":"no room"}`: true, `{"alive":true}`: true, `{"alive":true,"progress":0.5}`: true,
+		`{"req_id":"r1","status":0,"result":{"counts":{"events":1}},"seconds":0.1}`: true, `{"req_id":"r1","status":21,"message":"frame 7"}`: true,
+		`{"req_id":"r1","status":1,"failure":{"name":"data_corrupt"}}`: true,
+		`{"req_id":"r1","status":0,"result":{"cuonts":{}}}`:            false, `{"req_id":"r1","status":0}`: false, `{"status":0,"result":{}}`: false,
+		`{"req_id":"r1","status":1,"failure":{"name":"no_broker"}}`: false, `{}`: false, `{"req_id":"r1"}`: false, `[]`: false,
+	} {
+		if err := fits(reply, text); (err == nil) != ok {
+			t.Errorf("reply %s: %v", text, err)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package payload
 
-import "embed"
+import (
+	"embed"
+	"io/fs"
+	"path"
+)
 
 // schemas are published as docs/schema, to the letter.
 //
@@ -8,12 +12,20 @@ import "embed"
 var schemas embed.FS
 
 // ResultSchema is the JSON Schema (2020-12) of the result document.
-func ResultSchema() []byte { return schema("result") }
+func ResultSchema() []byte { return Schemas()["result.json"] }
 
-func schema(name string) []byte {
-	b, err := schemas.ReadFile("schema/" + name + ".json")
+// Schemas are those of the contract, by the name of their file: the result; request and reply, the lines of a resident payload.
+func Schemas() map[string][]byte {
+	all := map[string][]byte{}
+	err := fs.WalkDir(schemas, "schema", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		all[path.Base(name)], err = schemas.ReadFile(name)
+		return err
+	})
 	if err != nil {
-		panic(err) // it is embedded above
+		panic(err) // they are embedded above
 	}
-	return b
+	return all
 }

@@ -52,7 +52,7 @@ func (s Spec) Verdict(res keeper.Result, stderr string) error {
 
 // StatusError is the failure that a payload says of a slice by an exit status, with its last words.
 func (s Spec) StatusError(status int, words string) error {
-	return exitcode.New(failureOf(status), "%s said status %d%s", s.Name, status, lastWords(words))
+	return exitcode.New(s.Failures.meaning(status, words), "%s said status %d%s", s.Name, status, lastWords(words))
 }
 
 // LastWords is what a program said of its end, ready to be put behind a sentence.

@@ -112,6 +112,8 @@ func named(id *string) string {
 // outcome is what an answer means.
 func (p *process) outcome(ctx context.Context, r payload.Request, answer line, within time.Duration) (payload.Result, error) {
 	switch {
+	case answer.Failure != nil:
+		return payload.Result{}, answer.Failure.Err(p.spec.Name)
 	case *answer.Status != 0:
 		return payload.Result{}, p.spec.StatusError(*answer.Status, answer.Message)
 	case len(answer.Result) == 0:

@@ -49,6 +49,8 @@ type line struct {
 	Status  *int            `json:"status"`
 	Message string          `json:"message"`
 	Result  json.RawMessage `json:"result"`
+	// Failure says by name what status says by number, and goes before it.
+	Failure *payload.Failure `json:"failure"`
 }
 
 // errTooLong says that a line has no end.

@@ -40,6 +40,7 @@ func TestEveryFailureHasItsVerdictAndTheSlotGoesOn(t *testing.T) {
 		same  bool // the process goes on
 	}{
 		"fails":      {exitcode.PayloadPermanent, "said status 11: of this kind", true},
+		"names-it":   {exitcode.DataCorrupt, "frame 7", true},
 		"no-result":  {exitcode.PayloadNoResult, "status 0 and no result", true},
 		"bad-result": {exitcode.PayloadBadResult, "cuonts", true},
 		"crashes":    {exitcode.PayloadCrashed, "ended by a signal, killed", false},

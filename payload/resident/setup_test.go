@@ -96,6 +96,8 @@ func do(what string, r asked, n int) {
 	switch what {
 	case "fails":
 		say(fmt.Sprintf(`{"req_id": %q, "status": 11, "message": "never\nof this kind"}`, r.ReqID))
+	case "names-it":
+		say(fmt.Sprintf(`{"req_id": %q, "status": 1, "message": "never", "failure": {"name": "data_corrupt", "message": "frame 7"}}`, r.ReqID))
 	case "no-result":
 		say(fmt.Sprintf(`{"req_id": %q, "status": 0}`, r.ReqID))
 	case "bad-result":
