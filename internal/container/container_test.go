@@ -125,6 +125,29 @@ func TestAProgramRunsInsideWithItsEnvironmentStreamsAndStatus(t *testing.T) {
 	}
 }
 
+func TestAShellHasTheTerminalAndHearsNoWordOfTheEntry(t *testing.T) {
+	t.Parallel()
+	for _, runtime := range []string{"apptainer", "podman"} {
+		c, err := container.New(container.Spec{Image: "docker://debian:12"}, container.Place{Env: runtimes(t, runtime)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs strings.Builder
+		cmd, err := c.Shell(proc.Command{
+			Path: "/bin/sh", Args: []string{"-c", `read line; echo "$line $MINE"`}, Dir: t.TempDir(), Env: []string{"MINE=mine"}, Stdin: strings.NewReader("typed\n"), Stdout: &out, Stderr: &errs,
+		})
+		if err == nil {
+			_, err = run(t.Context(), cmd)
+		}
+		if err != nil || out.String() != "typed mine\n" || errs.String() != "INFO:    a word of the runtime\n" {
+			t.Errorf("%s: %q, %q, %v", runtime, out.String(), errs.String(), err)
+		}
+		if terminal := slices.Contains(cmd.Args, "--tty"); terminal != (runtime == "podman") {
+			t.Errorf("%s: %s", runtime, cmd.Args)
+		}
+	}
+}
+
 func TestTheFirstProcessOfANamespacePassesOnSignalsAndHowTheProgramEnded(t *testing.T) {
 	t.Parallel()
 	c, err := container.New(container.Spec{Image: "debian:12"}, container.Place{Env: runtimes(t, "podman")})
