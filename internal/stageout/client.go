@@ -3,6 +3,7 @@ package stageout
 import (
 	"cmp"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
@@ -85,4 +86,12 @@ func (c *Client) Store(base, at Place) (Store, error) {
 	default:
 		return &webdav{at: at, client: c}, c.Check(at)
 	}
+}
+
+// arrived compares a file with what a server says is there. A full one takes everything without a word, and keeps what it has room for.
+func arrived(f File, size int64, sum string) error {
+	if size < f.SizeBytes {
+		return fmt.Errorf("the server said that all was well, and kept %d of %d bytes: it may be full", size, f.SizeBytes)
+	}
+	return compare(f, size, sum)
 }

@@ -250,7 +250,7 @@ func within(ctx context.Context, step func(context.Context) error) error {
 	go func() { done <- step(ctx) }()
 	select {
 	case err := <-done:
-		if err != nil && ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		return err

@@ -82,7 +82,7 @@ func (w *webdav) Write(ctx context.Context, name string, f File) error {
 	if err != nil {
 		return err
 	}
-	return compare(f, size, sum)
+	return arrived(f, size, sum)
 }
 
 // Rename looks first, as that of [xrootd] does, and for the same reason.

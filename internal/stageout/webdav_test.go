@@ -183,6 +183,22 @@ func TestARefusalOfAServerSaysWhatItIs(t *testing.T) {
 	}
 }
 
+// As XRootD 5.5.3 does, over https and for xrdcp.
+func TestAFullServerThatSaysAllIsWellIsFoundOut(t *testing.T) {
+	t.Parallel()
+	d := newDAV(t)
+	d.fault = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			d.files[r.URL.Path] = []byte("cont")
+		}
+		return r.Method == http.MethodPut
+	}
+	err := d.store(t, "").Write(t.Context(), "7/a", file("7/a", "content"))
+	if err == nil || !strings.Contains(err.Error(), "kept 4 of 7 bytes: it may be full") {
+		t.Error(err)
+	}
+}
+
 func TestATokenThatWasRenewedIsUsedAtOnce(t *testing.T) {
 	t.Parallel()
 	d := newDAV(t)

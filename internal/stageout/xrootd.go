@@ -82,7 +82,7 @@ func (x *xrootd) Write(ctx context.Context, name string, f File) error {
 	if err != nil {
 		return err
 	}
-	return compare(f, size, sum)
+	return arrived(f, size, sum)
 }
 
 // Rename looks first, because a server's rename writes over what is there: of two attempts that come to this within the same
