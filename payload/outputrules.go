@@ -23,8 +23,12 @@ type OutputRules struct {
 	Name string `toml:"name"`
 }
 
-// DefaultOutputName is how the production system calls its outputs, where {file} is edm4eic.root.
-const DefaultOutputName = "{stem}_run_{run}_slice_{slice}_s{first}_e{last}.{file}"
+// DefaultOutputName is how the production system calls its outputs, where {file} is edm4eic.root. A payload that has called its
+// file so already has it kept under that name.
+const DefaultOutputName = ownName + "{file}"
+
+// ownName begins the names of a slice's files in the production system.
+const ownName = "{stem}_run_{run}_slice_{slice}_s{first}_e{last}."
 
 // maxFileName is that of file systems, less what a temporary name takes.
 const maxFileName = 240
@@ -110,17 +114,21 @@ func expandName(template string, value func(word string) (string, bool)) (string
 // letters, digits and ._-+=,@ alone, which no file system, URL or command line takes for anything else; other bytes are written as
 // %XX, so that two names never become one.
 func (o OutputRules) FileName(s message.Slice, file string) (string, error) {
-	template := o.Name
-	if template == "" {
-		template = DefaultOutputName
-	}
-	name, err := expandName(template, func(word string) (string, bool) {
+	value := func(word string) (string, bool) {
 		of, known := nameWords[word]
 		if !known {
 			return "", false
 		}
 		return of(s, file), true
-	})
+	}
+	template := o.Name
+	if template == "" {
+		template = DefaultOutputName
+		if own, err := expandName(ownName, value); err == nil && strings.HasPrefix(path.Clean(file), own) {
+			template = "{file}"
+		}
+	}
+	name, err := expandName(template, value)
 	if err != nil {
 		return "", exitcode.New(exitcode.Usage, "output.name: %w", err)
 	}
