@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,10 +29,6 @@ const (
 // variable is set, by scripts/integration.sh, where servers are wanted.
 const variable = "TFPILOT_TEST_XROOTD"
 
-// again starts a server once more that was ended by a signal, as a site's init does: 5.5.3 crashes now and then when a connection with
-// TLS ends (a segmentation fault in libcrypto). The signals of tests go to the script as well.
-const again = `while "$@"; [ $? -gt 128 ]; do :; done`
-
 // patience is for a machine that is very busy.
 const patience = time.Minute
 
@@ -43,7 +40,9 @@ type Server struct {
 	Port        int
 
 	script string
+	mu     sync.Mutex
 	cmd    *exec.Cmd
+	killed bool // by the test
 	ended  chan struct{}
 }
 
@@ -93,23 +92,13 @@ func freePort(tb testing.TB) int {
 // run starts the process and waits until it answers; false when it ended instead.
 func (s *Server) run(tb testing.TB) bool {
 	tb.Helper()
-	out, err := os.OpenFile(filepath.Join(s.Dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = out.Close() }()
 	// Not with the test's context: it ends before the cleanups.
-	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "bash", "-c", again, "xrootd", s.script, s.Dir, strconv.Itoa(s.Port), string(s.Mode)) //nolint:forbidigo // in a test, as a service that it needs
-	s.cmd.Stdout, s.cmd.Stderr = out, out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	ctx := context.WithoutCancel(tb.Context())
+	s.killed, s.ended = false, make(chan struct{})
+	if err := s.start(ctx); err != nil {
 		tb.Fatal(err)
 	}
-	s.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		_ = cmd.Wait()
-		close(ended)
-	}(s.cmd, s.ended)
+	go s.keep(ctx)
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -130,6 +119,46 @@ func (s *Server) run(tb testing.TB) bool {
 	}
 }
 
+// start starts the process.
+func (s *Server) start(ctx context.Context) error {
+	out, err := os.OpenFile(filepath.Join(s.Dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	s.cmd = exec.CommandContext(ctx, s.script, s.Dir, strconv.Itoa(s.Port), string(s.Mode)) //nolint:forbidigo // in a test, as a service that it needs
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return s.cmd.Start()
+}
+
+// keep waits for the process, and starts it again when a signal has ended it that was not the test's, as a site's init does: 5.5.3
+// crashes now and then when a connection with TLS ends (a segmentation fault in libcrypto).
+func (s *Server) keep(ctx context.Context) {
+	for {
+		cmd := s.cmd // which nobody else sets meanwhile
+		_ = cmd.Wait()
+		s.mu.Lock()
+		status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		again := !s.killed && status.Signaled() && s.start(ctx) == nil
+		s.mu.Unlock()
+		if !again {
+			close(s.ended)
+			return
+		}
+	}
+}
+
+// signal sends a signal to the process, of which there is none when it has ended.
+func (s *Server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.killed = s.killed || sig == syscall.SIGKILL
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = syscall.Kill(-s.cmd.Process.Pid, sig)
+	}
+}
+
 func (s *Server) log() string {
 	out, _ := os.ReadFile(filepath.Join(s.Dir, "out"))
 	log, _ := os.ReadFile(filepath.Join(s.Dir, "log", string(s.Mode), "xrootd.log"))
@@ -138,11 +167,10 @@ func (s *Server) log() string {
 
 // Kill ends the server as a crash would.
 func (s *Server) Kill() {
-	if s.cmd == nil || s.cmd.Process == nil {
-		return
+	s.signal(syscall.SIGKILL)
+	if s.ended != nil {
+		<-s.ended
 	}
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	<-s.ended
 }
 
 // Restart starts the server again, on its port and its folder.
@@ -155,10 +183,10 @@ func (s *Server) Restart(tb testing.TB) {
 }
 
 // Freeze stops the server where it is: its port takes connections, and nothing answers. Thaw has it go on.
-func (s *Server) Freeze() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
 // Thaw undoes Freeze.
-func (s *Server) Thaw() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGCONT) }
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 
 // Addr is host:port, by address.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) }
