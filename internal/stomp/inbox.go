@@ -9,6 +9,7 @@ type inbox struct {
 	out    chan *Message
 	wg     *sync.WaitGroup // of the connection, whose reader alone calls put
 	closed chan struct{}
+	over   chan struct{} // closed when nothing is delivered any more
 	limit  int
 
 	mu      sync.Mutex
@@ -19,7 +20,7 @@ type inbox struct {
 }
 
 func newInbox(wg *sync.WaitGroup, limit int) *inbox {
-	return &inbox{out: make(chan *Message, 16), wg: wg, closed: make(chan struct{}), limit: limit}
+	return &inbox{out: make(chan *Message, 16), wg: wg, closed: make(chan struct{}), over: make(chan struct{}), limit: limit}
 }
 
 // put takes a message; false says that there is no room.
@@ -70,17 +71,18 @@ func (b *inbox) pump() {
 	}
 }
 
+// close returns when nothing is delivered any more.
 func (b *inbox) close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return
+	if !b.ended {
+		b.ended = true
+		close(b.closed)
+		if !b.pumping { // else the pump, the only other sender, does it when it has stopped
+			b.finish()
+		}
 	}
-	b.ended = true
-	close(b.closed)
-	if !b.pumping { // else the pump, the only other sender, does it when it has stopped
-		b.finish()
-	}
+	b.mu.Unlock()
+	<-b.over
 }
 
 // finish drops what nobody took and closes the channel.
@@ -91,6 +93,7 @@ func (b *inbox) finish() {
 		case <-b.out:
 		default:
 			close(b.out)
+			close(b.over)
 			return
 		}
 	}
