@@ -12,7 +12,9 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/payload"
 	"tfpilot/pilot"
 	"tfpilot/pilot/prompt"
 )
@@ -45,7 +47,7 @@ func TestAPilotWritesALineAtLeastEveryTenMinutes(t *testing.T) {
 		var cfg pilot.Config
 		config.Defaults(&cfg)
 		cfg.BrokerTimeout = 0
-		p, err := pilot.New(pilot.Parts{Link: link, Reporter: prompt.NewReporter(nil, log), Logger: log},
+		p, err := pilot.New(pilot.Parts{Link: link, Runner: idle{}, Reporter: prompt.NewReporter(nil, log), Logger: log},
 			pilot.Destinations{Slices: "/queue/s", Broadcast: "/topic/b", Results: "/topic/r"}, cfg)
 		must(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), hours)
@@ -66,3 +68,9 @@ func TestAPilotWritesALineAtLeastEveryTenMinutes(t *testing.T) {
 		}
 	})
 }
+
+// idle is a payload that is ready and gets no slice.
+type idle struct{ pilot.Runner }
+
+func (idle) Prepare(context.Context, int) (payload.Startup, error) { return payload.Startup{}, nil }
+func (idle) Identity() message.PayloadIdentity                     { return message.PayloadIdentity{Name: "idle"} }
