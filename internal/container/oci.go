@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // tmpSize of /tmp and /var/tmp, in which memory is taken that nobody accounts for. It is what Apptainer gives.
@@ -35,7 +37,7 @@ func dockerLine(l *launch) error {
 
 // oci is what podman and docker have in common.
 func (l *launch) oci(image ...string) error {
-	if l.terminal {
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); l.terminal && err == nil {
 		l.add("--tty")
 	}
 	l.first = true
