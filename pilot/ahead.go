@@ -154,6 +154,7 @@ func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrap
 		s.p.mu.Lock()
 		giveWay := s.p.giveWay
 		s.p.mu.Unlock()
+		defer s.prefetch(ctx, m)()
 		var ended <-chan struct{}
 		if s.ahead != nil {
 			ended = s.ahead.Done()
@@ -172,6 +173,17 @@ func (s *slot) execute(ctx context.Context, m message.Slice, k JournalKey) (wrap
 	defer func() { s.p.payloads <- struct{}{} }()
 	s.p.begun(k)
 	return s.p.runner.Run(ctx, m), nil
+}
+
+// prefetch begins to bring the input of a slice that waits for its turn; end ends that.
+func (s *slot) prefetch(ctx context.Context, m message.Slice) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var begun sync.WaitGroup
+	begun.Go(func() { s.p.runner.Prefetch(ctx, m) })
+	return func() {
+		cancel()
+		begun.Wait()
+	}
 }
 
 // awaitFree waits until a slot is free for a payload.

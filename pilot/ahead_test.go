@@ -152,3 +152,20 @@ func TestASubscriptionHeldAheadThatEndsIsReplaced(t *testing.T) {
 		return r.queue().Consumers == 4
 	})
 }
+
+func TestTheInputOfASliceThatWaitsForItsTurnIsFetchedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r, w := newRig(t), &runner{}
+	r.pilot(pilot.Config{Run: run, Ahead: 3}, w, nil)
+	next := 0
+	await(t, "a slice whose input was fetched while it waited", func() bool {
+		for range 16 {
+			r.publish(slice(number(next), 1))
+			next++
+		}
+		for range 16 {
+			r.next()
+		}
+		return w.prefetched.Load() > 0
+	})
+}

@@ -32,6 +32,8 @@ type Runner interface {
 	// Run works on one slice, in a slot that is prepared if one is free. What is left of the payload then is what stays between
 	// slices.
 	Run(ctx context.Context, s message.Slice) wrapper.Outcome
+	// Prefetch brings the input of a slice that will be run soon to the node, where that takes time. What fails, Run will tell.
+	Prefetch(ctx context.Context, s message.Slice)
 	// Identity is the payload that it runs.
 	Identity() message.PayloadIdentity
 }

@@ -152,9 +152,14 @@ type runner struct {
 	// prepare makes a slot ready; nil for nothing to do.
 	prepare func(ctx context.Context, slot int) (payload.Startup, error)
 
+	// prefetched counts the slices whose input was to be fetched.
+	prefetched atomic.Int32
+
 	mu    sync.Mutex
 	calls map[string]int
 }
+
+func (w *runner) Prefetch(context.Context, message.Slice) { w.prefetched.Add(1) }
 
 func (w *runner) Prepare(ctx context.Context, slot int) (payload.Startup, error) {
 	if w.prepare == nil {

@@ -336,10 +336,11 @@ func (in inputs) choose(ctx context.Context, want stagein.File) (whole bool, rea
 	return whole, reason, nil
 }
 
-// Prefetch has the file of a slice fetched that will be worked on soon. What fails will be told by who works on it.
+// Prefetch has the file of a slice fetched that will be worked on soon. What fails will be told by who works on it. Whether a payload
+// that reads both gets the whole of an https file is decided when the slice has its turn.
 func (w *Wrapper) Prefetch(ctx context.Context, s message.Slice) {
 	name := w.inputs.resolve(s.Content.Filename)
-	if !IsURL(name) || s.Validate() != nil || w.inputs.as == payload.InputURL {
+	if !IsURL(name) || w.inputs.as == payload.InputURL || s.Validate() != nil || s.Content.Simulated() {
 		return
 	}
 	if want, err := w.inputs.want(name, s); err == nil && (w.inputs.as == payload.InputPath || !strings.HasPrefix(want.URL, "http")) {

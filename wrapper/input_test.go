@@ -203,3 +203,18 @@ func TestOptionsOfInputThatMakeNoSenseAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFileOfTheNextSliceIsFetchedAhead(t *testing.T) {
+	t.Parallel()
+	url, reads := storage(t)
+	w := newWrapper(t, shell(countBytes), remote(t))
+	s := slice(t, `{"filename":"`+url+`/data/x.stf"}`)
+	w.Prefetch(t.Context(), s)
+	o := w.Run(t.Context(), s)
+	mustBeDone(t, o)
+	if o.Input.How != wrapper.InputCached || reads.Load() != 1 {
+		t.Errorf("%+v, read %d times", o.Input, reads.Load())
+	}
+	w.Prefetch(t.Context(), slice(t, `{"filename":"`+url+`/data/none.stf"}`)) // says nothing
+	w.Prefetch(t.Context(), slice(t, `{"filename":"x.stf","file_type":"fake"}`))
+}

@@ -178,7 +178,7 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 	if err := s.Validate(); err != nil {
 		return res, "", exitcode.New(exitcode.DataInvalid, "slice %s: %w", s.Content.Identity(), err)
 	}
-	if s.Content.FileType == "fake" || s.Content.FileType == "mock" {
+	if s.Content.Simulated() {
 		o.Payload = message.PayloadIdentity{Name: "synthetic", Version: "1"}
 		res, err = w.simulated.Run(ctx, payload.Request{Slice: s})
 		return res, "", err

@@ -142,6 +142,9 @@ func (c SliceContent) ProcessingTime() time.Duration {
 	return time.Duration(f * float64(time.Second))
 }
 
+// Simulated says that the slice asks for no payload, only for its time.
+func (c SliceContent) Simulated() bool { return c.FileType == "fake" || c.FileType == "mock" }
+
 // Frames is the number of frames in the inclusive range.
 func (c SliceContent) Frames() int { return int(c.End.Int64()-c.Start.Int64()) + 1 }
 
@@ -181,7 +184,7 @@ func (s Slice) Validate() error {
 			errs = append(errs, fmt.Errorf("%s %.80q: control character", f[0], f[1]))
 		}
 	}
-	if c.FileType == "fake" || c.FileType == "mock" {
+	if c.Simulated() {
 		return errors.Join(errs...) // simulated: the production worker looks at no file and no range
 	}
 	if c.Filename == "" {
