@@ -321,7 +321,8 @@ func (c *Cache) fetchOnce(ctx context.Context, src source, key, whole string, wa
 	if err := out.Truncate(size); err != nil { // an empty file has had a block
 		return moved, diskError(ctx, err)
 	}
-	if err := errors.Join(out.Close(), os.Rename(part, whole)); err != nil {
+	// Others read it too: nobody is to write into it by mistake.
+	if err := errors.Join(out.Close(), os.Chmod(part, 0o400), os.Rename(part, whole)); err != nil {
 		return moved, diskError(ctx, err)
 	}
 	return moved, nil
