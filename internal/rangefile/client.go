@@ -28,7 +28,7 @@ type Config struct {
 	CADir string
 	// HTTPHosts are those (host or host:port) that may be asked over plain http, which never gets the token.
 	HTTPHosts []string
-	// Silence ends a try on which nothing comes for so long (default 10 s).
+	// Silence ends a try on which nothing comes for so long (default 10 s, or the patience when that is less).
 	Silence time.Duration
 	// Patience is how long no byte may come, over all tries (default 1 min).
 	Patience time.Duration
@@ -50,7 +50,8 @@ type Client struct {
 
 // New makes a client. Authorities that cannot be read are an error of the configuration.
 func New(cfg Config) (*Client, error) {
-	cfg.Silence, cfg.Patience = cmp.Or(cfg.Silence, defaultSilence), cmp.Or(cfg.Patience, defaultPatience)
+	cfg.Patience = cmp.Or(cfg.Patience, defaultPatience)
+	cfg.Silence = cmp.Or(cfg.Silence, min(defaultSilence, cfg.Patience))
 	if cfg.Logger == nil {
 		cfg.Logger = logging.Discard()
 	}

@@ -1,6 +1,7 @@
 package stagein
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type XRootD struct {
 	Program string
 	// TokenFile and CADir are handed over as BEARER_TOKEN_FILE and X509_CERT_DIR; empty leaves these as they are here.
 	TokenFile, CADir string
-	// Silence ends a try on which nothing comes for so long (default 20 s).
+	// Silence ends a try on which nothing comes for so long (default 20 s, or the patience when that is less).
 	Silence time.Duration
 }
 
@@ -70,10 +71,7 @@ func (x XRootD) Environment(silence time.Duration) []string {
 // run runs one of the client's programs. It ends when nothing has been printed for the silence; the error says what that means, and
 // again whether another try makes sense.
 func (c *Cache) run(ctx context.Context, name, program string, args []string, stdout io.Writer) (again bool, err error) {
-	silence := c.cfg.XRootD.Silence
-	if silence == 0 {
-		silence = 20 * time.Second
-	}
+	silence := cmp.Or(c.cfg.XRootD.Silence, min(20*time.Second, c.cfg.Patience))
 	errSilent := fmt.Errorf("nothing came for %s", silence)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
