@@ -8,5 +8,6 @@
 //
 // The protocol, ZMTP, is spoken here as far as it is needed (zmtp.go); the other end in the tests is libzmq.
 //
-// Goroutines: one for each daemon that becomes ready or works, until it does or has; the programs' are those of package keeper.
+// Goroutines: two for each daemon, which take what it prints and end with it; one more while it becomes ready or works. The programs' are
+// those of package keeper.
 package eicrecon
