@@ -3,7 +3,6 @@ texts instead of ROOT files: a line "edm4hep", then a line for each event. An ev
 EICRECON_FAULT in the environment says what goes wrong with the daemon itself.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -198,8 +197,6 @@ def managed(path, fault):
 
 
 def main():
-    # Its own name, so that it shows in lists of processes as what it stands for.
-    ctypes.CDLL(None).prctl(15, b"eicrecon", 0, 0, 0)
     p = Parameters(sys.argv[1:])
     if p.get("jana:timeout", "") != "0" or p.get("nthreads", "") != "1":
         die("it would time out, or use more than one thread")
