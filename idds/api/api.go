@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -63,18 +62,18 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
 	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
-	conf.CreateHooks = nil                         // no $schema key in the documents
-	conf.AllowAdditionalPropertiesByDefault = true // a pilot may be newer than we are
-	conf.DocsPath, conf.SchemasPath = "", ""       // of its own, below; the schemas stand in the one document
+	conf.CreateHooks = nil                                         // no $schema key in the documents
+	conf.AllowAdditionalPropertiesByDefault = true                 // a pilot may be newer than we are
+	conf.DocsPath, conf.SchemasPath, conf.OpenAPIPath = "", "", "" // of their own, below; the schemas stand in the one document
 	aliases(conf.Components.Schemas)
 	h := humago.New(mux, conf)
 	h.UseMiddleware(a.authorise(h))
 	a.register(h)
-	tellOfNulls(h.OpenAPI())
 	// Not described by OpenAPI: the PanDA server's documents are its own.
 	mux.HandleFunc("POST /server/panda/relay_idds_command", a.relayLegacy)
 	mux.HandleFunc("POST /api/v1/idds/relay_idds_command", a.relayModern)
 	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
+	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
 	refuseOthers(mux, h.OpenAPI())
 	return secured(http.MaxBytesHandler(conditional(mux), maxBody))
 }
@@ -90,42 +89,6 @@ type api struct {
 func aliases(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[message.BrokerList](), reflect.TypeFor[string]())
 	r.RegisterTypeAlias(reflect.TypeFor[message.Quantiles](), reflect.TypeFor[quantiles]())
-}
-
-// tellOfNulls says in the document that a key which may be missing from a request may be null as well, and so may a document in a list,
-// for that is how requests are read.
-func tellOfNulls(doc *huma.OpenAPI) {
-	schemas, seen := doc.Components.Schemas.Map(), map[*huma.Schema]bool{}
-	var tell func(s *huma.Schema)
-	tell = func(s *huma.Schema) {
-		if s != nil && s.Ref != "" {
-			s = schemas[refName(s)]
-		}
-		if s == nil || seen[s] {
-			return
-		}
-		seen[s] = true
-		if tell(s.Items); s.Items != nil && s.Items.Ref != "" {
-			s.Items = &huma.Schema{AnyOf: []*huma.Schema{s.Items, {Type: "null"}}}
-		}
-		for name, p := range s.Properties {
-			tell(p)
-			switch {
-			case slices.Contains(s.Required, name):
-			case p.Ref != "":
-				s.Properties[name] = &huma.Schema{AnyOf: []*huma.Schema{p, {Type: "null"}}}
-			default:
-				p.Nullable = true
-			}
-		}
-	}
-	for _, item := range doc.Paths {
-		if item.Post != nil && item.Post.RequestBody != nil {
-			for _, content := range item.Post.RequestBody.Content {
-				tell(content.Schema)
-			}
-		}
-	}
 }
 
 // quantiles are null for a sample of nothing.

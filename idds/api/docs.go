@@ -111,8 +111,6 @@ func describeField(name, in string, s *huma.Schema, required bool) describedFiel
 	}
 	f.Text, f.Schema, f.Type = s.Description, refName(s), s.Type
 	switch {
-	case len(s.AnyOf) > 0: // or null
-		f.Schema = refName(s.AnyOf[0])
 	case s.Type == huma.TypeArray && s.Items != nil:
 		item := describeField("", "", s.Items, false)
 		f.Schema, f.Type = item.Schema, strings.TrimSpace("list of "+item.Type)
@@ -135,5 +133,5 @@ func refName(s *huma.Schema) string {
 	if s == nil {
 		return ""
 	}
-	return strings.TrimPrefix(s.Ref, "#/components/schemas/")
+	return strings.TrimPrefix(s.Ref, schemaPrefix)
 }

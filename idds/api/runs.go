@@ -35,7 +35,7 @@ type RunPath struct {
 func (a *api) runs(ctx context.Context, in *struct {
 	Scope
 
-	State string `query:"state" enum:"open,ending,closed" doc:"only runs in this state"`
+	State string `query:"state" enum:"open,ending,closed," doc:"only runs in this state"`
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most"`
 },

@@ -28,7 +28,7 @@ func (a *api) workers(ctx context.Context, in *struct {
 	About
 
 	Alive bool   `query:"alive" doc:"only those that report, and have not ended"`
-	Phase string `query:"phase" enum:"starting,running,draining,ended" doc:"only those in this phase"`
+	Phase string `query:"phase" enum:"starting,running,draining,ended," doc:"only those in this phase"`
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"how many at most"`
 },

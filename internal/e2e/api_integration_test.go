@@ -63,7 +63,7 @@ func TestIntegrationTheInterfaceIsWhatItsDocumentSays(t *testing.T) {
 			said := proc.NewCapture(4<<10, 256<<10)
 			res, err := proc.Run(t.Context(), proc.Command{
 				Path:   fuzzer,
-				Args:   []string{"-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file", config, "run", "--no-color", "--warnings", "off", "http://" + addr + "/openapi.json"},
+				Args:   []string{"-m", "schemathesis.cli", "--config-file", config, "run", "--no-color", "--warnings", "off", "http://" + addr + "/openapi.json"},
 				Dir:    t.TempDir(),
 				Stdout: said, Stderr: said, Env: env,
 			})
