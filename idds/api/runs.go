@@ -170,7 +170,9 @@ func (a *api) failures(ctx context.Context, in *About) (*body[message.Page[messa
 
 func (a *api) files(ctx context.Context, in *struct {
 	About
-	PageQuery
+
+	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"how many at most; each is a sum over its slices"`
 },
 ) (*body[message.Page[message.FileDocument]], error) {
 	namespace, err := scope(ctx, in.Namespace)
