@@ -233,3 +233,24 @@ func TestIntegrationACTSGoesThroughTheWholeChainByTheCommandsOfItsDocument(t *te
 		t.Errorf("report.html does not show %d histograms and the counts", len(histograms))
 	}
 }
+
+// The first lines of Python in the page, with the packages of acts.
+func TestIntegrationThePageReadsTheHitsOfASlice(t *testing.T) {
+	t.Parallel()
+	file, err := filepath.Abs("../../wrapper/scaffold/templates/common/test/frames.stf")
+	must(t, err)
+	python := os.Getenv("TFPILOT_TEST_ACTS")
+	if python == "" && os.Getenv("REQUIRE_SERVICES") == "1" {
+		t.Fatal("TFPILOT_TEST_ACTS is not set, and REQUIRE_SERVICES=1")
+	}
+	if python == "" {
+		t.Skip("set TFPILOT_TEST_ACTS to what payload/acts/install prints")
+	}
+	script := "import sys, uproot\npath, first, last = sys.argv[1], 0, 7\n" + block(t, "docs/payloads.md", "python") + "print(len(nhit), nhit.sum())\n"
+	out := proc.NewCapture(4096, 4096)
+	res, err := proc.Run(patient(t), proc.Command{Path: python, Args: []string{"-c", script, file}, Env: os.Environ(), Stdout: out, Stderr: out})
+	must(t, err)
+	if res.ExitCode != 0 || out.String() != "8 792\n" {
+		t.Errorf("status %d: %s", res.ExitCode, out)
+	}
+}

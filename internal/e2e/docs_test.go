@@ -53,6 +53,27 @@ func TestTheCommandsOfTheOperationsGuideWork(t *testing.T) {
 	await(t, "the end of all", func() bool { return len(processes(t, dir)) == 0 })
 }
 
+func TestAPayloadIsWrittenAndTakenThroughTheChainByItsPage(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("python3"); err != nil && os.Getenv("REQUIRE_SERVICES") != "1" {
+		t.Skip("no python3 on PATH")
+	}
+	dir := t.TempDir()
+	must(t, os.Symlink(bin(t), filepath.Join(dir, "bin")))
+	out, err := shell(t, dir, block(t, "docs/payloads.md", "sh ten-minutes"))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"hits/work.py", "verdict  done", "hits/hits.toml: ok: hits 0.1 of kind command", "20 slices in 2 slots", "the same in all",
+		"published 4 = done 4 + failed 0 + lost 0",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
 func TestTheCommandsOfTheReadmeWork(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
