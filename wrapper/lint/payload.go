@@ -36,7 +36,11 @@ func Payload(file string, construct func(payload.Spec) error) (payload.Spec, []P
 	l := linter{file: file, text: text, spec: spec}
 	if err := construct(spec); err != nil {
 		f := exitcode.From(err)
-		l.add("command", Problem{Severity: Error, Text: err.Error(), Next: exitcode.Next(err), Name: f.Name, Code: f.Code})
+		key := "command"
+		if s := spec.Container; s != nil && strings.Contains(err.Error(), s.Image) {
+			key = "container.image"
+		}
+		l.add(key, Problem{Severity: Error, Text: err.Error(), Next: exitcode.Next(err), Name: f.Name, Code: f.Code})
 	} else {
 		l.interpreter()
 	}

@@ -152,6 +152,11 @@ func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
 	if err != nil {
 		return nil, err
 	}
+	return wrapperOf(spec, cfg)
+}
+
+// wrapperOf makes everything for a payload that has been read: what is missing for it shows here.
+func wrapperOf(spec payload.Spec, cfg runConfig) (*wrapper.Wrapper, error) {
 	p, err := kinds.New(spec, cfg.PayloadBin)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,6 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
-	"tfpilot/payload/kinds"
 	"tfpilot/wrapper/lint"
 )
 
@@ -37,7 +36,7 @@ func checkCommand() *cli.Command {
 			"  wrapper run --payload mine.toml --keep slice.json     leaves the folder with tfpilot-result.json\n" +
 			"  wrapper check mine.toml FOLDER/tfpilot-result.json\n\n" +
 			"Exit status: 0 when nothing but warnings was found; otherwise the code of the first error: 64 for the TOML file or the slice,\n" +
-			"31 when the program could not be started, 15 for a result, 23 for a slice that cannot be worked on.",
+			"31 when the program could not be started, 37 when its container could not, 15 for a result, 23 for a slice that cannot be worked on.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "payload-bin", EnvVars: []string{"TFPILOT_PAYLOAD_BIN"}, Usage: "path of tfpilot-payload (default: beside this program)", Destination: &bin},
 			program.OutputFlag(),
@@ -55,13 +54,13 @@ func checkCommand() *cli.Command {
 func check(c *cli.Context, bin string) error {
 	file := c.Args().First()
 	spec, found := lint.Payload(file, func(s payload.Spec) error {
-		p, err := kinds.New(s, bin)
+		w, err := wrapperOf(s, runConfig{PayloadBin: bin})
 		if err != nil {
 			return err
 		}
 		closing, cancel := context.WithTimeout(context.WithoutCancel(c.Context), 10*time.Second)
 		defer cancel()
-		return p.Close(closing)
+		return w.Close(closing)
 	})
 	for _, document := range c.Args().Tail() {
 		found = append(found, checkDocument(c.Context, document, spec)...)

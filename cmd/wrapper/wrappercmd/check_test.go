@@ -43,6 +43,11 @@ func TestCheckEndsWithTheCodeOfTheFirstError(t *testing.T) { //nolint:parallelte
 		{nil, exitcode.Usage.Code, "takes a payload's TOML file"},
 		{[]string{write("bad.toml", "name = \"x\"\nkind = \"command\"\ncommand = [\"sh\"]\ncores = 0.5\n")}, exitcode.Usage.Code, "bad.toml:4:"},
 		{[]string{write("gone.toml", "name = \"x\"\nkind = \"command\"\ncommand = [\"./gone\"]\n")}, exitcode.SiteNoProgram.Code, "gone.toml:3: error: looking for"},
+		{
+			[]string{write("image.toml", "name = \"x\"\nkind = \"command\"\ncommand = [\"sh\"]\n[container]\nimage = \"/none/image\"\n")},
+			exitcode.SiteContainer.Code,
+			"image.toml:5: error: ",
+		},
 		{[]string{good, write("result.json", "{\n\"hits\": 1}")}, exitcode.PayloadBadResult.Code, `result.json:2: error: unknown key "hits"`},
 		{[]string{good, write("slice.json", "{\"msg_type\": \"slice\"}")}, exitcode.Usage.Code, "slice.json:1: error: not a slice message: it has no content"},
 		{
