@@ -63,12 +63,12 @@ func Write(dir string, kind payload.Kind, language string) (p Payload, err error
 		return p, exitcode.New(exitcode.Usage, "there is no template of kind %s in %s, because its requests are JSON: take --lang python or go", kind, language)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return p, exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err)
+		return p, noPlace(err)
 	}
 	if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) {
 		return p, exitcode.New(exitcode.Usage, "%s is there already, and is left alone: take another name", dir)
 	} else if err != nil {
-		return p, exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err)
+		return p, noPlace(err)
 	}
 	p = Payload{Name: name, Dir: dir, Spec: filepath.Join(dir, name+".toml"), Slice: filepath.Join(dir, "test", "slice.json")}
 	for _, layer := range layers {
@@ -78,6 +78,11 @@ func Write(dir string, kind payload.Kind, language string) (p Payload, err error
 	}
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return p, nil
+}
+
+// noPlace is that of a folder that cannot be made.
+func noPlace(err error) error {
+	return exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err), "name one where you may write: NAME may be a path")
 }
 
 // write writes one layer of templates.

@@ -29,16 +29,16 @@ func watch(c *cli.Context, spec, slice string, once func() error) error {
 	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return exitcode.New(exitcode.SiteResources, "watching the payload's folder: %w", err)
+		return exitcode.New(exitcode.SiteResources, "watching for changes: %w", err)
 	}
 	defer func() { _ = w.Close() }()
 	s := saves{events: w.Events, made: map[string]bool{}}
 	dirs := []string{filepath.Dir(spec)}
 	for {
 		if err := watchFolders(w, dirs[0], slice); errors.Is(err, fs.ErrNotExist) {
-			return exitcode.New(exitcode.Usage, "watching the payload's folder: %w", err)
+			return exitcode.New(exitcode.Usage, "watching for changes: %w", err)
 		} else if err != nil {
-			return exitcode.New(exitcode.SiteResources, "watching the payload's folder: %w", err)
+			return exitcode.New(exitcode.SiteResources, "watching for changes: %w", err)
 		}
 		before := trial.Files(dirs...)
 		if err := once(); err != nil && !program.IsQuiet(err) && context.Cause(c.Context) == nil {
@@ -63,7 +63,7 @@ func watch(c *cli.Context, spec, slice string, once func() error) error {
 func watchFolders(w *fsnotify.Watcher, dir, slice string) error {
 	if slice != "" && slice != "-" {
 		if err := w.Add(filepath.Dir(slice)); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", filepath.Dir(slice), err)
 		}
 	}
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -102,5 +102,5 @@ func TestWatchRunsAgainWhenAFileIsSaved(t *testing.T) { //nolint:paralleltest //
 
 func TestWatchNeedsAFolderToLookAt(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	wrapperRun(t, "", "--watch", "--input", "x").mustSay(t, exitcode.Usage.Code, "--watch looks at the folder of the payload's TOML file")
-	wrapperRun(t, "", "--watch", "--payload", "none/x.toml", "--input", "x").mustSay(t, exitcode.Usage.Code, "watching the payload's folder", "none: no such file")
+	wrapperRun(t, "", "--watch", "--payload", "none/x.toml", "--input", "x").mustSay(t, exitcode.Usage.Code, "watching for changes", "none: no such file")
 }
