@@ -1,5 +1,5 @@
 // Package keeper runs programs so that nothing of them survives, not even when this process is killed without a chance to end
-// them, and nothing else is touched. It measures them and holds them to limits.
+// them, and nothing else is touched. It measures them ([Meter]) and holds them to limits.
 //
 // A keeper is a process of ours between this one and the program: this same executable, started again through /proc/self/exe.
 // It is told by its name and a variable that it is one, before anything else of the program runs, so that it does not matter
