@@ -41,6 +41,9 @@ services/down: ## Stop them and remove their state
 bench: build ## The numbers of docs/benchmarks.md, as ratios where something stands beside them
 	scripts/bench.sh
 
+bench/acts: build ## Three whole STFs through the chain with two real reconstructions, which stay and as a process per slice (minutes; ACTS_STFS=1 ACTS_FRAMES=90 for less)
+	TFPILOT_TEST_ACTS=$$(payload/acts/install) CGO_ENABLED=0 go test -tags integration ./internal/e2e -run '^$$' -bench '^BenchmarkACTS' -benchtime 1x -timeout 2h
+
 soak: build ## 10^6 slices through one pilot: memory, files, goroutines, journal and broker log have to stay flat (some minutes)
 	bin/testbed soak --out soak-out
 
@@ -73,4 +76,4 @@ $(GOTESTSUM):
 	GOBIN=$(CURDIR)/bin go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 	mv bin/gotestsum $@
 
-.PHONY: help build demo test test/race test/integration test/api services/up services/down bench fuzz soak fmt lint tidy generate verify clean
+.PHONY: help build demo test test/race test/integration test/api services/up services/down bench bench/acts fuzz soak fmt lint tidy generate verify clean

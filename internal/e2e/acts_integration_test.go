@@ -25,51 +25,57 @@ import (
 )
 
 // actsTool runs a program of payload/acts to its end.
-func actsTool(t *testing.T, script, stdin string, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
+func actsTool(tb testing.TB, script, stdin string, args ...string) (status int, stdout, stderr string) {
+	tb.Helper()
 	python := os.Getenv("TFPILOT_TEST_ACTS")
 	if python == "" && os.Getenv("REQUIRE_SERVICES") == "1" {
-		t.Fatal("TFPILOT_TEST_ACTS is not set, and REQUIRE_SERVICES=1")
+		tb.Fatal("TFPILOT_TEST_ACTS is not set, and REQUIRE_SERVICES=1")
 	}
 	if python == "" {
-		t.Skip("set TFPILOT_TEST_ACTS to what payload/acts/install prints")
+		tb.Skip("set TFPILOT_TEST_ACTS to what payload/acts/install prints")
 	}
 	var out, errs bytes.Buffer
-	res, err := proc.Run(patient(t), proc.Command{
-		Path: python, Args: append([]string{filepath.Join(actsFolder(t), script)}, args...), Dir: t.TempDir(), Env: os.Environ(),
+	res, err := proc.Run(patient(tb), proc.Command{
+		Path: python, Args: append([]string{filepath.Join(actsFolder(tb), script)}, args...), Dir: tb.TempDir(), Env: os.Environ(),
 		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
 	})
-	must(t, err)
+	must(tb, err)
 	return res.ExitCode, out.String(), errs.String()
 }
 
 // patient is a context for what takes ten seconds on a machine that is not busy.
-func patient(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	t.Cleanup(cancel)
+func patient(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 4*time.Minute)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
-func actsFolder(t *testing.T) string {
-	t.Helper()
+func actsFolder(tb testing.TB) string {
+	tb.Helper()
 	dir, err := filepath.Abs(filepath.Join("..", "..", "payload", "acts"))
-	must(t, err)
+	must(tb, err)
 	return dir
 }
 
 // actsFile is a time-frame file of replayed events, 20 in each of some frames.
 func actsFile(t *testing.T, frames int, simulation ...string) string {
 	t.Helper()
-	dir := t.TempDir()
-	events := filepath.Join(dir, "events.root")
-	if status, _, stderr := actsTool(t, "simulate.py", "", append([]string{events, "--events", strconv.Itoa(20 * frames)}, simulation...)...); status != 0 {
-		t.Fatalf("status %d: %s", status, stderr)
+	return actsFileOf(t, frames, "20", simulation...)
+}
+
+// actsFileOf is one with so many in each.
+func actsFileOf(tb testing.TB, frames int, events string, simulation ...string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	library := filepath.Join(dir, "events.root")
+	if status, _, stderr := actsTool(tb, "simulate.py", "", append([]string{library, "--events", strconv.Itoa(20 * frames)}, simulation...)...); status != 0 {
+		tb.Fatalf("status %d: %s", status, stderr)
 	}
-	status, _, stderr := tool(t, "daq", "generate", "--stf-count", "1", "--frames", strconv.Itoa(frames), "--data", dir,
-		"--replay", events, "--replay-events", "20")
+	status, _, stderr := tool(tb, "daq", "generate", "--stf-count", "1", "--frames", strconv.Itoa(frames), "--data", dir,
+		"--replay", library, "--replay-events", events)
 	if status != 0 {
-		t.Fatalf("status %d: %s", status, stderr)
+		tb.Fatalf("status %d: %s", status, stderr)
 	}
 	return filepath.Join(dir, "swf.100001.000001.stf")
 }

@@ -67,7 +67,10 @@ type ReportPilot struct {
 	Wall    float64 `json:"wall_seconds"`
 	CPU     float64 `json:"cpu_seconds"`
 	Busy    float64 `json:"busy"`
-	End     string  `json:"end"`
+	// Startups are of payloads that stay, StartupSeconds how long they took together.
+	Startups       int     `json:"startups,omitempty"`
+	StartupSeconds float64 `json:"startup_seconds,omitempty"`
+	End            string  `json:"end"`
 }
 
 // ReportFailure is one reason with the number of slices that failed for it; Slice is one of them.
@@ -116,7 +119,8 @@ func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocumen
 	for _, w := range workers {
 		p := ReportPilot{
 			ID: w.PilotID, BatchID: w.BatchID, Slots: w.Slots, Done: w.Totals.Done, Failed: w.Totals.Failed,
-			Wall: w.Totals.WallSeconds, CPU: w.Totals.CPUSeconds, End: "no last word: the counts are of its last report",
+			Wall: w.Totals.WallSeconds, CPU: w.Totals.CPUSeconds, Startups: w.Totals.Startups, StartupSeconds: w.Totals.StartupSeconds,
+			End: "no last word: the counts are of its last report",
 		}
 		if life := w.LastSeen.Sub(w.StartedAt).Seconds() * float64(max(1, w.Slots)); life > 0 {
 			p.Busy = min(1, w.Totals.WallSeconds/life)
@@ -217,6 +221,11 @@ func (r Report) Print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	if n, took := r.starts(); n > 0 {
+		if _, err := fmt.Fprintf(w, "payloads started    %d, in %.1f s together; no other time counts that\n", n, took); err != nil {
+			return err
+		}
+	}
 	if len(r.Failures) > 0 {
 		fmt.Fprintln(tw, "\nFAILED\tREASON\tFOR EXAMPLE\tIN WORDS")
 	}
@@ -232,6 +241,14 @@ func (r Report) Print(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// starts are those of payloads that stay, with the time that they took together.
+func (r Report) starts() (n int, took float64) {
+	for _, p := range r.Pilots {
+		n, took = n+p.Startups, took+p.StartupSeconds
+	}
+	return n, took
 }
 
 // further are the counts that are the payload's own, such as those against the truth.

@@ -29,7 +29,7 @@ func report(s message.SliceCounts, problems ...string) testbed.Report {
 		RunDocument: message.RunDocument{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9, "fakes": 4}}, Problems: problems,
 	}, 2, []message.WorkerDocument{
 		{WorkerReport: message.WorkerReport{
-			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: message.WorkerTotals{Done: 3, WallSeconds: 10},
+			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: message.WorkerTotals{Done: 3, WallSeconds: 10, Startups: 2, StartupSeconds: 2.5},
 			Exit: &message.WorkerLastWord{Cause: "the run is over"},
 		}, LastSeen: started.Add(10 * time.Second)},
 		{WorkerReport: message.WorkerReport{PilotID: "a", Slots: 1, StartedAt: started}, LastSeen: started},
@@ -91,7 +91,7 @@ func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "published 4 = done 3 + failed 1 + lost 0") || !strings.Contains(out.String(), "retried 2") ||
-		!strings.Contains(out.String(), "fakes 4") || strings.Contains(out.String(), "tracks 9") {
+		!strings.Contains(out.String(), "fakes 4") || !strings.Contains(out.String(), "payloads started    2, in 2.5 s together") || strings.Contains(out.String(), "tracks 9") {
 		t.Errorf("%v, %s", err, &out)
 	}
 }

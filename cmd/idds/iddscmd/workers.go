@@ -97,6 +97,9 @@ func showWorkerCommand() *cli.Command {
 			}
 			add("slices", fmt.Sprintf("%d done, %d failed, %d given back", w.Totals.Done, w.Totals.Failed, w.Totals.Released), "")
 			add("payloads", fmt.Sprintf("%s of wall time, %s of CPU time", seconds(w.Totals.WallSeconds), seconds(w.Totals.CPUSeconds)), "")
+			if w.Totals.Startups > 0 {
+				add("payload starts", fmt.Sprintf("%d, in %s together", w.Totals.Startups, seconds(w.Totals.StartupSeconds)), "of payloads that stay; no other time counts it")
+			}
 			if w.Totals.PeakMemoryBytes > 0 {
 				add("peak memory", fmt.Sprintf("%d MB", w.Totals.PeakMemoryBytes>>20), "the largest payload")
 			}
