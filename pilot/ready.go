@@ -75,7 +75,11 @@ func (s *slot) becomeReady(ctx context.Context, stop context.CancelCauseFunc, be
 		}
 		if err == nil {
 			if started.Took > 0 {
-				s.log.InfoContext(ctx, "payload is ready", slog.Duration("took", started.Took), slog.String("the_one_before", started.Replaces))
+				attrs := []slog.Attr{slog.Duration("took", started.Took)}
+				if started.Replaces != "" {
+					attrs = append(attrs, slog.String("the_one_before", started.Replaces))
+				}
+				s.log.LogAttrs(ctx, slog.LevelInfo, "payload is ready", attrs...)
 			}
 			s.payload = readiness{ready: true, gone: started.Gone}
 			s.p.nowReady(started.Took)

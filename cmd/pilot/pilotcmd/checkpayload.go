@@ -51,7 +51,7 @@ func startContainer(ctx context.Context, spec payload.Spec, cfg runConfig) (used
 	if err != nil {
 		return "", "", err
 	}
-	defer closePayload(ctx, work)
+	defer closePayload(ctx, work, cfg.maxGrace)
 	used, why, err = work.Container(ctx)
 	return cmp.Or(used, "the image that each slice names"), why, err
 }

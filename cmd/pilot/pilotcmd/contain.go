@@ -33,9 +33,17 @@ func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, lo
 	return nil
 }
 
-// closePayload ends what is kept for payloads between slices. The context has ended by then: a short one of its own bounds it.
-func closePayload(ctx context.Context, work *wrapper.Wrapper) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+// closeLimit is how long what stays of payloads between slices may take to end when nobody waits for the slot.
+const closeLimit = 15 * time.Second
+
+// closePayload ends what is kept for payloads between slices. After a signal it has the given time, when that is not 0: less than the
+// batch system leaves. Nothing of it outlives us anyway.
+func closePayload(ctx context.Context, work *wrapper.Wrapper, afterSignal time.Duration) {
+	limit := closeLimit
+	if ctx.Err() != nil && afterSignal > 0 {
+		limit = min(limit, afterSignal)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	_ = work.Close(ctx) // nothing of it outlives us anyway
+	_ = work.Close(ctx)
 }

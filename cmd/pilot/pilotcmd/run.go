@@ -54,7 +54,7 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	work, err := newWrapper(&cfg, slot, log)
 	var brokers message.PromptBroker
 	if err == nil {
-		defer closePayload(c.Context, work)
+		defer closePayload(c.Context, work, cfg.maxGrace)
 		brokers, err = brokerConfig(c.Context, cfg, client)
 	}
 	if err == nil {

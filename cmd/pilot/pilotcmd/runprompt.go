@@ -30,6 +30,8 @@ const (
 	promptGrace = 750 * time.Millisecond // a payload may end itself
 	// promptLimit is when what has not ended yet, on a link that hangs, is left where it is.
 	promptLimit = 2200 * time.Millisecond
+	// promptClose is for payloads that stay between slices, after that; the job's report is still to be written then.
+	promptClose = 200 * time.Millisecond
 )
 
 // isRunPrompt tells by the name of the program, a link or a copy, whether it stands in for the production worker.
@@ -124,7 +126,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 	if err != nil {
 		return w, err
 	}
-	defer closePayload(ctx, work)
+	defer closePayload(ctx, work, promptClose)
 	var next pilot.Reporter
 	if client != nil {
 		next = client
