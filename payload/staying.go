@@ -42,7 +42,7 @@ func (s Spec) Program(slot Slot) (argv []string, err error) {
 
 // Environment is that of a program that stays in a slot, with a folder of its own as HOME.
 func (s Spec) Environment(slot Slot, home string) []string {
-	return environment(s, Request{Dir: home}, stayingVariables(s, slot))
+	return environment(s, Request{Dir: home, Slot: slot}, stayingVariables(s, slot))
 }
 
 // Verdict is the meaning of a program's end: nil for success. stderr is what it printed.
