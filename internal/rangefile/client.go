@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -168,6 +169,8 @@ func Parse(address string) (*url.URL, error) {
 		return nil, exitcode.New(exitcode.DataInvalid, "%s names no file", name)
 	case slices.Contains(strings.Split(u.Path, "/"), ".."):
 		return nil, exitcode.New(exitcode.DataInvalid, "%s leads upward", name)
+	case path.Base(u.Path) == ".": // which would be a folder wherever the file is kept
+		return nil, exitcode.New(exitcode.DataInvalid, "%s names no file", name)
 	case strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return nil, exitcode.New(exitcode.DataInvalid, "the input's address at %s has a control character in it", u.Host)
 	}

@@ -127,6 +127,9 @@ func (c *Cache) tryReserve(ctx context.Context, key, part string, size int64) (f
 	if err != nil {
 		return nil, diskError(ctx, err)
 	}
+	if i := slices.IndexFunc(list, func(e entry) bool { return e.key == key }); i >= 0 {
+		sum -= list[i].size // what a killed one had fetched of it is written over
+	}
 	list = slices.DeleteFunc(list, func(e entry) bool {
 		if e.key == key || sum+size <= c.cfg.LimitBytes && (e.size > 0 || time.Since(e.used) < forgotten) || !c.evict(e) {
 			return false

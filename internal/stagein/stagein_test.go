@@ -190,7 +190,11 @@ func TestWhatAKilledPilotLeftIsInNobodysWay(t *testing.T) {
 	if err := os.Rename(entries[0], entries[0]+".part"); err != nil {
 		t.Fatal(err)
 	}
-	get(t, c, s.file("y")).Release() // there is room for one
+	get(t, c, s.file("x")).Release() // there is room for one, also for the same one again
+	if err := os.Rename(entries[0], entries[0]+".part"); err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, s.file("y")).Release()
 	if left, _ := filepath.Glob(filepath.Join(dir, "*", "*.part")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -233,6 +237,21 @@ func TestWhatIsNotAsItShouldBeIsNoFileAndLeavesNothing(t *testing.T) {
 	s.answer = func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
 	mustFail(t, c, dir, s.file("x"), exitcode.DataUnreachable, "EOF")
 	mustFail(t, c, dir, stagein.File{URL: "https://u:s3cret@h/x"}, exitcode.DataInvalid, "https://h/x")
+}
+
+func TestAnAddressOfAFolderLeavesTheOtherFilesAlone(t *testing.T) {
+	t.Parallel()
+	s := newStorage(t)
+	c, _ := newCache(t, 1<<20, stagein.Config{})
+	get(t, c, s.file("x")).Release()
+	for _, name := range []string{"some/.", "some/", "some/%2e", "some/..", ""} {
+		if _, err := c.Get(t.Context(), s.file(name)); exitcode.From(err) != exitcode.DataInvalid {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if !c.Has(s.file("x")) {
+		t.Error("another file of the cache is gone")
+	}
 }
 
 func TestAFileThatIsLargerThanTheCacheIsRefused(t *testing.T) {
