@@ -150,6 +150,9 @@ func (c *Cache) Prefetch(ctx context.Context, f File) error {
 	return err
 }
 
+// maxName is the longest name of a file that has room for the suffix of one that is not whole.
+const maxName = 255 - len(partSuffix)
+
 // errTime is the cause of the context's end when fetching took too long.
 var errTime = errors.New("the time for fetching it is over")
 
@@ -157,6 +160,9 @@ func (c *Cache) get(ctx context.Context, f File, wait bool) (*Lease, error) {
 	u, err := rangefile.Parse(f.URL)
 	if err != nil {
 		return nil, err
+	}
+	if len(path.Base(u.Path)) > maxName {
+		return nil, exitcode.New(exitcode.DataInvalid, "%s: its name has more than %d bytes, which no folder takes", rangefile.Name(u), maxName)
 	}
 	if err := c.Prepare(); err != nil {
 		return nil, err

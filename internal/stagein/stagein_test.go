@@ -239,12 +239,12 @@ func TestWhatIsNotAsItShouldBeIsNoFileAndLeavesNothing(t *testing.T) {
 	mustFail(t, c, dir, stagein.File{URL: "https://u:s3cret@h/x"}, exitcode.DataInvalid, "https://h/x")
 }
 
-func TestAnAddressOfAFolderLeavesTheOtherFilesAlone(t *testing.T) {
+func TestAnAddressThatCannotBeAFileHereLeavesTheOtherFilesAlone(t *testing.T) {
 	t.Parallel()
 	s := newStorage(t)
 	c, _ := newCache(t, 1<<20, stagein.Config{})
 	get(t, c, s.file("x")).Release()
-	for _, name := range []string{"some/.", "some/", "some/%2e", "some/..", ""} {
+	for _, name := range []string{"some/.", "some/", "some/%2e", "some/..", "", strings.Repeat("x", 251)} {
 		if _, err := c.Get(t.Context(), s.file(name)); exitcode.From(err) != exitcode.DataInvalid {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -252,6 +252,7 @@ func TestAnAddressOfAFolderLeavesTheOtherFilesAlone(t *testing.T) {
 	if !c.Has(s.file("x")) {
 		t.Error("another file of the cache is gone")
 	}
+	get(t, c, s.file(strings.Repeat("x", 250))).Release()
 }
 
 func TestAFileThatIsLargerThanTheCacheIsRefused(t *testing.T) {
