@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
 
@@ -20,7 +21,7 @@ type book struct {
 
 func newBook(t *testing.T) *book {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), t.TempDir())
+	s, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return &book{t: t, store: s, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}

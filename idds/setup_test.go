@@ -19,6 +19,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -95,7 +96,7 @@ func (r *rig) newLink(client string) *broker.Link {
 func (r *rig) start() {
 	r.t.Helper()
 	var err error
-	r.store, err = sqlite.Open(r.t.Context(), r.dir)
+	r.store, err = sqlite.Open(r.t.Context(), r.dir, logging.Discard())
 	must(r.t, err)
 	store := r.store
 	r.t.Cleanup(func() { _ = store.Close() })
@@ -241,7 +242,7 @@ func must(t *testing.T, err error) {
 // reopen opens a store whose idds has ended.
 func reopen(t *testing.T, dir string) *sqlite.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), dir)
+	s, err := sqlite.Open(t.Context(), dir, logging.Discard())
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s

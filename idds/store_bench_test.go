@@ -29,7 +29,7 @@ import (
 func benchStore(b *testing.B, kind string) ledger.Store {
 	b.Helper()
 	if kind == "sqlite" {
-		s, err := sqlite.Open(b.Context(), b.TempDir())
+		s, err := sqlite.Open(b.Context(), b.TempDir(), logging.Discard())
 		mustBench(b, err)
 		b.Cleanup(func() { _ = s.Close() })
 		return s

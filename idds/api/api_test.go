@@ -43,7 +43,7 @@ func server(t *testing.T) string {
 
 func serverAndStore(t *testing.T) (string, ledger.Store) {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), t.TempDir())
+	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run: nothing here needs the broker

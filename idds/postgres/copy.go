@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/logging"
 )
 
 // Source is the state of a store at one moment, also while a service goes on writing.
@@ -114,7 +115,7 @@ func (t *Target) open(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 	if t.conn, err = connect(ctx, cfg, 0); err != nil {
 		return err
 	}
-	if _, err = migrate(ctx, t.conn); err != nil {
+	if _, err = migrate(ctx, t.conn, logging.Discard()); err != nil {
 		return failed(err)
 	}
 	if t.tx, err = t.conn.Begin(ctx); err != nil {

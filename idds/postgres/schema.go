@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -74,12 +75,12 @@ func version(ctx context.Context, conn *pgx.Conn) (n int, err error) {
 }
 
 // migrate brings a database to the present schema, each step whole or not at all, and returns its name.
-func migrate(ctx context.Context, conn *pgx.Conn) (name string, err error) {
+func migrate(ctx context.Context, conn *pgx.Conn, log *slog.Logger) (name string, err error) {
 	from, err := version(ctx, conn)
 	if err != nil {
 		return "", err
 	}
-	steps, err := schema.From(from)
+	steps, err := schema.Due(ctx, from, log)
 	if err != nil {
 		return "", err
 	}

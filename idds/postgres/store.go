@@ -50,7 +50,7 @@ type Store struct {
 var _ ledger.Store = (*Store)(nil)
 
 // Open opens the store at a URL, making its tables when they are not there. What an older idds has written is brought to the
-// present schema. The logger hears of commits whose answer did not come.
+// present schema. The logger hears of that, and of commits whose answer did not come.
 func Open(ctx context.Context, store string, log *slog.Logger) (*Store, error) {
 	cfg, err := parse(store)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Store) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.name, err = migrate(ctx, conn); err != nil {
+	if s.name, err = migrate(ctx, conn, s.log); err != nil {
 		s.hangUp(ctx)
 		return failed(err)
 	}

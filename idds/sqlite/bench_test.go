@@ -8,12 +8,13 @@ import (
 
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
 
 // BenchmarkLedger is the ledger on SQLite in batches of 256, as idds takes messages. An operation is a slice: two messages.
 func BenchmarkLedger(b *testing.B) {
-	store, err := sqlite.Open(b.Context(), b.TempDir())
+	store, err := sqlite.Open(b.Context(), b.TempDir(), logging.Discard())
 	if err != nil {
 		b.Fatal(err)
 	}

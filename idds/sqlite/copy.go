@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/logging"
 )
 
 // Source is the state of a file at one moment, also while a service goes on writing.
@@ -76,7 +77,7 @@ func openTarget(ctx context.Context, path string) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{db: db}
-	if _, err = migrate(ctx, db); err == nil {
+	if _, err = migrate(ctx, db, logging.Discard()); err == nil {
 		if t.tx, err = db.BeginTx(ctx, nil); err == nil {
 			err = ledgersql.MakeEmpty(ctx, ledgersql.NewSnapshot(t.tx), func(statement string) error {
 				_, err := t.tx.ExecContext(ctx, statement)

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -78,23 +79,24 @@ var _ ledger.Store = (*Store)(nil)
 // File is the file of a state folder.
 func File(dir string) string { return filepath.Join(dir, "idds.db") }
 
-// Open opens or makes the file of a state folder. What an older idds has written is brought to the present schema.
-func Open(ctx context.Context, dir string) (*Store, error) {
+// Open opens or makes the file of a state folder. What an older idds has written is brought to the present schema, of which the
+// logger hears.
+func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
 	path := File(dir)
-	s, err := open(ctx, path)
+	s, err := open(ctx, path, log)
 	if err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "opening the store %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
+func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	db, err := openDB(path, "_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{Reader: ledgersql.NewReader(db, failed), db: db, turn: make(chan struct{}, 1)}
-	if s.name, err = migrate(ctx, db); err == nil {
+	if s.name, err = migrate(ctx, db, log); err == nil {
 		s.writer, err = newWriter(ctx, db)
 	}
 	if err != nil {
@@ -113,12 +115,12 @@ func openDB(path, options string) (*sql.DB, error) {
 }
 
 // migrate brings a file to the present schema, each step whole or not at all, and returns its name.
-func migrate(ctx context.Context, db *sql.DB) (name string, err error) {
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) (name string, err error) {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return "", err
 	}
-	steps, err := schema.From(version)
+	steps, err := schema.Due(ctx, version, log)
 	if err != nil {
 		return "", err
 	}

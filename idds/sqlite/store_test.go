@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,13 +14,14 @@ import (
 	"tfpilot/idds/storetest"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 )
 
 func TestSQLiteIsAStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(tb testing.TB, dir string) ledger.Store {
 		tb.Helper()
-		s, err := sqlite.Open(tb.Context(), dir)
+		s, err := sqlite.Open(tb.Context(), dir, logging.Discard())
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -35,9 +37,13 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join("testdata", "schema3.sql"))
 	must(t, err)
 	write(t, dir, string(script))
-	store, err := sqlite.Open(t.Context(), dir)
+	var said strings.Builder
+	store, err := sqlite.Open(t.Context(), dir, slog.New(slog.NewTextHandler(&said, nil)))
 	must(t, err)
 	defer func() { _ = store.Close() }()
+	if !strings.Contains(said.String(), "brought to a new schema") || !strings.Contains(said.String(), "from=3") {
+		t.Errorf("the log has %q", said.String())
+	}
 	if store.Name() != "w2nmxkq3" {
 		t.Errorf("the name is %s now", store.Name())
 	}
@@ -61,7 +67,7 @@ func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 		write(t, dir, "CREATE TABLE theirs (x); PRAGMA user_version = "+version)
 		before, err := os.ReadFile(sqlite.File(dir))
 		must(t, err)
-		_, err = sqlite.Open(t.Context(), dir)
+		_, err = sqlite.Open(t.Context(), dir, logging.Discard())
 		if err == nil || !strings.Contains(err.Error(), want) || exitcode.From(err) != exitcode.StoreFailed || errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("schema %s: %v", version, err)
 		}
@@ -77,7 +83,7 @@ func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 func TestAStoreThatAnotherProcessHasLockedMayBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	store, err := sqlite.Open(t.Context(), dir)
+	store, err := sqlite.Open(t.Context(), dir, logging.Discard())
 	must(t, err)
 	defer func() { _ = store.Close() }()
 	conn, err := open(t, dir).Conn(t.Context())

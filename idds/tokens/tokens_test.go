@@ -12,6 +12,7 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 )
 
 var file = map[string]ledger.Role{"viewer-token-0123456": ledger.RoleViewer}
@@ -26,7 +27,7 @@ type book struct {
 
 func open(t *testing.T, dir string) *book {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), dir)
+	store, err := sqlite.Open(t.Context(), dir, logging.Discard())
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	b := &book{dir: dir, store: store, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}

@@ -37,7 +37,7 @@ func storeOf(tb testing.TB, kind, folder string) (open func() ledger.Store, args
 	if kind == "sqlite" {
 		return func() ledger.Store {
 			must(tb, os.MkdirAll(folder, 0o700))
-			s, err := sqlite.Open(tb.Context(), folder)
+			s, err := sqlite.Open(tb.Context(), folder, logging.Discard())
 			must(tb, err)
 			return s
 		}, []string{"--state", folder}

@@ -1,6 +1,10 @@
 package ledgersql
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
 
 // Version is the present version of the tables, the same number in every database.
 const Version = 5
@@ -28,4 +32,13 @@ func (s Schema) From(version int) ([]Step, error) {
 	default:
 		return s[version-first+1:], nil
 	}
+}
+
+// Due are the steps that are to be done now. The log hears of those that change what is there, for a large store takes its time.
+func (s Schema) Due(ctx context.Context, version int, log *slog.Logger) ([]Step, error) {
+	steps, err := s.From(version)
+	if version > 0 && len(steps) > 0 {
+		log.InfoContext(ctx, "the store is brought to a new schema; a large one takes a minute or more", slog.Int("from", version), slog.Int("to", Version))
+	}
+	return steps, err
 }

@@ -64,9 +64,6 @@ func serveCommand() *cli.Command {
 // readyLimit is how long the address file waits for the broker.
 const readyLimit = 5 * time.Second
 
-// openLimit is how long the store may take to open before that is said.
-const openLimit = 2 * time.Second
-
 func serve(c *cli.Context, cfg serveConfig, p place) error {
 	log, err := program.Logger(c, "idds")
 	if err != nil {
@@ -92,11 +89,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	defer access.close()
-	slow := time.AfterFunc(openLimit, func() {
-		log.InfoContext(c.Context, "the store is still being opened; to bring a large one to a new schema takes a minute or more", slog.String("store", p.String()))
-	})
 	store, err := p.open(c.Context, log)
-	slow.Stop()
 	if err != nil {
 		return err
 	}

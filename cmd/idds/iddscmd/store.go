@@ -61,7 +61,7 @@ func (p place) open(ctx context.Context, log *slog.Logger) (ledger.Store, error)
 	if p.url != "" {
 		return postgres.Open(ctx, p.url, log)
 	}
-	return sqlite.Open(ctx, p.folder)
+	return sqlite.Open(ctx, p.folder, log)
 }
 
 func (p place) inspect(ctx context.Context) (*ledger.StoreFacts, error) {
