@@ -35,6 +35,9 @@ type process struct {
 	ended   chan struct{} // closed when all of it is gone
 	silent  chan struct{} // closed when its stdout is at its end
 
+	first <-chan said // what it says before it is ready, until heard is called
+	heard func()
+
 	// gone is closed when it gets no further slice; why says the reason in words.
 	gone chan struct{}
 
@@ -97,6 +100,7 @@ func start(ctx context.Context, spec payload.Spec, slot payload.Slot) (*process,
 	}
 	p.idle = io.MultiWriter(p.words, p.log.Stderr)
 	p.printed = proc.NewTap(stderr, p.idle)
+	p.first, p.heard = p.ask() // before it can say that it is ready
 	go p.listen()
 	go p.bury()
 	return p, nil
@@ -262,14 +266,13 @@ func (p *process) becomeReady(ctx context.Context) error {
 }
 
 func (p *process) awaitReady(ctx context.Context) error {
-	answers, stop := p.ask()
-	defer stop()
+	defer p.heard()
 	limit := p.spec.Resident.StartupTimeout
 	c := newClock(limit)
 	defer c.stop()
 	for {
 		select {
-		case s := <-answers:
+		case s := <-p.first:
 			switch {
 			case s.err != nil:
 				return exitcode.New(exitcode.PayloadBadResult, "%s said before it was ready: %w; stdout is for the protocol, all else belongs on stderr", p.spec.Name, s.err)
