@@ -14,9 +14,12 @@ import (
 // pipeMost is more than a pipe holds.
 const pipeMost = 1 << 20
 
-// Tap takes what a program that stays prints into a pipe, and brings it to where it belongs at that time: the log of the work under way,
+// Tap is a pipe into which a program that stays prints, and brings that to where it belongs at the time: the log of the work under way,
 // or that of the time between.
 type Tap struct {
+	// Theirs is the program's end. It is ours too until [Tap.Close]: whoever starts the program may pass on what it prints, instead of the end.
+	Theirs *os.File
+
 	pipe *os.File
 	done chan struct{}
 
@@ -25,9 +28,13 @@ type Tap struct {
 	buffer []byte
 }
 
-// NewTap takes what comes from a pipe until its end.
-func NewTap(pipe *os.File, to io.Writer) *Tap {
-	t := &Tap{pipe: pipe, done: make(chan struct{}), to: to, buffer: make([]byte, 16<<10)}
+// NewTap makes the pipe, and takes what comes from it until it is closed.
+func NewTap(to io.Writer) (*Tap, error) {
+	pipe, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tap{Theirs: theirs, pipe: pipe, done: make(chan struct{}), to: to, buffer: make([]byte, 16<<10)}
 	go func() {
 		defer close(t.done)
 		raw, err := pipe.SyscallConn()
@@ -35,7 +42,7 @@ func NewTap(pipe *os.File, to io.Writer) *Tap {
 			err = t.wait(raw)
 		}
 	}()
-	return t
+	return t, nil
 }
 
 // wait waits until there is something, and takes it.
@@ -89,9 +96,10 @@ func (t *Tap) Turn(to io.Writer) {
 	t.to = to
 }
 
-// Close takes what is still there and closes the pipe. It waits for its end, which comes when nobody has the other one any more; should
-// somebody have got it over a socket, until the deadline.
+// Close takes what is still there and closes the pipe, when nobody of the program is left. Should somebody else have got its end over a
+// socket, it waits until the deadline.
 func (t *Tap) Close(deadline time.Time) {
+	_ = t.Theirs.Close()
 	_ = t.pipe.SetReadDeadline(deadline)
 	<-t.done
 	_ = t.pipe.Close()

@@ -2,9 +2,10 @@ package proc_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tfpilot/internal/proc"
 )
@@ -12,14 +13,13 @@ import (
 // What is printed before a turn belongs to the work before it, however busy the machine is: an answer that came afterwards says so.
 func TestATapBringsWhatIsPrintedToWhereItBelongs(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
+	was := proc.NewCapture(100, 0)
+	tap, err := proc.NewTap(was)
 	if err != nil {
 		t.Fatal(err)
 	}
-	was := proc.NewCapture(100, 0)
-	tap := proc.NewTap(r, was)
 	for n := range 100 {
-		if _, err := fmt.Fprint(w, n); err != nil {
+		if _, err := fmt.Fprint(tap.Theirs, n); err != nil {
 			t.Fatal(err)
 		}
 		now := proc.NewCapture(100, 0)
@@ -29,10 +29,7 @@ func TestATapBringsWhatIsPrintedToWhereItBelongs(t *testing.T) {
 		}
 		was = now
 	}
-	if _, err := fmt.Fprint(w, "last"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
+	if _, err := fmt.Fprint(tap.Theirs, "last"); err != nil {
 		t.Fatal(err)
 	}
 	tap.Close(time.Now().Add(time.Minute))
@@ -43,10 +40,14 @@ func TestATapBringsWhatIsPrintedToWhereItBelongs(t *testing.T) {
 
 func TestATapWhoseOtherEndIsHeldIsClosedInTime(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
+	tap, err := proc.NewTap(proc.NewCapture(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = w.Close() }()
-	proc.NewTap(r, proc.NewCapture(0, 0)).Close(time.Now())
+	held, err := unix.Dup(int(tap.Theirs.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(held) }()
+	tap.Close(time.Now())
 }

@@ -102,7 +102,7 @@ func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err err
 	own, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	d.end = end
 	d.program, err = p.launch(own, s, d.choice, proc.Command{
-		Path: argv[0], Args: argv[1:], Dir: s.Dir, Stdout: d.out[0].theirs, Stderr: d.out[1].theirs,
+		Path: argv[0], Args: argv[1:], Dir: s.Dir, Stdout: d.out[0].tap.Theirs, Stderr: d.out[1].tap.Theirs,
 	}, keeper.Limits{Meter: &d.meter, Check: d.check}, binds...)
 	if err != nil {
 		end(nil)

@@ -2,7 +2,6 @@ package eicrecon
 
 import (
 	"io"
-	"os"
 	"time"
 
 	"tfpilot/internal/exitcode"
@@ -18,19 +17,16 @@ const (
 
 // printed takes one stream of a daemon: for the slice that it works on, or for its slot.
 type printed struct {
-	theirs *os.File // the daemon's end; ours too until the end
-	tap    *proc.Tap
-	log    io.Writer
-	now    *proc.Capture
+	tap *proc.Tap
+	log io.Writer
+	now *proc.Capture
 }
 
-func newPrinted(log io.Writer) (*printed, error) {
-	ours, theirs, err := os.Pipe()
-	if err != nil {
+func newPrinted(log io.Writer) (p *printed, err error) {
+	p = &printed{log: log, now: proc.NewCapture(kept, kept)}
+	if p.tap, err = proc.NewTap(io.MultiWriter(p.now, log)); err != nil {
 		return nil, exitcode.New(exitcode.SiteResources, "making a pipe: %w", err)
 	}
-	p := &printed{theirs: theirs, log: log, now: proc.NewCapture(kept, kept)}
-	p.tap = proc.NewTap(ours, io.MultiWriter(p.now, log))
 	return p, nil
 }
 
@@ -49,7 +45,4 @@ func (p *printed) last() string {
 }
 
 // close is called when nobody of the daemon is left.
-func (p *printed) close() {
-	_ = p.theirs.Close()
-	p.tap.Close(time.Now().Add(lastWords))
-}
+func (p *printed) close() { p.tap.Close(time.Now().Add(lastWords)) }

@@ -79,31 +79,39 @@ func start(ctx context.Context, spec payload.Spec, slot payload.Slot) (*process,
 		spec: spec, home: home, words: proc.NewCapture(kept, kept), log: slot.Log(), ended: make(chan struct{}), silent: make(chan struct{}),
 		gone: make(chan struct{}), failed: map[string]bool{},
 	}
+	p.idle = io.MultiWriter(p.words, p.log.Stderr)
 	p.stdin, p.stdout = pipes.to(), pipes.from()
-	stderr := pipes.from()
+	if pipes.err == nil {
+		p.printed, pipes.err = proc.NewTap(p.idle)
+	}
 	if pipes.err != nil {
 		pipes.closeOurs()
-		_ = os.RemoveAll(home)
+		p.forget()
 		return nil, exitcode.New(exitcode.SiteResources, "starting %s: %w", argv[0], pipes.err)
 	}
 	own, end := context.WithCancelCause(context.WithoutCancel(ctx)) // it outlives the slices, and the wish for the first of them
 	p.end = end
 	p.program, err = slot.Start(own, proc.Command{
 		Path: argv[0], Args: argv[1:], Dir: home, Env: spec.Environment(slot, home), Grace: spec.Grace,
-		Stdin: pipes.theirs[0], Stdout: pipes.theirs[1], Stderr: pipes.theirs[2],
+		Stdin: pipes.theirs[0], Stdout: pipes.theirs[1], Stderr: p.printed.Theirs,
 	}, keeper.Limits{Meter: &p.meter})
 	if err != nil {
 		end(nil)
 		pipes.closeOurs()
-		_ = os.RemoveAll(home)
+		p.printed.Close(time.Now())
+		p.forget()
 		return nil, err
 	}
-	p.idle = io.MultiWriter(p.words, p.log.Stderr)
-	p.printed = proc.NewTap(stderr, p.idle)
 	p.first, p.heard = p.ask() // before it can say that it is ready
 	go p.listen()
 	go p.bury()
 	return p, nil
+}
+
+// forget removes what was made for a process that did not come to be.
+func (p *process) forget() {
+	p.log.Close(false)
+	_ = os.RemoveAll(p.home)
 }
 
 // bury waits for the end of the process and removes what is left of it.

@@ -3,11 +3,14 @@ package resident_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/keeper"
+	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
 
@@ -217,6 +220,20 @@ func TestWhatASliceLeavesBehindIsKilledAndWhatIsOfTheProcessIsNot(t *testing.T) 
 	if o := r.do("good"); o.Err != nil || o.Counts["nth"] != 2 || o.Usage.LeftBehind != 0 {
 		t.Errorf("%v, %+v", o.Err, o.Result)
 	}
+}
+
+// Who starts it in a container listens to what it prints before it passes that on.
+func TestWhatItPrintsIsTakenFromWhoeverPassesItOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, spec(t, ""))
+	r.start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
+		c.Stderr = struct{ io.Writer }{c.Stderr}
+		return r.keepers.Start(ctx, c, l)
+	}
+	if o := r.do("floods"); o.Err != nil || len(o.Usage.Stderr) < 16<<10 {
+		t.Errorf("%v, %d bytes", o.Err, len(o.Usage.Stderr))
+	}
+	mustFail(t, r.do("says-11"), exitcode.PayloadPermanent, "of no use")
 }
 
 func TestAProcessThatTakesNothingMoreIsNoUse(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/proc"
 	"tfpilot/payload"
 	"tfpilot/payload/resident"
 )
@@ -114,6 +115,9 @@ func do(what string, r asked, n int) {
 		}
 		left, _ := os.ReadDir(r.Dir)
 		say(fmt.Sprintf(`{"req_id": %q, "status": 0, "result": {"counts": {"left": %d}}}`, r.ReqID, len(left)))
+	case "floods":
+		_, _ = io.Copy(os.Stderr, io.LimitReader(zeros{}, 1<<20))
+		say(good)
 	case "ends":
 		os.Exit(0) //nolint:forbidigo // a payload's own end
 	case "says-11":
@@ -215,6 +219,7 @@ type rig struct {
 	payload *resident.Payload
 	keepers *keeper.Keepers
 	work    string
+	start   func(context.Context, proc.Command, keeper.Limits) (*keeper.Program, error)
 }
 
 // outcome is what became of a slice.
@@ -237,7 +242,7 @@ func newRig(t *testing.T, s payload.Spec) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, payload: p, keepers: keepers, work: t.TempDir()}
+	r := &rig{t: t, payload: p, keepers: keepers, work: t.TempDir(), start: keepers.Start}
 	t.Cleanup(func() {
 		r.close()
 		keepers.Close()
@@ -257,7 +262,7 @@ func (r *rig) close() {
 
 func (r *rig) slot(n int) payload.Slot {
 	return payload.Slot{
-		Number: n, Dir: filepath.Join(r.work, strconv.Itoa(n)), Start: r.keepers.Start,
+		Number: n, Dir: filepath.Join(r.work, strconv.Itoa(n)), Start: r.start,
 		Log: func() payload.Log {
 			return payload.Log{Stdout: io.Discard, Stderr: io.Discard, Close: func(failed bool) []string {
 				if failed {
