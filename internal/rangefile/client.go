@@ -2,17 +2,10 @@ package rangefile
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +33,6 @@ type Config struct {
 const (
 	defaultSilence  = 10 * time.Second
 	defaultPatience = time.Minute
-	maxRedirects    = 5
 )
 
 // Client opens files. It may be used from several goroutines.
@@ -56,98 +48,24 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = logging.Discard()
 	}
-	pool, err := Authorities(cfg.CADir)
+	transport, err := Transport(cfg.CADir, cfg.Silence)
 	if err != nil {
 		return nil, err
 	}
+	transport.DisableCompression = true // of bytes that are counted
+	transport.MaxIdleConnsPerHost = 8
+	transport.IdleConnTimeout = time.Minute
 	c := &Client{cfg: cfg}
-	c.http = &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: cfg.Silence}).DialContext,
-			TLSHandshakeTimeout: cfg.Silence,
-			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			DisableCompression:  true, // of bytes that are counted
-			MaxIdleConnsPerHost: 8,
-			IdleConnTimeout:     time.Minute,
-		},
-		CheckRedirect: c.checkRedirect,
-	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: CheckRedirect(c.plain)}
 	return c, nil
 }
 
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Authorities are those of the system, and those of a folder. nil stands for the system's.
-func Authorities(dir string) (*x509.CertPool, error) {
-	if dir == "" {
-		return nil, nil //nolint:nilnil // as crypto/tls has it
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, exitcode.New(exitcode.BadConfig, "reading the folder of authorities: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	found := false
-	for _, e := range entries {
-		if !slices.Contains([]string{".pem", ".crt", ".0"}, filepath.Ext(e.Name())) {
-			continue
-		}
-		if text, err := os.ReadFile(filepath.Join(dir, e.Name())); err == nil {
-			found = pool.AppendCertsFromPEM(text) || found
-		}
-	}
-	if !found {
-		return nil, exitcode.New(exitcode.BadConfig, "%s holds no certificate of an authority (*.pem, *.crt, *.0)", dir)
-	}
-	return pool, nil
-}
-
-// redirectError is a redirect that is not followed.
-type redirectError string
-
-func (e redirectError) Error() string { return string(e) }
-
-// checkRedirect lets nothing become plain http on the way, and nothing go round in circles.
-func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
-	switch {
-	case len(via) > maxRedirects:
-		return redirectError(fmt.Sprintf("it was redirected %d times", maxRedirects))
-	case req.URL.Scheme == "http" && (via[0].URL.Scheme != "http" || !c.plain(req.URL)):
-		return redirectError("it was redirected to plain http at " + req.URL.Hostname())
-	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
-		return redirectError("it was redirected to something else than https")
-	}
-	if req.URL.Scheme == "http" {
-		req.Header.Del("Authorization")
-	}
-	return nil
-}
-
 // plain says whether a host may be asked over plain http.
 func (c *Client) plain(u *url.URL) bool {
 	return slices.Contains(c.cfg.HTTPHosts, u.Host) || slices.Contains(c.cfg.HTTPHosts, u.Hostname())
-}
-
-// token is what the file holds now; empty without a file.
-func (c *Client) token() (string, error) {
-	if c.cfg.TokenFile == "" {
-		return "", nil
-	}
-	const next = "name a file with a token by --input-token-file or BEARER_TOKEN_FILE"
-	text, err := os.ReadFile(c.cfg.TokenFile)
-	if err != nil {
-		return "", exitcode.WithNext(exitcode.New(exitcode.NoCredential, "reading the token for input: %w", err), next)
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", exitcode.WithNext(exitcode.New(exitcode.NoCredential, "the token file %s holds no token", c.cfg.TokenFile), next)
-	}
-	return token, nil
 }
 
 // Parse reads the address of a file and refuses what names none, or more than one: a user, a password, a query (in which tokens
@@ -180,12 +98,4 @@ func Parse(address string) (*url.URL, error) {
 // Name is an address as it may be shown: without user, password, query and fragment.
 func Name(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}
-
-// cleaned is an error of net/http without the address, which may carry a token.
-func cleaned(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }

@@ -93,11 +93,7 @@ func (f *File) header(r *http.Response, _ func()) error {
 // it is given more time, once, and who reads a part does not ask.
 func (f *File) Adler32(ctx context.Context) (sum string, err error) {
 	err = f.request(ctx, f.client.cfg.Patience, http.MethodHead, map[string]string{"Want-Digest": "adler32"}, func(r *http.Response, _ func()) error {
-		for part := range strings.SplitSeq(r.Header.Get("Digest"), ",") {
-			if algorithm, value, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(algorithm, "adler32") {
-				sum = Adler32(value)
-			}
-		}
+		sum = Digest(r.Header)
 		return nil
 	})
 	if ctx.Err() != nil {

@@ -249,6 +249,9 @@ func TestARedirectIsFollowedOnceAndItsTokenNeverShown(t *testing.T) {
 	var trips, down atomic.Int32
 	srv, cfg := secure(t, nil)
 	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from := r.Header.Get("Referer"); from != "" {
+			t.Errorf("a server is told of %s", from)
+		}
 		switch {
 		case r.URL.Path == "/loop":
 			http.Redirect(w, r, "/loop?authz=Bearer%20"+secret, http.StatusTemporaryRedirect)

@@ -2,8 +2,6 @@ package rangefile
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -97,7 +95,7 @@ func (f *File) request(ctx context.Context, silence time.Duration, method string
 	}
 	// Never over plain http, nor to where a redirect led: such an address has a token of its own.
 	if req.URL.Scheme == "https" && req.URL.RawQuery == "" && req.URL.Hostname() == f.host {
-		token, err := f.client.token()
+		token, err := Token(f.client.cfg.TokenFile, "--input-token-file")
 		if err != nil {
 			return err
 		}
@@ -153,26 +151,13 @@ func (f *File) broken(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*passing](err); ok {
 		return err
 	}
-	if redirect, ok := errors.AsType[redirectError](err); ok {
+	if redirect, ok := errors.AsType[RedirectError](err); ok {
 		return exitcode.WithNext(exitcode.New(exitcode.DataUnreachable, "reading %s: %w", f.name, redirect), "look at the server, or name another door to the file")
 	}
-	if untrusted(err) {
-		return exitcode.WithNext(exitcode.New(exitcode.DataUnreachable, "reading %s: %w", f.name, cleaned(err)),
-			"if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
+	if Untrusted(err) {
+		return exitcode.WithNext(exitcode.New(exitcode.DataUnreachable, "reading %s: %w", f.name, Bare(err)), NextUntrusted)
 	}
-	return &passing{err: cleaned(err)}
-}
-
-// untrusted says that the server's certificate is not to be trusted: trying again mends nothing.
-func untrusted(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[tls.RecordHeaderError](err) // it speaks no TLS
-	return ok
+	return &passing{err: Bare(err)}
 }
 
 // status is what a refusal means.

@@ -2,10 +2,9 @@ package stageout
 
 import (
 	"cmp"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"time"
 
@@ -37,23 +36,17 @@ type Client struct {
 // NewClient makes a client. Authorities that cannot be read are an error of the configuration.
 func NewClient(a Access) (*Client, error) {
 	a.Silence, a.Program = cmp.Or(a.Silence, defaultSilence), cmp.Or(a.Program, "xrdcp")
-	pool, err := rangefile.Authorities(a.CADir)
+	transport, err := rangefile.Transport(a.CADir, a.Silence)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{access: a, http: &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: a.Silence}).DialContext,
-			TLSHandshakeTimeout: a.Silence,
-			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			// XRootD 5.5.3 lets a request on a connection with TLS that was used before hang now and then, until the silence is over.
-			DisableKeepAlives: true,
-			// A redirector answers before it has read the file; without it a body would go there in vain.
-			ExpectContinueTimeout: a.Silence,
-		},
-		CheckRedirect: checkRedirect,
-	}}, nil
+	// XRootD 5.5.3 lets a request on a connection with TLS that was used before hang now and then, until the silence is over.
+	transport.DisableKeepAlives = true
+	// A redirector answers before it has read the file: without a wait for it a body would go there in vain. Other servers say nothing
+	// before they have read all.
+	transport.ExpectContinueTimeout = a.Silence / 3
+	anywhere := func(*url.URL) bool { return true } // without a token
+	return &Client{access: a, http: &http.Client{Transport: transport, CheckRedirect: rangefile.CheckRedirect(anywhere)}}, nil
 }
 
 // Close gives up idle connections.

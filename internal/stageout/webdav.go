@@ -2,15 +2,11 @@ package stageout
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -27,27 +23,8 @@ type webdav struct {
 
 var _ Store = (*webdav)(nil)
 
-const (
-	maxRedirects = 5
-	// maxWords of a refusal are read, in bytes.
-	maxWords = 1 << 10
-)
-
-// redirectError is a redirect that is not followed.
-type redirectError string
-
-func (e redirectError) Error() string { return string(e) }
-
-// checkRedirect lets nothing become plain http on the way, and nothing go round in circles.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	switch {
-	case len(via) > maxRedirects:
-		return redirectError(fmt.Sprintf("it was redirected %d times", maxRedirects))
-	case req.URL.Scheme != via[0].URL.Scheme && req.URL.Scheme != "https":
-		return redirectError("it was redirected to something else than https")
-	}
-	return nil
-}
+// maxWords of a refusal are read, in bytes.
+const maxWords = 1 << 10
 
 // Find asks for the checksum, which not every server knows.
 func (w *webdav) Find(ctx context.Context, name string) (sizeBytes int64, adler32 string, err error) {
@@ -59,12 +36,7 @@ func (w *webdav) Find(ctx context.Context, name string) (sizeBytes int64, adler3
 	if err != nil {
 		return 0, "", err
 	}
-	for digest := range strings.SplitSeq(a.header.Get("Digest"), ",") {
-		if kind, sum, ok := strings.Cut(strings.TrimSpace(digest), "="); ok && strings.EqualFold(kind, "adler32") {
-			adler32 = rangefile.Adler32(sum)
-		}
-	}
-	return a.sizeBytes, adler32, nil
+	return a.sizeBytes, rangefile.Digest(a.header), nil
 }
 
 // Write asks for the file afterwards: a server that says that it is there may have found no room for its end.
@@ -178,19 +150,7 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 
 // token is what the file holds now.
 func (w *webdav) token() (string, error) {
-	file := w.client.access.TokenFile
-	if file == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", exitcode.New(exitcode.NoCredential, "reading the token for outputs: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", exitcode.New(exitcode.NoCredential, "the token file %s holds no token", file)
-	}
-	return token, nil
+	return rangefile.Token(w.client.access.TokenFile, "--output-token-file")
 }
 
 // broken is an error on the way, without the address that it stands at, which may carry a token.
@@ -198,18 +158,12 @@ func (w *webdav) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	if _, ok := errors.AsType[redirectError](err); ok {
+	err = rangefile.Bare(err)
+	if _, ok := errors.AsType[rangefile.RedirectError](err); ok {
 		return exitcode.Wrap(exitcode.OutputFailed, err)
 	}
-	_, unknown := errors.AsType[*tls.CertificateVerificationError](err)
-	_, other := errors.AsType[x509.HostnameError](err)
-	_, plain := errors.AsType[tls.RecordHeaderError](err)
-	if unknown || other || plain {
-		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err),
-			"if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
+	if rangefile.Untrusted(err) {
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), rangefile.NextUntrusted)
 	}
 	return err
 }

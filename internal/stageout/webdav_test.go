@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/stageout"
@@ -28,6 +29,8 @@ type dav struct {
 	asked []string
 	// fault answers a request itself when it says so.
 	fault func(w http.ResponseWriter, r *http.Request) (answered bool)
+	// silence is for how long the client waits; the default when 0.
+	silence time.Duration
 }
 
 func newDAV(t *testing.T) *dav {
@@ -84,7 +87,7 @@ func (d *dav) store(t *testing.T, token string) stageout.Store {
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := stageout.NewClient(stageout.Access{CADir: dir, TokenFile: token})
+	c, err := stageout.NewClient(stageout.Access{CADir: dir, TokenFile: token, Silence: d.silence})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,10 +225,44 @@ func TestATokenThatWasRenewedIsUsedAtOnce(t *testing.T) {
 	}
 }
 
+func TestAServerThatAsksForNoFileBeforeItComesGetsItAllTheSame(t *testing.T) {
+	t.Parallel()
+	d := newDAV(t)
+	d.silence = 3 * time.Second
+	d.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut {
+			return false
+		}
+		conn, client, err := w.(http.Hijacker).Hijack() // nobody says "100 Continue" then
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		defer func() { _ = conn.Close() }()
+		content := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(client, content); err != nil {
+			return true // it comes again
+		}
+		d.files[r.URL.Path] = content
+		_, _ = io.WriteString(conn, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+		return true
+	}
+	deliver(t, d.store(t, ""), stageout.Config{}, file("7/a", "content"))
+	if string(d.files["/out/7/a"]) != "content" {
+		t.Errorf("%q", d.files)
+	}
+}
+
 func TestARedirectIsFollowedAndItsSecretsAreKept(t *testing.T) {
 	t.Parallel()
 	const secret = "?authz=Bearer%20s3cr3t"
 	other := newDAV(t)
+	other.fault = func(_ http.ResponseWriter, r *http.Request) bool {
+		if from := r.Header.Get("Referer"); from != "" {
+			t.Errorf("a server is told of %s", from)
+		}
+		return false
+	}
 	manager := newDAV(t)
 	manager.fault = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/out/loop/") {
@@ -248,7 +285,7 @@ func TestARedirectIsFollowedAndItsSecretsAreKept(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		return true
 	}
-	for name, words := range map[string]string{"7/b": "403", "loop/b": "redirected 5 times", "plain/b": "something else than https"} {
+	for name, words := range map[string]string{"7/b": "403", "loop/b": "redirected 5 times", "plain/b": "plain http"} {
 		_, err := stageout.Deliver(t.Context(), manager.store(t, tokenFile(t, "t0k3n")), []stageout.File{file(name, "x")}, stageout.Config{})
 		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), "t0k3n") {
 			t.Errorf("%s: %v", name, err)
