@@ -32,6 +32,7 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			"100001/s03":                                                        {Class: "data", Limit: 1},
 			"100001/s00 100001/s01 100001/s02 100001/s03":                       {Run: "100001", Filename: "0.stf"},
 			"100001/s02 100001/s03":                                             {Run: "100001", Filename: "0.stf", After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s01"}},
+			"100001/s01":                                                        {Run: "100001", Limit: 1, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s00\x00\xff"}},
 			"":                                                                  {Failure: "'; DROP TABLE slice; --"},
 		} {
 			list, err := store.Slices(t.Context(), f)
@@ -81,6 +82,15 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 				break
 			}
 			f.After = page[len(page)-1].Key
+		}
+		for want, f := range map[int]ledger.FileFilter{ // a cursor is what anybody sends, and opens nothing
+			0: {Namespace: "theirs", After: ledger.Key{Namespace: namespace, Run: "100001"}},
+			2: {Run: "100002", After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "0.stf"}},
+			3: {Namespace: namespace, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "0.stf\x00"}},
+		} {
+			if got, err := store.Files(t.Context(), f); len(got) != want || err != nil {
+				t.Errorf("%+v: %+v, %v", f, got, err)
+			}
 		}
 		want := []string{"100001/0.stf 4 3 1", "100001/1.stf 4 3 0", "100002/0.stf 4 3 1", "100002/1.stf 4 3 0"}
 		if diff := cmp.Diff(want, names); diff != "" {

@@ -83,7 +83,8 @@ func Text(s string) string {
 	}, s)
 }
 
-func (k Key) text() Key { return Key{Text(k.Namespace), Text(k.Run), Text(k.Identity)} }
+// Text is a key as a store writes it.
+func (k Key) Text() Key { return Key{Text(k.Namespace), Text(k.Run), Text(k.Identity)} }
 
 func newRunKey(namespace, run string) runKey { return runKey{Text(namespace), Text(run)} }
 
@@ -91,7 +92,7 @@ func newRunKey(namespace, run string) runKey { return runKey{Text(namespace), Te
 func (b *Batch) Expect(keys []Key) error {
 	missing := make([]Key, 0, len(keys))
 	for _, k := range keys {
-		k = k.text()
+		k = k.Text()
 		if _, known := b.slices[k]; !known {
 			b.slices[k] = nil
 			missing = append(missing, k)
@@ -119,12 +120,12 @@ func (b *Batch) Slice(k Key) (*Slice, error) {
 	if err := b.Expect([]Key{k}); err != nil {
 		return nil, err
 	}
-	return b.slices[k.text()], nil
+	return b.slices[k.Text()], nil
 }
 
 // PutSlice notes that a slice has changed.
 func (b *Batch) PutSlice(s *Slice) error {
-	s.Key = s.Key.text()
+	s.Key = s.Key.Text()
 	b.slices[s.Key], b.dirtySlices[s.Key] = s, true
 	return nil
 }

@@ -233,16 +233,15 @@ func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]messa
 
 // Files are the STF files of a filter.
 func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, error) {
-	limit := cmp.Or(f.Limit, ledger.PageSize)
+	limit, after := cmp.Or(f.Limit, ledger.PageSize), f.After.Text()
+	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
-	// The run of the last page may have more.
-	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run}
-	if f.After.Run != "" {
-		some, err := r.filesOfRun(ctx, f.After, limit)
-		if err != nil {
+	// The run of the last page may have more, if it is one of those that are asked for: a cursor is what anybody sends.
+	if (f.Namespace == "" || after.Namespace == ledger.Text(f.Namespace)) && (f.Run == "" || after.Run == ledger.Text(f.Run)) {
+		var err error
+		if out, err = r.filesOfRun(ctx, after, limit); err != nil {
 			return nil, err
 		}
-		out, runs.AfterNamespace, runs.AfterRun = some, f.After.Namespace, f.After.Run
 	}
 	for len(out) < limit {
 		page, err := r.FindRuns(ctx, runs)

@@ -90,6 +90,7 @@ const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
 // Slices are the slices of a filter in the order of their keys.
 func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
 	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
+	f.After = f.After.Text() // it comes from anybody too
 	switch {
 	case f.Class != "" || f.Failure != "":
 		return r.failedSlices(ctx, f)
