@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/payload"
 	"tfpilot/payload/payloadtest"
+	"tfpilot/payload/resident"
 )
 
 // containers is the folder with an image and runtimes, whose programs are found from now on.
@@ -56,4 +58,28 @@ func TestIntegrationCommandPassesTheSuiteInEveryContainer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// So does a program that stays: what it prints and how it ends are told from what its runtime says and ends with.
+//
+//nolint:paralleltest // it changes PATH
+func TestIntegrationResidentPassesTheSuiteInAContainer(t *testing.T) {
+	image := containers(t)
+	payloadtest.Run(t, payloadtest.Kind{
+		Front: "resident", Stays: true,
+		Spec: func(s *payload.Spec) {
+			s.Kind, s.Resident.StartupTimeout = payload.KindResident, time.Minute
+			s.Container = &container.Spec{Runtime: container.Bubblewrap, Image: image, Binds: []string{filepath.Dir(s.Command[0]) + "::ro"}}
+		},
+		New: func(s payload.Spec) (payload.Payload, error) { return resident.New(s) },
+		Verdicts: map[string]payloadtest.Verdict{
+			"prints garbage":               {Failure: exitcode.PayloadBadResult, Words: "stdout is for the protocol"},
+			"broken result":                {Failure: exitcode.PayloadBadResult, Words: "stdout is for the protocol"},
+			"no result":                    {Failure: exitcode.PayloadNoResult, Words: "no result"},
+			"answers twice":                {},
+			"deletes its work directory":   {},
+			"has a wrong interpreter line": {Failure: exitcode.SiteNoProgram, Words: "its interpreter or loader is not in the image"},
+			"lacks a library":              {Failure: exitcode.SiteNoProgram, Words: "error while loading shared libraries"},
+		},
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"tfpilot/internal/container"
@@ -150,18 +149,7 @@ func (p *programs) run(ctx context.Context, c proc.Command, l keeper.Limits, bin
 	if err != nil {
 		return keeper.Result{}, err
 	}
-	r, err := program.Wait()
-	if p.container != nil {
-		ofRuntime(&r)
-	}
-	return r, err
-}
-
-// ofRuntime takes the status of a runtime for what it says of the program inside: like a shell's, it tells a signal.
-func ofRuntime(r *keeper.Result) {
-	if number, ok := exitcode.StatusSignal(r.ExitCode); ok {
-		r.ExitCode, r.Signal = -1, syscall.Signal(number).String()
-	}
+	return program.Wait()
 }
 
 // close ends what kept the programs.

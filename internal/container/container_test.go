@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"tfpilot/internal/container"
@@ -151,13 +150,17 @@ func TestTheFirstProcessOfANamespacePassesOnSignalsAndHowTheProgramEnded(t *test
 	if err != nil {
 		t.Fatal(err)
 	}
-	for script, want := range map[string]int{
-		"kill -SEGV $$": 128 + int(syscall.SIGSEGV),
+	for script, want := range map[string]proc.Result{
+		"kill -SEGV $$": {ExitCode: -1, Signal: "segmentation fault"},
 		// Its parent is the entry; what is left to that is not taken for the program.
-		`(exit 3) & trap "wait; exit 9" USR1; kill -USR1 $PPID; while :; do sleep 0.01; done`: 9,
+		`(exit 3) & trap "wait; exit 9" USR1; kill -USR1 $PPID; while :; do sleep 0.01; done`: {ExitCode: 9},
 	} {
-		if status, _, stderr, err := enter(t, c, proc.Command{Path: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Env: []string{"PATH=/usr/bin:/bin"}}); status != want || err != nil {
-			t.Errorf("%s: status %d, want %d; %q, %v", script, status, want, stderr, err)
+		s, err := c.Start(proc.Command{Path: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Env: []string{"PATH=/usr/bin:/bin"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := run(t.Context(), s.Command); got != want || err != nil {
+			t.Errorf("%s: %+v, %v", script, got, err)
 		}
 	}
 }

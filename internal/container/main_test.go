@@ -101,7 +101,7 @@ func run(ctx context.Context, c proc.Command) (proc.Result, error) {
 		r.ExitCode, err = exit.ExitCode(), nil
 	}
 	if err == nil && c.Began != nil {
-		err = c.Began(r)
+		err = c.Began(&r)
 	}
 	return r, err
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
@@ -129,13 +130,16 @@ func there(path string) bool {
 	return err == nil
 }
 
-// Err is what kept the program from being started, nil when it was. It is the Began of Command, which a keeper asks; nobody else has
-// to then.
-func (s *Start) Err(r proc.Result) error {
+// Err is what kept the program from being started, nil when it was. It takes the status of the runtime for what it says of the program:
+// like a shell's, it tells a signal. It is the Began of Command, which a keeper asks; nobody else has to then.
+func (s *Start) Err(r *proc.Result) error {
+	if number, ok := exitcode.StatusSignal(r.ExitCode); ok {
+		r.ExitCode, r.Signal = -1, syscall.Signal(number).String()
+	}
 	started, said, why := s.heard.finish()
 	switch {
 	case !started:
-		return notStarted(s.what, said, r)
+		return notStarted(s.what, said, *r)
 	case why != "":
 		err := exitcode.New(exitcode.SiteNoProgram, "starting %s: %s", s.what, why)
 		return exitcode.WithNext(err, "mend the command in the payload's TOML, or name an image that has it")

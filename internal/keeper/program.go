@@ -56,9 +56,12 @@ func (k *Keepers) Start(ctx context.Context, c proc.Command, l Limits) (*Program
 	go func() {
 		defer close(p.done)
 		p.result, p.err = one.finish(ctx, run)
-		// Who takes the slot back, or passes a limit, does so however far it is.
-		if inTime := p.result.Stopped == nil || errors.Is(p.result.Stopped, ErrTime); p.err == nil && c.Began != nil && inTime {
-			p.err = c.Began(p.result.Result)
+		if p.err == nil && c.Began != nil {
+			err := c.Began(&p.result.Result)
+			// Who takes the slot back, or passes a limit, does so however far it is.
+			if p.result.Stopped == nil || errors.Is(p.result.Stopped, ErrTime) {
+				p.err = err
+			}
 		}
 		k.put(one)
 	}()

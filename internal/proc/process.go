@@ -29,9 +29,9 @@ type Command struct {
 	Stdin io.Reader
 	// Stdout and Stderr take what it prints; an *os.File is handed over as it is; nil discards.
 	Stdout, Stderr io.Writer
-	// Began is asked after the end, for a program that is only to start another one: its error says why that has not begun. A keeper
-	// asks; nil asks nothing.
-	Began func(Result) error
+	// Began is asked after the end, for a program that is only to start another one: it makes of the result that of the other one, and its
+	// error says why that has not begun. A keeper asks; nil asks nothing.
+	Began func(*Result) error
 	// Grace is the time between SIGTERM and SIGKILL; 0 kills at once.
 	Grace time.Duration
 	// ExtraFiles become the descriptors from 3 on.

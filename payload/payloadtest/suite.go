@@ -124,7 +124,9 @@ func newBench(t *testing.T, k Kind, b behaviour, busy chan struct{}) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.w, err = wrapper.New(spec, p, p, wrapper.Config{WorkDir: n.work, DataDir: t.TempDir(), LogDir: filepath.Join(t.TempDir(), "logs")})
+	n.w, err = wrapper.New(spec, p, p, wrapper.Config{
+		WorkDir: n.work, DataDir: t.TempDir(), LogDir: filepath.Join(t.TempDir(), "logs"), Input: wrapper.InputConfig{Cache: t.TempDir()},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
