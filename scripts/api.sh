@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 if [ -z "${TFPILOT_TEST_POSTGRES:-}" ]; then
 	TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
 	export TFPILOT_SERVICES TFPILOT_POSTGRES_PORT=0
-	trap 'scripts/services.sh down postgres' EXIT
+	trap 'trap "" INT TERM HUP; scripts/services.sh down postgres' EXIT
 	address=$(scripts/services.sh up postgres)
 	export "${address?}"
 fi

@@ -10,12 +10,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 services=(artemis classic slurm slurm24 condor postgres xrootd)
+# A second Ctrl-C of somebody impatient must not leave any of them.
+stop_services() {
+	trap '' INT TERM HUP
+	scripts/services.sh down "${services[@]}"
+}
 named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS)' || true)
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
 		export TFPILOT_SERVICES TFPILOT_ARTEMIS_PORT=0 TFPILOT_CLASSIC_PORT=0 TFPILOT_POSTGRES_PORT=0 TFPILOT_XROOTD_PORT=0
-		trap 'scripts/services.sh down "${services[@]}"' EXIT
+		trap stop_services EXIT
 		addresses=$(scripts/services.sh up "${services[@]}")
 	fi
 	while read -r line; do export "${line?}"; done <<<"$addresses"

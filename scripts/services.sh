@@ -146,7 +146,7 @@ gone() {
 # down: ends it; its folder goes too.
 down() {
 	if pid >/dev/null; then stop; fi
-	rm -rf "${dir:?}"
+	rm -rf "${dir:?}" || return 1
 	rm -f "$state/apt.log"
 	rmdir "$state" 2>/dev/null || true
 }
@@ -178,10 +178,14 @@ result=0
 for service in "$@"; do
 	load "$service"
 	case $what in
-	up) mkdir -p "$state"; up ;;
+	up)
+		mkdir -p "$state"
+		need pgrep procps
+		up
+		;;
 	stop) stop ;;
 	kill) kill9 ;;
-	down) down ;;
+	down) (down) || result=1 ;; # the others are ended all the same
 	status) status || result=1 ;;
 	*) usage ;;
 	esac
