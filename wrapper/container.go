@@ -173,6 +173,8 @@ func (w *Wrapper) Container(ctx context.Context) (used, why string, err error) {
 		return "", "", exitcode.New(exitcode.SiteNoSpace, "making a folder to try the container in: %w", err)
 	}
 	defer removeAll(dir)
+	lock, _ := lockFolder(dir) // until the image has come another pilot could take it for left behind
+	defer func() { _ = lock.Close() }()
 	err = p.container.Try(ctx, filepath.Clean(dir), func(ctx context.Context, c proc.Command) (proc.Result, error) {
 		r, err := p.keepers.Run(ctx, c, keeper.Limits{Time: trialTime})
 		return r.Result, err
