@@ -6,16 +6,18 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"golang.org/x/time/rate"
 
 	"tfpilot/idds"
-	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -57,7 +59,7 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	if cfg.Log == nil {
 		cfg.Log = logging.Discard()
 	}
-	a := &api{service: service, store: store, cfg: cfg, callers: newCallers(cfg.RatePerSecond)}
+	a := &api{service: service, store: store, cfg: cfg, callers: newCallers(cfg.RatePerSecond), noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
 	mux := http.NewServeMux()
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
@@ -75,7 +77,7 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
 	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
 	refuseOthers(mux, h.OpenAPI())
-	return secured(http.MaxBytesHandler(conditional(mux), maxBody))
+	return secured(a.survives(http.MaxBytesHandler(conditional(mux), maxBody)))
 }
 
 type api struct {
@@ -83,6 +85,8 @@ type api struct {
 	store   ledger.Store
 	cfg     Config
 	callers *callers
+	// noIssuer is how often the log hears that the issuer does not answer: anybody can send tokens that it is asked about.
+	noIssuer rate.Sometimes
 }
 
 // aliases say of types that write their own JSON what that looks like.
@@ -139,15 +143,15 @@ func with(op huma.Operation, statuses ...int) huma.Operation {
 
 type body[T any] struct{ Body T }
 
-// register adds an operation. One that the store does not let us answer says so: it is no fault of the request's, and may pass.
+// register adds an operation. What is no answer is the store's: no fault of the request, and it may pass.
 func register[I, O any](h huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	if op.Method == http.MethodGet {
 		op.Responses = map[string]*huma.Response{"304": {Description: "What the ETag in If-None-Match names is still so."}}
 	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
-		if exitcode.From(err).Name == exitcode.StoreFailed.Name {
-			return nil, huma.Error503ServiceUnavailable(logging.Redact(err.Error()))
+		if _, ok := errors.AsType[huma.StatusError](err); err != nil && !ok {
+			err = huma.Error503ServiceUnavailable(logging.Redact(err.Error()))
 		}
 		return out, err
 	})

@@ -2,8 +2,10 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -46,25 +49,32 @@ func serverAndStore(t *testing.T) (string, ledger.Store) {
 	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
+	must(t, store.Update(t.Context(), fill))
+	return serverOn(t, store, api.Config{}), store
+}
+
+// serverOn is the interface on a store, with tokens, and a broker for one namespace.
+func serverOn(t *testing.T, store ledger.Store, cfg api.Config) string {
+	t.Helper()
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run: nothing here needs the broker
 	must(t, err)
 	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
 	must(t, err)
-	must(t, store.Update(t.Context(), fill))
 	file := map[string]ledger.Role{}
 	for role, token := range secrets {
 		file[token] = role
 	}
-	book, err := tokens.Open(t.Context(), store, file, time.Now)
+	cfg.Tokens, err = tokens.Open(t.Context(), store, file, time.Now)
 	must(t, err)
 	entry := func(destination string) *message.BrokerEntry {
 		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
 	}
-	srv := httptest.NewServer(api.Handler(service, store, api.Config{Tokens: book, Namespace: namespace, Broker: map[string]message.PromptBroker{namespace: {
+	cfg.Namespace, cfg.Broker = namespace, map[string]message.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
-	}}}))
+	}}
+	srv := httptest.NewServer(api.Handler(service, store, cfg))
 	t.Cleanup(srv.Close)
-	return srv.URL, store
+	return srv.URL
 }
 
 func fill(tx ledger.Tx) error {
@@ -299,5 +309,64 @@ func TestWhatTheStoreDoesNotGiveIsNoFaultOfTheRequest(t *testing.T) {
 	}
 	if status, _ := call(t, http.MethodGet, url+"/ping", "", ""); status != http.StatusOK {
 		t.Errorf("/ping: %d", status)
+	}
+}
+
+// sick is a store that answers as it is told to.
+type sick struct {
+	ledger.Store
+
+	findRuns func() error
+}
+
+func (s sick) FindRuns(context.Context, ledger.RunFilter) ([]ledger.Run, error) {
+	return nil, s.findRuns()
+}
+
+func TestAStoreThatLetsUsInNoMoreMayDoSoLater(t *testing.T) {
+	t.Parallel()
+	_, store := serverAndStore(t)
+	url := serverOn(t, sick{store, func() error {
+		return exitcode.New(exitcode.NoCredential, "the store: password authentication failed: password=hush")
+	}}, api.Config{})
+	status, text := call(t, http.MethodGet, url+"/v1/runs", ledger.RoleViewer, "")
+	if status != http.StatusServiceUnavailable || !strings.Contains(string(text), "authentication failed") || strings.Contains(string(text), "hush") {
+		t.Errorf("%d, %s", status, text)
+	}
+}
+
+func TestABugIsAnAnswerAndStandsInTheLog(t *testing.T) {
+	t.Parallel()
+	_, store := serverAndStore(t)
+	var said bytes.Buffer
+	url := serverOn(t, sick{store, func() error { panic("all is lost") }}, api.Config{Log: slog.New(slog.NewTextHandler(&said, nil))})
+	status, text := call(t, http.MethodGet, url+"/v1/runs/5", ledger.RoleViewer, "")
+	if status != http.StatusInternalServerError || !strings.Contains(string(text), `"status":500`) || strings.Contains(string(text), "lost") {
+		t.Errorf("%d, %s", status, text)
+	}
+	if log := said.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "all is lost") || !strings.Contains(log, "/v1/runs/5") {
+		t.Errorf("the log has %q", log)
+	}
+}
+
+// mute is an issuer that does not answer.
+type mute struct{}
+
+func (mute) Identify(context.Context, string) (ledger.Principal, error) {
+	return ledger.Principal{}, ledger.ErrNoIssuer
+}
+
+func TestWhoSendsTokensThatCannotBeCheckedDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	_, store := serverAndStore(t)
+	var said bytes.Buffer
+	url := serverOn(t, store, api.Config{Issuer: mute{}, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	for range 20 {
+		if resp, text := request(t, http.MethodGet, url+"/v1/runs", "a.b.c", ""); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%d, %s", resp.StatusCode, text)
+		}
+	}
+	if n := strings.Count(said.String(), "\n"); n != 1 {
+		t.Errorf("%d lines: %s", n, said.String())
 	}
 }

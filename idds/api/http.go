@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +24,21 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "no-cache, private")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// survives answers also when we are broken: the server's own log of it is for strangers' mistakes, and nobody reads that.
+func (a *api) survives(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		defer func() {
+			if v := recover(); v != nil {
+				a.cfg.Log.ErrorContext(ctx, "a request has broken the REST interface: a bug", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+					slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+				problem(w, http.StatusInternalServerError, "a bug of idds; its log says more")
+			}
+		}()
 		next.ServeHTTP(w, r)
 	})
 }

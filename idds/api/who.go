@@ -71,7 +71,7 @@ func (a *api) holder(ctx context.Context, authorization string) (ledger.Principa
 	case err == nil:
 		return p, nil
 	case errors.Is(err, ledger.ErrNoIssuer):
-		a.cfg.Log.WarnContext(ctx, "tokens of the issuer cannot be checked", logging.Err(err))
+		a.noIssuer.Do(func() { a.cfg.Log.WarnContext(ctx, "tokens of the issuer cannot be checked", logging.Err(err)) })
 		return p, &refusal{http.StatusServiceUnavailable, "the token's issuer does not answer, so that it cannot be checked"}
 	case errors.Is(err, ledger.ErrNoRole):
 		return p, &refusal{http.StatusForbidden, err.Error()}
