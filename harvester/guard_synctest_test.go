@@ -41,6 +41,9 @@ func TestABatchSystemInTroubleIsLeftAloneForLongerAndLonger(t *testing.T) {
 			_, last = g.Queue(t.Context())
 			pass(time.Second)
 		}
+		for range 2 { // the first may be the one that is let through
+			_, last = g.Queue(t.Context())
+		}
 		// Three at once, then after 1, 2, 4, 8, 10, 10, .. minutes and up to a fifth more.
 		if n := len(s.at); n < 8 || n > 11 {
 			t.Errorf("%d commands in an hour of trouble", n)

@@ -189,10 +189,13 @@ func TestTheBrokersCertificateIsVerified(t *testing.T) {
 	p.through(t, &tls.Config{Certificates: p.relay.TLS.Certificates}) //nolint:gosec // a test's
 	results := p.consume(t, message.QueueResultsFast)
 	p.publish(t, 0)
-	for ca, want := range map[string]int{"": 51, p.ca: 0} {
-		j := p.newJob(t, "ARTEMIS_SSL_CA_CERTS="+ca, "TFPILOT_BROKER_TIMEOUT=200ms")
+	for ca, is := range map[string]struct {
+		want     int
+		patience string
+	}{"": {51, "3s"}, p.ca: {0, "1m"}} {
+		j := p.newJob(t, "ARTEMIS_SSL_CA_CERTS="+ca, "TFPILOT_BROKER_TIMEOUT="+is.patience)
 		j.start(t, "./run_prompt_wrapper --run_id "+run+" --idle_timeout 0.2 --namespace "+p.namespace)
-		if code := j.end(t); code != want || (want != 0) != strings.Contains(j.read(t, "payload.stderr"), "certificate") {
+		if code := j.end(t); code != is.want || (is.want != 0) != strings.Contains(j.read(t, "payload.stderr"), "certificate") {
 			t.Errorf("%q: exit status %d: %s", ca, code, j.read(t, "payload.stderr"))
 		}
 		j.mustBeClean(t)
