@@ -53,7 +53,7 @@ func TestWhatXrdcpSaysHasItsPlace(t *testing.T) {
 		"short":         {`printf hell`, stat5, exitcode.DataCorrupt, "4 of 5 bytes"},
 		"long":          {`printf hello,; exec sleep 100`, stat5, exitcode.DataCorrupt, "longer than the 5 bytes"},
 		"wrong":         {`printf jello`, stat5, exitcode.DataCorrupt, "should have 062c0215"},
-		"silent":        {`printf hel; exec sleep 100`, stat5, exitcode.DataUnreachable, "nothing came"},
+		"silent":        {`printf hel; exec sleep 100`, stat5, exitcode.DataUnreachable, "nothing moved"},
 		"no size":       {"", `echo hm`, exitcode.DataUnreachable, "how long"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,16 +52,13 @@ func NewClient(a Access) (*Client, error) {
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// installClient is the next step where xrdcp is missing.
-const installClient = "install xrootd-client (--input-xrdcp), or name an https door"
-
 // Check finds what will never go: a server that needs a program which is not there.
 func (c *Client) Check(p Place) error {
 	if p.scheme != "root" && p.scheme != "roots" {
 		return nil
 	}
 	if _, err := exec.LookPath(c.access.Program); err != nil {
-		return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "%s: %w", p, err), installClient)
+		return exitcode.WithNext(exitcode.New(exitcode.SiteNoProgram, "%s: %w", p, err), stagein.NextInstall)
 	}
 	return nil
 }

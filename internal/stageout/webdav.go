@@ -7,12 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
 	"syscall"
 	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/rangefile"
+	"tfpilot/internal/stagein"
 )
 
 // webdav is a store on a server of https://, as XRootD is one: PUT, MOVE, DELETE, and the checksum in an answer to HEAD.
@@ -117,7 +117,7 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 		return struct {
 			io.Reader
 			io.Closer
-		}{progress{reader{ctx, from}, func() { watch.Reset(silence) }}, from}, nil
+		}{stagein.Progress{Reader: reader{ctx, from}, Moved: func() { watch.Reset(silence) }}, from}, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, method, w.at.Join(name).String(), http.NoBody)
 	if err != nil {
@@ -143,7 +143,7 @@ func (w *webdav) once(ctx context.Context, method, name string, header map[strin
 	defer func() { _ = resp.Body.Close() }()
 	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords))
 	if resp.StatusCode/100 != 2 {
-		return answer{}, w.refusal(resp, method, string(words))
+		return answer{}, w.refusal(resp, method, stagein.Said(words))
 	}
 	return answer{resp.ContentLength, resp.Header}, nil
 }
@@ -172,14 +172,12 @@ func (w *webdav) broken(ctx context.Context, err error) error {
 var errNotAllowed = errors.New("not allowed")
 
 // refusal is what an answer means that is none of success.
-func (w *webdav) refusal(resp *http.Response, method, words string) error {
-	err := fmt.Errorf("the server answers %s with %d %.40s%s", method, resp.StatusCode, http.StatusText(resp.StatusCode), lastWords(words))
+func (w *webdav) refusal(resp *http.Response, method string, said stagein.Said) error {
+	err := fmt.Errorf("the server answers %s with %d %.40s%s", method, resp.StatusCode, http.StatusText(resp.StatusCode), said.LastWords())
 	as := func(what error) error { return fmt.Errorf("%w (%w)", err, what) }
 	for _, r := range refusals[1:] { // XRootD says with 500 what it would say with a number
-		for _, text := range r.texts {
-			if strings.Contains(strings.ToLower(words), text) {
-				return as(r.err)
-			}
+		if said.Has(r.texts...) {
+			return as(r.err)
 		}
 	}
 	switch resp.StatusCode {

@@ -1,6 +1,7 @@
 package stageout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,15 +9,10 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"tfpilot/internal/exitcode"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/proc"
-	"tfpilot/internal/rangefile"
 	"tfpilot/internal/stagein"
 )
 
@@ -31,11 +27,8 @@ type xrootd struct {
 
 var _ Store = (*xrootd)(nil)
 
-// statSize and statFlags are where xrdfs stat says how long a file is, and what.
-var (
-	statSize  = regexp.MustCompile(`(?m)^Size:\s+(\d+)`)
-	statIsDir = regexp.MustCompile(`(?m)^Flags:.*\bIsDir\b`)
-)
+// statIsDir is where xrdfs stat says that it is no file.
+var statIsDir = regexp.MustCompile(`(?m)^Flags:.*\bIsDir\b`)
 
 // server is what xrdfs is told.
 func (x *xrootd) server() string { return x.at.scheme + "://" + x.at.host + "/" }
@@ -51,19 +44,15 @@ func (x *xrootd) Find(ctx context.Context, name string) (sizeBytes int64, adler3
 	if statIsDir.MatchString(text) {
 		return 0, "", fmt.Errorf("%s is there, and no plain file: %w", name, syscall.EISDIR)
 	}
-	found := statSize.FindStringSubmatch(text)
-	if found == nil {
-		return 0, "", fmt.Errorf("xrdfs stat does not say how long %s is", name)
-	}
-	if sizeBytes, err = strconv.ParseInt(found[1], 10, 64); err != nil {
-		return 0, "", err
+	if sizeBytes, err = stagein.StatSize(text); err != nil {
+		return 0, "", fmt.Errorf("looking at %s: %w", name, err)
 	}
 	text, err = x.ask(ctx, "query", "checksum", x.path(name))
 	if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
 		return 0, "", err
 	}
-	if kind, sum, ok := strings.Cut(strings.TrimSpace(text), " "); err == nil && ok && kind == "adler32" {
-		adler32 = rangefile.Adler32(sum)
+	if err == nil {
+		adler32 = stagein.Checksum(text)
 	}
 	return sizeBytes, adler32, nil
 }
@@ -120,40 +109,17 @@ func (x *xrootd) ask(ctx context.Context, args ...string) (string, error) {
 	return x.run(ctx, program, append([]string{x.server()}, args...), nil)
 }
 
-// run runs one of the client's programs. It ends when nothing of the input has been taken for the silence.
+// run runs one of the client's programs.
 func (x *xrootd) run(ctx context.Context, program string, args []string, stdin io.Reader) (string, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watch := time.AfterFunc(x.silence, func() { cancel(fmt.Errorf("nothing moved for %s", x.silence)) })
-	defer watch.Stop()
 	if stdin != nil {
-		stdin = progress{reader{ctx, stdin}, func() { watch.Reset(x.silence) }}
+		stdin = reader{ctx, stdin}
 	}
-	stdout, stderr := proc.NewCapture(4<<10, 4<<10), proc.NewCapture(4<<10, 4<<10)
-	res, err := proc.Run(ctx, proc.Command{
-		Path: program, Args: args, Env: x.client.Environment(x.silence), Stdin: stdin, Stdout: stdout, Stderr: stderr, DiesWithParent: true,
-	})
-	switch {
-	case err != nil:
-		return "", exitcode.WithNext(err, installClient)
-	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
-	case res.ExitCode == 0:
-		return stdout.String(), nil
+	stdout := proc.NewCapture(4<<10, 4<<10)
+	res, said, err := x.client.Run(ctx, x.silence, program, args, stdin, stdout)
+	if err != nil || res.ExitCode == 0 {
+		return stdout.String(), err
 	}
-	return "", meaning(filepath.Base(program), res, stderr.String())
-}
-
-// progress tells of every read.
-type progress struct {
-	io.Reader
-	moved func()
-}
-
-func (p progress) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	p.moved()
-	return n, err
+	return "", meaning(filepath.Base(program), res, said)
 }
 
 // refusals are what the client prints, in small letters, with the number of the server's answer.
@@ -170,43 +136,12 @@ var refusals = []struct {
 }
 
 // meaning is what a failure of the client means, by what it says.
-func meaning(program string, res proc.Result, stderr string) error {
-	text := strings.ToLower(stderr)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(text, w) {
-				return true
-			}
-		}
-		return false
-	}
-	err := fmt.Errorf("%s ended with status %d%s", program, res.ExitCode, lastWords(stderr))
+func meaning(program string, res proc.Result, said stagein.Said) error {
+	err := fmt.Errorf("%s ended with status %d%s", program, res.ExitCode, said.LastWords())
 	for _, r := range refusals {
-		if has(r.texts...) {
+		if said.Has(r.texts...) {
 			return fmt.Errorf("%w (%w)", err, r.err)
 		}
 	}
-	switch {
-	case has("auth failed", "[3010]", "permission denied", "not authorized", "[3030]"):
-		return exitcode.WithNext(exitcode.Wrap(exitcode.NoCredential, err), "see whether the token (--output-token-file) or proxy is there, is not over, and may write to this folder")
-	case has("certificate", "tls error"):
-		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), "if the server is the right one, name the folder of its authorities by --input-ca-dir or X509_CERT_DIR")
-	}
-	return err
-}
-
-// lastWords is the last line of what was printed, without anything that looks like a credential.
-func lastWords(text string) string {
-	text = strings.TrimSpace(strings.ToValidUTF8(text, "?"))
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text[strings.LastIndexAny(text, "\r\n")+1:])
-	if line = strings.TrimSpace(line); line == "" {
-		return ""
-	}
-	const most = 200
-	return ": " + logging.Redact(line[:min(len(line), most)])
+	return cmp.Or(said.Refused(err, "see whether the token (--output-token-file) or proxy is there, is not over, and may write to this folder"), err)
 }
