@@ -2,8 +2,10 @@ package program
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"slices"
@@ -120,16 +122,24 @@ func ReadSecret(file string) (string, error) {
 func ReadPrivate(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
+		return nil, unusable(file, err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, exitcode.New(exitcode.NoCredential, "secret file %s is readable by others (mode %04o); chmod 600 it", file, info.Mode().Perm())
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, exitcode.New(exitcode.NoCredential, "the secret file cannot be used: %w", err)
+		return nil, unusable(file, err)
 	}
 	return b, nil
+}
+
+// unusable puts the reason away from the file's name: behind "my.token:" it would be taken for a secret, and masked.
+func unusable(file string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return exitcode.New(exitcode.NoCredential, "secret file cannot be used: %w (%s)", err, file)
 }
 
 // Token is the token itself or, when a file is named, what stands in it.

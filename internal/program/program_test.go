@@ -3,7 +3,9 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
 )
 
@@ -136,6 +139,14 @@ func TestListenSaysWhereAndThatATakenPortIsTaken(t *testing.T) {
 	_, err = program.Listen(ln.Addr().String(), "")
 	if exitcode.From(err) != exitcode.AddressTaken {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhyASecretFileCannotBeReadIsNotMasked(t *testing.T) {
+	t.Parallel()
+	_, err := program.ReadSecret(filepath.Join(t.TempDir(), "my.token"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(logging.Redact(err.Error()), "no such file or directory (") {
+		t.Errorf("%v", err)
 	}
 }
 
