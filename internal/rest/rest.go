@@ -119,7 +119,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 				Location string `json:"location"`
 			} `json:"errors"`
 		}
-		_ = json.Unmarshal(b, &problem) // not ours: the status alone says it
+		_ = json.Unmarshal(b, &problem)                                                           // not ours: the status alone says it
+		if problem.Detail == "" && bytes.Contains(b, []byte("HTTP request to an HTTPS server")) { // as Go's servers say it
+			problem.Detail = "it speaks TLS: its address begins with https://"
+		}
 		refused := &StatusError{resp.StatusCode, problem.Detail, b}
 		for _, e := range problem.Errors {
 			refused.Detail += "; " + e.Location + ": " + e.Message

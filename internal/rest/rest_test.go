@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,6 +46,18 @@ func TestARefusalSaysWhoseFaultItIs(t *testing.T) {
 		if exitcode.From(err) != want || !ok || refused.Code != status || !strings.Contains(err.Error(), "this is; query.state: why") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%d: %v", status, err)
 		}
+	}
+}
+
+func TestWhoForgetsTheTLSOfTheAddressIsTold(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	srv.StartTLS()
+	defer srv.Close()
+	err := client("http://"+srv.Listener.Addr().String(), 0).Read(t.Context(), "/v1/x", new(any))
+	if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), "https://") {
+		t.Error(err)
 	}
 }
 
