@@ -64,6 +64,9 @@ func serveCommand() *cli.Command {
 // readyLimit is how long the address file waits for the broker.
 const readyLimit = 5 * time.Second
 
+// writeLimit is how long an answer may take with the reading of it: who asks and does not read would keep a connection for good.
+const writeLimit = time.Minute
+
 func serve(c *cli.Context, cfg serveConfig, p place) error {
 	log, err := program.Logger(c, "idds")
 	if err != nil {
@@ -118,7 +121,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	}
 	srv := &http.Server{
 		Handler: api.Handler(service, store, rest), ConnState: api.NewDoorman(cfg.Connections).Watch, TLSConfig: secure,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeLimit, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
 	}
 	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()), slog.Bool("tls", secure != nil))
