@@ -23,6 +23,15 @@ func stayingVariables(spec Spec, s Slot) []variable {
 	}
 }
 
+// Rest is how long to wait before a program that stays is started again that has failed so many times without a slice done since. Once
+// may be chance.
+func Rest(failures int) time.Duration {
+	if failures < 2 {
+		return 0
+	}
+	return min(time.Second<<min(failures-2, 10), time.Minute)
+}
+
 // Program is the program of a spec and its arguments, which are those of a slot. A program that is not there, or not executable, is
 // [exitcode.SiteNoProgram].
 func (s Spec) Program(slot Slot) (argv []string, err error) {

@@ -50,6 +50,7 @@ type process struct {
 
 	// Of whoever has the slot's turn.
 	slices  int
+	due     bool            // it was to be replaced
 	failed  map[string]bool // slices that it has worked on in vain
 	weighed time.Time
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/pause"
 	"tfpilot/payload"
 )
 
@@ -43,30 +43,29 @@ func (p *Payload) at(number int) *slot {
 func (p *Payload) Prepare(ctx context.Context, in payload.Slot) (payload.Startup, error) {
 	s := p.at(in.Number)
 	if err := s.take(ctx); err != nil {
-		return payload.Startup{}, p.interrupted(err)
+		return payload.Startup{}, interrupted(p.spec, err)
 	}
 	defer s.give()
-	if pause := s.pause(); pause > 0 && (s.process == nil || !s.process.fit()) {
-		t := time.NewTimer(pause)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return payload.Startup{}, p.interrupted(context.Cause(ctx))
+	if err := s.clear(ctx); err != nil {
+		return payload.Startup{}, err
+	}
+	if s.process == nil {
+		if err := pause.For(ctx, payload.Rest(s.deaths)); err != nil {
+			return payload.Startup{}, interrupted(p.spec, err)
 		}
 	}
 	return s.ready(ctx, in)
 }
 
-func (p *Payload) interrupted(why error) error {
-	return exitcode.New(exitcode.Interrupted, "preparing %s: %w", p.spec.Name, why)
+func interrupted(spec payload.Spec, why error) error {
+	return exitcode.New(exitcode.Interrupted, "preparing %s: %w", spec.Name, why)
 }
 
 // Run gives a slice to the process in its slot.
 func (p *Payload) Run(ctx context.Context, r payload.Request) (payload.Result, error) {
 	s := p.at(r.Slot.Number)
 	if err := s.take(ctx); err != nil {
-		return payload.Result{}, p.interrupted(err)
+		return payload.Result{}, interrupted(p.spec, err)
 	}
 	defer s.give()
 	return s.run(ctx, r)

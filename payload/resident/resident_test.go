@@ -207,6 +207,37 @@ func TestASlotWhoseProcessDiesBetweenSlicesHasToBePreparedAgain(t *testing.T) {
 	}
 }
 
+func TestWhatFailsAgainAndAgainIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"dies-idle", "exits"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, spec(t, how))
+			starts := 0
+			r.start = func(ctx context.Context, c proc.Command, l keeper.Limits) (*keeper.Program, error) {
+				starts++
+				return r.keepers.Start(ctx, c, l)
+			}
+			for range 2 {
+				if started, err := r.prepare(0); err == nil {
+					wait(t, started.Gone)
+				}
+			}
+			// Nobody waits here: with the time that it takes to start another one it would have been started.
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			for range 20 {
+				if _, err := r.payload.Prepare(ctx, r.slot(0)); exitcode.From(err) != exitcode.Interrupted {
+					t.Error(err)
+				}
+			}
+			if starts != 2 {
+				t.Errorf("started %d times", starts)
+			}
+		})
+	}
+}
+
 func TestWhatASliceLeavesBehindIsKilledAndWhatIsOfTheProcessIsNot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, spec(t, ""))

@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"tfpilot/payload"
 )
 
-const (
-	// firstPause is how long a slot waits before it starts a process for the third time without a slice done in between; then twice
-	// as long each time, up to longestPause.
-	firstPause   = time.Second
-	longestPause = time.Minute
-)
+// mostFailed bounds what is remembered of a process: each slice that has failed in it.
+const mostFailed = 10_000
 
 // slot is what is kept of a slot. Its turn is held by whoever prepares it, works on a slice in it or ends it.
 type slot struct {
@@ -25,9 +20,8 @@ type slot struct {
 	turn chan struct{}
 
 	process *process
-	deaths  int // of processes that were not ours to end, since a slice was last answered
-
-	ending sync.WaitGroup // processes that a fresh one takes over from
+	before  string // why the process before this one is gone, until that is told
+	deaths  int    // of processes that were not due, and starts in vain, since a slice was last done
 }
 
 func newSlot(spec payload.Spec) *slot { return &slot{spec: spec, turn: make(chan struct{}, 1)} }
@@ -47,35 +41,47 @@ func (s *slot) give() { <-s.turn }
 // ready gives a process that could work on a slice at once, which it starts where there is none; then it says how long that took,
 // and why the one before is gone.
 func (s *slot) ready(ctx context.Context, in payload.Slot) (started payload.Startup, err error) {
-	if s.process != nil && s.process.fit() {
-		return payload.Startup{Gone: s.process.gone}, nil
+	if err := s.clear(ctx); err != nil {
+		return started, err
 	}
 	if s.process != nil {
-		<-s.process.ended // two of them would take twice the memory
-		started.Replaces = s.process.reason()
-		s.process = nil
+		return payload.Startup{Gone: s.process.gone}, nil
 	}
-	s.ending.Wait()
+	started.Replaces = s.before
 	began := time.Now()
 	p, err := start(ctx, s.spec, in)
+	if err == nil {
+		if err = p.becomeReady(ctx); err != nil {
+			started.Logs = p.logs
+		}
+	}
 	if err != nil {
+		if ctx.Err() == nil {
+			s.deaths++
+		}
 		return started, err
 	}
-	if err := p.becomeReady(ctx); err != nil {
-		started.Logs = p.logs
-		return started, err
-	}
-	s.process = p
+	s.process, s.before = p, ""
 	started.Took, started.Gone = time.Since(began), p.gone
 	return started, nil
 }
 
-// pause is how long to wait before another process is started.
-func (s *slot) pause() time.Duration {
-	if s.deaths < 2 {
-		return 0
+// clear makes room for another process where the one that is there gets no further slice.
+func (s *slot) clear(ctx context.Context) error {
+	p := s.process
+	if p == nil || p.fit() {
+		return nil
 	}
-	return min(firstPause<<min(s.deaths-2, 10), longestPause)
+	select {
+	case <-p.ended: // two of them would take twice the memory
+	case <-ctx.Done():
+		return interrupted(s.spec, context.Cause(ctx))
+	}
+	if !p.due {
+		s.deaths++
+	}
+	s.before, s.process = p.reason(), nil
+	return nil
 }
 
 // run works on one slice. It is given to a fresh process once when it was lost with the one before, or had failed in it.
@@ -117,16 +123,17 @@ type hidden struct{ error }
 // after looks at the process after a slice: it may have died, or be due to be replaced.
 func (s *slot) after(err error) {
 	p, rules := s.process, s.spec.Resident
-	if !p.fit() {
-		s.deaths++
-		return
-	}
 	if err == nil {
 		s.deaths = 0
+	}
+	if !p.fit() {
+		return
 	}
 	switch {
 	case rules.RecycleSlices > 0 && p.slices >= rules.RecycleSlices:
 		s.replace(fmt.Sprintf("it had worked on %d slices (recycle_slices)", p.slices))
+	case len(p.failed) >= mostFailed:
+		s.replace(fmt.Sprintf("%d slices had failed in it", len(p.failed)))
 	case rules.RecycleMB > 0 && p.heavy(int64(rules.RecycleMB)<<20):
 		s.replace(fmt.Sprintf("it held more than %d MB (recycle_mb)", rules.RecycleMB))
 	}
@@ -135,8 +142,9 @@ func (s *slot) after(err error) {
 // replace has the process end in good order while nobody waits for it.
 func (s *slot) replace(why string) {
 	p := s.process
+	p.due = true
 	p.retire(why)
-	s.ending.Go(func() { p.dismiss(errors.New(why)) })
+	go p.dismiss(errors.New(why))
 }
 
 // close ends what is there.
@@ -145,7 +153,6 @@ func (s *slot) close() {
 		s.process.dismiss(errors.New("the payload is closed"))
 		s.process = nil
 	}
-	s.ending.Wait()
 }
 
 // empty removes what a process that is gone has left in a slice's folder.
