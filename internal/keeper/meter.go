@@ -60,6 +60,16 @@ func (m *Meter) Seen() Usage {
 	return m.total
 }
 
+// Held is how much memory the processes hold now.
+func (m *Meter) Held() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keeper != 0 {
+		m.measure()
+	}
+	return m.held
+}
+
 // Lap is what the program has taken since the lap before, or its start. One shorter than a tenth of a second is not looked at but for
 // the time and the bytes of the processes that are known: looking at everything would take longer than short work. Those that have
 // begun since show at the next look, or when they have ended. One shorter than the kernel's own measure of CPU time is not looked at at

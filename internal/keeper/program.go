@@ -80,18 +80,6 @@ func (p *Program) Wait() (Result, error) {
 // Lap is what the program took since the last time that it was asked for, see [Meter.Lap].
 func (p *Program) Lap() Usage { return p.run.watch.meter.Lap() }
 
-// Holds is how much memory all processes of the program hold now.
-func (p *Program) Holds() int64 {
-	pids := proc.Descendants(p.keeper)
-	var resident int64
-	for _, pid := range pids {
-		if s, ok := proc.Look(pid); ok {
-			resident += s.ResidentBytes
-		}
-	}
-	return proportional(pids, resident)
-}
-
 // findMain looks for the program itself: the first that its keeper has started.
 func (p *Program) findMain() {
 	if p.main == 0 {

@@ -225,7 +225,7 @@ func (p *process) heavy(limit int64) bool {
 		return false
 	}
 	p.weighed = time.Now()
-	return p.program.Holds() > limit
+	return p.meter.Held() > limit
 }
 
 // reason is why it gets no further slice.
