@@ -122,17 +122,13 @@ func (s Said) Has(texts ...string) bool {
 	return false
 }
 
-// Refused gives an error the place of a credential or an authority that is missing, when it is that; nil otherwise. next is what to
-// do about a credential.
-func (s Said) Refused(err error, next string) error {
-	switch {
-	case s.Has("auth failed", "[3010]", "permission denied", "not authorized", "[3030]"):
-		return exitcode.WithNext(exitcode.Wrap(exitcode.NoCredential, err), next)
-	case s.Has("certificate", "tls error"):
-		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), rangefile.NextUntrusted)
-	}
-	return nil
+// Unauthorized says that a credential is missing or not good enough.
+func (s Said) Unauthorized() bool {
+	return s.Has("auth failed", "[3010]", "permission denied", "not authorized", "[3030]")
 }
+
+// Untrusted says that the server's certificate is not to be trusted.
+func (s Said) Untrusted() bool { return s.Has("certificate", "tls error") }
 
 // LastWords are its last line behind a colon, without anything that looks like a credential; empty when nothing was said.
 func (s Said) LastWords() string {

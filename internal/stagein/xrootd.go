@@ -42,11 +42,13 @@ func (c *Cache) run(ctx context.Context, name, program string, args []string, st
 // meaning is the place of a failure of the client in the table, by its exit status and what it says.
 func meaning(name, program string, res proc.Result, said Said) (again bool, err error) {
 	err = fmt.Errorf("fetching %s: %s ended with status %d%s", name, program, res.ExitCode, said.LastWords())
-	if said.Has("[3011]", "no such file") {
+	switch {
+	case said.Has("[3011]", "no such file"):
 		return false, exitcode.Wrap(exitcode.DataMissing, err)
-	}
-	if refused := said.Refused(err, "see whether the token (--input-token-file) or proxy is there, is not over, and may read this folder"); refused != nil {
-		return false, refused
+	case said.Unauthorized():
+		return false, exitcode.WithNext(exitcode.Wrap(exitcode.NoCredential, err), "see whether the token (--input-token-file) or proxy is there, is not over, and may read this folder")
+	case said.Untrusted():
+		return false, exitcode.WithNext(exitcode.Wrap(exitcode.DataUnreachable, err), rangefile.NextUntrusted)
 	}
 	again = res.ExitCode == xrdConnection || res.ExitCode == xrdSilence || res.Signal != "" || said.Has("connection error", "operation expired", "socket", "timeout")
 	return again, exitcode.Wrap(exitcode.DataUnreachable, err)

@@ -49,6 +49,7 @@ func TestWhatXrdcpSaysHasItsPlace(t *testing.T) {
 		"missing":       {"", `echo '[ERROR] Server responded with an error: [3011] No such file' >&2; exit 54`, exitcode.DataMissing, "3011"},
 		"denied":        {`echo '[3010] Unable to open; Permission denied' >&2; exit 54`, stat5, exitcode.NoCredential, "3010"},
 		"refused token": {`echo 'Run: [FATAL] Auth failed: ?authz=Bearer%20s3cret' >&2; exit 52`, stat5, exitcode.NoCredential, "Auth failed"},
+		"untrusted":     {`echo '[FATAL] TLS error: certificate verify failed' >&2; exit 51`, stat5, exitcode.DataUnreachable, "certificate"},
 		"nobody":        {`echo 'Run: [FATAL] Connection error' >&2; exit 51`, stat5, exitcode.DataUnreachable, "Connection error"},
 		"short":         {`printf hell`, stat5, exitcode.DataCorrupt, "4 of 5 bytes"},
 		"long":          {`printf hello,; exec sleep 100`, stat5, exitcode.DataCorrupt, "longer than the 5 bytes"},

@@ -1,7 +1,6 @@
 package stageout
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/rangefile"
 	"tfpilot/internal/stagein"
 )
 
@@ -143,5 +144,11 @@ func meaning(program string, res proc.Result, said stagein.Said) error {
 			return fmt.Errorf("%w (%w)", err, r.err)
 		}
 	}
-	return cmp.Or(said.Refused(err, "see whether the token (--output-token-file) or proxy is there, is not over, and may write to this folder"), err)
+	switch {
+	case said.Unauthorized():
+		return exitcode.WithNext(exitcode.Wrap(exitcode.NoCredential, err), "see whether the token (--output-token-file) or proxy is there, is not over, and may write to this folder")
+	case said.Untrusted():
+		return exitcode.WithNext(exitcode.Wrap(exitcode.BadConfig, err), rangefile.NextUntrusted)
+	}
+	return err
 }
