@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,8 @@ type InputConfig struct {
 	CADir     string `toml:"input_ca_dir" help:"folder of authorities of storage, beside the system's (default: X509_CERT_DIR)"`
 	// Doors are https addresses of storage that slices name by root://.
 	Doors []string `toml:"input_doors" help:"https doors of storage, as root://HOST:PORT=https://HOST:PORT"`
+	// Hosts are a fence: without one a message can have a token sent to any server.
+	Hosts []string `toml:"input_hosts" help:"hosts that slices may name, beside that of --data-dir and those of --input-doors; no other is asked, or sent the token (default: any)"`
 	// HTTPHosts may be asked over plain http, without a token.
 	HTTPHosts []string `toml:"input_http_hosts" help:"hosts that may be read over plain http, without a token (default: none)"`
 	// StageAfter is for payloads that can read a part of an https file.
@@ -77,6 +80,7 @@ type inputs struct {
 	remote  *rangefile.Client
 	cache   *stagein.Cache
 	doors   []door
+	hosts   []string // empty for any
 	log     *slog.Logger
 	// env is what programs that may read remote files by themselves are told.
 	env []string
@@ -133,6 +137,9 @@ func newInputs(cfg Config, spec payload.Spec) (in inputs, err error) {
 			return in, exitcode.New(exitcode.Usage, "--data-dir: %w", err)
 		}
 	}
+	if len(c.Hosts) > 0 {
+		in.hosts = in.fence(c.Hosts)
+	}
 	in.remote, err = rangefile.New(rangefile.Config{TokenFile: c.TokenFile, CADir: c.CADir, HTTPHosts: c.HTTPHosts, Patience: c.Patience, Logger: c.Logger})
 	if err != nil {
 		return in, fmt.Errorf("--input-ca-dir (X509_CERT_DIR): %w", err)
@@ -151,6 +158,20 @@ func newInputs(cfg Config, spec payload.Spec) (in inputs, err error) {
 		in.binds = append(in.binds, container.ReadOnly(c.Cache))
 	}
 	return in, nil
+}
+
+// fence is what --input-hosts allows, in small letters, and what the site names elsewhere.
+func (in inputs) fence(hosts []string) (fence []string) {
+	for _, h := range hosts {
+		fence = append(fence, strings.ToLower(strings.TrimSpace(h)))
+	}
+	for _, d := range in.doors {
+		fence = append(fence, strings.ToLower(d.to.Host))
+	}
+	if u, err := url.Parse(in.dataDir); err == nil && u.Host != "" {
+		fence = append(fence, strings.ToLower(in.through(u).Host))
+	}
+	return fence
 }
 
 // parseDoors reads --input-doors.
@@ -307,6 +328,10 @@ func (in inputs) want(address string, s message.Slice) (stagein.File, error) {
 		return stagein.File{}, exitcode.New(exitcode.DataInvalid, "slice %s: %w", s.Content.Identity(), err)
 	}
 	u = in.through(u)
+	if in.hosts != nil && !slices.Contains(in.hosts, strings.ToLower(u.Host)) && !slices.Contains(in.hosts, strings.ToLower(u.Hostname())) {
+		return stagein.File{}, exitcode.WithNext(exitcode.New(exitcode.DataInvalid, "slice %s: %s is at none of the hosts of --input-hosts", s.Content.Identity(), rangefile.Name(u)),
+			"have the producer name storage of this site, or add the host to --input-hosts")
+	}
 	switch {
 	case isXRootD(u): // nothing is escaped in those
 		return stagein.File{URL: address, SizeBytes: s.Content.Size.Int64(), Adler32: s.Content.Adler32}, nil

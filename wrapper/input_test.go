@@ -119,6 +119,31 @@ func TestARelativeNameIsLookedUpWhereTheDataIs(t *testing.T) {
 	}
 }
 
+func TestASliceNamesNoServerBeyondTheFence(t *testing.T) {
+	t.Parallel()
+	url, reads := storage(t)
+	cfg := remote(t)
+	cfg.Input.Hosts = []string{"storage.example.org"}
+	for _, as := range []payload.InputAs{payload.InputPath, payload.InputURL, payload.InputAuto} {
+		spec := shell(countBytes)
+		spec.Input.As = as
+		mustFail(t, newWrapper(t, spec, cfg).Run(t.Context(), slice(t, `{"filename":"`+url+`/data/x.stf"}`)), exitcode.DataInvalid, "none of the hosts of --input-hosts")
+	}
+	if reads.Load() != 0 {
+		t.Error("it was asked")
+	}
+	for _, allow := range []func(*wrapper.Config){
+		func(c *wrapper.Config) { c.Input.Hosts = []string{"x", "127.0.0.1"} },
+		func(c *wrapper.Config) { c.Input.Hosts = []string{strings.TrimPrefix(url, "http://")} },
+		func(c *wrapper.Config) { c.DataDir = url + "/data" },
+		func(c *wrapper.Config) { c.Input.Doors = []string{"root://h=" + url} },
+	} {
+		c := cfg
+		allow(&c)
+		mustBeDone(t, newWrapper(t, shell(countBytes), c).Run(t.Context(), slice(t, `{"filename":"`+url+`/data/x.stf"}`)))
+	}
+}
+
 func TestADoorLeadsToTheSameFile(t *testing.T) {
 	t.Parallel()
 	url, _ := storage(t)
