@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
@@ -51,10 +52,16 @@ func TestTheTimeLineShowsWhereTheTimeWent(t *testing.T) {
 	text := b.String()
 	for _, want := range []string{
 		"wall 800ms, user 400ms, system 0s, 50 % of a core", "at most 80.0 MB",
-		"prepare        100ms  ███████▋\n", "payload        800ms         ████", "check           50ms ", "memory       80.0 MB         ▁", "cpu            100 %  ",
+		"prepare        100ms  █████▋\n", "payload        800ms       ████", "check           50ms ", "memory       80.0 MB       ▁", "cpu            100 %  ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	_, pictures, _ := strings.Cut(text, "time line")
+	for line := range strings.Lines(pictures) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
 		}
 	}
 	if len(r.Curve) != 3 || len(r.Timeline) != 4 || r.Timeline[1] != (report.Step{Name: "payload", StartSeconds: 0.1, Seconds: 0.8}) {

@@ -13,8 +13,8 @@ import (
 	"tfpilot/wrapper"
 )
 
-// width is that of pictures, in columns.
-const width = 100
+// width is that of pictures, in columns: they are not broken by the narrowest terminal that people use.
+const width = 80
 
 // Text writes the report for people.
 func (r Report) Text(w io.Writer) error {
