@@ -161,7 +161,7 @@ func located(name string, text []byte, err error) error {
 		}
 		return errors.Join(errs...)
 	}
-	key := beginning.FindString(err.Error())
+	key := strings.TrimPrefix(beginning.FindString(err.Error()), "[")
 	if at, ok := errors.AsType[keyError](err); ok {
 		key = at.key
 	}
@@ -171,8 +171,8 @@ func located(name string, text []byte, err error) error {
 	return err
 }
 
-// beginning is the key that the words of a mistake begin with, mostly.
-var beginning = regexp.MustCompile(`^[A-Za-z0-9_.-]+`)
+// beginning is the key, or the [table], that the words of a mistake begin with, mostly.
+var beginning = regexp.MustCompile(`^\[?[A-Za-z0-9_.-]+`)
 
 // lineOf is config.LineOf for a key that may stand in an inline table, or, with [N] at its end, in the Nth table of a list.
 func lineOf(text []byte, key string) int {

@@ -169,10 +169,7 @@ func (s Spec) Validate() error {
 			}
 		}
 	case KindResident: // below
-	case KindTFReco:
-		if len(s.Command) > 0 {
-			errs = append(errs, errors.New("kind tfreco has its own command"))
-		}
+	case KindTFReco: // below
 	case KindSynthetic:
 		if modes := SyntheticModes(); !slices.Contains(modes, s.Synthetic.Mode) {
 			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
@@ -181,14 +178,17 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("synthetic.size_mb = %d: must be 0 to %d", s.Synthetic.SizeMB, maxSizeMB))
 		}
 	case KindEICrecon:
-		if len(s.Command) > 0 {
-			errs = append(errs, errors.New("kind eicrecon has its own command"))
-		}
 		for key, value := range s.Env {
 			errs = append(errs, checkStaying("env."+key, value))
 		}
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, resident, tfreco, synthetic, eicrecon", s.Kind))
+	}
+	if len(s.Command) > 0 && slices.Contains([]Kind{KindTFReco, KindSynthetic, KindEICrecon}, s.Kind) {
+		errs = append(errs, fmt.Errorf("command: kind %s has its own", s.Kind))
+	}
+	if s.Kind != KindSynthetic && s.Synthetic != (Synthetic{}) {
+		errs = append(errs, fmt.Errorf("[synthetic] is for kind synthetic, not for %s", s.Kind))
 	}
 	if err := errors.Join(s.EICrecon.validate(s.Kind), s.validateResident()); err != nil {
 		errs = append(errs, err)

@@ -42,8 +42,8 @@ func TestAWrongEICreconNamesTheKey(t *testing.T) {
 		`eicrecon.parameters: nthreads is set for every slice`:                head + "parameters = {nthreads = \"8\"}\n",
 		`eicrecon.parameters: "a=b" = "c" is no parameter`:                    head + "parameters = {\"a=b\" = \"c\"}\n",
 		`env.A: ${TFPILOT_INPUT} is not known when`:                           "name = \"x\"\nkind = \"eicrecon\"\n[env]\nA = \"${TFPILOT_INPUT}\"\n",
-		`kind eicrecon has its own command`:                                   "name = \"x\"\nkind = \"eicrecon\"\ncommand = [\"x\"]\n",
-		`[eicrecon] is for kind eicrecon, not command`:                        "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[eicrecon]\nmode = \"zmq\"\n",
+		`:3: command: kind eicrecon has its own`:                              "name = \"x\"\nkind = \"eicrecon\"\ncommand = [\"x\"]\n",
+		`:4: [eicrecon] is for kind eicrecon, not command`:                    "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[eicrecon]\nmode = \"zmq\"\n",
 		`kind "docker" is none of command, resident, tfreco, synthetic, eicr`: "name = \"x\"\nkind = \"docker\"\n",
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -16,15 +16,15 @@ func TestAFileOfAPayloadThatStaysSaysHowItIsKept(t *testing.T) {
 		t.Errorf("%+v, %v", spec, err)
 	}
 	for want, text := range map[string]string{
-		`kind resident needs command`:                stays,
-		`${TFPILOT_INPUT} is not known when`:         stays + "command = [\"x\", \"${TFPILOT_INPUT}\"]\n",
-		`the program "${TFPILOT_SLOT}" cannot be`:    stays + "command = [\"${TFPILOT_SLOT}\"]\n",
-		`env.A: ${TFPILOT_REQ_ID} is not known when`: stays + "command = [\"x\"]\n[env]\nA = \"${TFPILOT_REQ_ID}\"\n",
-		`:5: resident.keepalive = 30 has no unit`:    stays + "command = [\"x\"]\n[resident]\nkeepalive = 30\n",
-		`resident.recycle_slices = -1: must be`:      stays + "command = [\"x\"]\n[resident]\nrecycle_slices = -1\n",
-		`resident.recycle_mb = 9 is never reached`:   stays + "command = [\"x\"]\nmemory_mb = 9\n[resident]\nrecycle_mb = 9\n",
-		`:5: unknown key "resident.keep_alive"`:      stays + "command = [\"x\"]\n[resident]\nkeep_alive = \"1s\"\n",
-		`[resident] is for kind resident, not for`:   "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[resident]\nrecycle_mb = 9\n",
+		`kind resident needs command`:                  stays,
+		`${TFPILOT_INPUT} is not known when`:           stays + "command = [\"x\", \"${TFPILOT_INPUT}\"]\n",
+		`the program "${TFPILOT_SLOT}" cannot be`:      stays + "command = [\"${TFPILOT_SLOT}\"]\n",
+		`env.A: ${TFPILOT_REQ_ID} is not known when`:   stays + "command = [\"x\"]\n[env]\nA = \"${TFPILOT_REQ_ID}\"\n",
+		`:5: resident.keepalive = 30 has no unit`:      stays + "command = [\"x\"]\n[resident]\nkeepalive = 30\n",
+		`resident.recycle_slices = -1: must be`:        stays + "command = [\"x\"]\n[resident]\nrecycle_slices = -1\n",
+		`resident.recycle_mb = 9 is never reached`:     stays + "command = [\"x\"]\nmemory_mb = 9\n[resident]\nrecycle_mb = 9\n",
+		`:5: unknown key "resident.keep_alive"`:        stays + "command = [\"x\"]\n[resident]\nkeep_alive = \"1s\"\n",
+		`:4: [resident] is for kind resident, not for`: "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n[resident]\nrecycle_mb = 9\n",
 	} {
 		if _, _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) || exitcode.From(err) != exitcode.Usage {
 			t.Errorf("want %s: %v", want, err)
