@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
 
 	"tfpilot/internal/config"
@@ -66,14 +66,32 @@ func (f tokenFile) roles(path string) (map[string]ledger.Role, error) {
 	return out, nil
 }
 
+// makeTokens makes the file, or reads the one that somebody else has made meanwhile: a token that was handed out stays one.
 func makeTokens(path string) (map[string]ledger.Role, error) {
 	f := tokenFile{Pilot: []string{rand.Text()}, Harvester: []string{rand.Text()}, Operator: []string{rand.Text()}, Viewer: []string{rand.Text()}}
 	text, err := toml.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the tokens: %w", err)
 	}
-	if err := renameio.WriteFile(path, text, 0o600); err != nil {
+	switch err := writeNew(path, text); {
+	case errors.Is(err, fs.ErrExist):
+		return loadTokens(path)
+	case err != nil:
 		return nil, exitcode.New(exitcode.StoreFailed, "writing the tokens: %w", err)
 	}
 	return f.roles(path)
+}
+
+// writeNew writes a file for its user alone, whole, and only where there is none.
+func writeNew(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tokens-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path)
 }
