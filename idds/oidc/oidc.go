@@ -146,6 +146,9 @@ func (i *Issuer) Identify(ctx context.Context, token string) (ledger.Principal, 
 	if err != nil {
 		return ledger.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)
 	}
+	if said.Subject == "" {
+		return ledger.Principal{}, errors.New("the token of an issuer is not good: it does not say whose it is (sub)")
+	}
 	var claims map[string]any
 	if err := said.Claims(&claims); err != nil {
 		return ledger.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)

@@ -192,6 +192,7 @@ func TestATokenThatIsNotGoodIsRefused(t *testing.T) {
 		"changed":                  {strings.Replace(valid, ".", ".e30", 1), "not signed"},
 		"cut off":                  {valid[:len(valid)-10], "not signed"},
 		"no JSON":                  {"a.b.c", "not signed"},
+		"of nobody":                {sign(t, key, "first", i.good(claims{"sub": nil})), "whose"},
 		"of no group":              {sign(t, key, "first", i.good(claims{"groups": []string{"x"}})), "no role"},
 		"groups of another kind":   {sign(t, key, "first", i.good(claims{"groups": map[string]any{"/epic": true}})), "no role"},
 		"no token of an issuer":    {"tfp_ABC", "not known"},
