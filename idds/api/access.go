@@ -32,10 +32,11 @@ func (a *api) createToken(ctx context.Context, in *body[message.TokenRequest]) (
 		return nil, huma.Error422UnprocessableEntity("name is blank")
 	}
 	t := ledger.Token{Name: want.Name, Role: ledger.Role(want.Role), Namespace: namespace}
+	var life time.Duration
 	if want.Seconds != nil && *want.Seconds > 0 {
-		t.ExpiresAt = time.Now().UTC().Add(time.Duration(*want.Seconds * float64(time.Second))).Truncate(time.Second)
+		life = max(time.Second, time.Duration(*want.Seconds*float64(time.Second))) // never so short that it would be for ever
 	}
-	t, secret, err := a.cfg.Tokens.Create(ctx, t, line(ctx))
+	t, secret, err := a.cfg.Tokens.Create(ctx, t, life, line(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -152,6 +152,18 @@ func TestATokenThatIsNotGoodIsRefusedAndToldWhy(t *testing.T) {
 	}
 }
 
+func TestALifeThatIsShortIsNotForEver(t *testing.T) {
+	t.Parallel()
+	base := server(t)
+	for _, seconds := range []string{"1e-12", "0.5", "3600"} {
+		_, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[ledger.RoleOperator], `{"name":"short","role":"viewer","seconds":`+seconds+`}`)
+		var made message.NewToken
+		if must(t, json.Unmarshal([]byte(text), &made)); made.ExpiresAt.IsZero() {
+			t.Errorf("%s: %s", seconds, text)
+		}
+	}
+}
+
 func TestAChangeLeavesALineInTheAudit(t *testing.T) {
 	t.Parallel()
 	base := server(t)

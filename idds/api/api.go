@@ -35,7 +35,7 @@ type Gate interface {
 // Tokens makes and ends tokens.
 type Tokens interface {
 	Gate
-	Create(ctx context.Context, want ledger.Token, by ledger.AuditLine) (t ledger.Token, secret string, err error)
+	Create(ctx context.Context, want ledger.Token, life time.Duration, by ledger.AuditLine) (t ledger.Token, secret string, err error)
 	Revoke(ctx context.Context, namespace, id string, by ledger.AuditLine) (ledger.Token, error)
 	List(namespace string) []ledger.Token
 }

@@ -76,11 +76,16 @@ func (b *Book) Identify(_ context.Context, token string) (ledger.Principal, erro
 	return ledger.Principal{Name: "token/" + t.ID, Role: t.Role, Namespace: t.Namespace}, nil
 }
 
-// Create makes a token as it is wanted and returns it with its secret, which is nowhere else. by is the line for the audit.
-func (b *Book) Create(ctx context.Context, want ledger.Token, by ledger.AuditLine) (t ledger.Token, secret string, err error) {
+// Create makes a token as it is wanted, with a life, for ever when that is 0, and returns it with its secret, which is nowhere else.
+// by is the line for the audit.
+func (b *Book) Create(ctx context.Context, want ledger.Token, life time.Duration, by ledger.AuditLine) (t ledger.Token, secret string, err error) {
 	secret = Prefix + rand.Text()
 	t = want
-	t.ID, t.Hash, t.CreatedAt, t.CreatedBy = strings.ToLower(rand.Text()[:10]), hash(secret), b.now().UTC().Truncate(time.Second), by.Who
+	now := b.now().UTC()
+	t.ID, t.Hash, t.CreatedAt, t.CreatedBy = strings.ToLower(rand.Text()[:10]), hash(secret), now.Truncate(time.Second), by.Who
+	if life > 0 {
+		t.ExpiresAt = now.Add(life).Truncate(time.Second)
+	}
 	by.Did, by.To = "token.create", t.ID
 	by.Details = fmt.Sprintf("role %s, %s, %s", t.Role, cmp.Or(t.Namespace, "every namespace"), until(t.ExpiresAt))
 	return t, secret, b.put(ctx, t, by)
@@ -124,8 +129,14 @@ func (b *Book) List(namespace string) []ledger.Token {
 	return out
 }
 
-// put writes a token with its line of the audit: both or neither.
+// putLimit is how long the store may take.
+const putLimit = 30 * time.Second
+
+// put writes a token with its line of the audit: both or neither. Who asks and hangs up leaves no doubt about which: it would be one
+// whether the store has revoked a token that is good here.
 func (b *Book) put(ctx context.Context, t ledger.Token, by ledger.AuditLine) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putLimit)
+	defer cancel()
 	by.At, by.Namespace = b.now().UTC(), t.Namespace
 	err := b.store.Update(ctx, func(tx ledger.Tx) error { return errors.Join(tx.PutToken(t), tx.AddAudit(by)) })
 	if err != nil {

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -36,9 +37,9 @@ func open(t *testing.T, dir string) *book {
 	return b
 }
 
-func (b *book) create(t *testing.T, want ledger.Token) (ledger.Token, string) {
+func (b *book) create(t *testing.T, want ledger.Token, life time.Duration) (ledger.Token, string) {
 	t.Helper()
-	made, secret, err := b.Create(t.Context(), want, ledger.AuditLine{Who: "me", From: "10.0.0.1"})
+	made, secret, err := b.Create(t.Context(), want, life, ledger.AuditLine{Who: "me", From: "10.0.0.1"})
 	must(t, err)
 	return made, secret
 }
@@ -53,7 +54,7 @@ func (b *book) mustRefuse(t *testing.T, secret, why string) {
 func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot, Namespace: "epic"})
+	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot, Namespace: "epic"}, 0)
 	want := ledger.Principal{Name: "token/" + made.ID, Role: ledger.RolePilot, Namespace: "epic"}
 	for range 2 {
 		if p, err := b.Identify(t.Context(), secret); p != want || err != nil {
@@ -75,8 +76,8 @@ func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
 func TestATokenEndsWithItsTimeAndWhenItIsRevoked(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	_, short := b.create(t, ledger.Token{Name: "short", Role: ledger.RoleViewer, ExpiresAt: b.now.Add(time.Minute)})
-	long, secret := b.create(t, ledger.Token{Name: "long", Role: ledger.RoleViewer, Namespace: "epic"})
+	_, short := b.create(t, ledger.Token{Name: "short", Role: ledger.RoleViewer}, time.Minute)
+	long, secret := b.create(t, ledger.Token{Name: "long", Role: ledger.RoleViewer, Namespace: "epic"}, 0)
 	b.now = b.now.Add(time.Minute)
 	b.mustRefuse(t, short, "expired at 2026-11-26T12:01:00Z")
 	if _, err := b.Revoke(t.Context(), "theirs", long.ID, ledger.AuditLine{}); !errors.Is(err, ledger.ErrUnknownToken) {
@@ -99,10 +100,21 @@ func TestATokenEndsWithItsTimeAndWhenItIsRevoked(t *testing.T) {
 	}
 }
 
+func TestWhoHangsUpHasRevokedAllTheSame(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err := b.Revoke(gone, "", made.ID, ledger.AuditLine{})
+	must(t, err)
+	b.mustRefuse(t, secret, "was revoked")
+}
+
 func TestTheStoreHasNoSecret(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	_, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot})
+	_, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
 	must(t, b.store.Close())
 	files, err := filepath.Glob(filepath.Join(b.dir, "*"))
 	must(t, err)
@@ -118,9 +130,9 @@ func TestTheStoreHasNoSecret(t *testing.T) {
 func TestWhatTheStoreDoesNotTakeIsNoToken(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot})
+	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
 	must(t, b.store.Close())
-	if _, _, err := b.Create(t.Context(), ledger.Token{Name: "lost"}, ledger.AuditLine{}); err == nil {
+	if _, _, err := b.Create(t.Context(), ledger.Token{Name: "lost"}, 0, ledger.AuditLine{}); err == nil {
 		t.Error("made without a store")
 	}
 	if _, err := b.Revoke(t.Context(), "", made.ID, ledger.AuditLine{}); err == nil {
