@@ -15,19 +15,13 @@ import (
 	"tfpilot/payload"
 )
 
-const (
-	// firstRest and longestRest are between two starts of a daemon that does not become ready.
-	firstRest   = time.Second
-	longestRest = time.Minute
-)
-
 // slot is a place for one daemon.
 type slot struct {
 	mu     sync.Mutex // held by who uses the slot
 	daemon *daemon    // nil, or one that was ready
 	next   choice     // what the next slice will most likely ask for: what the last one did
 	shown  []string   // folders of files that slices have named
-	failed int        // starts in a row that came to nothing, all of them of the same choice
+	failed int        // starts since a slice was last done, all of them of the same choice, whose daemon did not become ready or is gone
 	bad    choice
 }
 
@@ -63,10 +57,13 @@ func (p *Payload) prepare(ctx context.Context, sl *slot, s payload.Slot, ch choi
 		if d.same(ch) && !d.gone() && d.sees(input) {
 			return payload.Startup{Gone: d.program.Done()}, nil
 		}
+		if d.gone() {
+			sl.fails(d.choice)
+		}
 		sl.bury()
 	}
-	if sl.failed > 0 && sl.bad.same(ch) {
-		if err := pause.For(ctx, min(longestRest, firstRest<<min(sl.failed-1, 10))); err != nil {
+	if sl.bad.same(ch) {
+		if err := pause.For(ctx, payload.Rest(sl.failed)); err != nil {
 			return started, p.spec.Stopped(err, 0)
 		}
 	}
@@ -76,16 +73,21 @@ func (p *Payload) prepare(ctx context.Context, sl *slot, s payload.Slot, ch choi
 	began := time.Now()
 	d, logs, err := p.start(ctx, s, ch, append([]string{s.DataDir}, sl.shown...))
 	if err != nil {
-		if !sl.bad.same(ch) {
-			sl.bad, sl.failed = ch, 0
-		}
 		if ctx.Err() == nil {
-			sl.failed++
+			sl.fails(ch)
 		}
 		return payload.Startup{Logs: logs}, err
 	}
-	sl.daemon, sl.next, sl.failed = d, ch, 0
+	sl.daemon, sl.next = d, ch
 	return payload.Startup{Took: time.Since(began), Gone: d.program.Done()}, nil
+}
+
+// fails counts a daemon that was of no use.
+func (sl *slot) fails(ch choice) {
+	if !sl.bad.same(ch) {
+		sl.bad, sl.failed = ch, 0
+	}
+	sl.failed++
 }
 
 // bury ends the slot's daemon.
@@ -134,6 +136,9 @@ func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choic
 	usage.User, usage.System, usage.PeakBytes, usage.Processes = lap.User, lap.System, lap.PeakBytes, lap.Processes
 	usage.ReadBytes, usage.WrittenBytes = lap.ReadBytes, lap.WrittenBytes
 	if !sound || d.gone() {
+		if d.gone() && ctx.Err() == nil {
+			sl.fails(ch)
+		}
 		// Before what it printed is looked at: then all of it is here.
 		sl.bury()
 		end, _ := d.program.Wait()
@@ -143,6 +148,7 @@ func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choic
 	}
 	usage.Stdout, usage.Stderr = d.printsTo(d.between.Stdout, d.between.Stderr)
 	if err == nil {
+		sl.failed = 0
 		res, err = p.result(ctx, r, name, events, p.spec.Timeout-usage.Wall)
 		res.Details = map[string]any{"events_processed": events, "epic_version": ch.version}
 	}
@@ -152,7 +158,7 @@ func (p *Payload) try(ctx context.Context, sl *slot, r payload.Request, ch choic
 }
 
 // Close ends all daemons.
-func (p *Payload) Close(context.Context) error {
+func (p *Payload) Close(ctx context.Context) error {
 	p.mu.Lock()
 	slots := slices.Clone(p.slots)
 	p.mu.Unlock()
@@ -164,6 +170,12 @@ func (p *Payload) Close(context.Context) error {
 			sl.bury()
 		})
 	}
-	ending.Wait()
-	return nil
+	done := make(chan struct{})
+	go func() { ending.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("not all daemons have ended: %w", context.Cause(ctx))
+	}
 }
