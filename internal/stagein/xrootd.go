@@ -120,10 +120,12 @@ func (c *Cache) openXRootD(ctx context.Context, f File, u *url.URL) (source, err
 
 // ask runs xrdfs, which is installed beside xrdcp.
 func (c *Cache) ask(ctx context.Context, name, xrdcp, server string, args ...string) (string, error) {
-	var out strings.Builder
+	var text string
 	err := c.persist(ctx, name, func() int64 { return 0 }, func() (bool, error) {
-		out.Reset()
-		return c.run(ctx, name, filepath.Join(filepath.Dir(xrdcp), "xrdfs"), append([]string{server}, args...), &out)
+		out := proc.NewCapture(4<<10, 4<<10)
+		again, err := c.run(ctx, name, filepath.Join(filepath.Dir(xrdcp), "xrdfs"), append([]string{server}, args...), out)
+		text = out.String()
+		return again, err
 	})
-	return out.String(), err
+	return text, err
 }
