@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,9 @@ func startable(spec Spec, program string) error {
 	if spec.lookedUpInside(program) {
 		return nil
 	}
-	if _, err := exec.LookPath(program); err != nil {
+	if _, err := exec.LookPath(program); errors.Is(err, fs.ErrPermission) {
+		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w: is it executable (chmod +x)?", err)
+	} else if err != nil {
 		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
 	}
 	return nil

@@ -82,7 +82,9 @@ func TestAProgramThatCannotStartIsFoundBeforeASlice(t *testing.T) {
 	write(t, dir, "dos.sh", "#!/bin/sh\r\nexit 0\r\n")
 	write(t, dir, "gone.py", "#!/opt/none/python3 -u\n")
 	write(t, dir, "env.py", "#!/usr/bin/env python-that-is-not-there\n")
+	write(t, dir, "bare.sh", "echo hello\n")
 	for command, want := range map[string]string{
+		`["./bare.sh"]`:       "mine.toml:5: error: bare.sh: its first line names no interpreter",
 		`["./none"]`:          "mine.toml:5: error: looking for the payload's program: ",
 		`["no-such-program"]`: "mine.toml:5: error: looking for the payload's program: ",
 		`["./dos.sh"]`:        "mine.toml:5: error: dos.sh: its first line ends as on Windows",
@@ -95,6 +97,29 @@ func TestAProgramThatCannotStartIsFoundBeforeASlice(t *testing.T) {
 		if problems[0].Code != exitcode.SiteNoProgram.Code || problems[0].Next == "" {
 			t.Errorf("%s: %+v", command, problems[0])
 		}
+	}
+}
+
+func TestAProgramThatMayNotBeStartedIsToBeMadeExecutable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "plain.sh"), []byte("#!/bin/sh\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := lint.Payload(write(t, dir, "mine.toml", good+"command = [\"./plain.sh\"]\n"), construct)
+	if len(problems) != 1 || problems[0].Line != 5 || !strings.HasSuffix(problems[0].Text, "is it executable (chmod +x)?") {
+		t.Errorf("%+v", problems)
+	}
+}
+
+func TestAContainerThatCannotBeHadHasTheLineOfItsImage(t *testing.T) {
+	t.Parallel()
+	file := write(t, t.TempDir(), "mine.toml", good+"command = [\"sh\"]\n[container]\nimage = \"./none.sif\"\n")
+	_, problems := lint.Payload(file, func(payload.Spec) error {
+		return exitcode.New(exitcode.SiteContainer, "looking for the container's image: stat /folder/none.sif")
+	})
+	if len(problems) != 1 || problems[0].Line != 7 {
+		t.Errorf("%+v", problems)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -37,7 +38,7 @@ func Payload(file string, construct func(payload.Spec) error) (payload.Spec, []P
 	if err := construct(spec); err != nil {
 		f := exitcode.From(err)
 		key := "command"
-		if s := spec.Container; s != nil && strings.Contains(err.Error(), s.Image) {
+		if f == exitcode.SiteContainer {
 			key = "container.image"
 		}
 		l.add(key, Problem{Severity: Error, Text: err.Error(), Next: exitcode.Next(err), Name: f.Name, Code: f.Code})
@@ -88,6 +89,12 @@ func (l *linter) interpreter() {
 	defer func() { _ = f.Close() }()
 	line, _ := bufio.NewReader(io.LimitReader(f, 256)).ReadString('\n')
 	if !strings.HasPrefix(line, "#!") {
+		if !strings.Contains(line, "\x00") && utf8.ValidString(line) { // text, and no program of any machine
+			l.add("command", Problem{
+				Severity: Error, Text: fmt.Sprintf("%s: its first line names no interpreter", script),
+				Next: "begin it with #!/bin/sh, #!/usr/bin/env python3 or the like", Name: exitcode.SiteNoProgram.Name, Code: exitcode.SiteNoProgram.Code,
+			})
+		}
 		return
 	}
 	if strings.HasSuffix(line, "\r\n") {
