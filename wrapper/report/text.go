@@ -117,11 +117,14 @@ func (r Report) process(add func(name, format string, args ...any)) {
 	if r.Container != "" {
 		add("inside", "%s", program.Printable(r.Container))
 	}
-	end := "exit code " + strconv.Itoa(p.ExitCode)
-	if p.Signal != "" {
-		end = "signal: " + p.Signal
+	end := "exit code " + strconv.Itoa(p.ExitCode) + ", "
+	switch {
+	case p.Signal != "":
+		end = "signal: " + p.Signal + ", "
+	case p.ExitCode == 0 && r.StartupSeconds > 0: // it stays
+		end = ""
 	}
-	add("end", "%s, %d processes left behind and killed", end, p.LeftBehind)
+	add("end", "%s%d processes left behind and killed", end, p.LeftBehind)
 }
 
 // Section shows a stream under its name, indented, so that nothing in it can be taken for ours.
