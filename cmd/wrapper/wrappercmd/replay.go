@@ -81,6 +81,11 @@ func replay(c *cli.Context, cfg replayConfig, save string) error {
 		if err := showPast(c, cfg, doc, s); err != nil {
 			return err
 		}
+		does := "run here:\n"
+		if save != "" {
+			does = "saved, for `wrapper run`:"
+		}
+		fmt.Fprintf(c.App.Writer, "\n%s\n", does)
 	}
 	if save == "" {
 		return runOne(c, cfg.Payload, s)
@@ -134,9 +139,8 @@ func showPast(c *cli.Context, cfg replayConfig, doc message.SliceHistory, s mess
 		}
 	}
 	if len(logs) == 0 {
-		fmt.Fprintf(out, "\nno logs of it in %s; they are where its pilots ran\n", dir)
+		fmt.Fprintf(out, "\nno logs of it in %s: they are where its pilots ran; --log-dir names another folder\n", dir)
 	}
-	fmt.Fprint(out, "\nrun here:\n\n")
 	return nil
 }
 

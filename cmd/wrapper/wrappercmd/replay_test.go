@@ -140,6 +140,7 @@ func TestReplayRunsASliceThatHasFailed(t *testing.T) { //nolint:paralleltest // 
 	command(t.Context(), t, append(at, "a/b #1")...).mustSay(t, exitcode.PayloadPermanent.Code, ".err.zst:\n  log of an attempt\n\nrun here:")
 
 	saved := filepath.Join(t.TempDir(), "slice.json")
+	command(t.Context(), t, append(at, "a/b #1", "--save", saved)...).mustSay(t, 0, "saved, for `wrapper run`:\n"+saved)
 	command(t.Context(), t, append(at, "a/b #1", "--save", saved, "--output", "quiet")...).mustSay(t, 0, saved)
 	command(t.Context(), t, "run", "--work-dir", work, "--data-dir", data, "--payload", mine, saved).mustSay(t, exitcode.PayloadPermanent.Code, "slice    a/b #1, run 100001")
 
