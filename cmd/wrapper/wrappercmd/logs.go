@@ -50,7 +50,7 @@ func logsCommand() *cli.Command {
 }
 
 func listLogs(c *cli.Context, dir string, logs []wrapper.Log) error {
-	table := program.Table{Header: []string{"file", "run", "slice", "attempt", "slot", "stream", "bytes", "at"}}
+	table := program.Table{Header: []string{"FILE", "RUN", "SLICE", "ATTEMPT", "SLOT", "STREAM", "BYTES", "AT"}}
 	for _, l := range logs {
 		at := l.At.Format("2006-01-02 15:04:05")
 		if !l.Complete {
