@@ -18,10 +18,11 @@ var docsText string
 // docsPage is the interface for people to read, made from its OpenAPI document. It asks nobody else for anything: a control room has
 // no internet.
 func docsPage(doc *huma.OpenAPI) http.HandlerFunc {
-	page := template.Must(template.New("docs").Parse(docsText))
+	// Made once: whoever has no token may ask for it as often as he likes.
+	var out bytes.Buffer
+	err := template.Must(template.New("docs").Parse(docsText)).Execute(&out, describe(doc))
 	return func(w http.ResponseWriter, _ *http.Request) {
-		var out bytes.Buffer
-		if err := page.Execute(&out, describe(doc)); err != nil {
+		if err != nil {
 			problem(w, http.StatusInternalServerError, "making the page: "+err.Error())
 			return
 		}
