@@ -40,15 +40,15 @@ type Meter struct {
 
 // metered is what a meter knows of its program.
 type metered struct {
-	keeper  int // 0 when nothing runs
-	looked  time.Time
-	counted time.Time // at the last look, or the last lap
-	pids    []int     // at the last look
-	before  Usage     // what the keeper had reaped before the program
-	total   Usage     // since the start
-	lap     Usage     // total at the last lap, but for the peaks, which are those since
-	held    int64     // memory at the last look
-	limit   int64     // of it; 0 for none
+	keeper int // 0 when nothing runs
+	looked time.Time
+	lapped time.Time // when a lap was last counted
+	pids   []int     // at the last look
+	before Usage     // what the keeper had reaped before the program
+	total  Usage     // since the start
+	lap    Usage     // total at the last lap, but for the peaks, which are those since
+	held   int64     // memory at the last look
+	limit  int64     // of it; 0 for none
 	// Of all processes, when the proportional one was asked for.
 	resident, proportional int64
 }
@@ -79,7 +79,7 @@ func (m *Meter) Lap() Usage {
 	defer m.mu.Unlock()
 	switch {
 	case m.keeper == 0:
-	case time.Since(m.counted) < proc.Tick:
+	case time.Since(m.lapped) < proc.Tick:
 		return Usage{PeakBytes: m.held, Processes: len(m.pids)}
 	case time.Since(m.looked) >= firstLook:
 		m.measure()
@@ -94,7 +94,7 @@ func (m *Meter) Lap() Usage {
 		ReadBytes: m.total.ReadBytes - m.lap.ReadBytes, WrittenBytes: m.total.WrittenBytes - m.lap.WrittenBytes,
 		PeakBytes: m.lap.PeakBytes, Processes: m.lap.Processes, Ran: m.total.Ran - m.lap.Ran,
 	}
-	m.lap = m.total
+	m.lapped, m.lap = time.Now(), m.total
 	m.lap.PeakBytes, m.lap.Processes = m.held, len(m.pids)
 	return lap
 }
@@ -145,7 +145,6 @@ func (m *Meter) measure() {
 // count brings time and bytes up to date. Of a process that ends meanwhile they are counted twice, or not yet: what was counted once
 // does not become less.
 func (m *Meter) count() (resident int64) {
-	m.counted = time.Now()
 	now := reaped(m.keeper)
 	now.User, now.System = now.User-m.before.User, now.System-m.before.System
 	now.ReadBytes, now.WrittenBytes = now.ReadBytes-m.before.ReadBytes, now.WrittenBytes-m.before.WrittenBytes
