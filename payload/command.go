@@ -123,7 +123,7 @@ func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, std
 	case limited.Err() != nil:
 		return Result{}, c.spec.Stopped(context.Cause(ctx), res.PeakBytes)
 	}
-	if line, ok := c.spec.Failures.printed(stderr); ok && errors.Is(err, errNoResult) {
+	if line, ok := c.spec.Failures.Printed(stderr); ok && errors.Is(err, errNoResult) {
 		return Result{}, exitcode.New(line, "%s left no result%s", c.spec.Name, lastWords(stderr))
 	}
 	return Result{}, badResult(c.spec.Name, err)

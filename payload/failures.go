@@ -87,7 +87,7 @@ type StderrRule struct {
 
 // meaning is the failure of a program that ended by itself: by what it printed, by its status, by the contract.
 func (f Failures) meaning(status int, stderr string) exitcode.Failure {
-	if line, ok := f.printed(stderr); ok {
+	if line, ok := f.Printed(stderr); ok {
 		return line
 	}
 	if line, err := failureNamed(f.Status[strconv.Itoa(status)]); err == nil {
@@ -96,8 +96,8 @@ func (f Failures) meaning(status int, stderr string) exitcode.Failure {
 	return failureOf(status)
 }
 
-// printed is the failure that a text on stderr stands for.
-func (f Failures) printed(stderr string) (exitcode.Failure, bool) {
+// Printed is the failure that a text on stderr stands for, if it is one of [[failures.stderr]].
+func (f Failures) Printed(stderr string) (exitcode.Failure, bool) {
 	for _, rule := range f.Stderr {
 		// Compiled only here: a slice that is done has no use for it.
 		if re, err := regexp.Compile(rule.Match); err == nil && re.MatchString(stderr) {

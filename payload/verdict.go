@@ -57,7 +57,7 @@ func (c *Command) verdict(res keeper.Result, stderr string) error {
 		return exitcode.New(exitcode.PayloadCrashed, "%s was ended by a signal, killed, which was not ours; the kernel reports no lack of memory%s",
 			c.spec.Name, lastWords(stderr))
 	case res.Signal != "":
-		line, ok := c.spec.Failures.printed(stderr)
+		line, ok := c.spec.Failures.Printed(stderr)
 		if !ok {
 			line = exitcode.PayloadCrashed
 		}

@@ -2,6 +2,7 @@ package eicrecon
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"tfpilot/internal/exitcode"
@@ -23,11 +24,14 @@ type reply struct {
 	Events     *int   `json:"events_processed"`
 }
 
-// meanings are those of a daemon's errors, by what is in their text.
-var meanings = []struct {
+// meaning is that of a daemon's error with a text in it.
+type meaning struct {
 	text string
 	exitcode.Failure
-}{
+}
+
+// meanings are those that are known; what the payload's TOML says of such a text goes before them.
+var meanings = []meaning{
 	{"No space left on device", exitcode.SiteNoSpace},
 	{"Invalid JSON", exitcode.Internal},
 	{"Request must contain", exitcode.Internal},
@@ -45,14 +49,15 @@ func (p *Payload) judge(text []byte, asked request) (sound bool, err error) {
 	}
 	switch {
 	case said.Status == "error":
-		f, known := exitcode.PayloadFailed, false
-		for _, m := range meanings {
-			if strings.Contains(said.Message, m.text) {
-				f, known = m.Failure, true
-				break
-			}
+		f := exitcode.PayloadFailed
+		i := slices.IndexFunc(meanings, func(m meaning) bool { return strings.Contains(said.Message, m.text) })
+		if i >= 0 {
+			f = meanings[i].Failure
 		}
-		return known, exitcode.New(f, "%s: %.300s", name, oneLine(said.Message))
+		if line, ok := p.spec.Failures.Printed(said.Message); ok {
+			f = line
+		}
+		return i >= 0, exitcode.New(f, "%s: %.300s", name, oneLine(said.Message))
 	case said.Status != "completed":
 		return false, exitcode.New(exitcode.PayloadBadResult, "%s: its reply has status %.40q", name, said.Status)
 	case said.OutputFile != asked.OutputFile:

@@ -98,7 +98,7 @@ type fault struct {
 	say    string
 	// kept says that the daemon is worth to be asked again.
 	kept bool
-	// limit is one that the slice goes past.
+	// limit is one that the slice goes past, or what else the payload's file says.
 	limit func(*payload.Spec)
 }
 
@@ -115,8 +115,13 @@ var faults = map[string]fault{
 	"the reply says nothing":        {events: []string{"mute"}, want: exitcode.PayloadBadResult, say: `status ""`},
 	"the reply is of another slice": {events: []string{"other"}, want: exitcode.PayloadBadResult, say: "its reply is for "},
 	"the writer is gone":            {events: []string{"nowriter"}, want: exitcode.PayloadFailed, say: "No active writer"},
-	"the output is not there":       {events: []string{"nofile"}, want: exitcode.PayloadBadResult, say: ".edm4eic.root", kept: true},
-	"its folder is gone":            {events: []string{"remove"}, want: exitcode.PayloadBadResult, say: "no such file", kept: true},
+	"the file says what an error means": {
+		events: []string{"nowriter"}, want: exitcode.DataCorrupt, say: "No active writer", limit: func(s *payload.Spec) {
+			s.Failures.Stderr = []payload.StderrRule{{Match: "^No active writer", As: exitcode.DataCorrupt.Name}}
+		},
+	},
+	"the output is not there": {events: []string{"nofile"}, want: exitcode.PayloadBadResult, say: ".edm4eic.root", kept: true},
+	"its folder is gone":      {events: []string{"remove"}, want: exitcode.PayloadBadResult, say: "no such file", kept: true},
 	"it computes for ever": {
 		events: []string{"burn"}, want: exitcode.PayloadLimit, say: "out of CPU time", limit: func(s *payload.Spec) { s.Limits.CPU = time.Second },
 	},
