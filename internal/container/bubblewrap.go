@@ -52,10 +52,8 @@ func bubblewrapLine(l *launch) error {
 	l.add("--chdir", l.dir)
 	l.add(l.spec.Options...)
 	l.end("--")
-	l.outside = l.env // bwrap needs nothing for itself
-	if !slices.ContainsFunc(l.env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
-		l.outside = append([]string{defaultPath}, l.env...)
-	}
+	// bwrap needs nothing for itself, and LD_LIBRARY_PATH of the program names libraries that bwrap is not to load.
+	l.outside = append([]string{defaultPath}, packed(l.env)...)
 	return nil
 }
 
