@@ -78,12 +78,12 @@ type Lease struct {
 // Release lets the file go when its room is needed.
 func (l *Lease) Release() {
 	l.cache.touch(l.key)
-	_ = l.lock.Close()
+	unlock(l.lock)
 }
 
 // Discard releases a file that turned out to be no good, so that the next one who wants it fetches it again.
 func (l *Lease) Discard() {
-	_ = l.lock.Close()
+	unlock(l.lock)
 	l.cache.evict(entry{key: l.key})
 }
 
@@ -194,13 +194,13 @@ func (c *Cache) have(ctx context.Context, f File, u *url.URL, wait bool) (*Lease
 		c.touch(key)
 		return l, nil
 	}
-	_ = shared.Close()
+	unlock(shared)
 	alone, err := lock(ctx, lockPath, unix.LOCK_EX)
 	if err != nil {
 		return nil, diskError(ctx, err)
 	}
 	if _, err := os.Lstat(whole); err == nil {
-		_ = alone.Close()
+		unlock(alone)
 		return nil, errGone // it came meanwhile: from the beginning
 	}
 	c.touch(key)
@@ -208,7 +208,7 @@ func (c *Cache) have(ctx context.Context, f File, u *url.URL, wait bool) (*Lease
 	if err != nil {
 		_ = os.RemoveAll(filepath.Dir(whole))
 		_ = os.Remove(lockPath) // while we have it
-		_ = alone.Close()
+		unlock(alone)
 		return nil, err
 	}
 	l.MovedBytes = moved
@@ -219,7 +219,7 @@ func (c *Cache) have(ctx context.Context, f File, u *url.URL, wait bool) (*Lease
 			return l, nil
 		}
 	}
-	_ = alone.Close()
+	unlock(alone)
 	return nil, errGone
 }
 

@@ -59,3 +59,9 @@ func lock(ctx context.Context, path string, how int) (*os.File, error) {
 		}
 	}
 }
+
+// unlock gives a lock up, also where a process that is being started just now has it for a moment, too: closing would leave it that.
+func unlock(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	_ = f.Close()
+}

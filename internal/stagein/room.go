@@ -122,7 +122,7 @@ func (c *Cache) tryReserve(ctx context.Context, key, part string, size int64) (f
 	if err != nil {
 		return nil, diskError(ctx, err)
 	}
-	defer func() { _ = room.Close() }()
+	defer unlock(room)
 	list, sum, err := c.entries()
 	if err != nil {
 		return nil, diskError(ctx, err)
@@ -175,7 +175,7 @@ func (c *Cache) evict(e entry) bool {
 	if err != nil {
 		return false
 	}
-	defer func() { _ = l.Close() }()
+	defer unlock(l)
 	if os.RemoveAll(path) != nil {
 		return false
 	}

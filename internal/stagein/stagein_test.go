@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/rangefile"
@@ -253,6 +255,37 @@ func TestAnAddressThatCannotBeAFileHereLeavesTheOtherFilesAlone(t *testing.T) {
 		t.Error("another file of the cache is gone")
 	}
 	get(t, c, s.file(strings.Repeat("x", 250))).Release()
+}
+
+func TestWhatIsDiscardedGoesWhileProcessesAreStarted(t *testing.T) {
+	t.Parallel()
+	s := newStorage(t)
+	c, dir := newCache(t, 1<<20, stagein.Config{})
+	l := get(t, c, s.file("x"))
+	// A child has all our files until it has become another program.
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	children := 0
+	for _, e := range open {
+		if name, _ := os.Readlink("/proc/self/fd/" + e.Name()); strings.HasPrefix(name, dir+"/") {
+			n, err := strconv.Atoi(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			child, err := unix.Dup(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			children++
+			defer func() { _ = unix.Close(child) }()
+		}
+	}
+	l.Discard()
+	if children == 0 || c.Has(s.file("x")) {
+		t.Errorf("with %d files of children it is there: %v", children, c.Has(s.file("x")))
+	}
 }
 
 func TestAFileThatIsLargerThanTheCacheIsRefused(t *testing.T) {
