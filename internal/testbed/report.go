@@ -254,8 +254,11 @@ func (r Report) starts() (n int, took float64) {
 // further are the counts that are the payload's own, such as those against the truth.
 func (r Report) further() map[string]int64 {
 	out := maps.Clone(r.Counts)
-	for _, known := range []string{"frames", "hits", "events", "tracks"} {
+	for _, known := range []string{"frames", "events", "tracks"} {
 		delete(out, known)
+	}
+	if r.Events > 0 { // where hits are all that is counted, they are worth a line
+		delete(out, "hits")
 	}
 	return out
 }

@@ -96,6 +96,19 @@ func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 	}
 }
 
+func TestHitsHaveALineWhereNoEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	for events, want := range map[int64]bool{0: true, 5: false} {
+		r := testbed.NewReport(message.RunCheck{RunDocument: message.RunDocument{
+			RunID: "7", State: message.RunClosed, Counts: map[string]int64{"frames": 20, "hits": 792, "events": events},
+		}}, 1, nil, nil, time.Second)
+		var out bytes.Buffer
+		if err := r.Print(&out); err != nil || strings.Contains(out.String(), "hits 792") != want {
+			t.Errorf("%d events: %v, %s", events, err, &out)
+		}
+	}
+}
+
 func TestAReportOfAnUnfinishedRunCallsNothingLostAndNoLatencyZero(t *testing.T) {
 	t.Parallel()
 	r := testbed.NewReport(message.RunCheck{RunDocument: message.RunDocument{
