@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -138,7 +139,7 @@ func (t *Target) Load(ctx context.Context, table ledgersql.Table, rows *ledgersq
 	if _, err := t.tx.CopyFrom(ctx, pgx.Identifier{table.Name}, table.Names(), rows); err != nil {
 		return failed(err)
 	}
-	if table.Order != "id" {
+	if !slices.Contains(table.Columns, ledgersql.Column{Name: "id", Kind: ledgersql.Int}) { // that of a token is a text
 		return nil
 	}
 	_, err := t.tx.Exec(ctx, fmt.Sprintf("SELECT setval(pg_get_serial_sequence('%[1]s', 'id'), (SELECT coalesce(max(id), 1) FROM %[1]s))", table.Name)) // new ones come after
