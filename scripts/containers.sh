@@ -3,11 +3,17 @@
 # (bin/, to be put first in PATH): bubblewrap and podman of this machine's Debian, and Apptainer, which only Debian's unstable suite has
 # and which therefore runs on a root of its own.
 #
-# What is missing on this machine is installed, as root. TFPILOT_CACHE is where it is kept (default ~/.cache/tfpilot).
+# What is missing on this machine is installed, as root. TFPILOT_CACHE is where it is kept (default ~/.cache/tfpilot,
+# /var/cache/tfpilot where that is root's alone).
 set -euo pipefail
 cd "$(dirname "$0")"
 
 cache=${TFPILOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tfpilot}
+mkdir -p "$cache"
+# An ordinary user, as whom root tries it too, has to come in.
+if [ "$(id -u)" = 0 ] && ! setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$cache/."; then
+	cache=/var/cache/tfpilot
+fi
 dir=$cache/containers
 missing=()
 for program in bwrap:bubblewrap podman:podman crun:crun; do
@@ -66,5 +72,5 @@ program podman <<END2
 export CONTAINERS_CONF='$dir/containers.conf'
 exec unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec /usr/bin/podman "\$@"' podman "\$@"
 END2
-chmod o+x "$cache" "$dir" # other users run what is in it
+chmod o+x "$dir" # other users run what is in it
 echo "$dir"

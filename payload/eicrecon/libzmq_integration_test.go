@@ -135,7 +135,13 @@ func TestIntegrationItRunsInAContainer(t *testing.T) {
 		t.Helper()
 		s := pythonSite(t)
 		s.spec.EICrecon.Image, s.spec.EICrecon.Images = "/", []string{"/"}
-		s.spec.Container = &container.Spec{Runtime: container.Bubblewrap, Binds: []string{filepath.Join(s.dir, "bin"), filepath.Join(s.dir, "detector")}}
+		// Of the root, /tmp is not seen, where this checkout and what it needs may be.
+		testdata, err := filepath.Abs("testdata")
+		if err != nil {
+			t.Fatal(err)
+		}
+		venv := filepath.Dir(filepath.Dir(os.Getenv("TFPILOT_TEST_PYZMQ")))
+		s.spec.Container = &container.Spec{Runtime: container.Bubblewrap, Binds: []string{filepath.Join(s.dir, "bin"), filepath.Join(s.dir, "detector"), testdata + "::ro", venv + "::ro"}}
 		return s
 	}
 	t.Run("daemons", func(t *testing.T) {
