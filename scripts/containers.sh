@@ -48,7 +48,8 @@ for host in /*; do
 		binds+=(--bind "$host" "$host")
 	fi
 done
-mkdir -p "$dir/bin"
+mkdir -p "$sid$dir" "$dir/bin"
+binds+=(--bind "$dir" "$dir") # the image, wherever it is kept
 program() { # written beside its place: another one may be running it
 	cat >"$dir/bin/$1.$$"
 	chmod 755 "$dir/bin/$1.$$"
