@@ -220,7 +220,7 @@ func TestIntegrationACTSGoesThroughTheWholeChainByTheCommandsOfItsDocument(t *te
 	for _, program := range []string{"testbed", "idds", "harvester", "pilot", "daq", "wrapper"} {
 		copyFile(t, filepath.Join(bin(t), program), filepath.Join(tree, "bin", program)) // programs look beside themselves, not beside a link
 	}
-	out, err := shell(t, tree, block(t, "docs/payloads.md", "sh acts"))
+	out, err := shell(t, tree, block(t, "docs/acts.md", "sh acts"))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

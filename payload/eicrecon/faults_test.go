@@ -355,7 +355,7 @@ func TestTheProgramIsLookedForBeforeAnySlice(t *testing.T) {
 
 func TestTheExampleOfTheDocumentationIsRight(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/payloads.md")
+	page, err := os.ReadFile("../../docs/eicrecon.md")
 	if err != nil {
 		t.Fatal(err)
 	}
