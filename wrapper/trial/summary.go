@@ -30,7 +30,7 @@ type Summary struct {
 	CPU      Quantiles `json:"cpu_seconds"`
 	// Memory is the peak of each slice in bytes.
 	Memory Quantiles `json:"memory_bytes"`
-	// Growth compares the memory of the first and the last fifth; nil for too few slices.
+	// Growth compares the memory of the first and the last fifth; nil for too few slices, and for processes of which nothing stays.
 	Growth *Growth `json:"growth,omitempty"`
 	// LeftBehind are processes that had to be killed when their slice was over, Files what lies where nothing should.
 	LeftBehind int      `json:"processes_left"`
@@ -125,7 +125,7 @@ func (c *collection) summary() Summary {
 		Slices: c.n, Slots: c.slots, Seconds: took, PerSecond: float64(c.n) / max(took, 1e-9), Verdicts: append([]Verdict{}, c.verdicts...),
 		LeftBehind: c.left, Differences: c.parts.differences(),
 	}
-	if n := len(c.samples.memory); n >= fewest {
+	if n := len(c.samples.memory); n >= fewest && len(c.startups) > 0 {
 		first, last := c.samples.memory[:n/5], c.samples.memory[n-n/5:]
 		out.Growth = &Growth{quantiles(first).Median, quantiles(last).Median}
 	}

@@ -20,6 +20,7 @@ import (
 
 // script is a runner whose nth slice, from 1, ends as the function says.
 type script struct {
+	startup time.Duration
 	outcome func(ctx context.Context, n int) wrapper.Outcome
 
 	mu   sync.Mutex
@@ -35,7 +36,7 @@ func (s *script) Run(ctx context.Context, m message.Slice) wrapper.Outcome {
 }
 
 func (s *script) Prepare(context.Context, int) (payload.Startup, error) {
-	return payload.Startup{}, nil
+	return payload.Startup{Took: s.startup}, nil
 }
 
 // run is trial.Run where all slots become ready.
@@ -102,16 +103,20 @@ func TestQuantilesAreOfSlicesThatAreDone(t *testing.T) {
 
 func TestGrowingMemoryIsSeen(t *testing.T) {
 	t.Parallel()
-	grows := &script{outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, int64(n)*10e6, nil) }}
+	grows := &script{startup: time.Second, outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, int64(n)*10e6, nil) }}
 	if s := run(t.Context(), t, grows, trial.Config{Repeat: 20, Slots: 1}); !s.Growth.Grows() || !strings.Contains(text(t, s), "memory grows") {
 		t.Errorf("%+v", s.Growth)
 	}
-	stays := &script{outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, 100e6+int64(n%2)*1e6, nil) }}
+	stays := &script{startup: time.Second, outcome: func(_ context.Context, n int) wrapper.Outcome { return done(1, 100e6+int64(n%2)*1e6, nil) }}
 	if s := run(t.Context(), t, stays, trial.Config{Repeat: 20, Slots: 1}); s.Growth.Grows() || s.Growth == nil {
 		t.Errorf("%+v", s.Growth)
 	}
 	if s := run(t.Context(), t, grows, trial.Config{Repeat: 3, Slots: 1}); s.Growth != nil {
 		t.Errorf("of three slices: %+v", s.Growth)
+	}
+	grows.startup = 0
+	if s := run(t.Context(), t, grows, trial.Config{Repeat: 20, Slots: 1}); s.Growth != nil {
+		t.Errorf("of a process per slice, which cannot: %+v", s.Growth)
 	}
 }
 
