@@ -47,7 +47,7 @@ type File struct {
 var nameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
 // Write makes the folder dir, whose last element is the payload's name, with a payload of the kind in the language. A folder that is
-// there already is left alone.
+// there already is left alone; one that cannot be filled is removed.
 func Write(dir string, kind payload.Kind, language string) (p Payload, err error) {
 	name := filepath.Base(dir)
 	switch {
@@ -73,16 +73,17 @@ func Write(dir string, kind payload.Kind, language string) (p Payload, err error
 	p = Payload{Name: name, Dir: dir, Spec: filepath.Join(dir, name+".toml"), Slice: filepath.Join(dir, "test", "slice.json")}
 	for _, layer := range layers {
 		if err := p.write(path.Join("templates", layer)); err != nil {
-			return p, exitcode.New(exitcode.SiteNoSpace, "writing the payload: %w", err)
+			_ = os.RemoveAll(dir) // or the same name could not be taken again
+			return p, noPlace(err)
 		}
 	}
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return p, nil
 }
 
-// noPlace is that of a folder that cannot be made.
+// noPlace is that of a folder that cannot be made, or filled.
 func noPlace(err error) error {
-	return exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err), "name one where you may write: NAME may be a path")
+	return exitcode.WithNext(exitcode.New(exitcode.SiteNoSpace, "making the payload's folder: %w", err), "name one where you may write, and where there is room: NAME may be a path")
 }
 
 // write writes one layer of templates.

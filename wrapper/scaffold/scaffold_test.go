@@ -191,3 +191,21 @@ func TestTheListOfFilesIsJSONToo(t *testing.T) {
 		t.Errorf("%v: %s", err, b)
 	}
 }
+
+func TestWhatCannotBeWrittenWholeIsNotLeftBehind(t *testing.T) {
+	t.Parallel()
+	const longest = 4095 // of a path, for the kernel
+	parent := t.TempDir()
+	for len(parent) < longest-300 {
+		parent = filepath.Join(parent, strings.Repeat("d", 200))
+	}
+	parent = filepath.Join(parent, strings.Repeat("d", longest-len(parent)-len("/mine/")-1))
+	dir := filepath.Join(parent, "mine") // the folder has a place, its files have none
+	_, err := scaffold.Write(dir, payload.KindCommand, "bash")
+	if exitcode.From(err) != exitcode.SiteNoSpace || !strings.Contains(exitcode.Next(err), "may write") {
+		t.Errorf("%.100v", err)
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
