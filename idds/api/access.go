@@ -61,7 +61,7 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 },
 ) (*body[message.TokenDocument], error) {
-	t, err := a.cfg.Tokens.Revoke(ctx, who(ctx).Namespace, in.ID, line(ctx))
+	t, err := a.cfg.Tokens.Revoke(ctx, ledger.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
 	if errors.Is(err, ledger.ErrUnknownToken) {
 		return nil, huma.Error404NotFound("there is no token " + in.ID)
 	}

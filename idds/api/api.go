@@ -50,6 +50,8 @@ type Config struct {
 	Namespace string
 	// RatePerSecond is how many requests one caller may make for long, and twice as many at once; any number when 0.
 	RatePerSecond int
+	// Mounts are what else is served.
+	Mounts []Mount
 	// Log gets the audit; nobody when nil.
 	Log *slog.Logger
 }
@@ -76,6 +78,9 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	mux.HandleFunc("POST /api/v1/idds/relay_idds_command", a.relayModern)
 	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
 	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
+	for _, m := range cfg.Mounts {
+		mux.Handle(m.Pattern, a.guarded(m))
+	}
 	refuseOthers(mux, h.OpenAPI())
 	return secured(a.survives(http.MaxBytesHandler(conditional(mux), maxBody)))
 }
@@ -165,7 +170,7 @@ func (a *api) register(h huma.API) {
 		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
 	register(h, with(operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", ledger.RolePilot), http.StatusNotFound),
 		func(ctx context.Context, _ *struct{}) (*body[message.PromptBroker], error) {
-			b, err := a.brokerFor(who(ctx))
+			b, err := a.brokerFor(ledger.PrincipalOf(ctx))
 			if err != nil {
 				return nil, huma.Error404NotFound(err.Error())
 			}
@@ -206,7 +211,7 @@ func (a *api) demand(ctx context.Context, _ *struct{}) (*body[message.DemandDocu
 	d, err := a.service.Demand(ctx)
 	seen := d.Demands[:0]
 	for _, r := range d.Demands {
-		if who(ctx).Sees(r.Namespace) {
+		if ledger.PrincipalOf(ctx).Sees(r.Namespace) {
 			seen = append(seen, r)
 		}
 	}

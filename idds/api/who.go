@@ -18,17 +18,9 @@ import (
 	"tfpilot/internal/message"
 )
 
-type principalKey struct{}
-
-// who is who asks; nobody in particular where no token is needed.
-func who(ctx context.Context) ledger.Principal {
-	p, _ := ctx.Value(principalKey{}).(ledger.Principal)
-	return p
-}
-
 // scope is the namespace that is asked about, within what the token may see.
 func scope(ctx context.Context, asked string) (string, error) {
-	p := who(ctx)
+	p := ledger.PrincipalOf(ctx)
 	if p.Namespace != "" && asked != "" && asked != p.Namespace {
 		return "", huma.Error403Forbidden("the token is of another namespace")
 	}
@@ -94,7 +86,7 @@ func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 		roles, _ := ctx.Operation().Metadata[rolesKey].([]ledger.Role)
 		p, no := a.identify(ctx.Context(), ctx.Header, ctx.RemoteAddr(), roles)
 		if no == nil {
-			next(huma.WithValue(huma.WithValue(ctx, principalKey{}, p), addrKey{}, host(ctx.RemoteAddr())))
+			next(huma.WithContext(ctx, context.WithValue(ledger.WithPrincipal(ctx.Context(), p), addrKey{}, host(ctx.RemoteAddr()))))
 			return
 		}
 		switch no.status {
@@ -107,11 +99,36 @@ func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// Mount is a handler of another kind under the same roof: who may not ask does not reach it, and it learns who asks from
+// [ledger.PrincipalOf].
+type Mount struct {
+	Pattern string // of http.ServeMux, with its method
+	Roles   []ledger.Role
+	Handler http.Handler
+	// Refused answers who may not ask; a problem (RFC 9457) when nil.
+	Refused func(w http.ResponseWriter, r *http.Request, status int, why string)
+}
+
+func (a *api) guarded(m Mount) http.Handler {
+	refused := m.Refused
+	if refused == nil {
+		refused = func(w http.ResponseWriter, _ *http.Request, status int, why string) { problem(w, status, why) }
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, no := a.identify(r.Context(), r.Header.Get, r.RemoteAddr, m.Roles)
+		if no != nil {
+			refused(w, r, no.status, no.text)
+			return
+		}
+		m.Handler.ServeHTTP(w, r.WithContext(context.WithValue(ledger.WithPrincipal(r.Context(), p), addrKey{}, host(r.RemoteAddr))))
+	})
+}
+
 type addrKey struct{}
 
 // line begins a line of the audit.
 func line(ctx context.Context) ledger.AuditLine {
-	p := who(ctx)
+	p := ledger.PrincipalOf(ctx)
 	from, _ := ctx.Value(addrKey{}).(string)
 	return ledger.AuditLine{Who: p.Name, Role: p.Role, From: from}
 }

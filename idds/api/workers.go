@@ -17,7 +17,7 @@ func (a *api) registerWorkers(h huma.API) {
 }
 
 func (a *api) report(ctx context.Context, in *body[message.WorkerReport]) (*body[message.WorkerReply], error) {
-	if !who(ctx).Sees(in.Body.Namespace) {
+	if !ledger.PrincipalOf(ctx).Sees(in.Body.Namespace) {
 		return nil, huma.Error403Forbidden("the token is of another namespace")
 	}
 	reply, err := a.service.Report(ctx, in.Body)

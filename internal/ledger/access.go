@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -35,6 +36,19 @@ type Principal struct {
 
 // Sees reports whether anything of a namespace is his to see.
 func (p Principal) Sees(namespace string) bool { return p.Namespace == "" || p.Namespace == namespace }
+
+type principalKey struct{}
+
+// WithPrincipal says in a request's context who asks.
+func WithPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// PrincipalOf is who asks; nobody in particular where no token is needed.
+func PrincipalOf(ctx context.Context) Principal {
+	p, _ := ctx.Value(principalKey{}).(Principal)
+	return p
+}
 
 // ErrUnknownToken is what a token is that nobody has made.
 var ErrUnknownToken = errors.New("the token is not known")

@@ -115,6 +115,9 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
+	if rest.Mounts, err = mounts(service, store, cfg.Namespace, log); err != nil {
+		return err
+	}
 	ln, err := program.Listen(cfg.Listen, "")
 	if err != nil {
 		return err

@@ -1,0 +1,25 @@
+package iddscmd
+
+import (
+	"log/slog"
+
+	"tfpilot/idds"
+	"tfpilot/idds/api"
+	"tfpilot/idds/dashboard"
+	"tfpilot/idds/live"
+	"tfpilot/internal/ledger"
+)
+
+// mounts are what is served beside the REST interface: the page, for everybody who may look.
+func mounts(service *idds.Service, store ledger.Store, namespace string, log *slog.Logger) ([]api.Mount, error) {
+	feed := live.New(service, store)
+	pages, err := dashboard.New(dashboard.Config{Service: service, Store: store, Namespace: namespace, Board: feed.Board, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	out := []api.Mount{{Pattern: dashboard.StaticPattern, Handler: dashboard.Static()}}
+	for pattern, handler := range pages.Handlers() {
+		out = append(out, api.Mount{Pattern: pattern, Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: handler})
+	}
+	return out, nil
+}
