@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/whereabouts"
 )
 
 // Workers are all pilots that ever reported, with whether they are alive.
@@ -65,9 +66,37 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 	return out, nil
 }
 
+// Records are slices as the world sees them, each with the place where it is.
+func (s *Service) Records(ctx context.Context, namespace string, list []ledger.Slice) ([]message.SliceRecord, error) {
+	var workers []message.WorkerDocument
+	if whereabouts.AskWorkers(list) {
+		var err error
+		if workers, err = s.Workers(ctx, namespace); err != nil {
+			return nil, err
+		}
+	}
+	return whereabouts.Records(list, workers, s.cfg.RetryOwner), nil
+}
+
+// History is a slice with all that is known of it, nil when there is none.
+func (s *Service) History(ctx context.Context, k ledger.Key) (*message.SliceHistory, error) {
+	sl, err := s.store.Slice(ctx, k)
+	if sl == nil || err != nil {
+		return nil, err
+	}
+	var workers []message.WorkerDocument
+	if !sl.State.Final() {
+		if workers, err = s.Workers(ctx, k.Namespace); err != nil {
+			return nil, err
+		}
+	}
+	record := whereabouts.Records([]ledger.Slice{*sl}, workers, s.cfg.RetryOwner)[0]
+	return whereabouts.History(sl, record, workers), nil
+}
+
 // RunDocument is a run as the world sees it.
 func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDocument, error) {
-	latency, err := s.latency(ctx, &r)
+	latency, err := s.measured.Of(ctx, &r)
 	if err != nil {
 		return message.RunDocument{}, err
 	}
@@ -81,14 +110,4 @@ func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDoc
 		},
 		Latency: latency,
 	}, nil
-}
-
-// quantiles of a sorted sample.
-func quantiles(sorted []float64) message.Quantiles {
-	n := len(sorted)
-	if n == 0 {
-		return message.Quantiles{}
-	}
-	at := func(q float64) float64 { return sorted[min(n-1, int(q*float64(n)))] }
-	return message.Quantiles{N: n, P50: at(0.5), P95: at(0.95), Max: sorted[n-1]}
 }

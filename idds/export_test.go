@@ -13,27 +13,6 @@ func (s *Service) SetClock(now func() time.Time) { s.now = now }
 // SetBehind makes the service believe that results wait for it, or that none do.
 func (s *Service) SetBehind(is bool) { s.behind = func() bool { return is } }
 
-// Backlog is what a service knows of a destination.
-type Backlog struct{ backlog }
-
-// Came notes messages.
-func (b *Backlog) Came(now time.Time, n int) {
-	for range n {
-		b.came(now)
-	}
-}
-
-// Settle notes that messages were committed and acknowledged, all that were waiting or not, which was seen before.
-func (b *Backlog) Settle(n int, gathered time.Time, last bool, now time.Time) {
-	b.settle(n, gathered, last, now)
-}
-
-// Lasts reports whether something may have been waiting for longer than limit.
-func (b *Backlog) Lasts(now time.Time, limit time.Duration) bool { return b.lasts(now, limit) }
-
-// IsLast reports whether nothing is waiting behind a batch.
-func (b *Backlog) IsLast(batch []*broker.Delivery) bool { return b.isLast(batch) }
-
 // Resume puts the clock to no earlier than what the store has seen.
 func (s *Service) Resume(ctx context.Context) error { return s.resume(ctx) }
 

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/whereabouts"
 )
 
 // entry is what a message changes in the ledger.
@@ -115,7 +116,7 @@ func (s *Service) readDead(ctx context.Context, d *broker.Delivery) (entry, erro
 		if err := s.sent(ctx, tx, m, d.Body, now); err != nil { // its copy for us may come later
 			return err
 		}
-		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), reasonDead, now)
+		return s.ledger.Lost(tx, k, m.Content.AttemptNumber(), whereabouts.ReasonDead, now)
 	}}, err
 }
 

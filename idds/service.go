@@ -13,9 +13,13 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/intake"
+	"tfpilot/internal/latency"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/storewatch"
+	"tfpilot/internal/whereabouts"
 )
 
 // Config is how idds decides.
@@ -59,12 +63,11 @@ type Service struct {
 	junk   *sightings
 	// foreign are messages of another namespace that got past the selector.
 	foreign  *sightings
-	outage   outage
-	pulse    pulse
-	measured measured             // what runs have taken
-	results  backlog              // of the queue of results
+	watch    *storewatch.Watch
+	measured *latency.Measured    // what runs have taken
+	results  intake.Backlog       // of the queue of results
 	behind   func() bool          // isBehind, but for tests
-	absent   absences             // of findLost alone
+	absent   whereabouts.Absences // of findLost alone
 	downed   map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
@@ -97,8 +100,9 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 	}
 	s := &Service{
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
+		watch: storewatch.New(store, log), measured: latency.New(store),
 		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
-		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: absences{}, ready: make(chan struct{}),
+		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: whereabouts.Absences{}, ready: make(chan struct{}),
 		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
 	}
 	s.now, s.behind = s.clock.now, s.isBehind
@@ -117,19 +121,19 @@ func (s *Service) subscriptions() []stomp.SubscribeOptions {
 	durable := func(name string) []string { // the second is how Classic calls it; Artemis takes either
 		return []string{"durable-subscription-name", name, "activemq.subscriptionName", name}
 	}
-	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: window}
+	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: intake.Window}
 	if s.cfg.StopSender == ledger.Other { // his counts; of ours this is only to see whether there is another
 		stops.Headers = durable("stops")
 	}
 	all := []stomp.SubscribeOptions{
-		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: window},
-		{Destination: message.QueueResultsIDDS, Selector: ns, Window: window},
-		{Destination: message.TopicWorkers, Selector: ns, Window: window, Headers: durable("runs")},
+		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: intake.Window},
+		{Destination: message.QueueResultsIDDS, Selector: ns, Window: intake.Window},
+		{Destination: message.TopicWorkers, Selector: ns, Window: intake.Window, Headers: durable("runs")},
 		stops,
 	}
 	for _, dead := range s.cfg.DeadLetters { // shared by everything on the broker: only what the workers' queue gave up
 		all = append(all, stomp.SubscribeOptions{
-			Destination: dead, Window: window, Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
+			Destination: dead, Window: intake.Window, Selector: message.HeaderOriginalQueue + "='" + message.QueueSlicesWorkers + "' AND " + ns,
 		})
 	}
 	return all
@@ -139,10 +143,10 @@ func (s *Service) subscriptions() []stomp.SubscribeOptions {
 // not available, and returns any other error of it.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	if err := s.outlast(ctx, s.resume); err != nil {
+	if err := s.watch.Outlast(ctx, s.resume); err != nil {
 		return err
 	}
-	if err := s.outlast(ctx, s.disturb); err != nil { // what was not acknowledged before a restart comes again
+	if err := s.watch.Outlast(ctx, s.disturb); err != nil { // what was not acknowledged before a restart comes again
 		return err
 	}
 	for _, o := range s.subscriptions() {
@@ -153,7 +157,10 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
 	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })
-	g.Go(func() error { return errors.Join(s.watchStore(ctx), s.every(ctx, pulseEvery, s.watchStore)) })
+	g.Go(func() error {
+		s.watch.Try(ctx)
+		return s.every(ctx, storewatch.PulseEvery, func(ctx context.Context) error { s.watch.Try(ctx); return nil })
+	})
 	// It looks at everything that is outstanding: no more often than it can come to another end, and a tenth of the time at most.
 	g.Go(func() error { return s.every(ctx, max(s.cfg.Tick, s.cfg.LostAfter/lostLooks), sparingly(s.findLost)) })
 	err := g.Wait()
@@ -201,7 +208,7 @@ func (s *Service) watchLink(ctx context.Context) error {
 	for {
 		changed := s.link.Changed()
 		if state := s.link.State(); !state.Connected && state.Generation > 0 {
-			if err := s.outlast(ctx, s.disturb); err != nil {
+			if err := s.watch.Outlast(ctx, s.disturb); err != nil {
 				return err
 			}
 		}

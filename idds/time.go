@@ -21,7 +21,7 @@ func (s *Service) every(ctx context.Context, tick time.Duration, work func(conte
 			return ctx.Err()
 		case <-t.C:
 		}
-		if err := s.outlast(ctx, work); err != nil {
+		if err := s.watch.Outlast(ctx, work); err != nil {
 			return err
 		}
 	}
@@ -66,6 +66,39 @@ func (s *Service) closeRuns(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// measureRuns looks at the runs that have changed, so that nobody who asks has to wait for it.
+func (s *Service) measureRuns(ctx context.Context) error {
+	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	for i := range runs {
+		r := &runs[i]
+		if r.State == message.RunClosed && r.Latency == nil { // closed by an idds that ended then, or by one of before
+			if err := s.keepLatency(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
+		if r.Latency == nil && s.measured.Changed(r) {
+			if _, err := s.measured.Measure(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepLatency writes what a run has taken into a run that is closed.
+func (s *Service) keepLatency(ctx context.Context, r *ledger.Run) error {
+	latency, err := s.measured.Measure(ctx, r)
+	if err != nil {
+		return err
+	}
+	s.measured.Forget(r)
+	return s.store.Update(ctx, func(tx ledger.Tx) error { return s.ledger.Measured(tx, r, latency) })
 }
 
 // closeRun closes a run if it can. What is left when its time is over fails in pages: nothing else waits long for the store.

@@ -1,4 +1,4 @@
-package idds
+package intake
 
 import (
 	"sync"
@@ -10,16 +10,16 @@ import (
 const (
 	// fewMessages and fewBytes are well below what a broker sends ahead, also when messages of others fill half of that: when a
 	// batch is smaller and nothing follows it, nothing more was waiting.
-	fewMessages = batch / 4
-	fewBytes    = window / 4
+	fewMessages = Batch / 4
+	fewBytes    = Window / 4
 	// doubts is how many such batches in a row it takes after another one: a broker that is slow pauses amid a backlog, too.
 	doubts = 10
 )
 
-// backlog knows whether a destination may hold more for us than what has come. To be at work is no backlog: with messages of any
+// Backlog knows whether a destination may hold more for us than what has come. To be at work is no backlog: with messages of any
 // run flowing there is nearly always one between its arrival and its acknowledgement. Nor does the age of what is in hand say
 // anything: what comes first after minutes of waiting in the queue has only just come.
-type backlog struct {
+type Backlog struct {
 	mu         sync.Mutex
 	undigested int       // messages that have come and are not acknowledged
 	drained    time.Time // the last time at which nothing more was waiting
@@ -28,7 +28,7 @@ type backlog struct {
 }
 
 // came notes a message.
-func (b *backlog) came(now time.Time) {
+func (b *Backlog) came(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.undigested == 0 && b.doubt == 0 { // until now there was nothing
@@ -38,14 +38,14 @@ func (b *backlog) came(now time.Time) {
 }
 
 // dropped notes a message that came and is not handled.
-func (b *backlog) dropped() {
+func (b *Backlog) dropped() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.undigested--
 }
 
 // isLast reports whether nothing follows a batch after which nothing came for a while.
-func (b *backlog) isLast(deliveries []*broker.Delivery) bool {
+func (b *Backlog) isLast(deliveries []*broker.Delivery) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	size := 0
@@ -57,7 +57,7 @@ func (b *backlog) isLast(deliveries []*broker.Delivery) bool {
 
 // settle notes that n messages were done with. They were gathered at a time, and were committed and acknowledged as the last that
 // were waiting, or not.
-func (b *backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
+func (b *Backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.undigested -= n
@@ -72,9 +72,9 @@ func (b *backlog) settle(n int, gathered time.Time, last bool, now time.Time) {
 	}
 }
 
-// lasts reports whether something may have been waiting for longer than limit. Where nothing comes for as long, nothing is
+// Lasts reports whether something may have been waiting for longer than limit. Where nothing comes for as long, nothing is
 // waiting, whatever the last batch looked like.
-func (b *backlog) lasts(now time.Time, limit time.Duration) bool {
+func (b *Backlog) Lasts(now time.Time, limit time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.undigested == 0 && b.doubt > 0 && now.Sub(b.settled) > limit {

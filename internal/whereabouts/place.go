@@ -1,7 +1,6 @@
-package idds
+package whereabouts
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -12,25 +11,22 @@ import (
 
 // Why an attempt was given up.
 const (
-	reasonDead   = "the broker gave it up: died or expired"
-	reasonUnheld = "no worker reports to hold it"
+	ReasonDead   = "the broker gave it up: died or expired"
+	ReasonUnheld = "no worker reports to hold it"
 )
 
-// Records are slices as the world sees them, each with the place where it is.
-func (s *Service) Records(ctx context.Context, namespace string, list []ledger.Slice) ([]message.SliceRecord, error) {
+// AskWorkers reports whether what workers hold says anything of slices: whether an attempt of one is under way.
+func AskWorkers(list []ledger.Slice) bool {
+	return slices.ContainsFunc(list, func(sl ledger.Slice) bool { return sl.State == ledger.Outstanding })
+}
+
+// Records are slices as the world sees them, each with the place where it is: with one of the workers, or what it waits for, and
+// whose duty that is.
+func Records(list []ledger.Slice, workers []message.WorkerDocument, retryOwner string) []message.SliceRecord {
 	out := make([]message.SliceRecord, 0, len(list))
-	if len(list) == 0 {
-		return out, nil
-	}
 	held := holders{}
-	if slices.ContainsFunc(list, func(sl ledger.Slice) bool { return sl.State == ledger.Outstanding }) {
-		workers, err := s.Workers(ctx, namespace)
-		if err != nil {
-			return nil, err
-		}
-		for i := range workers {
-			held.add(&workers[i])
-		}
+	for i := range workers {
+		held.add(&workers[i])
 	}
 	for i := range list {
 		sl := &list[i]
@@ -41,22 +37,22 @@ func (s *Service) Records(ctx context.Context, namespace string, list []ledger.S
 		}
 		switch sl.State {
 		case ledger.Waiting:
-			r.Place, r.Where = s.waits(sl)
+			r.Place, r.Where = waits(sl, retryOwner)
 		case ledger.Outstanding:
 			r.Place, r.Where = held.find(sl)
 		case ledger.Done, ledger.Failed:
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out
 }
 
 // waits says what a slice waits for that has no attempt under way.
-func (s *Service) waits(sl *ledger.Slice) (place message.Place, where string) {
+func waits(sl *ledger.Slice, retryOwner string) (place message.Place, where string) {
 	last := sl.Attempts[len(sl.Attempts)-1]
 	place, why := message.PlaceWaiting, "ended as "+last.State
 	switch {
-	case last.Reason == reasonDead && last.State == "lost":
+	case last.Reason == ReasonDead && last.State == "lost":
 		place, why = message.PlaceDeadLetter, "was found among the dead letters"
 	case last.State == "lost":
 		why = "was lost: " + last.Reason
@@ -67,7 +63,7 @@ func (s *Service) waits(sl *ledger.Slice) (place message.Place, where string) {
 	}
 	next := fmt.Sprintf("attempt %d at %s", last.Attempt+1, sl.RetryAt.Format(time.TimeOnly))
 	switch {
-	case s.cfg.RetryOwner == ledger.Other:
+	case retryOwner == ledger.Other:
 		next = fmt.Sprintf("attempt %d, which another program has to send (--retry-owner other)", last.Attempt+1)
 	case len(sl.Message) == 0:
 		next = "its message, without which it cannot be sent again: only results of it have come"

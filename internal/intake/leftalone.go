@@ -1,4 +1,4 @@
-package idds
+package intake
 
 import (
 	"slices"

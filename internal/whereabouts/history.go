@@ -1,8 +1,7 @@
-package idds
+package whereabouts
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,37 +11,24 @@ import (
 	"tfpilot/internal/message"
 )
 
-// History is a slice with all that is known of it, nil when there is none.
-func (s *Service) History(ctx context.Context, k ledger.Key) (*message.SliceHistory, error) {
-	sl, err := s.store.Slice(ctx, k)
-	if sl == nil || err != nil {
-		return nil, err
-	}
-	records, err := s.Records(ctx, k.Namespace, []ledger.Slice{*sl})
-	if err != nil {
-		return nil, err
-	}
+// History is a slice with all that is known of it, of which the record is one part and what workers hold another.
+func History(sl *ledger.Slice, record message.SliceRecord, workers []message.WorkerDocument) *message.SliceHistory {
 	var m message.Slice
 	_ = json.Unmarshal(sl.Message, &m) // of a slice of which only results came there is none
 	doc := &message.SliceHistory{
-		SliceRecord: records[0], SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
+		SliceRecord: record, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
 		Counts: sl.Counts, Downed: sl.Downed, Message: sl.Message,
 	}
-	held, err := s.received(ctx, sl)
-	if err != nil {
-		return nil, err
-	}
-	doc.Events = append(events(sl), held...)
+	doc.Events = append(events(sl), received(sl, workers)...)
 	slices.SortStableFunc(doc.Events, func(a, b message.SliceEvent) int { return a.At.Compare(b.At) })
-	return doc, nil
+	return doc
 }
 
 // received are the times at which pilots that hold a slice say that it came.
-func (s *Service) received(ctx context.Context, sl *ledger.Slice) (out []message.SliceEvent, err error) {
+func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message.SliceEvent) {
 	if sl.State.Final() {
-		return nil, nil
+		return nil
 	}
-	workers, err := s.Workers(ctx, sl.Key.Namespace)
 	for i := range workers {
 		for _, in := range workers[i].InHand {
 			if in.RunID == sl.Key.Run && in.Identity == sl.Key.Identity && !in.Since.IsZero() {
@@ -50,7 +36,7 @@ func (s *Service) received(ctx context.Context, sl *ledger.Slice) (out []message
 			}
 		}
 	}
-	return out, err
+	return out
 }
 
 // events are what the ledger has noted of a slice, with the times that it knows.
