@@ -1,9 +1,6 @@
-// Package dashboard is the control-room page: what a shifter wants at a glance, live, and a page for each thing behind it. It is
-// rendered by the server; a small script keeps it fresh by the events of /v1/events.
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"fmt"
@@ -11,12 +8,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 
 	"tfpilot/idds"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
-	"tfpilot/internal/version"
 )
 
 //go:embed templates
@@ -31,6 +28,8 @@ type Config struct {
 	Store   ledger.Store
 	// Namespace is shown to a token of every namespace.
 	Namespace string
+	// Public says that nobody needs to log in.
+	Public bool
 	// Board is what is to be seen at a glance of a namespace.
 	Board func(ctx context.Context, namespace string) (message.Board, error)
 	Log   *slog.Logger
@@ -40,6 +39,23 @@ type Config struct {
 type Pages struct {
 	cfg   Config
 	pages map[string]*template.Template
+	// links are the sections that there are.
+	links []section
+}
+
+// section is an entry of the navigation.
+type section struct{ Path, Title string }
+
+// sections are those that the navigation may have, in order; it has those that there is a handler for.
+var sections = []section{
+	{"/", "Control room"},
+	{"/runs", "Runs"},
+	{"/slices", "Slices"},
+	{"/failures", "Failures"},
+	{"/workers", "Workers"},
+	{"/demand", "Demand"},
+	{"/components", "Components"},
+	{"/logs", "Logs"},
 }
 
 // New parses all templates.
@@ -50,11 +66,17 @@ func New(cfg Config) (*Pages, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		t, err := template.New("").Funcs(functions()).ParseFS(templates, "templates/layout.html.tmpl", name)
+		t, err := template.New("").Funcs(functions()).ParseFS(templates, "templates/*.tmpl", name)
 		if err != nil {
 			return nil, fmt.Errorf("parsing a page: %w", err)
 		}
-		p.pages[name] = t
+		p.pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+	}
+	handlers := p.Handlers()
+	for _, s := range sections {
+		if handlers["GET "+s.Path] != nil || s.Path == "/" {
+			p.links = append(p.links, s)
+		}
 	}
 	return p, nil
 }
@@ -70,51 +92,4 @@ func (p *Pages) Handlers() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /{$}": p.overview,
 	}
-}
-
-func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
-	board, err := p.cfg.Board(r.Context(), p.namespace(r))
-	p.render(w, r, "overview", "Control room", board, err)
-}
-
-// namespace is the one whose page is asked for.
-func (p *Pages) namespace(r *http.Request) string {
-	if ns := ledger.PrincipalOf(r.Context()).Namespace; ns != "" {
-		return ns
-	}
-	if ns := r.URL.Query().Get("namespace"); ns != "" {
-		return ns
-	}
-	return p.cfg.Namespace
-}
-
-// page is what every template gets.
-type page struct {
-	Title, Name, Namespace, Version string
-	Who                             ledger.Principal
-	Data                            any
-	// Trouble says why the data is not there.
-	Trouble string
-}
-
-// policy lets the page load what it needs from here and nothing from anywhere else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// render fills a page's template. Of what cannot be had it says so, on a page that stays up.
-func (p *Pages) render(w http.ResponseWriter, r *http.Request, name, title string, data any, err error) {
-	v := page{Title: title, Name: name, Namespace: p.namespace(r), Version: version.String(), Who: ledger.PrincipalOf(r.Context()), Data: data}
-	status := http.StatusOK
-	if err != nil {
-		status, v.Trouble = http.StatusServiceUnavailable, logging.Redact(err.Error())
-	}
-	var buf bytes.Buffer
-	if err := p.pages["templates/"+name+".html"].ExecuteTemplate(&buf, "layout", v); err != nil {
-		p.cfg.Log.ErrorContext(r.Context(), "a page cannot be rendered: a bug", slog.String("page", name), logging.Err(err))
-		http.Error(w, "a bug of idds; its log says more", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", policy)
-	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes()) // or the client is gone
 }

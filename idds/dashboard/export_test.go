@@ -1,0 +1,6 @@
+package dashboard
+
+import "html/template"
+
+// Functions are what templates may call.
+func Functions() template.FuncMap { return functions() }

@@ -1,0 +1,104 @@
+package dashboard
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/version"
+)
+
+// page is what every template gets.
+type page struct {
+	// Title is the page's heading, and that of its window.
+	Title string
+	// Name is that of the template.
+	Name string
+	// Data is what the page is about.
+	Data any
+	// Refresh is how often (s) the script asks for the page again; never with 0.
+	Refresh int
+	// Live says that the page has a script of its own that listens to /v1/events; Refresh is then for who has none.
+	Live bool
+	// Trouble says why the data is not there.
+	Trouble string
+
+	// What follows is filled by render.
+	Namespace, Version string
+	Who                ledger.Principal
+	Public             bool
+	Path               string
+	Sections           []section
+	Now                time.Time
+
+	asked string // the namespace, where somebody who sees them all has asked for one
+}
+
+// Link is the address of a page of the same namespace, with parameters by name and value; those without a value are left out.
+func (v page) Link(path string, parameters ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		if parameters[i+1] != "" {
+			q.Set(parameters[i], parameters[i+1])
+		}
+	}
+	if v.asked != "" {
+		q.Set("namespace", v.asked)
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+// Here reports whether a section is the one that the page is in.
+func (v page) Here(s section) bool {
+	return v.Path == s.Path || s.Path != "/" && strings.HasPrefix(v.Path, s.Path+"/")
+}
+
+// namespace is the one whose page is asked for.
+func (p *Pages) namespace(r *http.Request) string {
+	if ns := ledger.PrincipalOf(r.Context()).Namespace; ns != "" {
+		return ns
+	}
+	if ns := r.URL.Query().Get("namespace"); ns != "" {
+		return ns
+	}
+	return p.cfg.Namespace
+}
+
+// policy lets the page load what it needs from here and nothing from anywhere else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// render fills a page's template. Of what cannot be had it says so, on a page that stays up.
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status, v.Trouble = http.StatusServiceUnavailable, logging.Redact(err.Error())
+	}
+	p.answer(w, r, status, v)
+}
+
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
+	v.Namespace, v.Version, v.Who, v.Public = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context()), p.cfg.Public
+	v.Path, v.Sections, v.Now = r.URL.Path, p.links, time.Now().UTC()
+	if v.Who.Namespace == "" {
+		v.asked = r.URL.Query().Get("namespace")
+	}
+	var buf bytes.Buffer
+	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {
+		p.cfg.Log.ErrorContext(r.Context(), "a page cannot be rendered: a bug", slog.String("page", v.Name), logging.Err(err))
+		http.Error(w, "a bug of idds; its log says more", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(status)
+	_, _ = w.Write(buf.Bytes()) // or the client is gone
+}

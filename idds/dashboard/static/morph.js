@@ -1,0 +1,30 @@
+// morph makes an element what another one is and touches nothing that is the same already: focus, selection, scrolling and open
+// details stay. Children are told apart by their id or data-key, else by their place. What the fresh one has was parsed by DOMParser, in
+// whose documents no script runs.
+export function morph(have, fresh) {
+  for (const a of fresh.attributes) if (have.getAttribute(a.name) !== a.value) have.setAttribute(a.name, a.value);
+  for (const a of [...have.attributes]) if (!fresh.hasAttribute(a.name) && a.name !== "open" && !a.name.startsWith("data-kept")) have.removeAttribute(a.name);
+  if (have.hasAttribute("data-keep") || have === document.activeElement && have.matches("input, select, textarea")) return;
+  const key = (n) => (n.nodeType === Node.ELEMENT_NODE ? n.id || n.dataset?.key || "" : "");
+  const keyed = new Map();
+  for (const n of have.childNodes) if (key(n)) keyed.set(key(n), n);
+  let at = have.firstChild;
+  for (const want of [...fresh.childNodes]) {
+    let use = key(want) ? keyed.get(key(want)) : at;
+    if (use && (use.nodeType !== want.nodeType || use.nodeName !== want.nodeName || key(use) !== key(want))) use = null;
+    if (key(want)) keyed.delete(key(want));
+    if (!use) {
+      have.insertBefore(document.importNode(want, true), at);
+      continue;
+    }
+    if (use === at) at = at.nextSibling;
+    else have.insertBefore(use, at);
+    if (use.nodeType === Node.ELEMENT_NODE) morph(use, want);
+    else if (use.nodeValue !== want.nodeValue) use.nodeValue = want.nodeValue;
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
