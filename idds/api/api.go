@@ -50,6 +50,8 @@ type Config struct {
 	Namespace string
 	// RatePerSecond is how many requests one caller may make for long, and twice as many at once; any number when 0.
 	RatePerSecond int
+	// PublicPage lets everybody who reaches the address look, as a viewer of Namespace.
+	PublicPage bool
 	// Mounts are what else is served.
 	Mounts []Mount
 	// Log gets the audit; nobody when nil.
@@ -78,6 +80,8 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	mux.HandleFunc("POST /api/v1/idds/relay_idds_command", a.relayModern)
 	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
 	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
+	mux.HandleFunc("POST /login", a.login)
+	mux.HandleFunc("POST /logout", a.logout)
 	for _, m := range cfg.Mounts {
 		mux.Handle(m.Pattern, a.guarded(m))
 	}

@@ -39,6 +39,11 @@ func (a *api) identify(ctx context.Context, header func(string) string, addr str
 	if len(roles) > 0 {
 		p, no = a.holder(ctx, header("Authorization"))
 	}
+	return a.admit(p, no, addr, roles)
+}
+
+// admit lets somebody in who is known, does not ask too often and has one of the roles.
+func (a *api) admit(p ledger.Principal, no *refusal, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
 	// Who is not known is counted by his address alone: he could show another token each time.
 	if !a.callers.allow(host(addr) + " " + p.Name) {
 		return p, &refusal{http.StatusTooManyRequests, "too many requests; wait a second"}
@@ -84,7 +89,7 @@ func host(addr string) string {
 func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		roles, _ := ctx.Operation().Metadata[rolesKey].([]ledger.Role)
-		p, no := a.identify(ctx.Context(), ctx.Header, ctx.RemoteAddr(), roles)
+		p, no := a.visitor(ctx.Context(), ctx.Method(), ctx.Host(), ctx.Header, ctx.RemoteAddr(), roles)
 		if no == nil {
 			next(huma.WithContext(ctx, context.WithValue(ledger.WithPrincipal(ctx.Context(), p), addrKey{}, host(ctx.RemoteAddr()))))
 			return
@@ -115,7 +120,7 @@ func (a *api) guarded(m Mount) http.Handler {
 		refused = func(w http.ResponseWriter, _ *http.Request, status int, why string) { problem(w, status, why) }
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, no := a.identify(r.Context(), r.Header.Get, r.RemoteAddr, m.Roles)
+		p, no := a.visitor(r.Context(), r.Method, r.Host, r.Header.Get, r.RemoteAddr, m.Roles)
 		if no != nil {
 			refused(w, r, no.status, no.text)
 			return

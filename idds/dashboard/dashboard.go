@@ -28,8 +28,6 @@ type Config struct {
 	Store   ledger.Store
 	// Namespace is shown to a token of every namespace.
 	Namespace string
-	// Public says that nobody needs to log in.
-	Public bool
 	// Board is what is to be seen at a glance of a namespace.
 	Board func(ctx context.Context, namespace string) (message.Board, error)
 	Log   *slog.Logger

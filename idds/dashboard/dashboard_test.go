@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -56,5 +57,30 @@ func TestLinksStayInTheNamespaceThatWasAskedFor(t *testing.T) {
 		if _, text := page(t, showing(message.Board{}), "/"+asked); !strings.Contains(text, want) {
 			t.Errorf("%q: no %s in %s", asked, want, text)
 		}
+	}
+}
+
+func TestWhoIsNotKnownIsLedToTheLogin(t *testing.T) {
+	t.Parallel()
+	pages, err := dashboard.New(dashboard.Config{Log: logging.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[int]string{http.StatusUnauthorized: "", http.StatusForbidden: "not of those who &lt;may&gt;", http.StatusTooManyRequests: "not of those"} {
+		w := httptest.NewRecorder()
+		pages.Refuse(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/slices?run=1&class=a%20b", nil), status, "not of those who <may>")
+		if status == http.StatusUnauthorized {
+			if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != "/login?next=%2Fslices%3Frun%3D1%26class%3Da%2520b" {
+				t.Errorf("led to %d %s", w.Code, to)
+			}
+		} else if w.Code != status || !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Header().Get("Content-Type"), "text/html") {
+			t.Errorf("%d: %s", w.Code, w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	pages.Login(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?refused=403&next="+url.QueryEscape(`"><script>alert(1)</script>`), nil))
+	text := w.Body.String()
+	if !strings.Contains(text, "one of role viewer or operator is needed") || strings.Contains(text, "<script>alert") || !strings.Contains(text, `action="/login"`) {
+		t.Error(text)
 	}
 }

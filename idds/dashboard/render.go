@@ -31,7 +31,6 @@ type page struct {
 	// What follows is filled by render.
 	Namespace, Version string
 	Who                ledger.Principal
-	Public             bool
 	Path               string
 	Sections           []section
 	Now                time.Time
@@ -85,7 +84,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 }
 
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
-	v.Namespace, v.Version, v.Who, v.Public = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context()), p.cfg.Public
+	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context())
 	v.Path, v.Sections, v.Now = r.URL.Path, p.links, time.Now().UTC()
 	if v.Who.Namespace == "" {
 		v.asked = r.URL.Query().Get("namespace")

@@ -48,7 +48,7 @@ func (a access) close() {
 // config is that of the REST interface.
 func (a access) config(ctx context.Context, store ledger.Store, log *slog.Logger) (api.Config, error) {
 	book, err := tokens.Open(ctx, store, a.file, a.cfg.Now)
-	cfg := api.Config{Tokens: book, Broker: a.broker, Namespace: a.cfg.Namespace, RatePerSecond: a.cfg.Rate, Log: log}
+	cfg := api.Config{Tokens: book, Broker: a.broker, Namespace: a.cfg.Namespace, RatePerSecond: a.cfg.Rate, PublicPage: a.cfg.PublicPage, Log: log}
 	if a.issuer != nil {
 		cfg.Issuer = a.issuer
 	}

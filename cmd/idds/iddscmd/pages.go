@@ -2,6 +2,7 @@ package iddscmd
 
 import (
 	"log/slog"
+	"net/http"
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
@@ -17,9 +18,9 @@ func mounts(service *idds.Service, store ledger.Store, namespace string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	out := []api.Mount{{Pattern: dashboard.StaticPattern, Handler: dashboard.Static()}}
+	out := []api.Mount{{Pattern: dashboard.StaticPattern, Handler: dashboard.Static()}, {Pattern: dashboard.LoginPattern, Handler: http.HandlerFunc(pages.Login)}}
 	for pattern, handler := range pages.Handlers() {
-		out = append(out, api.Mount{Pattern: pattern, Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: handler})
+		out = append(out, api.Mount{Pattern: pattern, Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: handler, Refused: pages.Refuse})
 	}
 	return out, nil
 }

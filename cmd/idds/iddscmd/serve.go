@@ -28,6 +28,7 @@ type serveConfig struct {
 	TLSKey      string        `toml:"tls_key" help:"key of the certificate (PEM)"`
 	Connections int           `toml:"max_connections" default:"2000" help:"connections of the REST interface at once; of more, those go that are silent for longest"`
 	Rate        int           `toml:"rate_limit" default:"500" zero:"true" help:"REST requests a second of one caller, that is token and address; any number with 0"`
+	PublicPage  bool          `toml:"public_page" help:"whoever reaches the address may look at the page and read /v1, as a viewer of the namespace, without a token"`
 	Broker      broker.Config `toml:"broker"`
 	Logins      string        `toml:"broker_logins" help:"TOML file with the login of pilots at the broker for each namespace; the service's own for its own without it"`
 	OIDC        oidc.Config   `toml:"oidc"`
