@@ -49,6 +49,9 @@ const (
 	EnvWallTime    = "TFPILOT_WALL_TIME"    // Resources.WallTime as a Go duration, when not zero: the deadline where the batch system tells none
 )
 
+// EnvSite is what the harvester adds: its name for the queue, which pilots tell idds.
+const EnvSite = "TFPILOT_SITE"
+
 // Names in a worker's folder.
 const (
 	StdoutFile = "pilot.out"

@@ -264,10 +264,10 @@ func TestReportsSayWhatTheSlotIsAndTheLastOneWhatCameOfIt(t *testing.T) {
 	t.Parallel()
 	r, idds := newRig(t), &reporter{}
 	r.refuse.Store(true) // also while there is no broker
-	p := r.pilotIn(endsIn(time.Hour), pilot.Config{Run: run, BatchSystem: "slurm", BatchID: "12", WorkerID: "tag.3"}, nil, idds)
+	p := r.pilotIn(endsIn(time.Hour), pilot.Config{Run: run, BatchSystem: "slurm", BatchID: "12", WorkerID: "tag.3", Site: "farm"}, nil, idds)
 	await(t, "the start report", func() bool { return idds.count() > 0 })
 	w := idds.first()
-	if w.Slot == nil || w.Slot.Cores != 4 || len(w.Slot.Facts) != 2 || w.Slot.EndsBy != "the test" || w.WorkerID != "tag.3" || w.LinkProven {
+	if w.Slot == nil || w.Slot.Cores != 4 || len(w.Slot.Facts) != 2 || w.Slot.EndsBy != "the test" || w.WorkerID != "tag.3" || w.Site != "farm" || w.LinkProven {
 		t.Errorf("start report %+v with slot %+v", w, w.Slot)
 	}
 	await(t, "the log", func() bool { return strings.Contains(r.log.String(), "4 (the allocation)") })

@@ -115,7 +115,7 @@ func (p *Pilot) document() message.WorkerReport {
 		PilotID: p.id, Namespace: p.cfg.Namespace, RunID: p.run, Phase: p.phase, At: time.Now().UTC(), StartedAt: p.started.UTC(),
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
-		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
+		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Site: p.cfg.Site, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
 		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
 	}
 	for _, h := range p.inHand {

@@ -185,6 +185,8 @@ type WorkerReport struct {
 	BatchSystem string `json:"batch_system,omitempty"`
 	BatchID     string `json:"batch_id,omitempty"`
 	WorkerID    string `json:"worker_id,omitempty"`
+	// Site is the harvester's name for the queue that the worker came through; empty when started by hand.
+	Site string `json:"site,omitempty"`
 	// Slot is what the pilot knows of its slot so far.
 	Slot *SlotDocument `json:"slot,omitempty"`
 	// LinkProven says that the broker answered (a receipt or a heart-beat) within the last interval; IdleSince when the

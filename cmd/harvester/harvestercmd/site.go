@@ -95,7 +95,9 @@ func (cfg *siteConfig) complete() error {
 	if _, ok := systems[cfg.System]; !ok {
 		return exitcode.New(exitcode.Usage, "system %q is none of %s", cfg.System, strings.Join(systemNames(), ", "))
 	}
-	cfg.Name = cmp.Or(cfg.Name, cfg.System)
+	if cfg.Name = cmp.Or(cfg.Name, cfg.System); !assignment.MatchString(harvester.EnvSite + "=" + cfg.Name) {
+		return exitcode.New(exitcode.Usage, "name %q is not of one line: pilots are told it", cfg.Name)
+	}
 	// A process table is quick and always right; a batch system is asked seldom, and may be late.
 	if cfg.System == "local" {
 		cfg.Interval, cfg.LostAfter = cmp.Or(cfg.Interval, time.Second), cmp.Or(cfg.LostAfter, 5*time.Second)
@@ -217,7 +219,7 @@ func (cfg siteConfig) environment() []string {
 			env = append(env, key+"="+v)
 		}
 	}
-	return append(env, cfg.Pilot.Env...)
+	return append(append(env, harvester.EnvSite+"="+cfg.Name), cfg.Pilot.Env...)
 }
 
 // checkPilot looks at what every pilot would stumble over: sooner here than by each of them.

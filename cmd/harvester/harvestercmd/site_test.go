@@ -58,6 +58,7 @@ func TestMistakesOfASiteNameTheirPlace(t *testing.T) { //nolint:paralleltest // 
 		{"[pilot]\nenv = [\"A=1\\n2\"]\n", `pilot.env: "A=1\n2" is not NAME=value`},
 		{"[resources]\nwall_time = 7\n", "a duration such as"},
 		{"name = \n", ":1:"},
+		{"name = \"a\\nb\"\n", `name "a\nb" is not of one line`},
 		{"[pilot]\nslots = \"few\"\n", `:2: pilot.slots: "few" is neither auto nor a number from 1`},
 	} {
 		for _, args := range [][]string{{"config", "show"}, {"run"}, {"workers"}} {

@@ -29,7 +29,8 @@ func stillborn(cfg runConfig) message.WorkerReport {
 		Hostname: host, PID: os.Getpid(), Version: version.String(), Slots: max(int(cfg.Pilot.Slots), 0),
 		// A configuration that was not read has no batch id, and whoever looks for the reason knows nothing else.
 		BatchSystem: cmp.Or(cfg.Pilot.BatchSystem, os.Getenv("TFPILOT_BATCH_SYSTEM")), BatchID: cmp.Or(cfg.Pilot.BatchID, os.Getenv("TFPILOT_BATCH_ID")),
-		WorkerID: cmp.Or(cfg.Pilot.WorkerID, os.Getenv("TFPILOT_WORKER_ID")), InHand: []message.SliceInHand{},
+		WorkerID: cmp.Or(cfg.Pilot.WorkerID, os.Getenv("TFPILOT_WORKER_ID")), Site: cmp.Or(cfg.Pilot.Site, os.Getenv("TFPILOT_SITE")),
+		InHand: []message.SliceInHand{},
 	}
 }
 

@@ -80,6 +80,7 @@ func atWork(t *testing.T, then func(), args ...string) (status int, w message.Wo
 func TestAPilotThatDoesNotBeginSaysWhyInItsLastWords(t *testing.T) {
 	t.Setenv("TFPILOT_WORKER_ID", "tfpilot-x.3")
 	t.Setenv("TFPILOT_BATCH_ID", "12")
+	t.Setenv("TFPILOT_SITE", "farm")
 	for want, args := range map[string][]string{
 		"flag provided but not defined": {"--no-such-flag"},
 		"takes no argument":             {"extra"},
@@ -97,7 +98,7 @@ func TestAPilotThatDoesNotBeginSaysWhyInItsLastWords(t *testing.T) {
 		if w.Exit.Code != status || status == 0 || !strings.Contains(w.Exit.Cause, want) || !strings.Contains(stderr, want) {
 			t.Errorf("%v: %d, %+v: %s", args, status, w.Exit, stderr)
 		}
-		if w.WorkerID != "tfpilot-x.3" || w.BatchID != "12" || w.PilotID == "" {
+		if w.WorkerID != "tfpilot-x.3" || w.BatchID != "12" || w.Site != "farm" || w.PilotID == "" {
 			t.Errorf("%v: whose words are they: %+v", args, w)
 		}
 	}
