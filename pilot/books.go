@@ -61,6 +61,13 @@ func (p *Pilot) begun(k JournalKey) {
 	p.inHand[k.Identity] = h
 }
 
+// received is when a slice that is in hand came.
+func (p *Pilot) received(identity string) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inHand[identity].Since
+}
+
 // hold notes that only the broker is waited for.
 func (p *Pilot) hold(k JournalKey) {
 	p.mu.Lock()

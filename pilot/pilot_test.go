@@ -109,6 +109,9 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	if m.Content.State != message.StateFailed || m.Content.Failure == nil || *m.Content.Failure != want || m.Content.Attempt.Int64() != 2 {
 		t.Errorf("%+v", m.Content)
 	}
+	if c := m.Content; c.ReceivedAt.IsZero() || c.ReceivedAt.Time().After(c.ProcessingStartAt.Time()) || c.ProcessedAt.Time().After(m.CreatedAt.Time()) {
+		t.Errorf("received %s, started %s, processed %s, published %s", c.ReceivedAt.Text(), c.ProcessingStartAt.Text(), c.ProcessedAt.Text(), m.CreatedAt.Text())
+	}
 	if o := m.Content.Result; o.State || string(o.Result.Value("processed")) != "false" || o.Error == nil || *o.Error != "cannot be" {
 		t.Errorf("%+v", o)
 	}

@@ -28,7 +28,7 @@ func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 	r := message.SliceResult{
 		MsgType: message.TypeSliceResult, RunID: m.Run(), CreatedAt: message.At(time.Now()), Sender: p.id, Namespace: m.Namespace,
 		Content: message.ResultContent{
-			RequestedAt: m.CreatedAt, ProcessingStartAt: message.At(o.Started), ProcessedAt: message.At(o.Ended),
+			RequestedAt: m.CreatedAt, ReceivedAt: message.At(p.received(m.Content.Identity())), ProcessingStartAt: message.At(o.Started), ProcessedAt: message.At(o.Ended),
 			State: message.StateDone, Hostname: p.host,
 			PandaServerURL: environment("PANDA_SERVER_URL"), PandaTaskID: environment("PanDA_TaskID"),
 			PandaID: environment("PANDAID"), HarvesterID: environment("HARVESTER_WORKER_ID"),

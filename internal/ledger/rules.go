@@ -139,6 +139,7 @@ func (l Rules) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	switch {
 	case s.State == Done, a.State == "done", a.State == "failed" && m.Content.State == message.StateFailed:
 		r.Absorbed++
+		s.absorb(n, m.Content, now)
 		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 {
 			r.Unexplained++
 		}
@@ -247,6 +248,7 @@ const maxReason = 4 << 10
 func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
 	c := m.Content
 	a.State, a.PilotID, a.Hostname, a.StartedAt, a.FinishedAt = "done", c.PilotID, c.Hostname, c.ProcessingStartAt.Time(), now
+	a.ReceivedAt, a.ProcessedAt, a.PublishedAt = c.ReceivedAt.Time(), c.ProcessedAt.Time(), m.CreatedAt.Time()
 	if c.ProcessingTime != nil {
 		a.ProcessingTime = *c.ProcessingTime
 	}

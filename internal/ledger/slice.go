@@ -51,6 +51,9 @@ type Slice struct {
 	// Unsent is the attempt whose message was not confirmed by the broker yet, 0 when there is none.
 	Unsent int              `json:"unsent,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
+	// Absorbed are the first results that changed nothing, of AbsorbedCount.
+	Absorbed      []message.AbsorbedResult `json:"absorbed,omitempty"`
+	AbsorbedCount int                      `json:"absorbed_count,omitempty"`
 	// Disturbed says that a fault was seen that explains a further result.
 	Disturbed bool `json:"disturbed,omitempty"`
 	// Downed are the pilots that fell silent with the slice in hand.
@@ -86,6 +89,17 @@ func (s *Slice) confirm(attempt int) bool {
 	}
 	s.Unsent = 0
 	return true
+}
+
+// maxAbsorbed is how many results that changed nothing a slice tells of one by one.
+const maxAbsorbed = 10
+
+// absorb notes a result that changes nothing.
+func (s *Slice) absorb(attempt int, c message.ResultContent, now time.Time) {
+	s.AbsorbedCount++
+	if len(s.Absorbed) < maxAbsorbed {
+		s.Absorbed = append(s.Absorbed, message.AbsorbedResult{At: now, Attempt: attempt, State: c.State, PilotID: c.PilotID})
+	}
 }
 
 // outstanding reports whether an attempt was sent and has not ended.

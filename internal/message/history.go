@@ -17,6 +17,8 @@ type SliceHistory struct {
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// Downed are pilots that fell silent with it in hand.
 	Downed []string `json:"downed,omitempty"`
+	// Absorbed counts its results that changed nothing; Events have the first of them.
+	Absorbed int `json:"absorbed,omitempty"`
 	// Message is the slice as it was published last; absent while only results of it have come.
 	Message json.RawMessage `json:"message,omitempty"`
 	Events  []SliceEvent    `json:"events"`
@@ -25,11 +27,20 @@ type SliceHistory struct {
 // SliceEvent is one thing that happened to a slice.
 type SliceEvent struct {
 	At time.Time `json:"at"`
-	// What is stf_created, created, sent, received, started, finished, lost, retry_due or final. Clocks of several machines tell it.
+	// What is stf_created, created, sent, received, started, processed, published, finished, absorbed, lost, retry_due or final. Clocks
+	// of several machines tell it.
 	What    string `json:"what"`
 	Attempt int    `json:"attempt,omitempty"`
 	PilotID string `json:"pilot_id,omitempty"`
 	Details string `json:"details,omitempty"`
+}
+
+// AbsorbedResult is a result that changed nothing, because another one had come before.
+type AbsorbedResult struct {
+	At      time.Time `json:"at"`
+	Attempt int       `json:"attempt"`
+	State   string    `json:"state"`
+	PilotID string    `json:"pilot_id,omitempty"`
 }
 
 // FailureDocument counts the slices that failed in one way: for good, or at their latest attempt while they are tried again.

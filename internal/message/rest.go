@@ -143,13 +143,17 @@ type SliceRecord struct {
 
 // AttemptDocument is one publication of a slice and what came of it.
 type AttemptDocument struct {
-	Attempt        int       `json:"attempt"`
-	State          string    `json:"state"`
-	CreatedAt      time.Time `json:"created_at,omitzero"`
-	Reason         string    `json:"reason,omitempty"`
-	PilotID        string    `json:"pilot_id,omitempty"`
-	Hostname       string    `json:"hostname,omitempty"`
+	Attempt   int       `json:"attempt"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	Reason    string    `json:"reason,omitempty"`
+	PilotID   string    `json:"pilot_id,omitempty"`
+	Hostname  string    `json:"hostname,omitempty"`
+	// FinishedAt is by the clock of idds: when the result was counted. The times before it are by the worker's.
+	ReceivedAt     time.Time `json:"received_at,omitzero"`
 	StartedAt      time.Time `json:"started_at,omitzero"`
+	ProcessedAt    time.Time `json:"processed_at,omitzero"`
+	PublishedAt    time.Time `json:"published_at,omitzero"`
 	FinishedAt     time.Time `json:"finished_at,omitzero"`
 	ProcessingTime float64   `json:"processing_time,omitempty"`
 	Failure        *Failure  `json:"failure,omitempty"`

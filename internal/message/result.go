@@ -36,11 +36,13 @@ type ResultContent struct {
 	HarvesterID       *string   `json:"harvester_id"`
 
 	// Ours (design.md 5).
-	ProcessingTime *float64         `json:"processing_time,omitempty"`
-	Attempt        Int              `json:"attempt,omitzero"`
-	ReqID          Text             `json:"req_id,omitempty"`
-	PilotID        string           `json:"pilot_id,omitempty"`
-	Payload        *PayloadIdentity `json:"payload,omitempty"`
+	ProcessingTime *float64 `json:"processing_time,omitempty"`
+	Attempt        Int      `json:"attempt,omitzero"`
+	// ReceivedAt is when the slice came into the worker's hand, which may be long before its payload was started.
+	ReceivedAt Timestamp        `json:"received_at,omitzero"`
+	ReqID      Text             `json:"req_id,omitempty"`
+	PilotID    string           `json:"pilot_id,omitempty"`
+	Payload    *PayloadIdentity `json:"payload,omitempty"`
 	// Counts of the payload, such as events, tracks, hits, frames.
 	Counts     map[string]int64 `json:"counts,omitempty"`
 	Histograms json.RawMessage  `json:"histograms,omitempty"`

@@ -17,7 +17,7 @@ func History(sl *ledger.Slice, record message.SliceRecord, workers []message.Wor
 	_ = json.Unmarshal(sl.Message, &m) // of a slice of which only results came there is none
 	doc := &message.SliceHistory{
 		SliceRecord: record, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
-		Counts: sl.Counts, Downed: sl.Downed, Message: sl.Message,
+		Counts: sl.Counts, Downed: sl.Downed, Absorbed: sl.AbsorbedCount, Message: sl.Message,
 	}
 	doc.Events = append(events(sl), received(sl, workers)...)
 	slices.SortStableFunc(doc.Events, func(a, b message.SliceEvent) int { return a.At.Compare(b.At) })
@@ -58,9 +58,14 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 			sent.Details = a.Reason
 		}
 		add(a.CreatedAt, sent)
-		started := e
-		started.What, started.Details = "started", a.Hostname
-		add(a.StartedAt, started)
+		for _, of := range []struct {
+			what string
+			at   time.Time
+		}{{"received", a.ReceivedAt}, {"started", a.StartedAt}, {"processed", a.ProcessedAt}, {"published", a.PublishedAt}} {
+			step := e
+			step.What, step.Details = of.what, a.Hostname
+			add(of.at, step)
+		}
 		e.What, e.Details = "finished", a.State
 		switch {
 		case a.State == "lost":
@@ -69,6 +74,9 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 			e.Details = fmt.Sprintf("%s: %s", cmp.Or(a.Failure.Name, a.State), a.Failure.Message)
 		}
 		add(a.FinishedAt, e)
+	}
+	for _, a := range sl.Absorbed {
+		add(a.At, message.SliceEvent{What: "absorbed", Attempt: a.Attempt, PilotID: a.PilotID, Details: a.State})
 	}
 	add(sl.RetryAt, message.SliceEvent{What: "retry_due", Attempt: sl.Latest() + 1})
 	if sl.State.Final() {

@@ -1,0 +1,57 @@
+package idds_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/idds"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+)
+
+func TestAHistoryTellsEachStepOfEachAttemptAndWhatWasAbsorbed(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	begin := b.now
+	at := func(seconds int) message.Timestamp {
+		return message.At(begin.Add(time.Duration(seconds) * time.Second))
+	}
+	result := func(attempt, received int, f *message.Failure) func(ledger.Tx) error {
+		m := message.SliceResult{
+			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace, CreatedAt: at(received + 3),
+			Content: message.ResultContent{
+				State: message.StateDone, ReqID: "a", Attempt: message.NewInt(int64(attempt)), PilotID: fmt.Sprint("p", attempt), Hostname: "node",
+				ReceivedAt: at(received), ProcessingStartAt: at(received + 1), ProcessedAt: at(received + 2), Failure: f,
+			},
+		}
+		if f != nil {
+			m.Content.State = message.StateFailed
+		}
+		return func(tx ledger.Tx) error {
+			return b.ledger.Result(tx, m, begin.Add(time.Duration(received+4)*time.Second))
+		}
+	}
+	b.do(b.sent(1), result(1, 10, crashed), b.sent(2), result(2, 20, nil))
+	for i := range 12 {
+		b.do(result(2, 30+i, nil))
+	}
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+	must(t, err)
+	s, err := idds.New(b.store, link, logging.Discard(), idds.Config{Namespace: namespace})
+	must(t, err)
+	h, err := s.History(t.Context(), keyA)
+	must(t, err)
+	var told []string
+	for _, e := range h.Events {
+		told = append(told, fmt.Sprintf("%s %d %s", e.What, e.Attempt, e.PilotID))
+	}
+	want := "created 0 , sent 1 , sent 2 , received 1 p1, started 1 p1, processed 1 p1, published 1 p1, finished 1 p1, " +
+		"received 2 p2, started 2 p2, processed 2 p2, published 2 p2, finished 2 p2, final 0 " + strings.Repeat(", absorbed 2 p2", 10)
+	if got := strings.Join(told, ", "); got != want || h.Absorbed != 12 {
+		t.Errorf("%d absorbed: %s", h.Absorbed, got)
+	}
+}
