@@ -82,6 +82,14 @@ func Redact(s string) string {
 	return s
 }
 
+// RedactValue masks what must not be shown of the value of an attribute, or of a key of a document.
+func RedactValue(key, value string) string {
+	if secretKey(key) {
+		return "***"
+	}
+	return Redact(value)
+}
+
 // secretKey tells by an attribute's name that its value must not be shown, whatever it looks like.
 func secretKey(key string) bool {
 	k := strings.ToLower(key)

@@ -12,8 +12,11 @@ type ComponentDocument struct {
 	// Name is the program's own, the same after a restart; Role is pilot, harvester, idds, daq or a name of a peer's kind.
 	Name string `json:"name" minLength:"1" maxLength:"200"`
 	Role string `json:"role" minLength:"1" maxLength:"50"`
-	// State is STARTING, READY, PROCESSING or EXITED, as the production system's agents have it.
-	State     string    `json:"state"`
+	// State is STARTING, READY, PROCESSING or EXITED, as the production system's agents have it; SEEN of those of which nothing is
+	// known but that they send messages.
+	State string `json:"state" maxLength:"50"`
+	// Status is OK, WARNING or ERROR of those that say it.
+	Status    string    `json:"status,omitempty" maxLength:"50"`
 	Details   string    `json:"details,omitempty" maxLength:"2000"`
 	RunID     string    `json:"run_id,omitempty"`
 	Hostname  string    `json:"hostname,omitempty"`
@@ -38,6 +41,28 @@ type LogRecord struct {
 	RunID   string            `json:"run_id,omitempty" maxLength:"200"`
 	Slice   string            `json:"slice,omitempty" maxLength:"400"`
 	Attrs   map[string]string `json:"attrs,omitempty"`
+}
+
+// LogBatch is POST /v1/logs.
+type LogBatch struct {
+	Records []LogRecord `json:"records" maxItems:"1000"`
+}
+
+// LogReceipt answers it: what is too many is dropped.
+type LogReceipt struct {
+	Taken   int `json:"taken"`
+	Dropped int `json:"dropped"`
+}
+
+// RecentPage is a list answer of what is kept in memory alone, the oldest first: without a cursor the latest, with one what came after.
+type RecentPage[T any] struct {
+	Items []T `json:"items"`
+	// Next is the cursor that goes on from here, also when nothing has come yet.
+	Next string `json:"next"`
+	// Since is when the service was started: it knows nothing of before.
+	Since time.Time `json:"since"`
+	// Dropped counts lines of logs that were too many a second.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // SeenMessage is one message that idds has seen, as GET /v1/messages shows the recent ones.

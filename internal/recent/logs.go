@@ -1,0 +1,153 @@
+package recent
+
+import (
+	"cmp"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
+)
+
+// What a line may have; of more it is cut off.
+const (
+	maxMessage = 4000
+	maxName    = 200
+	maxAttrs   = 30
+	maxAttr    = 500
+)
+
+// aheadLimit is how far a time may lie ahead of ours before it is taken for none: its clock is wrong.
+const aheadLimit = time.Minute
+
+// serious is the name of a component's drawer for warnings and errors, after the component's own.
+const serious = "\x00!"
+
+// AddLogs keeps lines of a namespace's programs, and says how many of them it took: more than so many a second are too many.
+func (m *Memory) AddLogs(name string, lines ...message.LogRecord) (taken int) {
+	now := m.now().UTC()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.space(name)
+	for i := range lines {
+		if !n.lines.AllowN(now, 1) {
+			n.dropped += uint64(len(lines) - i)
+			return i
+		}
+		l := tidy(lines[i], now)
+		l.Namespace = name
+		drawer := l.Component
+		if level(l.Level) >= slog.LevelWarn {
+			drawer += serious
+		}
+		m.number++
+		n.latest = m.number
+		n.logs.put(drawer, item[message.LogRecord]{number: m.number, at: now, size: sizeOfLine(&l), value: l})
+	}
+	return len(lines)
+}
+
+// Logs are lines of a query. Secrets in them are masked.
+func (m *Memory) Logs(q Query) (message.RecentPage[message.LogRecord], error) {
+	least, text := slog.LevelDebug, strings.ToLower(q.Text)
+	if q.Level != "" {
+		least = level(q.Level)
+	}
+	return choose(m, &q, selection[message.LogRecord]{
+		of: func(n *namespace) *shelf[message.LogRecord] { return n.logs },
+		fits: func(drawer string) bool {
+			name, grave := strings.CutSuffix(drawer, serious)
+			return (q.Component == "" || q.Component == name) && (grave || least < slog.LevelWarn)
+		},
+		want: func(l *message.LogRecord) bool {
+			return either(q.Role, l.Role) && either(q.Run, l.RunID) && either(q.Slice, l.Slice) && level(l.Level) >= least && (text == "" || has(l, text))
+		},
+		show: mask,
+	})
+}
+
+// has reports whether a text, in lower case, is to be found in a line.
+func has(l *message.LogRecord, text string) bool {
+	if strings.Contains(strings.ToLower(l.Message), text) || strings.Contains(strings.ToLower(l.Component), text) {
+		return true
+	}
+	for _, value := range l.Attrs {
+		if strings.Contains(strings.ToLower(value), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// either reports whether a value is the wanted one, or any will do.
+func either(want, have string) bool { return want == "" || want == have }
+
+// level is that of a line. Texts that name none, as peers may send them, are of ordinary lines.
+func level(text string) slog.Level {
+	switch strings.ToUpper(text) {
+	case "DEBUG", "NOTSET":
+		return slog.LevelDebug
+	case "WARN", "WARNING":
+		return slog.LevelWarn
+	case "ERROR", "CRITICAL", "FATAL":
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// tidy bounds a line, and gives it a time that can be.
+func tidy(l message.LogRecord, now time.Time) message.LogRecord {
+	if l.At.IsZero() || l.At.Sub(now) > aheadLimit {
+		l.At = now
+	}
+	l.At = l.At.UTC()
+	l.Level = level(l.Level).String()
+	l.Component, l.Role = cut(cmp.Or(l.Component, "(nobody)"), maxName), cut(l.Role, maxName)
+	l.RunID, l.Slice, l.Message = cut(l.RunID, maxName), cut(l.Slice, 2*maxName), cut(l.Message, maxMessage)
+	if len(l.Attrs) > 0 {
+		attrs := make(map[string]string, min(len(l.Attrs), maxAttrs))
+		for i, key := range slices.Sorted(maps.Keys(l.Attrs)) {
+			if i == maxAttrs {
+				break
+			}
+			attrs[cut(key, maxName)] = cut(l.Attrs[key], maxAttr)
+		}
+		l.Attrs = attrs
+	}
+	return l
+}
+
+// cut bounds a text, and leaves of it what is UTF-8.
+func cut(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
+		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		s = s[:max(0, len(s)-1)] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+func sizeOfLine(l *message.LogRecord) int {
+	n := 200 + len(l.Namespace) + len(l.Component) + len(l.Message) + len(l.RunID) + len(l.Slice)
+	for key, value := range l.Attrs {
+		n += 50 + len(key) + len(value)
+	}
+	return n
+}
+
+func mask(l message.LogRecord) message.LogRecord {
+	l.Message = logging.Redact(l.Message)
+	if l.Attrs = maps.Clone(l.Attrs); l.Attrs != nil {
+		for key, value := range l.Attrs {
+			l.Attrs[key] = logging.RedactValue(key, value)
+		}
+	}
+	return l
+}
