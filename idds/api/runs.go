@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -151,21 +150,7 @@ func (a *api) failures(ctx context.Context, in *About) (*body[message.Page[messa
 		return nil, err
 	}
 	list, err := a.store.Failures(ctx, namespace, in.Run)
-	out := &body[message.Page[message.FailureDocument]]{}
-	out.Body.Items = []message.FailureDocument{}
-	for _, c := range list { // in the order of class and name
-		last := len(out.Body.Items) - 1
-		if last < 0 || out.Body.Items[last].Class != c.Class || out.Body.Items[last].Name != c.Name {
-			out.Body.Items = append(out.Body.Items, message.FailureDocument{Class: c.Class, Name: c.Name})
-			last++
-		}
-		if d := &out.Body.Items[last]; c.State == ledger.Failed {
-			d.Failed += c.N
-		} else {
-			d.Retrying += c.N
-		}
-	}
-	return out, err
+	return &body[message.Page[message.FailureDocument]]{message.Page[message.FailureDocument]{Items: ledger.FailureDocuments(list)}}, err
 }
 
 func (a *api) files(ctx context.Context, in *struct {
@@ -187,20 +172,10 @@ func (a *api) files(ctx context.Context, in *struct {
 	out := &body[message.Page[message.FileDocument]]{}
 	out.Body.Items = []message.FileDocument{}
 	for i := range list {
-		out.Body.Items = append(out.Body.Items, fileDocument(&list[i]))
+		out.Body.Items = append(out.Body.Items, list[i].Document())
 	}
 	if err == nil && len(list) == in.Limit {
 		out.Body.Next, err = cursor(list[len(list)-1].Key)
 	}
 	return out, err
-}
-
-func fileDocument(f *ledger.File) message.FileDocument {
-	var m message.Slice
-	_ = json.Unmarshal(f.Message, &m) // what its slices do not say is not known
-	return message.FileDocument{
-		Namespace: f.Namespace, RunID: f.Run, Filename: f.Identity, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32,
-		Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
-		STFCreatedAt: f.STFAt, FirstCreatedAt: f.FirstCreatedAt, LastFinishedAt: f.LastFinishedAt,
-	}
 }

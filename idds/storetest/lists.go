@@ -92,6 +92,17 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 				t.Errorf("%+v: %+v, %v", f, got, err)
 			}
 		}
+		last := ledger.FileFilter{Namespace: namespace, Run: "100002", Descending: true, Limit: 1}
+		for _, want := range []string{"1.stf", "0.stf", ""} {
+			page, err := store.Files(t.Context(), last)
+			if must(t, err); len(page) == 0 && want == "" {
+				break
+			}
+			if len(page) != 1 || page[0].Identity != want || page[0].Slices != 4 {
+				t.Fatalf("%+v, want %s", page, want)
+			}
+			last.After = page[0].Key
+		}
 		want := []string{"100001/0.stf 4 3 1", "100001/1.stf 4 3 0", "100002/0.stf 4 3 1", "100002/1.stf 4 3 0"}
 		if diff := cmp.Diff(want, names); diff != "" {
 			t.Error(diff)
@@ -109,7 +120,14 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		if len(runs) != 1 || runs[0].RunID.String() != "100002" || err != nil {
 			t.Errorf("%+v, %v", runs, err)
 		}
+		for after, want := range map[string]string{"": "100002", "100002": "100001", "100001": ""} {
+			list, err := store.FindRuns(t.Context(), ledger.RunFilter{Namespace: namespace, AfterNamespace: namespace, AfterRun: after, Descending: true, Limit: 1})
+			if err != nil || len(list) != min(1, len(want)) || want != "" && list[0].RunID.String() != want {
+				t.Errorf("before %q: %+v, %v", after, list, err)
+			}
+		}
 		for want, f := range map[string]ledger.WorkerFilter{
+			"theirs/p":               {Namespace: "theirs", Pilot: "p"},
 			"test/p test/q theirs/p": {}, "test/p": {Namespace: namespace, Limit: 1}, "test/q theirs/p": {AfterNamespace: namespace, AfterPilot: "p"},
 			"test/p theirs/p": {SeenSince: now.Add(-time.Minute)},
 		} {

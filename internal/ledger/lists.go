@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"tfpilot/internal/message"
@@ -27,7 +28,9 @@ type RunFilter struct {
 	Namespace, Run string
 	// AfterNamespace and AfterRun name the run after which to go on.
 	AfterNamespace, AfterRun string
-	Limit                    int
+	// Descending turns the order around.
+	Descending bool
+	Limit      int
 }
 
 // FileFilter selects files in the order of namespace, run and name; empty fields select all.
@@ -35,7 +38,9 @@ type FileFilter struct {
 	Namespace, Run string
 	// After is the file after which to go on; its Identity is the file's name.
 	After Key
-	Limit int
+	// Descending turns the order around; only together with a Namespace and a Run.
+	Descending bool
+	Limit      int
 }
 
 // File is one STF file, as its slices know it.
@@ -47,6 +52,17 @@ type File struct {
 	Message []byte
 }
 
+// Document is a file as the world sees it.
+func (f *File) Document() message.FileDocument {
+	var m message.Slice
+	_ = json.Unmarshal(f.Message, &m) // what its slices do not say is not known
+	return message.FileDocument{
+		Namespace: f.Namespace, RunID: f.Run, Filename: f.Identity, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32,
+		Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
+		STFCreatedAt: f.STFAt, FirstCreatedAt: f.FirstCreatedAt, LastFinishedAt: f.LastFinishedAt,
+	}
+}
+
 // FailureCount is how many slices have failed in one way.
 type FailureCount struct {
 	Class, Name string
@@ -54,9 +70,27 @@ type FailureCount struct {
 	N           int
 }
 
+// FailureDocuments are counts, in the order of class and name, as the world sees them.
+func FailureDocuments(counts []FailureCount) []message.FailureDocument {
+	out := []message.FailureDocument{}
+	for _, c := range counts {
+		last := len(out) - 1
+		if last < 0 || out[last].Class != c.Class || out[last].Name != c.Name {
+			out = append(out, message.FailureDocument{Class: c.Class, Name: c.Name})
+			last++
+		}
+		if c.State == Failed {
+			out[last].Failed += c.N
+		} else {
+			out[last].Retrying += c.N
+		}
+	}
+	return out
+}
+
 // WorkerFilter selects pilots in the order of their namespaces and names; empty fields select all.
 type WorkerFilter struct {
-	Namespace string
+	Namespace, Pilot string
 	// AfterNamespace and AfterPilot name the one after which to go on.
 	AfterNamespace, AfterPilot string
 	// SeenSince leaves out those that reported last before it.

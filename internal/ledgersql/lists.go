@@ -34,16 +34,24 @@ func (c *clauses) equal(column, value string) {
 }
 
 // after adds the condition that columns, separated by commas, come after values.
-func (c *clauses) after(columns string, values ...string) {
+func (c *clauses) after(columns string, values ...string) { c.beside(columns, ">", values) }
+
+// beside adds the condition that columns come after values, or before them.
+func (c *clauses) beside(columns, where string, values []string) {
 	places := make([]string, len(values))
 	for i, v := range values {
 		c.args = append(c.args, ledger.Text(v))
 		places[i] = fmt.Sprintf("$%d", len(c.args))
 	}
-	c.text = append(c.text, fmt.Sprintf("(%s) > (%s)", columns, strings.Join(places, ", ")))
+	c.text = append(c.text, fmt.Sprintf("(%s) %s (%s)", columns, where, strings.Join(places, ", ")))
 }
 
-func (c *clauses) where() string { return "WHERE " + strings.Join(c.text, " AND ") }
+func (c *clauses) where() string {
+	if len(c.text) == 0 {
+		return ""
+	}
+	return "WHERE " + strings.Join(c.text, " AND ")
+}
 
 // limit bounds the answer, and comes last.
 func (c *clauses) limit(n int) string {
@@ -216,14 +224,24 @@ func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run,
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("run", f.Run)
-	c.after("namespace, run", f.AfterNamespace, f.AfterRun)
-	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run "+c.where()+" ORDER BY namespace, run"+c.limit(f.Limit), c.args...)
+	order := "namespace, run"
+	switch after := []string{f.AfterNamespace, f.AfterRun}; {
+	case !f.Descending:
+		c.beside(order, ">", after)
+	case f.AfterRun != "":
+		c.beside(order, "<", after)
+	}
+	if f.Descending {
+		order = "namespace DESC, run DESC"
+	}
+	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run "+c.where()+" ORDER BY "+order+c.limit(f.Limit), c.args...)
 }
 
 // FindWorkers are the pilots of a filter.
 func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error) {
 	var c clauses
 	c.equal("namespace", f.Namespace)
+	c.equal("pilot", f.Pilot)
 	if !f.SeenSince.IsZero() {
 		c.add("seen >= %s", f.SeenSince.UnixMicro())
 	}
@@ -234,12 +252,15 @@ func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]messa
 // Files are the STF files of a filter.
 func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, error) {
 	limit, after := cmp.Or(f.Limit, ledger.PageSize), f.After.Text()
+	if f.Descending {
+		return r.filesOfRun(ctx, ledger.Key{Namespace: f.Namespace, Run: f.Run, Identity: after.Identity}.Text(), true, limit)
+	}
 	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
 	// The run of the last page may have more, if it is one of those that are asked for: a cursor is what anybody sends.
 	if (f.Namespace == "" || after.Namespace == ledger.Text(f.Namespace)) && (f.Run == "" || after.Run == ledger.Text(f.Run)) {
 		var err error
-		if out, err = r.filesOfRun(ctx, after, limit); err != nil {
+		if out, err = r.filesOfRun(ctx, after, false, limit); err != nil {
 			return nil, err
 		}
 	}
@@ -253,7 +274,7 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 				break
 			}
 			run := ledger.Key{Namespace: page[i].Namespace, Run: ledger.Text(page[i].RunID.String())}
-			some, err := r.filesOfRun(ctx, run, limit-len(out))
+			some, err := r.filesOfRun(ctx, run, false, limit-len(out))
 			if err != nil {
 				return nil, err
 			}
@@ -266,10 +287,17 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 	return out, nil
 }
 
-// filesOfRun are the files of a run after one.
-func (r Reader) filesOfRun(ctx context.Context, after ledger.Key, limit int) ([]ledger.File, error) {
+// filesOfRun are the files of a run after one, or before it.
+func (r Reader) filesOfRun(ctx context.Context, after ledger.Key, descending bool, limit int) ([]ledger.File, error) {
+	from, order := "filename > $3", "filename"
+	if descending {
+		from, order = "filename < $3", "filename DESC"
+		if after.Identity == "" { // the first page: U+10FFFF comes after all names
+			after.Identity = "\U0010ffff"
+		}
+	}
 	return collect(ctx, r, func(rows *sql.Rows) (file ledger.File, err error) {
-		file.Key = after
+		file.Namespace, file.Run = after.Namespace, after.Run
 		var stf, created, finished int64
 		err = rows.Scan(&file.Identity, &file.Slices, &file.Done, &file.Failed, &stf, &created, &finished, &file.Message)
 		file.STFAt, file.FirstCreatedAt, file.LastFinishedAt = moment(stf), moment(created), moment(finished)
@@ -277,8 +305,8 @@ func (r Reader) filesOfRun(ctx context.Context, after ledger.Key, limit int) ([]
 	}, `SELECT f.filename, f.n, f.done, f.failed, f.stf, f.created, f.finished, slice.message FROM (
 		SELECT filename, count(*) AS n, count(CASE state WHEN 'done' THEN 1 END) AS done, count(CASE state WHEN 'failed' THEN 1 END) AS failed,
 		max(stf) AS stf, min(created) AS created, max(finished) AS finished, max(id) AS id
-		FROM slice WHERE namespace = $1 AND run = $2 AND filename > $3 GROUP BY filename ORDER BY filename LIMIT $4) AS f
-		JOIN slice ON slice.id = f.id ORDER BY f.filename`, after.Namespace, after.Run, after.Identity, limit)
+		FROM slice WHERE namespace = $1 AND run = $2 AND `+from+` GROUP BY filename ORDER BY `+order+` LIMIT $4) AS f
+		JOIN slice ON slice.id = f.id ORDER BY f.`+order, after.Namespace, after.Run, after.Identity, limit)
 }
 
 func moment(us int64) time.Time {
