@@ -35,6 +35,7 @@ type page struct {
 	Sections           []section
 	Now                time.Time
 
+	address
 	asked string // the namespace, where somebody who sees them all has asked for one
 }
 

@@ -1,0 +1,38 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// demand is how many workers are wanted, and why.
+func (p *Pages) demand(r *http.Request, v *page) error {
+	v.Title = "Demand"
+	all, err := p.cfg.Service.Demand(r.Context())
+	if err != nil {
+		return err
+	}
+	seen := []message.RunDemand{}
+	for _, d := range all.Demands {
+		if d.Namespace == p.namespace(r) && d.State != message.RunClosed {
+			seen = append(seen, d)
+		}
+	}
+	all.Demands = seen
+	v.Data = all
+	return nil
+}
+
+// demandOf is that of a run; nil where there is none.
+func (p *Pages) demandOf(ctx context.Context, run ledger.Run) (*message.RunDemand, error) {
+	all, err := p.cfg.Service.Demand(ctx)
+	for i := range all.Demands {
+		if d := &all.Demands[i]; d.Namespace == run.Namespace && d.RunID == run.RunID.String() {
+			return d, err
+		}
+	}
+	return nil, err
+}

@@ -1,0 +1,147 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+const (
+	// filesShown is how many STF files a page of a run has: each is a sum over its slices.
+	filesShown = 20
+	// slicesOfFile is how many time-frame files are shown beneath an STF file.
+	slicesOfFile = 16
+	// checkedAtOnce is up to how many slices the accounting is checked unasked: all of them are counted, and those outstanding looked up.
+	checkedAtOnce, locatedAtOnce = 50_000, 1000
+)
+
+type runPage struct {
+	Run      message.RunDocument
+	Detector *message.DetectorDocument
+	States   *timeline
+	Payloads []message.PayloadDocument
+	Failures []message.FailureDocument
+	Demand   *message.RunDemand
+	// Check is nil while nobody has asked for it of a run that is large.
+	Check  *message.RunCheck
+	Places []placed
+	Files  []fileRow
+	Next   string
+	// Histograms counts them.
+	Histograms int
+}
+
+// placed is how many outstanding slices are at a place.
+type placed struct {
+	Place message.Place
+	Text  string
+	N     int
+}
+
+// fileRow is an STF file with its time-frame files.
+type fileRow struct {
+	message.FileDocument
+
+	Slices []message.SliceRecord
+	More   int
+}
+
+// findRun is the run that the path names.
+func (p *Pages) findRun(r *http.Request) (ledger.Run, error) {
+	id := named(r, "run")
+	list, err := p.cfg.Store.FindRuns(r.Context(), ledger.RunFilter{Namespace: p.namespace(r), Run: id, Limit: 1})
+	if err == nil && len(list) == 0 {
+		err = missing("Unknown run", fmt.Sprintf("There is no run %s in the namespace %s.", id, p.namespace(r)))
+	}
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	return list[0], nil
+}
+
+// run is all that is known of a run.
+func (p *Pages) run(r *http.Request, v *page) error {
+	v.Title = "Run " + named(r, "run")
+	run, err := p.findRun(r)
+	if err != nil {
+		return err
+	}
+	ctx, id := r.Context(), ledger.Text(run.RunID.String())
+	data := runPage{Payloads: run.PayloadDocuments()}
+	v.Data = &data
+	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
+		return err
+	}
+	counts, err := p.cfg.Store.Failures(ctx, run.Namespace, id)
+	if err != nil {
+		return err
+	}
+	data.Failures = ledger.FailureDocuments(counts)
+	set, err := p.cfg.Store.MergedHistograms(ctx, run.Namespace, id)
+	if err != nil {
+		return err
+	}
+	data.Histograms = len(set)
+	if asked := r.URL.Query().Get("check") != ""; asked || run.Published <= checkedAtOnce && run.Outstanding() <= locatedAtOnce {
+		if asked {
+			v.Refresh = 0 // it may take long
+		}
+		check, err := p.cfg.Service.Check(ctx, run)
+		if err != nil {
+			return err
+		}
+		data.Check, data.Places = &check, places(check.Places)
+	}
+	if run.State != message.RunClosed {
+		if data.Demand, err = p.demandOf(ctx, run); err != nil {
+			return err
+		}
+	}
+	return p.files(r, run, &data)
+}
+
+// files are a page of the run's STF files, the last first.
+func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
+	f := ledger.FileFilter{Namespace: run.Namespace, Run: run.RunID.String(), Descending: true, Limit: filesShown}
+	if err := readCursor(r, &f.After.Identity); err != nil {
+		return err
+	}
+	list, err := p.cfg.Store.Files(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		found, err := p.cfg.Store.Slices(r.Context(), ledger.Filter{Namespace: run.Namespace, Run: f.Run, Filename: list[i].Identity, Limit: slicesOfFile})
+		if err != nil {
+			return err
+		}
+		row := fileRow{FileDocument: list[i].Document(), More: max(0, list[i].Slices-slicesOfFile)}
+		if row.Slices, err = p.cfg.Service.Records(r.Context(), run.Namespace, found); err != nil {
+			return err
+		}
+		data.Files = append(data.Files, row)
+	}
+	if len(list) == filesShown {
+		data.Next = cursor(list[len(list)-1].Identity)
+	}
+	return nil
+}
+
+// places say where outstanding slices are, in the order in which they are told.
+func places(counted map[message.Place]int) (out []placed) {
+	for _, at := range []placed{
+		{message.PlaceQueue, "on the queue, or with a worker that reports nothing", 0},
+		{message.PlaceHeld, "held by pilots", 0},
+		{message.PlaceSilent, "held by pilots that fell silent", 0},
+		{message.PlaceUnsent, "sent again and not confirmed by the broker", 0},
+		{message.PlaceWaiting, "waiting for their next attempt", 0},
+		{message.PlaceDeadLetter, "dead letters, to be sent again", 0},
+	} {
+		if at.N = counted[at.Place]; at.N > 0 {
+			out = append(out, at)
+		}
+	}
+	return out
+}

@@ -1,0 +1,132 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// recently is how long a pilot that reports no more is told of among those of now.
+const recently = time.Hour
+
+type workersPage struct {
+	Show, Run string
+	Sites     []message.BoardSite
+	Workers   []workerRow
+	Next      string
+}
+
+// workerRow is a pilot with what its numbers mean.
+type workerRow struct {
+	message.WorkerDocument
+
+	State string
+	// Busy is how many of its slots have a payload running.
+	Busy int
+	// Efficiency is the share of its slots' time that payloads had.
+	Efficiency *float64
+}
+
+func newWorkerRow(w message.WorkerDocument) workerRow {
+	row := workerRow{WorkerDocument: w, State: string(w.Phase)}
+	for _, in := range w.InHand {
+		if !in.RunningSince.IsZero() {
+			row.Busy++
+		}
+	}
+	row.Busy = min(row.Busy, w.Slots)
+	switch life := w.LastSeen.Sub(w.StartedAt).Seconds() - w.Totals.SuspendedSeconds; {
+	case w.Exit != nil && w.Exit.Efficiency != nil:
+		row.Efficiency = w.Exit.Efficiency
+	case !w.StartedAt.IsZero() && life > 0 && w.Slots > 0 && w.Totals.Done+w.Totals.Failed > 0:
+		share := min(1, w.Totals.WallSeconds/(life*float64(w.Slots)))
+		row.Efficiency = &share
+	}
+	switch {
+	case w.Phase == message.WorkerEnded:
+	case !w.Alive:
+		row.State = "silent"
+	case w.Hold != "":
+		row.State = "on hold"
+	}
+	return row
+}
+
+// workers lists pilots: those of the last hour, or all that ever reported.
+func (p *Pages) workers(r *http.Request, v *page) error {
+	v.Title = "Workers"
+	q, ns := r.URL.Query(), p.namespace(r)
+	data := workersPage{Show: q.Get("show"), Run: q.Get("run")}
+	v.Data = &data
+	f := ledger.WorkerFilter{Namespace: ns, AfterNamespace: ns, Limit: perPage}
+	if err := readCursor(r, &f.AfterPilot); err != nil {
+		return err
+	}
+	if f.AfterPilot == "" {
+		board, err := p.cfg.Board(r.Context(), ns)
+		if err != nil {
+			return err
+		}
+		data.Sites = board.Sites
+	}
+	if data.Show != "all" {
+		f.SeenSince = time.Now().Add(-recently)
+	}
+	for {
+		list, err := p.cfg.Service.FindWorkers(r.Context(), f)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			f.AfterPilot = ledger.Text(list[i].PilotID)
+			if data.Run != "" && list[i].RunID != data.Run || data.Show == "alive" && !list[i].Alive {
+				continue
+			}
+			if data.Workers = append(data.Workers, newWorkerRow(list[i])); len(data.Workers) == perPage {
+				data.Next = cursor(f.AfterPilot)
+				return nil
+			}
+		}
+		if len(list) < f.Limit {
+			return nil
+		}
+	}
+}
+
+// slicesOfWorker is how many of its slices a pilot's page has.
+const slicesOfWorker = 20
+
+type workerPage struct {
+	Worker workerRow
+	// Trouble are slices that failed here, or are to be tried again.
+	Trouble []message.SliceRecord
+}
+
+// worker is all that a pilot says of itself.
+func (p *Pages) worker(r *http.Request, v *page) error {
+	id, ns := named(r, "worker"), p.namespace(r)
+	v.Title = "Worker " + id
+	list, err := p.cfg.Service.FindWorkers(r.Context(), ledger.WorkerFilter{Namespace: ns, Pilot: id, AfterNamespace: ns, Limit: 1})
+	if err == nil && len(list) == 0 {
+		err = missing("Unknown worker", fmt.Sprintf("No pilot %s has reported in the namespace %s.", id, ns))
+	}
+	if err != nil {
+		return err
+	}
+	data := workerPage{Worker: newWorkerRow(list[0])}
+	if list[0].Phase == message.WorkerEnded {
+		v.Refresh = 0
+	}
+	found, err := p.cfg.Store.Slices(r.Context(), ledger.Filter{
+		Namespace: ns, Pilot: id, States: []ledger.SliceState{ledger.Failed, ledger.Waiting}, Limit: slicesOfWorker,
+	})
+	if err != nil {
+		return err
+	}
+	data.Trouble, err = p.cfg.Service.Records(r.Context(), ns, found)
+	v.Data = data
+	return err
+}
