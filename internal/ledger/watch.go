@@ -1,0 +1,155 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+// Commit is what one transaction has changed, or that it failed.
+type Commit struct {
+	// Number grows in the order in which transactions were made: listeners may hear of two in another one.
+	Number uint64
+	// Took is how long it took, with the wait for its turn.
+	Took time.Duration
+	// Err is why nothing was stored; all below is empty then.
+	Err error
+
+	Slices  []SliceChange
+	Runs    []Run
+	Workers []WorkerSeen
+}
+
+// SliceChange is a slice as a transaction has left it. A listener must not change it.
+type SliceChange struct {
+	*Slice
+	// Was is its state before, empty for a slice that was not known.
+	Was SliceState
+	// Ended are the numbers of the attempts that ended with it: done, failed or lost.
+	Ended []int
+}
+
+// WorkerSeen is a pilot's report with the time at which it came.
+type WorkerSeen struct {
+	message.WorkerReport
+	At time.Time
+}
+
+// Watch is a store that tells of its transactions once they are committed: what is counted, drawn and traced is what was stored, and
+// nothing of a transaction that had to be tried again. Who hears is called by whoever wrote, and has to be quick.
+func Watch(s Store, hear func(Commit)) Store { return &watched{Store: s, hear: hear} }
+
+type watched struct {
+	Store
+
+	hear func(Commit)
+	// number is of the latest transaction. Update is serialised, but its callers are not.
+	number uint64
+}
+
+// Update does as the store below, and tells of it.
+func (w *watched) Update(ctx context.Context, fn func(tx Tx) error) error {
+	began := time.Now()
+	var told *witness
+	err := w.Store.Update(ctx, func(tx Tx) error {
+		w.number++
+		told = &witness{Tx: tx, number: w.number, before: map[*Slice]glimpse{}, runs: map[*Run]bool{}}
+		return fn(told)
+	})
+	c := Commit{Took: time.Since(began), Err: err}
+	if told != nil {
+		c.Number = told.number
+		if err == nil {
+			told.tell(&c)
+		}
+	}
+	w.hear(c)
+	return err
+}
+
+// witness notes what a transaction reads and puts.
+type witness struct {
+	Tx
+
+	number  uint64
+	before  map[*Slice]glimpse
+	put     []*Slice
+	runs    map[*Run]bool
+	workers []WorkerSeen
+}
+
+// glimpse is as much of a slice as tells afterwards what has changed.
+type glimpse struct {
+	state SliceState
+	ended []int
+	put   bool
+}
+
+func ended(s *Slice) (numbers []int) {
+	for i := range s.Attempts {
+		if s.Attempts[i].State != "sent" {
+			numbers = append(numbers, s.Attempts[i].Attempt)
+		}
+	}
+	return numbers
+}
+
+func (w *witness) saw(s *Slice, err error) (*Slice, error) {
+	if s == nil || err != nil {
+		return s, err
+	}
+	if _, known := w.before[s]; !known {
+		w.before[s] = glimpse{state: s.State, ended: ended(s)}
+	}
+	return s, nil
+}
+
+// Slice notes how a slice was.
+func (w *witness) Slice(k Key) (*Slice, error) { return w.saw(w.Tx.Slice(k)) }
+
+// SliceByRequest notes how a slice was.
+func (w *witness) SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error) {
+	return w.saw(w.Tx.SliceByRequest(namespace, run, createdAt))
+}
+
+// PutSlice notes that a slice has changed.
+func (w *witness) PutSlice(s *Slice) error {
+	if g := w.before[s]; !g.put {
+		g.put = true
+		w.before[s] = g
+		w.put = append(w.put, s)
+	}
+	return w.Tx.PutSlice(s)
+}
+
+// PutRun notes that a run has changed.
+func (w *witness) PutRun(r *Run) error {
+	w.runs[r] = true
+	return w.Tx.PutRun(r)
+}
+
+// PutWorker notes what a pilot said.
+func (w *witness) PutWorker(r message.WorkerReport, at time.Time) error {
+	w.workers = append(w.workers, WorkerSeen{r, at})
+	return w.Tx.PutWorker(r, at)
+}
+
+func (w *witness) tell(c *Commit) {
+	c.Workers = w.workers
+	for r := range w.runs {
+		c.Runs = append(c.Runs, *r)
+	}
+	c.Slices = make([]SliceChange, 0, len(w.put))
+	for _, s := range w.put {
+		g := w.before[s]
+		change := SliceChange{Slice: s, Was: g.state}
+		for _, n := range ended(s) {
+			if !slices.Contains(g.ended, n) {
+				change.Ended = append(change.Ended, n)
+			}
+		}
+		c.Slices = append(c.Slices, change)
+	}
+}
