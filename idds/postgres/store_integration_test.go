@@ -3,11 +3,16 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tfpilot/idds/postgres"
 	"tfpilot/idds/storetest"
@@ -92,5 +97,48 @@ func TestIntegrationASchemaThatIsNotThereIsNamedAsTheReason(t *testing.T) {
 	_, err := postgres.Open(t.Context(), with(server(t), "search_path", "none_such"), logging.Discard())
 	if exitcode.From(err).Name != exitcode.StoreFailed.Name || !strings.Contains(err.Error(), "search_path") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A plan is made while the tables are small, and kept.
+func TestIntegrationASliceIsFoundByItsKeyHoweverYoungTheStoreIs(t *testing.T) {
+	t.Parallel()
+	address := database(t)
+	s := open(t, address)
+	const batches, size = 20, 250
+	for _, state := range []ledger.SliceState{ledger.Outstanding, ledger.Done, ledger.Done} { // what is not there yet, and what is
+		for from := range batches {
+			must(t, s.Update(t.Context(), func(tx ledger.Tx) error {
+				keys := make([]ledger.Key, size)
+				for i := range keys {
+					keys[i] = ledger.Key{Namespace: "ns", Run: "1", Identity: fmt.Sprintf("%032x", (from*size+i)*7919%(batches*size))}
+				}
+				if err := tx.Expect(keys); err != nil {
+					return err
+				}
+				for _, k := range keys {
+					if err := tx.PutSlice(&ledger.Slice{Key: k, State: state, Filename: "f"}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+	}
+	must(t, s.Close()) // its session tells what it did
+	conn, err := pgx.Connect(t.Context(), address)
+	must(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	deadline, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var byKey, read, others int
+	for byKey == 0 {
+		must(t, conn.QueryRow(deadline, `SELECT coalesce(sum(idx_scan) FILTER (WHERE indexrelname = 'slice_key'), 0),
+			coalesce(sum(idx_tup_read) FILTER (WHERE indexrelname = 'slice_key'), 0),
+			coalesce(sum(idx_scan) FILTER (WHERE indexrelname <> 'slice_key'), 0)
+			FROM pg_stat_user_indexes WHERE relname = 'slice' AND schemaname = current_schema()`).Scan(&byKey, &read, &others))
+	}
+	if read > 3*3*batches*size || others > 0 {
+		t.Errorf("%d slices were put three times: the index of their keys was asked %d times for %d rows, others %d times", batches*size, byKey, read, others)
 	}
 }
