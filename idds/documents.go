@@ -108,6 +108,6 @@ func (s *Service) RunDocument(ctx context.Context, r ledger.Run) (message.RunDoc
 			Retried: r.Retried, Absorbed: r.Absorbed, Corrected: r.Corrected, Unmatched: r.Unmatched, Unexplained: r.Unexplained,
 			UnexplainedBefore: r.UnexplainedBefore,
 		},
-		Latency: latency,
+		Latency: latency, Detector: r.Detector,
 	}, nil
 }

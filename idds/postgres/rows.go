@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgersql"
 )
 
 // rows is one transaction. What is many goes as columns of arrays: one way to the server, and one statement to plan.
@@ -157,6 +158,18 @@ func (r rows) PutToken(id, hash string, doc []byte) error {
 
 func (r rows) AddAudit(namespace string, at int64, doc []byte) error {
 	return r.exec("INSERT INTO audit (namespace, at, doc) VALUES ($1, $2, $3)", namespace, at, string(doc))
+}
+
+func (r rows) Document(k ledger.Kind, key []string) ([]byte, error) {
+	return r.document(ledgersql.ReadDocument(k), ledgersql.Arguments(key)...)
+}
+
+func (r rows) PutDocument(k ledger.Kind, key []string, doc []byte) error {
+	return r.exec(ledgersql.WriteDocument(k), ledgersql.Arguments(key, string(doc))...)
+}
+
+func (r rows) DropDocument(k ledger.Kind, key []string) error {
+	return r.exec(ledgersql.DropDocument(k), ledgersql.Arguments(key)...)
 }
 
 func (r rows) Touch() error { return r.exec("UPDATE name SET name = name") }

@@ -58,7 +58,7 @@ func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
 	must(t, open(t, store).Close())
 	ask(t, store, "UPDATE idds_schema SET version = 99")
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
-	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 5: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
+	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 6: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }
@@ -69,8 +69,11 @@ func TestIntegrationAStoreOfBeforeIsBroughtForward(t *testing.T) {
 	// testdata/schema4.sql is what the idds of schema 4 left of two slices: `pg_dump --inserts`.
 	script, err := os.ReadFile(filepath.Join("testdata", "schema4.sql"))
 	must(t, err)
-	ask(t, address, string(script))
+	ask(t, address, string(script)+"UPDATE slice SET filename = 'root://host//data/' || filename WHERE identity = 'slice-a';")
 	store := open(t, address)
+	if list, err := store.Files(t.Context(), ledger.FileFilter{}); err != nil || len(list) != 1 || list[0].Identity != "f.stf" || list[0].Slices != 2 {
+		t.Errorf("files: %+v, %v", list, err)
+	}
 	if store.Name() != "w2nmxkq3" {
 		t.Errorf("the name is %s now", store.Name())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgersql"
 )
 
 // rows is one transaction of the writer. Each row is a statement of its own: there is no way to the file that would be worth saving.
@@ -118,6 +119,19 @@ func (r rows) PutToken(id, hash string, doc []byte) error {
 
 func (r rows) AddAudit(namespace string, at int64, doc []byte) error {
 	return r.write("INSERT INTO audit (namespace, at, doc) VALUES (?, ?, ?)", namespace, at, string(doc))
+}
+
+func (r rows) Document(k ledger.Kind, key []string) (doc []byte, err error) {
+	_, err = r.read(ledgersql.ReadDocument(k), ledgersql.Arguments(key), &doc)
+	return doc, err
+}
+
+func (r rows) PutDocument(k ledger.Kind, key []string, doc []byte) error {
+	return r.write(ledgersql.WriteDocument(k), ledgersql.Arguments(key, string(doc))...)
+}
+
+func (r rows) DropDocument(k ledger.Kind, key []string) error {
+	return r.write(ledgersql.DropDocument(k), ledgersql.Arguments(key)...)
 }
 
 func (r rows) Touch() error { return r.write("UPDATE name SET name = name") }

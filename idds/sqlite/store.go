@@ -62,6 +62,16 @@ DROP TABLE worker_4;
 CREATE TABLE token (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE audit (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, at INTEGER NOT NULL, doc TEXT NOT NULL);
 `},
+	// What the data side says of runs and files, and who is alive. An STF file is known by its name, in whatever folder slices say
+	// that it is: what is left of a path without the slashes and all other letters at its end is that folder.
+	{Version: 6, SQL: `
+CREATE TABLE detector (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
+CREATE TABLE stf (namespace TEXT, run TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run, name)) WITHOUT ROWID;
+CREATE TABLE tf (namespace TEXT, run TEXT, stf TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run, stf, name)) WITHOUT ROWID;
+CREATE TABLE component (namespace TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID;
+UPDATE slice SET filename = substr(filename, length(rtrim(filename, replace(filename, '/', ''))) + 1)
+  WHERE instr(filename, '/') > 0 AND filename NOT LIKE '%/';
+`},
 }
 
 // Store is the ledger's file.

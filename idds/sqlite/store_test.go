@@ -36,7 +36,7 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 	// testdata/schema3.sql is what the idds of schema 3 left of two slices: `sqlite3 idds.db .dump`.
 	script, err := os.ReadFile(filepath.Join("testdata", "schema3.sql"))
 	must(t, err)
-	write(t, dir, string(script))
+	write(t, dir, string(script)+"UPDATE slice SET filename = 'root://host//data/' || filename WHERE identity = 'slice-a';")
 	var said strings.Builder
 	store, err := sqlite.Open(t.Context(), dir, slog.New(slog.NewTextHandler(&said, nil)))
 	must(t, err)
@@ -50,6 +50,9 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 	if list, err := store.Slices(t.Context(), ledger.Filter{Pilot: "p1"}); err != nil || len(list) != 1 || list[0].Key.Identity != "slice-a" {
 		t.Errorf("by pilot: %+v, %v", list, err)
 	}
+	if list, err := store.Files(t.Context(), ledger.FileFilter{}); err != nil || len(list) != 1 || list[0].Identity != "f.stf" || list[0].Slices != 2 {
+		t.Errorf("files: %+v, %v", list, err)
+	}
 	for state, want := range map[ledger.SliceState]string{ledger.Done: "slice-a", ledger.Outstanding: "slice-b"} {
 		list, err := store.Slices(t.Context(), ledger.Filter{States: []ledger.SliceState{state}})
 		if err != nil || len(list) != 1 || list[0].Key.Identity != want {
@@ -61,7 +64,7 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
-		"99": "schema 99, this program knows 5: a newer idds has written it", "2": "schema 2, older than any that was released",
+		"99": "schema 99, this program knows 6: a newer idds has written it", "2": "schema 2, older than any that was released",
 	} {
 		dir := t.TempDir()
 		write(t, dir, "CREATE TABLE theirs (x); PRAGMA user_version = "+version)

@@ -30,6 +30,9 @@ type Rows interface {
 	PutActor(namespace, duty, sender string, doc []byte) error
 	PutToken(id, hash string, doc []byte) error
 	AddAudit(namespace string, at int64, doc []byte) error
+	Document(k Kind, key []string) (doc []byte, err error)
+	PutDocument(k Kind, key []string, doc []byte) error
+	DropDocument(k Kind, key []string) error
 	// Touch writes something that changes nothing.
 	Touch() error
 }
@@ -297,7 +300,7 @@ func (b *Batch) flushSlices() error {
 func (s *Slice) row() (SliceRow, error) {
 	doc, err := encode(s)
 	row := SliceRow{
-		Key: s.Key, State: s.State, Filename: Text(s.Filename), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
+		Key: s.Key, State: s.State, Filename: Text(FileName(s.Filename)), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
 		Doc: doc, Message: s.Message,
 	}
 	row.Class, row.Failure = s.trouble()

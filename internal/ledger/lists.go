@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -43,9 +44,19 @@ type FileFilter struct {
 	Limit      int
 }
 
-// File is one STF file, as its slices know it.
+// Announced is what the data side says of an STF file, as the store keeps it.
+type Announced struct {
+	message.STFDocument
+
+	SizeBytes int64  `json:"size_bytes,omitempty"`
+	Adler32   string `json:"adler32,omitempty"`
+}
+
+// File is one STF file, as its slices and the data side know it.
 type File struct {
-	Key                                   // Identity is its name
+	Key                                              // Identity is its name
+	Announced                             *Announced // nil of one of which only slices are known
+	TFFiles                               int
 	Slices, Done, Failed                  int
 	STFAt, FirstCreatedAt, LastFinishedAt time.Time
 	// Message is the message of one of its slices, which knows its size and checksum; empty where only results came.
@@ -56,11 +67,22 @@ type File struct {
 func (f *File) Document() message.FileDocument {
 	var m message.Slice
 	_ = json.Unmarshal(f.Message, &m) // what its slices do not say is not known
-	return message.FileDocument{
+	d := message.FileDocument{
 		Namespace: f.Namespace, RunID: f.Run, Filename: f.Identity, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32,
-		Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
+		TFFiles: f.TFFiles, Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
 		STFCreatedAt: f.STFAt, FirstCreatedAt: f.FirstCreatedAt, LastFinishedAt: f.LastFinishedAt,
 	}
+	if m.Content.Filename != f.Identity {
+		d.Path = m.Content.Filename
+	}
+	if a := f.Announced; a != nil {
+		d.STFDocument = a.STFDocument
+		d.SizeBytes, d.Adler32 = cmp.Or(a.SizeBytes, d.SizeBytes), cmp.Or(a.Adler32, d.Adler32)
+		if d.STFCreatedAt.IsZero() {
+			d.STFCreatedAt = a.TakenAt
+		}
+	}
+	return d
 }
 
 // FailureCount is how many slices have failed in one way.

@@ -109,13 +109,15 @@ func (s *Slice) outstanding() bool {
 
 // Run is one run.
 type Run struct {
-	Namespace   string           `json:"-"`
-	RunID       message.RunID    `json:"run_id"`
-	State       message.RunState `json:"state"`
-	OpenedAt    time.Time        `json:"opened_at"`
-	EndedAt     time.Time        `json:"ended_at"`
-	ClosedAt    time.Time        `json:"closed_at"`
-	LastSliceAt time.Time        `json:"last_slice_at"`
+	Namespace string `json:"-"`
+	// Detector is what the data side says of the run; absent from the runs of a transaction, and from those of Runs.
+	Detector    *message.DetectorDocument `json:"-"`
+	RunID       message.RunID             `json:"run_id"`
+	State       message.RunState          `json:"state"`
+	OpenedAt    time.Time                 `json:"opened_at"`
+	EndedAt     time.Time                 `json:"ended_at"`
+	ClosedAt    time.Time                 `json:"closed_at"`
+	LastSliceAt time.Time                 `json:"last_slice_at"`
 	// EndCreatedAt is the created_at of the message that ended the run.
 	EndCreatedAt message.Timestamp `json:"end_created_at"`
 	TotalSlices  *int              `json:"total_slices"`
@@ -190,6 +192,7 @@ type Tx interface {
 	PutActor(a message.ActorDocument) error
 	PutToken(t Token) error
 	AddAudit(a AuditLine) error
+	Documents
 	// Touch writes something that changes nothing, to see whether anything can be written.
 	Touch() error
 }
@@ -203,7 +206,7 @@ type Filter struct {
 	States         []SliceState
 	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
 	Pilot, Class, Failure string
-	// Filename is of its STF; only together with a Run.
+	// Filename is of its STF, whatever folder stands before it; only together with a Run.
 	Filename string
 	// After is the slice after which to go on; Limit bounds the answer (0: 1000).
 	After Key
@@ -234,6 +237,7 @@ type Store interface {
 	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
 	Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error)
 	Lists
+	Beside
 	// Name tells this store from all others, for good.
 	Name() string
 	Close() error

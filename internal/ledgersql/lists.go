@@ -33,6 +33,13 @@ func (c *clauses) equal(column, value string) {
 	}
 }
 
+// file adds a condition on the STF file, unless any will do.
+func (c *clauses) file(of string) {
+	if of != "" {
+		c.equal("filename", ledger.FileName(of))
+	}
+}
+
 // after adds the condition that columns, separated by commas, come after values.
 func (c *clauses) after(columns string, values ...string) { c.beside(columns, ">", values) }
 
@@ -110,7 +117,7 @@ func (r Reader) ofPilot(ctx context.Context, namespace string, f ledger.Filter) 
 		c.equal("pilot", f.Pilot)
 		c.equal("state", string(state))
 		c.equal("run", f.Run)
-		c.equal("filename", f.Filename)
+		c.file(f.Filename)
 		if namespace == f.After.Namespace {
 			c.after("run, identity", f.After.Run, f.After.Identity)
 		}
@@ -172,7 +179,7 @@ func (r Reader) failedIn(ctx context.Context, w way, f ledger.Filter) ([]ledger.
 		c.add(e[0]+" = %s", e[1])
 	}
 	c.equal("pilot", f.Pilot)
-	c.equal("filename", f.Filename)
+	c.file(f.Filename)
 	c.rest(f)
 	if w.runKey == (runKey{f.After.Namespace, f.After.Run}) {
 		c.after("identity", f.After.Identity)
@@ -194,7 +201,7 @@ func (r Reader) slicesOfFile(ctx context.Context, f ledger.Filter) ([]ledger.Sli
 		var c clauses
 		c.equal("namespace", run.Namespace)
 		c.equal("run", run.Run)
-		c.equal("filename", f.Filename)
+		c.file(f.Filename)
 		c.rest(f)
 		if run == (runKey{f.After.Namespace, f.After.Run}) {
 			c.after("identity", f.After.Identity)
@@ -234,7 +241,8 @@ func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run,
 	if f.Descending {
 		order = "namespace DESC, run DESC"
 	}
-	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run "+c.where()+" ORDER BY "+order+c.limit(f.Limit), c.args...)
+	return collect(ctx, r, scanRunWithDetector, "SELECT run.namespace, run.doc, detector.doc FROM run LEFT JOIN detector USING (namespace, run) "+c.where()+
+		" ORDER BY "+order+c.limit(f.Limit), c.args...)
 }
 
 // FindWorkers are the pilots of a filter.
@@ -252,8 +260,14 @@ func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]messa
 // Files are the STF files of a filter.
 func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, error) {
 	limit, after := cmp.Or(f.Limit, ledger.PageSize), f.After.Text()
-	if f.Descending {
-		return r.filesOfRun(ctx, ledger.Key{Namespace: f.Namespace, Run: f.Run, Identity: after.Identity}.Text(), true, limit)
+	if f.Namespace != "" && f.Run != "" { // also of a run of which only the data side has spoken
+		of := ledger.Key{Namespace: f.Namespace, Run: f.Run}.Text()
+		if f.Descending || of.Namespace == after.Namespace && of.Run == after.Run {
+			of.Identity = after.Identity
+		} else if (runKey{of.Namespace, of.Run}).Less(after) {
+			return nil, nil
+		}
+		return r.filesOfRun(ctx, of, f.Descending, limit)
 	}
 	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
@@ -289,12 +303,22 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 
 // filesOfRun are the files of a run after one, or before it.
 func (r Reader) filesOfRun(ctx context.Context, after ledger.Key, descending bool, limit int) ([]ledger.File, error) {
+	if descending && after.Identity == "" { // the first page: U+10FFFF comes after all names
+		after.Identity = "\U0010ffff"
+	}
+	sliced, err := r.sliced(ctx, after, descending, limit)
+	if err != nil {
+		return nil, err
+	}
+	announced, err := r.announced(ctx, after, descending, limit)
+	return merge(sliced, announced, descending, limit), err
+}
+
+// sliced are the files of a run after one, or before it, as slices know them.
+func (r Reader) sliced(ctx context.Context, after ledger.Key, descending bool, limit int) ([]ledger.File, error) {
 	from, order := "filename > $3", "filename"
 	if descending {
 		from, order = "filename < $3", "filename DESC"
-		if after.Identity == "" { // the first page: U+10FFFF comes after all names
-			after.Identity = "\U0010ffff"
-		}
 	}
 	return collect(ctx, r, func(rows *sql.Rows) (file ledger.File, err error) {
 		file.Namespace, file.Run = after.Namespace, after.Run

@@ -74,13 +74,27 @@ func (r Reader) Runs(ctx context.Context, namespace string) ([]ledger.Run, error
 
 // OpenRuns are those of a namespace for which there is something left to be done.
 func (r Reader) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
-	return collect(ctx, r, scanRun, "SELECT namespace, doc FROM run WHERE namespace = $1 AND open ORDER BY run", ledger.Text(namespace))
+	return collect(ctx, r, scanRunWithDetector, `SELECT run.namespace, run.doc, detector.doc FROM run LEFT JOIN detector USING (namespace, run)
+		WHERE namespace = $1 AND open ORDER BY run`, ledger.Text(namespace))
 }
 
 func scanRun(rows *sql.Rows) (run ledger.Run, err error) {
 	var doc []byte
 	if err := rows.Scan(&run.Namespace, &doc); err != nil {
 		return run, err
+	}
+	return run, json.Unmarshal(doc, &run)
+}
+
+func scanRunWithDetector(rows *sql.Rows) (run ledger.Run, err error) {
+	var doc, detector []byte
+	if err := rows.Scan(&run.Namespace, &doc, &detector); err != nil {
+		return run, err
+	}
+	if len(detector) > 0 {
+		if err := json.Unmarshal(detector, &run.Detector); err != nil {
+			return run, err
+		}
 	}
 	return run, json.Unmarshal(doc, &run)
 }

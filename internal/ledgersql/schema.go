@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the present version of the tables, the same number in every database.
-const Version = 5
+const Version = 6
 
 // Schema are the steps of a database, each of which leads to its version from the one before.
 type Schema []Step

@@ -48,6 +48,10 @@ func Tables() []Table {
 		{"worker", append(text("pilot", "namespace", "doc"), Column{"seen", Int}), "namespace, pilot"},
 		{"actor", text("namespace", "duty", "sender", "doc"), "namespace, duty, sender"},
 		{"token", text("id", "hash", "doc"), "id"},
+		{"detector", text("namespace", "run", "doc"), "namespace, run"},
+		{"stf", text("namespace", "run", "name", "doc"), "namespace, run, name"},
+		{"tf", text("namespace", "run", "stf", "name", "doc"), "namespace, run, stf, name"},
+		{"component", text("namespace", "name", "doc"), "namespace, name"},
 		{"audit", append(text("namespace", "doc"), Column{"id", Int}, Column{"at", Int}), "id"},
 	}
 }
@@ -68,9 +72,5 @@ func (t Table) Select() string {
 
 // Insert writes a row.
 func (t Table) Insert() string {
-	places := make([]string, len(t.Columns))
-	for i := range places {
-		places[i] = fmt.Sprintf("$%d", i+1)
-	}
-	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.Name, strings.Join(t.Names(), ", "), strings.Join(places, ", "))
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.Name, strings.Join(t.Names(), ", "), strings.Join(places(len(t.Columns)), ", "))
 }

@@ -19,7 +19,6 @@ type Board struct {
 type BoardRun struct {
 	RunDocument
 
-	Detector *DetectorDocument `json:"detector,omitempty"`
 	// STFs is how many super time frames were taken; by the detector's word, or by the slices' where it says nothing.
 	STFs int `json:"stfs"`
 	// Waiting slices are on the queue or wait for another attempt, Running are with a worker.

@@ -92,7 +92,7 @@ type DetectorDocument struct {
 	Announced *int  `json:"announced,omitempty"`
 	// LastSTFAt is when the last one was taken.
 	LastSTFAt time.Time `json:"last_stf_at,omitzero"`
-	// Changes are the states before, the oldest first; 100 at most.
+	// Changes are the states that it had, the present one last; 100 at most.
 	Changes []DetectorChange `json:"changes,omitempty"`
 }
 

@@ -51,23 +51,6 @@ type FailureDocument struct {
 	Retrying int    `json:"retrying"`
 }
 
-// FileDocument is an STF file as its slices know it.
-type FileDocument struct {
-	Namespace   string `json:"namespace"`
-	RunID       string `json:"run_id"`
-	Filename    string `json:"filename"`
-	SizeBytes   int64  `json:"size_bytes,omitempty"`
-	Adler32     string `json:"adler32,omitempty"`
-	Slices      int    `json:"slices"`
-	Done        int    `json:"done"`
-	Failed      int    `json:"failed"`
-	Outstanding int    `json:"outstanding"`
-	// STFCreatedAt is when it was complete, FirstCreatedAt when its first slice was, LastFinishedAt when the last of them ended so far.
-	STFCreatedAt   time.Time `json:"stf_created_at,omitzero"`
-	FirstCreatedAt time.Time `json:"first_created_at,omitzero"`
-	LastFinishedAt time.Time `json:"last_finished_at,omitzero"`
-}
-
 // HealthDocument is GET /v1/health: what is wrong, in words.
 type HealthDocument struct {
 	At time.Time `json:"at"`

@@ -33,6 +33,8 @@ type RunDocument struct {
 	// Unmerged counts results that are done but whose histograms fit no others of the run, or are too many.
 	Unmerged int        `json:"unmerged"`
 	Latency  RunLatency `json:"latency"`
+	// Detector is what the data side says of it; absent while that has said nothing.
+	Detector *DetectorDocument `json:"detector,omitempty"`
 }
 
 // SliceCounts is the accounting of a run: published = done + failed + outstanding, always.

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"context"
+	"path"
+
+	"tfpilot/internal/message"
+)
+
+// Kind is a kind of documents that stand beside the accounting, each under a key of its own.
+type Kind struct {
+	// Table and Key are where they are, and the columns that name one.
+	Table string
+	Key   []string
+}
+
+// The kinds: what the detector does in a run, a run's STF and time-frame files, and the programs of a namespace.
+var (
+	Detectors  = Kind{"detector", []string{"namespace", "run"}}
+	STFFiles   = Kind{"stf", []string{"namespace", "run", "name"}}
+	TFFiles    = Kind{"tf", []string{"namespace", "run", "stf", "name"}}
+	Components = Kind{"component", []string{"namespace", "name"}}
+)
+
+// Kinds are all of them.
+func Kinds() []Kind { return []Kind{Detectors, STFFiles, TFFiles, Components} }
+
+// Documents are those of a transaction. A key has as many parts as its kind says.
+type Documents interface {
+	// Document reads one, and reports whether there is any.
+	Document(k Kind, into any, key ...string) (bool, error)
+	PutDocument(k Kind, document any, key ...string) error
+	DropDocument(k Kind, key ...string) error
+}
+
+// Beside is what a store is asked that has nothing to do with slices.
+type Beside interface {
+	// Detector is what the data side says of a run, nil when it has said nothing.
+	Detector(ctx context.Context, namespace, run string) (*message.DetectorDocument, error)
+	// Components are the programs of a namespace, of all when it is empty, as they were seen last.
+	Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
+	TFFiles(ctx context.Context, f TFFilter) ([]message.TFFileDocument, error)
+}
+
+// TFFilter selects the time-frame files of a run, in the order of their STFs and names.
+type TFFilter struct {
+	Namespace, Run string
+	// STF leaves only those of one STF file.
+	STF string
+	// AfterSTF and AfterName name the file after which to go on.
+	AfterSTF, AfterName string
+	Limit               int
+}
+
+// FileName is what an STF file is known by, wherever it lies: the last part of its path or address.
+func FileName(of string) string {
+	if name := path.Base(of); name != "." && name != "/" {
+		return name
+	}
+	return of
+}
+
+// key is a key as a store writes it.
+func textKey(key []string) []string {
+	out := make([]string, len(key))
+	for i, part := range key {
+		out[i] = Text(part)
+	}
+	return out
+}
+
+// Document reads a document, and reports whether there is any.
+func (b *Batch) Document(k Kind, into any, key ...string) (bool, error) {
+	doc, err := b.rows.Document(k, textKey(key))
+	if doc == nil || err != nil {
+		return false, err
+	}
+	return true, decode(doc, into)
+}
+
+// PutDocument writes a document.
+func (b *Batch) PutDocument(k Kind, document any, key ...string) error {
+	doc, err := encode(document)
+	if err != nil {
+		return err
+	}
+	return b.rows.PutDocument(k, textKey(key), doc)
+}
+
+// DropDocument drops a document.
+func (b *Batch) DropDocument(k Kind, key ...string) error {
+	return b.rows.DropDocument(k, textKey(key))
+}
