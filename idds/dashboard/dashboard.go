@@ -64,7 +64,7 @@ func New(cfg Config) (*Pages, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		t, err := template.New("").Funcs(functions()).ParseFS(templates, "templates/*.tmpl", name)
+		t, err := template.New("").Funcs(functions()).Funcs(furtherFunctions()).ParseFS(templates, "templates/*.tmpl", name)
 		if err != nil {
 			return nil, fmt.Errorf("parsing a page: %w", err)
 		}
@@ -88,6 +88,15 @@ func Static() http.Handler { return http.FileServerFS(static) }
 // Handlers are the pages, by pattern.
 func (p *Pages) Handlers() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /{$}": p.overview,
+		"GET /{$}":                       p.overview,
+		"GET /runs":                      p.page("runs", 5, p.runs),
+		"GET /runs/{run}":                p.page("run", 5, p.run),
+		"GET /runs/{run}/slices/{slice}": p.page("slice", 5, p.slice),
+		"GET /slices":                    p.page("slices", 10, p.slices),
+		"GET /slices/find":               p.page("refused", 0, p.find),
+		"GET /failures":                  p.page("failures", 5, p.failures),
+		"GET /workers":                   p.page("workers", 5, p.workers),
+		"GET /workers/{worker}":          p.page("worker", 5, p.worker),
+		"GET /demand":                    p.page("demand", 5, p.demand),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -86,6 +87,12 @@ func segment(name string) string {
 // named is the name that a segment of the path stands for.
 func named(r *http.Request, key string) string { return strings.TrimPrefix(r.PathValue(key), "~") }
 
+// Segment is a name in a path.
+func (v page) Segment(name string) string { return segment(name) }
+
+// Asked is the namespace, where somebody who sees them all has asked for one.
+func (v page) Asked() string { return v.asked }
+
 // RunLink is the address of a run's page.
 func (v page) RunLink(run string) string { return v.Link("/runs/" + segment(run)) }
 
@@ -100,9 +107,7 @@ func (v page) WorkerLink(pilot string) string { return v.Link("/workers/" + segm
 // Again is the address of the same page with other parameters, by name and value; those without a value are left out.
 func (v page) Again(parameters ...string) string {
 	q := url.Values{}
-	for name, values := range v.query {
-		q[name] = values
-	}
+	maps.Copy(q, v.query)
 	for i := 0; i+1 < len(parameters); i += 2 {
 		if q.Del(parameters[i]); parameters[i+1] != "" {
 			q.Set(parameters[i], parameters[i+1])

@@ -3,6 +3,9 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -44,8 +47,21 @@ type placed struct {
 type fileRow struct {
 	message.FileDocument
 
-	Slices []message.SliceRecord
-	More   int
+	TimeFrames []message.SliceRecord
+	More       int
+}
+
+// Parts are what became of its slices.
+func (f fileRow) Parts() message.SliceCounts {
+	return message.SliceCounts{Published: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Outstanding}
+}
+
+// Began is when it was written or, where nobody says, when its first slice was created.
+func (f fileRow) Began() time.Time {
+	if f.STFCreatedAt.IsZero() {
+		return f.FirstCreatedAt
+	}
+	return f.STFCreatedAt
 }
 
 // findRun is the run that the path names.
@@ -74,6 +90,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
 		return err
 	}
+	data.States = runTimeline(data.Run, data.Detector, time.Now())
 	counts, err := p.cfg.Store.Failures(ctx, run.Namespace, id)
 	if err != nil {
 		return err
@@ -102,6 +119,41 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	return p.files(r, run, &data)
 }
 
+// runTimeline shows the run's own states, and the detector's where they are known.
+func runTimeline(doc message.RunDocument, detector *message.DetectorDocument, now time.Time) *timeline {
+	t := &timeline{Title: "Time line of run " + doc.RunID, Summary: "The times stand beneath."}
+	until := doc.ClosedAt
+	if until.IsZero() {
+		until = now
+	}
+	if detector != nil {
+		l := lane{ID: "detector", Label: "detector", Note: detector.State}
+		changes := append(slices.Clone(detector.Changes), message.DetectorChange{At: detector.Since, State: detector.State, Substate: detector.Substate})
+		for i, c := range changes {
+			b := bar{From: c.At, To: until, Kind: c.State, Text: strings.TrimSpace(c.State + " " + c.Substate), Open: doc.ClosedAt.IsZero()}
+			if i+1 < len(changes) {
+				b.To, b.Open = changes[i+1].At, false
+			}
+			if l.Bars = append(l.Bars, b); b.To.Before(b.From) { // the detector goes on after the run
+				l.Bars[i].To = b.From
+			}
+		}
+		t.Lanes = append(t.Lanes, l)
+	}
+	l := lane{ID: "run", Label: "run, as idds has it", Note: string(doc.State)}
+	opened := bar{From: doc.OpenedAt, To: until, Kind: "run", Text: "open", Open: doc.EndedAt.IsZero()}
+	if !doc.EndedAt.IsZero() {
+		opened.To = doc.EndedAt
+		l.Bars = append(l.Bars, bar{From: doc.EndedAt, To: until, Kind: "retry", Text: "ending: what is left is waited for", Open: doc.ClosedAt.IsZero()})
+	}
+	l.Bars = append([]bar{opened}, l.Bars...)
+	if !doc.ClosedAt.IsZero() {
+		l.Marks = append(l.Marks, mark{At: doc.ClosedAt, Kind: "done", Text: "closed"})
+	}
+	t.Lanes = append(t.Lanes, l)
+	return t.layOut()
+}
+
 // files are a page of the run's STF files, the last first.
 func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 	f := ledger.FileFilter{Namespace: run.Namespace, Run: run.RunID.String(), Descending: true, Limit: filesShown}
@@ -118,7 +170,7 @@ func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 			return err
 		}
 		row := fileRow{FileDocument: list[i].Document(), More: max(0, list[i].Slices-slicesOfFile)}
-		if row.Slices, err = p.cfg.Service.Records(r.Context(), run.Namespace, found); err != nil {
+		if row.TimeFrames, err = p.cfg.Service.Records(r.Context(), run.Namespace, found); err != nil {
 			return err
 		}
 		data.Files = append(data.Files, row)

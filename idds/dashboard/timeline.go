@@ -39,6 +39,9 @@ type bar struct {
 	Label string
 }
 
+// TextX is where its label begins.
+func (b bar) TextX() float64 { return b.X + 5 }
+
 // mark is a moment.
 type mark struct {
 	At         time.Time

@@ -24,15 +24,22 @@ func History(sl *ledger.Slice, record message.SliceRecord, workers []message.Wor
 	return doc
 }
 
-// received are the times at which pilots that hold a slice say that it came.
+// received are the times at which pilots that hold a slice say that it came, and that its payload was started.
 func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message.SliceEvent) {
 	if sl.State.Final() {
 		return nil
 	}
 	for i := range workers {
 		for _, in := range workers[i].InHand {
-			if in.RunID == sl.Key.Run && in.Identity == sl.Key.Identity && !in.Since.IsZero() {
-				out = append(out, message.SliceEvent{At: in.Since.UTC(), What: "received", Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname})
+			if in.RunID != sl.Key.Run || in.Identity != sl.Key.Identity {
+				continue
+			}
+			e := message.SliceEvent{Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname}
+			if e.What, e.At = "received", in.Since.UTC(); !in.Since.IsZero() {
+				out = append(out, e)
+			}
+			if e.What, e.At = "started", in.RunningSince.UTC(); !in.RunningSince.IsZero() {
+				out = append(out, e)
 			}
 		}
 	}
