@@ -104,3 +104,12 @@ func (j *sightings) count(ctx context.Context, d *broker.Delivery, err error) {
 			slog.String("sender", fmt.Sprintf("%.40s", e.Sender)), logging.Err(err))
 	}
 }
+
+// Rejected is how many messages were none of ours: junk, and those of another namespace.
+func (s *Service) Rejected() (junk, foreign int) { return s.junk.seen(), s.foreign.seen() }
+
+func (j *sightings) seen() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.n
+}

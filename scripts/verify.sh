@@ -38,8 +38,8 @@ static() {
 		fi
 	done
 	for program in pilot wrapper harvester; do
-		if go list -deps "./cmd/$program" | grep -E '^(go-hep\.org/x/hep|github\.com/danielgtaylor/huma|github\.com/jackc/pgx)(/|$)'; then
-			echo "cmd/$program links ROOT, a web framework or a database driver"
+		if go list -deps "./cmd/$program" | grep -E '^(go-hep\.org/x/hep|github\.com/danielgtaylor/huma|github\.com/jackc/pgx|github\.com/prometheus/client_golang|go\.opentelemetry\.io/otel)(/|$)'; then
+			echo "cmd/$program links ROOT, a web framework, metrics or a database driver"
 			bad=1
 		fi
 	done

@@ -54,6 +54,9 @@ type Config struct {
 	PublicPage bool
 	// Mounts are what else is served.
 	Mounts []Mount
+	// Observe hears of every request: the pattern that it fell under, the status of the answer, how long that took, and whether it
+	// flowed for as long as somebody listened. Nobody when nil.
+	Observe func(operation string, status int, took time.Duration, flowed bool)
 	// Log gets the audit; nobody when nil.
 	Log *slog.Logger
 }
@@ -86,7 +89,7 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 		mux.Handle(m.Pattern, a.guarded(m))
 	}
 	refuseOthers(mux, h.OpenAPI())
-	return secured(a.survives(http.MaxBytesHandler(conditional(mux), maxBody)))
+	return secured(a.survives(http.MaxBytesHandler(a.observed(conditional(mux)), maxBody)))
 }
 
 type api struct {

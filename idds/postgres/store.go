@@ -80,6 +80,11 @@ func (s *Store) begin(ctx context.Context) error {
 	return nil
 }
 
+// SizeBytes is what the database takes on its server.
+func (s *Store) SizeBytes(ctx context.Context) (n int64, err error) {
+	return n, s.db.QueryRowContext(ctx, "SELECT pg_database_size(current_database())").Scan(&n)
+}
+
 // Name tells this store from all others; it was drawn when the store was made.
 func (s *Store) Name() string { return s.name }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -78,6 +79,7 @@ UPDATE slice SET filename = substr(filename, length(rtrim(filename, replace(file
 type Store struct {
 	ledgersql.Reader
 
+	path   string
 	db     *sql.DB // readers
 	name   string
 	turn   chan struct{} // held by whoever writes
@@ -105,7 +107,7 @@ func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Reader: ledgersql.NewReader(db, failed), db: db, turn: make(chan struct{}, 1)}
+	s := &Store{Reader: ledgersql.NewReader(db, failed), path: path, db: db, turn: make(chan struct{}, 1)}
 	if s.name, err = migrate(ctx, db, log); err == nil {
 		s.writer, err = newWriter(ctx, db)
 	}
@@ -158,6 +160,18 @@ func apply(ctx context.Context, db *sql.DB, step ledgersql.Step) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// SizeBytes is what the file takes, with its log.
+func (s *Store) SizeBytes(context.Context) (int64, error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return 0, err
+	}
+	if wal, err := os.Stat(s.path + "-wal"); err == nil { // or there is none just now
+		return info.Size() + wal.Size(), nil
+	}
+	return info.Size(), nil
 }
 
 // Name tells this store from all others; it was drawn when the store was made.

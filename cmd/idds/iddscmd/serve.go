@@ -98,6 +98,10 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
+	store, watched, err := cfg.observe(c.Context, store, log)
+	if err != nil {
+		return err
+	}
 	rest, err := access.config(c.Context, store, log)
 	if err != nil {
 		return err
@@ -119,6 +123,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if rest.Mounts, err = mounts(service, store, cfg.Namespace, log); err != nil {
 		return err
 	}
+	watched.mount(&rest, service, link)
 	ln, err := program.Listen(cfg.Listen, "")
 	if err != nil {
 		return err
