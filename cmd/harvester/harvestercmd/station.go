@@ -13,6 +13,7 @@ import (
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/rest"
 	"tfpilot/harvester/sqlite"
+	"tfpilot/harvester/textfile"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
@@ -46,14 +47,18 @@ func (cfg siteConfig) open(ctx context.Context, log *slog.Logger, demand harvest
 		hold.Release()
 		return nil, err
 	}
+	store := harvester.Store(s.store)
 	if s.cfg.Jobs, err = cfg.jobs(); err == nil {
 		s.batch, err = cfg.batch(log)
+	}
+	if err == nil && cfg.MetricsFile != "" {
+		store, err = textfile.Open(ctx, s.store, cfg.MetricsFile, cfg.Name, log)
 	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
-	s.Harvester = harvester.New(harvester.Parts{Demand: demand, Batch: s.batch, Store: s.store, Pilot: start, Logger: log}, s.cfg.Config)
+	s.Harvester = harvester.New(harvester.Parts{Demand: demand, Batch: s.batch, Store: store, Pilot: start, Logger: log}, s.cfg.Config)
 	return s, nil
 }
 
