@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,11 @@ func functions() template.FuncMap {
 			}
 			return sum
 		},
-		"list": func(items ...any) []any { return items },
+		"things":  things,
+		"runpath": func(run string) string { return "/runs/" + url.PathEscape(run) },
+		"lastof": func(n int, list []message.BoardLatency) []message.BoardLatency {
+			return list[max(0, len(list)-n):]
+		},
 	}
 }
 
@@ -38,6 +43,11 @@ func count(number any) string {
 	switch x := number.(type) {
 	case int:
 		n = float64(x)
+	case *int:
+		if x == nil {
+			return none
+		}
+		n = float64(*x)
 	case int64:
 		n = float64(x)
 	case float64:

@@ -1,8 +1,135 @@
 package dashboard
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+// The goals (s) for the time from data taken to result: what the experiment wants now, and what it wants next.
+const (
+	goalSeconds = 30.0
+	aimSeconds  = 10.0
+)
+
+// overview is what the first page shows: one run large, the others small.
+type overview struct {
+	message.Board
+
+	// Run is the one shown large; nil while there is none.
+	Run *message.BoardRun
+	// Missing is the number of a run that was asked for and is not on the board.
+	Missing string
+	// Total is the workers of all sites.
+	Total message.BoardSite
+	// Wrong is what a shifter has to know first.
+	Wrong []trouble
+	// Reference is the run whose histograms are drawn behind; none when empty.
+	Reference string
+	// Plots are what the script draws.
+	Plots plots
+}
+
+// plots are what the script needs to draw, beside the histograms, which it fetches when they have changed.
+type plots struct {
+	Run          string                 `json:"run"`
+	Reference    string                 `json:"reference"`
+	HistogramsAt int64                  `json:"histograms_at"`
+	Goal         float64                `json:"goal"`
+	Aim          float64                `json:"aim"`
+	History      []message.BoardLatency `json:"history"`
+}
 
 func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
 	board, err := p.cfg.Board(r.Context(), p.namespace(r))
-	p.render(w, r, page{Title: "Control room", Name: "overview", Data: board, Refresh: 5}, err)
+	q := r.URL.Query()
+	p.render(w, r, page{Title: "Control room", Name: "overview", Data: viewOf(board, q.Get("run"), q.Get("reference")), Refresh: 5, Live: true}, err)
+}
+
+// viewOf is a board with one of its runs large: the one that was asked for, or the latest.
+func viewOf(board message.Board, run, reference string) overview {
+	v := overview{Board: board, Reference: reference, Plots: plots{Goal: goalSeconds, Aim: aimSeconds, Reference: reference, History: []message.BoardLatency{}}}
+	at := slices.IndexFunc(board.Runs, func(r message.BoardRun) bool { return run == "" || r.RunID == run })
+	if at >= 0 {
+		v.Run = &board.Runs[at]
+		v.Plots.Run, v.Plots.HistogramsAt = v.Run.RunID, v.Run.HistogramsAt
+		v.Plots.History = append(v.Plots.History, v.Run.History...)
+	} else {
+		v.Missing = run
+	}
+	var used float64
+	for _, s := range board.Sites {
+		v.Total.Starting += s.Starting
+		v.Total.Running += s.Running
+		v.Total.Draining += s.Draining
+		v.Total.Silent += s.Silent
+		v.Total.Held += s.Held
+		v.Total.Slots += s.Slots
+		v.Total.Busy += s.Busy
+		if s.Efficiency != nil && v.Total.Slots > 0 {
+			used += *s.Efficiency * float64(s.Slots)
+		}
+	}
+	if v.Total.Slots > 0 && slices.ContainsFunc(board.Sites, func(s message.BoardSite) bool { return s.Efficiency != nil }) {
+		used /= float64(v.Total.Slots)
+		v.Total.Efficiency = &used
+	}
+	v.Wrong = troubles(v)
+	return v
+}
+
+// Workers are those that live.
+func (v overview) Workers() int { return v.Total.Starting + v.Total.Running + v.Total.Draining }
+
+// Verdict says how the time to results is, against the goals.
+func (v overview) Verdict() verdict { return judge(v.Run.Recent) }
+
+// verdict is a state with its words.
+type verdict struct{ State, Text string }
+
+func judge(q message.Quantiles) verdict {
+	switch {
+	case q.N == 0:
+		return verdict{"waiting", "no result in the last 30 s"}
+	case q.P95 <= aimSeconds:
+		return verdict{"done", "within 10 s"}
+	case q.P95 <= goalSeconds:
+		return verdict{"slow", "within 30 s"}
+	default:
+		return verdict{"failed", "later than 30 s"}
+	}
+}
+
+// Parts are the shares of a run's slices, as the bar has them: from where to how far, in thousandths.
+func (v overview) Parts() []part {
+	s := v.Run.Slices
+	out, at := []part{}, 0.0
+	for _, p := range []struct {
+		state string
+		n     int
+	}{{"done", s.Done}, {"failed", s.Failed}, {"running", v.Run.Running}, {"waiting", max(0, s.Outstanding-v.Run.Running)}} {
+		width := 1000 * share(p.n, s.Published)
+		out = append(out, part{p.state, at, width})
+		at += width
+	}
+	return out
+}
+
+// part is a piece of a bar.
+type part struct {
+	State    string
+	X, Width float64
+}
+
+// Since is when the run began.
+func (v overview) Since() time.Time { return v.Run.OpenedAt }
+
+// Until is when it ended; now while it goes on.
+func (v overview) Until() time.Time {
+	if v.Run.EndedAt.IsZero() {
+		return v.At
+	}
+	return v.Run.EndedAt
 }

@@ -37,6 +37,7 @@ type page struct {
 
 	address
 	asked string // the namespace, where somebody who sees them all has asked for one
+	query url.Values
 }
 
 // Link is the address of a page of the same namespace, with parameters by name and value; those without a value are left out.
@@ -54,6 +55,23 @@ func (v page) Link(path string, parameters ...string) string {
 		return path
 	}
 	return path + "?" + q.Encode()
+}
+
+// LinkTo is Link with the parameters in one list.
+func (v page) LinkTo(path string, parameters []string) string { return v.Link(path, parameters...) }
+
+// Keep are the parameters of this page that a form of it hands on, of those that are named; and the namespace.
+func (v page) Keep(names ...string) map[string]string {
+	kept := map[string]string{}
+	for _, name := range names {
+		if value := v.query.Get(name); value != "" {
+			kept[name] = value
+		}
+	}
+	if v.asked != "" {
+		kept["namespace"] = v.asked
+	}
+	return kept
 }
 
 // Here reports whether a section is the one that the page is in.
@@ -87,8 +105,8 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
 	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context())
 	v.Path, v.Sections, v.Now = r.URL.Path, p.links, time.Now().UTC()
-	if v.Who.Namespace == "" {
-		v.asked = r.URL.Query().Get("namespace")
+	if v.query = r.URL.Query(); v.Who.Namespace == "" {
+		v.asked = v.query.Get("namespace")
 	}
 	var buf bytes.Buffer
 	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {

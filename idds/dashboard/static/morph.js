@@ -2,6 +2,7 @@
 // details stay. Children are told apart by their id or data-key, else by their place. What the fresh one has was parsed by DOMParser, in
 // whose documents no script runs.
 export function morph(have, fresh) {
+  if (have.nodeName === "NOSCRIPT") return; // parsed without scripts it would have content
   for (const a of fresh.attributes) if (have.getAttribute(a.name) !== a.value) have.setAttribute(a.name, a.value);
   for (const a of [...have.attributes]) if (!fresh.hasAttribute(a.name) && a.name !== "open" && !a.name.startsWith("data-kept")) have.removeAttribute(a.name);
   if (have.hasAttribute("data-keep") || have === document.activeElement && have.matches("input, select, textarea")) return;

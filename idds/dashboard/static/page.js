@@ -47,31 +47,87 @@ export function stale(text) {
   banner.hidden = !text;
 }
 
-// A page that follows what happens: it is asked for again, and what has changed is put into its place. Nobody's focus, open
-// details or typing are disturbed.
+// A page that follows what happens: it is asked for again when an event of /v1/events says that something has, at most once a second, and
+// every few seconds in any case, so that a line that is dead without a word is noticed. What has changed is put into its place:
+// nobody's focus, open details or typing are disturbed. A page that nobody looks at does not ask.
 const every = Number(body.dataset.refresh) * 1000;
-if (every > 0 && !body.dataset.live) {
-  let last = now();
-  const again = async () => {
-    if (!document.hidden) {
-      try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(20000) });
-        if (answer.type === "opaqueredirect") {
-          location.reload(); // to the login
-          return;
-        }
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const main = fresh.getElementById("main");
-        if (!main) throw new Error(String(answer.status));
-        morph(document.getElementById("main"), main);
-        setClock(answer.headers.get("Date"));
-        last = now();
-        stale("");
-      } catch {
-        stale("No news from idds for " + Math.round((now() - last) / 1000) + " s: this page shows what was then.");
-      }
+const atMost = 1000;
+const patience = 10000;
+let heard = Date.now(); // when the server last answered
+let asked = 0; // when it was asked
+let asking = false;
+let again = 0; // timer
+let trouble = false;
+
+async function refresh() {
+  clearTimeout(again);
+  if (document.hidden || asking) return;
+  asking = true;
+  asked = Date.now();
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(patience) });
+    if (answer.type === "opaqueredirect" || answer.status === 403) {
+      location.reload(); // to the login, or to why not
+      return;
     }
-    setTimeout(again, every);
-  };
-  setTimeout(again, every);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of ["main", "footer"]) {
+      const from = fresh.querySelector(part);
+      if (!from) throw new Error("no page: " + answer.status);
+      morph(document.querySelector(part), from);
+    }
+    setClock(answer.headers.get("Date"));
+    heard = Date.now();
+    trouble = false;
+    document.dispatchEvent(new Event("refreshed"));
+  } catch {
+    trouble = true;
+  } finally {
+    asking = false;
+    clearTimeout(again);
+    again = setTimeout(refresh, trouble ? 2000 : every);
+    watch();
+  }
+}
+
+function watch() {
+  const silent = Math.round((Date.now() - heard) / 1000);
+  stale(trouble || Date.now() - heard > every + patience ? "No news from idds for " + silent + " s. This page shows how it was then." : "");
+}
+
+function soon() {
+  if (asking) return;
+  clearTimeout(again);
+  again = setTimeout(refresh, Math.max(0, asked + atMost - Date.now()));
+}
+
+// A browser has few connections to one server: a hidden page gives its own back.
+let events = null;
+let refused = 0; // when it was
+function listen() {
+  if (!body.dataset.live || events || Date.now() - refused < 15000) return;
+  events = new EventSource(body.dataset.live);
+  events.addEventListener("board", soon);
+  events.addEventListener("histograms", (e) => document.dispatchEvent(new CustomEvent("histograms", { detail: e.data })));
+  events.addEventListener("error", () => {
+    if (events?.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    events = null; // the page that is asked for says why
+    refused = Date.now();
+  });
+}
+
+if (every > 0) {
+  setInterval(() => { if (!document.hidden) { watch(); listen(); } }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      events?.close();
+      events = null;
+      return;
+    }
+    heard = Date.now(); // it was not asked meanwhile
+    listen();
+    refresh();
+  });
+  listen();
+  again = setTimeout(refresh, every);
 }

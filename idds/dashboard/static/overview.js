@@ -1,0 +1,72 @@
+// The plots of the first page. What they show comes with the page (#plots) and, for histograms, from the events or from /v1 when they
+// have changed; the numbers are the page's own.
+import { Lines } from "./lines.js";
+import { Histograms } from "./histograms.js";
+
+const link = (path) => {
+  const asked = new URLSearchParams(location.search).get("namespace");
+  return asked ? path + "?namespace=" + encodeURIComponent(asked) : path;
+};
+const histogramsOf = async (run) => {
+  const answer = await fetch(link("/v1/runs/" + encodeURIComponent(run) + "/histograms"), { signal: AbortSignal.timeout(10000) });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return (await answer.json()).histograms ?? [];
+};
+
+let lines = null;
+let histograms = null;
+let shown = null; // the run whose histograms are drawn, and how they were when they were asked for
+let reference = null;
+
+async function update() {
+  const text = document.getElementById("plots")?.textContent;
+  const place = document.getElementById("histograms");
+  if (!text || !place) { // no run, or the page says what is wrong
+    lines = histograms = shown = null;
+    return;
+  }
+  const plots = JSON.parse(text);
+  const history = document.getElementById("history");
+  if (lines?.place !== history) lines = new Lines(history, plots.goal, plots.aim);
+  lines.show(plots.history);
+
+  if (histograms?.place !== place || histograms.run !== plots.run) {
+    histograms = new Histograms(place, document.getElementById("histogram-rows"), plots.run);
+    shown = reference = null;
+  }
+  if (plots.reference && reference !== plots.reference) {
+    reference = plots.reference;
+    const note = document.getElementById("reference-note");
+    try {
+      histograms.compare(await histogramsOf(plots.reference));
+      note.textContent = " · dashed: run " + plots.reference + ", scaled to as many entries";
+    } catch {
+      note.textContent = " · there are no histograms of a run " + plots.reference;
+    }
+  }
+  if (shown !== plots.histograms_at) {
+    shown = plots.histograms_at;
+    const of = histograms;
+    try {
+      of.show(await histogramsOf(plots.run));
+    } catch {
+      shown = null; // next time
+    }
+  }
+}
+
+// One after the other: an answer that comes late must not replace a newer one.
+let last = Promise.resolve();
+const queue = (what) => { last = last.then(what).catch((e) => console.error(e)); };
+
+queue(update);
+document.addEventListener("refreshed", () => queue(update));
+document.addEventListener("histograms", (e) => queue(() => {
+  const event = JSON.parse(e.detail);
+  if (histograms && event.run_id === histograms.run) {
+    if (event.histograms_at) shown = event.histograms_at;
+    histograms.show(event.histograms ?? []);
+  }
+}));
+document.addEventListener("theme", () => { lines?.redraw(); histograms?.redraw(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { lines?.redraw(); histograms?.redraw(); });
