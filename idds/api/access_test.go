@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"tfpilot/idds/api"
+	"tfpilot/idds/sqlite"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
 
@@ -208,6 +210,31 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 		}
 		if c.status == 405 && resp.Header.Get("Allow") == "" {
 			t.Errorf("%s %s: no Allow", c.method, c.path)
+		}
+	}
+}
+
+func TestABrowserThatAsksForWhatIsNotThereGetsAPage(t *testing.T) {
+	t.Parallel()
+	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
+	must(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	base := serverOn(t, store, api.Config{Mounts: []api.Mount{{
+		Pattern: api.NotFoundPattern, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a page", http.StatusNotFound) }),
+	}}})
+	const browser = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+	for _, c := range []struct {
+		method, path, accept string
+		page                 bool
+	}{
+		{http.MethodGet, "/nothing", browser, true},
+		{http.MethodGet, "/nothing", "application/json", false},
+		{http.MethodGet, "/v1/nothing", browser, false},
+		{http.MethodPost, "/nothing", browser, false},
+	} {
+		resp, text := request(t, c.method, base+c.path, "", "", "Accept", c.accept)
+		if resp.StatusCode != http.StatusNotFound || strings.Contains(text, "a page") != c.page {
+			t.Errorf("%+v: %d, %s", c, resp.StatusCode, text)
 		}
 	}
 }

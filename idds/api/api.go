@@ -85,10 +85,15 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
 	mux.HandleFunc("POST /login", a.login)
 	mux.HandleFunc("POST /logout", a.logout)
+	var notFound http.Handler
 	for _, m := range cfg.Mounts {
+		if m.Pattern == NotFoundPattern {
+			notFound = a.guarded(m)
+			continue
+		}
 		mux.Handle(m.Pattern, a.guarded(m))
 	}
-	refuseOthers(mux, h.OpenAPI())
+	refuseOthers(mux, h.OpenAPI(), notFound)
 	return secured(a.survives(http.MaxBytesHandler(a.observed(conditional(mux)), maxBody)))
 }
 

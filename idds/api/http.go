@@ -44,7 +44,7 @@ func (a *api) survives(next http.Handler) http.Handler {
 }
 
 // refuseOthers answers what no operation is for as problems (RFC 9457) too.
-func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI) {
+func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI, notFound http.Handler) {
 	for path, item := range doc.Paths {
 		var methods []string
 		for method, op := range map[string]*huma.Operation{
@@ -64,7 +64,11 @@ func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI) {
 			problem(w, http.StatusMethodNotAllowed, "there is no "+r.Method+" of it; there is "+allow)
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if notFound != nil && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/v1/") {
+			notFound.ServeHTTP(w, r)
+			return
+		}
 		problem(w, http.StatusNotFound, "there is no such path; /docs lists those that there are")
 	})
 }

@@ -104,6 +104,9 @@ func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// NotFoundPattern is that of a [Mount] which answers browsers that ask for what is not there; all others get a problem.
+const NotFoundPattern = "/"
+
 // Mount is a handler of another kind under the same roof: who may not ask does not reach it, and it learns who asks from
 // [ledger.PrincipalOf].
 type Mount struct {

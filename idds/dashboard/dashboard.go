@@ -30,7 +30,10 @@ type Config struct {
 	Namespace string
 	// Board is what is to be seen at a glance of a namespace.
 	Board func(ctx context.Context, namespace string) (message.Board, error)
-	Log   *slog.Logger
+	// Components are the programs of a namespace that say that they are alive.
+	Components func(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
+	Recent     Recent
+	Log        *slog.Logger
 }
 
 // Pages are handlers by their patterns ("GET /runs/{run}"); all but those of StaticPattern are for whoever may look.
@@ -87,7 +90,7 @@ func Static() http.Handler { return http.FileServerFS(static) }
 
 // Handlers are the pages, by pattern.
 func (p *Pages) Handlers() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
+	out := map[string]http.HandlerFunc{
 		"GET /{$}":                       p.overview,
 		"GET /runs":                      p.page("runs", 5, p.runs),
 		"GET /runs/{run}":                p.page("run", 5, p.run),
@@ -99,4 +102,11 @@ func (p *Pages) Handlers() map[string]http.HandlerFunc {
 		"GET /workers/{worker}":          p.page("worker", 5, p.worker),
 		"GET /demand":                    p.page("demand", 5, p.demand),
 	}
+	if p.cfg.Components != nil {
+		out["GET /components"] = p.page("components", 5, p.components)
+	}
+	if p.cfg.Recent != nil {
+		out["GET /logs"] = p.page("logs", 3, p.logs)
+	}
+	return out
 }

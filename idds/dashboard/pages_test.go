@@ -1,12 +1,10 @@
 package dashboard_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,211 +12,9 @@ import (
 
 	"golang.org/x/net/html"
 
-	"tfpilot/idds"
-	"tfpilot/idds/dashboard"
-	"tfpilot/idds/sqlite"
-	"tfpilot/internal/broker"
-	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
-
-const (
-	namespace = "epic"
-	run       = "100001"
-	nasty     = `a/b ?&#"><script>alert('1')</script>'; DROP TABLE slice; --`
-)
-
-// site is the pages on a store on disk.
-type site struct {
-	t     *testing.T
-	store ledger.Store
-	mux   *http.ServeMux
-	who   ledger.Principal
-}
-
-// newSite has a run of 2 STFs with 5 slices, of which one has failed for good and one at its first attempt, and a pilot.
-func newSite(t *testing.T, change func(*dashboard.Config)) *site {
-	t.Helper()
-	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
-	must(t, err)
-	t.Cleanup(func() { _ = store.Close() })
-	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
-	must(t, err)
-	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
-	must(t, err)
-	cfg := dashboard.Config{
-		Service: service, Store: store, Namespace: namespace, Log: logging.Discard(),
-		Board: func(context.Context, string) (message.Board, error) {
-			return message.Board{Sites: []message.BoardSite{{Site: "BNL", Running: 3, Slots: 12, Busy: 7}}}, nil
-		},
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	pages, err := dashboard.New(cfg)
-	must(t, err)
-	s := &site{t: t, store: store, mux: http.NewServeMux(), who: ledger.Principal{Name: "shifter", Role: ledger.RoleViewer}}
-	for pattern, handler := range pages.Handlers() {
-		s.mux.Handle(pattern, handler)
-	}
-	s.mux.HandleFunc("/", pages.NotFound())
-	s.fill(namespace, run)
-	return s
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// update changes the store in one transaction.
-func (s *site) update(fn func(tx ledger.Tx) error) {
-	s.t.Helper()
-	must(s.t, s.store.Update(s.t.Context(), fn))
-}
-
-// published is a slice, as daq publishes it.
-func published(namespace, run, identity, stf string, n int64, at time.Time) message.Slice {
-	return message.Slice{
-		MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(at), Namespace: namespace, Sender: "daq",
-		Content: message.SliceContent{
-			ReqID: message.Text(identity), Filename: stf, TFFilename: fmt.Sprintf("%s_slice_%03d.tf", strings.TrimSuffix(stf, ".stf"), n), SliceID: message.NewInt(n),
-			Start: message.NewInt(n * 10), End: message.NewInt(n*10 + 9), Size: message.NewInt(27262976), Adler32: "1a2b3c4d", STFCreatedAt: message.At(at.Add(-time.Second)),
-		},
-	}
-}
-
-// outcome is what a pilot makes of it.
-func outcome(m message.Slice, pilot string, at time.Time, f *message.Failure) message.SliceResult {
-	seconds := 1.5
-	r := message.SliceResult{
-		MsgType: message.TypeSliceResult, RunID: m.RunID, Namespace: m.Namespace, CreatedAt: message.At(at.Add(3 * time.Second)),
-		Content: message.ResultContent{
-			State: message.StateDone, ReqID: m.Content.ReqID, PilotID: pilot, Hostname: "node1.example.org", ProcessingTime: &seconds,
-			ReceivedAt: message.At(at), ProcessingStartAt: message.At(at.Add(time.Second)), ProcessedAt: message.At(at.Add(2500 * time.Millisecond)),
-			Payload: &message.PayloadIdentity{Name: "tfreco", Version: "1.2"}, Counts: map[string]int64{"events": 100}, Failure: f,
-		},
-	}
-	if f != nil {
-		r.Content.State, r.Content.Counts = message.StateFailed, nil
-	}
-	return r
-}
-
-var (
-	damaged = &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "frames are missing: " + nasty}
-	crashed = &message.Failure{Code: 12, Name: "payload_crashed", Class: "payload", Retryable: true, Message: "signal 11"}
-)
-
-func (s *site) fill(namespace, run string) {
-	s.t.Helper()
-	begin := time.Now().Add(-time.Minute)
-	l := ledger.Rules{}
-	s.update(func(tx ledger.Tx) error {
-		err := l.Announce(tx, message.RunImminentWorker{
-			RunID: message.Run(run), Namespace: namespace, Content: message.RunImminentWorkerContent{TargetWorkerCount: message.NewInt(5)},
-		}, begin)
-		for i := range 5 {
-			m := published(namespace, run, fmt.Sprint("s", i), fmt.Sprintf("swf.%s.%06d.stf", run, i/3), int64(i%3), begin.Add(time.Duration(i)*time.Second))
-			body, jerr := json.Marshal(m)
-			_, serr := l.Sent(tx, m, body, begin.Add(time.Duration(i)*time.Second))
-			err = errors.Join(err, jerr, serr)
-			at := begin.Add(time.Duration(5+i) * time.Second)
-			switch i {
-			case 0, 1:
-				r := outcome(m, "pilot-1", at, nil)
-				h := hist.New1D("h", "title", "", 2, 0, 2)
-				h.Fill(1)
-				r.Content.Histograms, jerr = json.Marshal(hist.Set{*h})
-				err = errors.Join(err, jerr, l.Result(tx, r, at.Add(4*time.Second)))
-			case 2:
-				err = errors.Join(err, l.Result(tx, outcome(m, "pilot-2", at, damaged), at.Add(4*time.Second)))
-			case 3:
-				err = errors.Join(err, l.Result(tx, outcome(m, "pilot-2", at, crashed), at.Add(4*time.Second)))
-			}
-		}
-		err = errors.Join(err, l.Disturb(tx, namespace, run), l.Result(tx, outcome(published(namespace, run, "s0", "", 0, begin), "pilot-2", begin.Add(20*time.Second), nil), begin.Add(30*time.Second)))
-		return errors.Join(err, tx.PutWorker(message.WorkerReport{
-			PilotID: "pilot-1", Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: begin, StartedAt: begin, HeartbeatSeconds: 600, Hostname: "node1.example.org",
-			PID: 17, Version: "v1", Slots: 2, BatchSystem: "slurm", BatchID: "4711", LinkProven: true, Hold: "node_unfit: no /cvmfs",
-			InHand: []message.SliceInHand{{Identity: "s4", RunID: run, Attempt: 1, Since: begin.Add(10 * time.Second), RunningSince: begin.Add(11 * time.Second)}},
-			Slot:   &message.SlotDocument{Cores: 2, Facts: []message.SlotFact{{Name: "cores", Value: "2", Source: "SLURM_CPUS_ON_NODE", Counts: true}}},
-			Totals: message.WorkerTotals{Done: 2, WallSeconds: 30},
-		}, time.Now()))
-	})
-}
-
-// ask asks for a page.
-func (s *site) ask(path string) (status int, text string, header http.Header) {
-	s.t.Helper()
-	r := httptest.NewRequestWithContext(ledger.WithPrincipal(s.t.Context(), s.who), http.MethodGet, path, nil)
-	w := httptest.NewRecorder()
-	s.mux.ServeHTTP(w, r)
-	return w.Code, w.Body.String(), w.Header()
-}
-
-// read is a page, and its text as a person reads it.
-func (s *site) read(path string) (*html.Node, string) {
-	s.t.Helper()
-	status, text, _ := s.ask(path)
-	if status != http.StatusOK {
-		s.t.Fatalf("%s: %d, %s", path, status, text)
-	}
-	doc, err := html.Parse(strings.NewReader(text))
-	must(s.t, err)
-	return doc, wordsOf(doc)
-}
-
-func wordsOf(n *html.Node) string {
-	var b strings.Builder
-	for d := range n.Descendants() {
-		if d.Type == html.TextNode && d.Parent.Data != "script" {
-			b.WriteString(d.Data + " ")
-		}
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
-}
-
-// elements are those of a kind.
-func elements(n *html.Node, kind string) (out []*html.Node) {
-	for d := range n.Descendants() {
-		if d.Type == html.ElementNode && d.Data == kind {
-			out = append(out, d)
-		}
-	}
-	return out
-}
-
-func attribute(n *html.Node, key string) string {
-	for _, a := range n.Attr {
-		if a.Key == key {
-			return a.Val
-		}
-	}
-	return ""
-}
-
-// links are the addresses that a page leads to.
-func links(n *html.Node) (out []string) {
-	for _, a := range elements(n, "a") {
-		out = append(out, attribute(a, "href"))
-	}
-	return out
-}
-
-func (s *site) says(path string, all ...string) {
-	s.t.Helper()
-	_, text := s.read(path)
-	for _, want := range all {
-		if !strings.Contains(text, want) {
-			s.t.Errorf("%s does not say %q: %s", path, want, text)
-		}
-	}
-}
 
 func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
@@ -228,7 +24,7 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/runs?state=closed", "No run is closed.")
 	s.says("/runs/"+run, "published 5 = done 2 + failed 1 + outstanding 2", "swf.100001.000000.stf", "27.3 MB", "1a2b3c4d", "swf.100001.000000_slice_002.tf",
 		"tfreco 1.2", "data_invalid", "events 200", "3 2 1 0 10 s", "1 held by pilots, 1 waiting for their next attempt", "1 on the control-room page")
-	s.says("/runs/"+run+"/slices/s0", "its STF was written", "+8.5 s", "payload runs", "Results that changed nothing", "within the aim of 10 s", "slice_000.tf", `"req_id": "s0"`)
+	s.says("/runs/"+run+"/slices/s0", "its STF was written", "+8.500 s", "payload runs", "Results that changed nothing", "within the aim of 10 s", "slice_000.tf", `"req_id": "s0"`)
 	s.says("/runs/"+run+"/slices/s2", "frames are missing: "+nasty, "for good", "the producer is named in the log")
 	s.says("/runs/"+run+"/slices/s3", "until its next attempt", "signal 11", "waits for attempt 2")
 	s.says("/runs/"+run+"/slices/s4", "held by pilot-1 on node1.example.org", "payload runs", "so far")
@@ -238,6 +34,7 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/workers", "BNL", "pilot-1", "on hold", "node_unfit: no /cvmfs", "1/2", "slurm 4711")
 	s.says("/workers?run=none", "No pilot has reported in the last hour")
 	s.says("/workers/pilot-1", "It takes no slice for now.", "node_unfit: no /cvmfs", "SLURM_CPUS_ON_NODE", "s4", "2 cores")
+	s.says("/workers/pilot-2", "It has never reported", "s2", "data_invalid")
 	s.says("/demand", run, "Workers wanted 5")
 }
 
@@ -267,5 +64,222 @@ func TestSlicesAreFoundByAllThatIsKnownOfThem(t *testing.T) {
 	}
 	if status, text, _ := s.ask("/slices/find?identity=none"); status != http.StatusNotFound || !strings.Contains(text, "has a slice none") {
 		t.Errorf("%d: %s", status, text)
+	}
+}
+
+func TestWhatIsNotThereHasAPageThatSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	for path, want := range map[string]int{
+		"/runs/none": 404, "/runs/none/slices/s0": 404, "/runs/" + run + "/slices/none": 404, "/workers/none": 404, "/nothing": 404, "/runs/" + segment(nasty): 404,
+		"/runs/" + run + "/slices/" + segment(nasty): 404, "/slices?after=x": 400, "/runs?after=%7B": 400, "/workers?after=x": 400, "/runs/" + run + "?after=x": 400,
+	} {
+		status, text, _ := s.ask(path)
+		if status != want || !strings.Contains(text, `role="alert"`) || !strings.Contains(text, "<footer>") || strings.Contains(text, "<script>alert") {
+			t.Errorf("%s: %d, %s", path, status, text)
+		}
+	}
+}
+
+// segment is a name in a path, as pages write it.
+func segment(name string) string { return url.PathEscape(name) }
+
+func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.fill("theirs", run) // the same number
+	s.fill("theirs", "200002")
+	s.update(func(tx ledger.Tx) error {
+		return tx.PutWorker(message.WorkerReport{PilotID: "their-pilot", Namespace: "theirs", RunID: run, Phase: message.WorkerRunning}, time.Now())
+	})
+	paths := []string{"/runs", "/runs/" + run, "/runs/" + run + "/slices/s0", "/slices", "/slices?run=" + run, "/failures", "/workers", "/workers/pilot-1", "/demand"}
+	s.who.Namespace = namespace
+	for _, path := range paths {
+		_, text := s.read(path)
+		for _, secret := range []string{"theirs", "their-pilot", "200002"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s tells %s: %s", path, secret, text)
+			}
+		}
+		more := "?"
+		if strings.Contains(path, "?") {
+			more = "&"
+		}
+		if status, text, _ := s.ask(path + more + "namespace=theirs"); status != http.StatusForbidden || strings.Contains(text, "200002") {
+			t.Errorf("%s of another namespace: %d, %s", path, status, text)
+		}
+	}
+	for _, path := range []string{"/runs/200002", "/runs/200002/slices/s0", "/workers/their-pilot", "/slices/find?identity=none"} {
+		if status, _, _ := s.ask(path); status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	s.who.Namespace = ""
+	doc, text := s.read("/runs/" + run + "?namespace=theirs")
+	if !strings.Contains(text, "Namespace theirs") {
+		t.Error(text)
+	}
+	for _, to := range links(doc) { // who sees them all stays in the one that he looks at
+		if strings.HasPrefix(to, "/") && to != "/docs" && !strings.Contains(to, "namespace=theirs") {
+			t.Errorf("leads to %s", to)
+		}
+	}
+}
+
+func TestNamesOfAllKindsAreTextAndLeadToTheirPages(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{nasty, "..", ".", "~", "a%2Fb", "日本", " ", "a\x00b"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			at := time.Now().Add(-time.Minute)
+			m := published(namespace, name, name, name, 0, at)
+			m.Content.TFFilename, m.Content.Adler32 = name, name
+			failure := &message.Failure{Name: name, Class: name, Message: name}
+			r := outcome(m, name, at, failure)
+			r.Content.Hostname, r.Content.Payload = name, &message.PayloadIdentity{Name: name, Version: name}
+			done := outcome(m, name, at, nil)
+			done.Content.Counts, done.Content.ReqID = map[string]int64{name: 1}, "other"
+			s.update(func(tx ledger.Tx) error {
+				body, err := json.Marshal(m)
+				_, serr := ledger.Rules{}.Sent(tx, m, body, at)
+				return errors.Join(err, serr, ledger.Rules{}.Result(tx, r, at), ledger.Rules{}.Result(tx, done, at), tx.PutWorker(message.WorkerReport{
+					PilotID: name, Namespace: namespace, RunID: name, Phase: message.WorkerRunning, StartedAt: at, HeartbeatSeconds: 600, Hostname: name, Version: name, BatchSystem: name, BatchID: name,
+					Hold: name, InHand: []message.SliceInHand{{Identity: name, RunID: name}}, Slot: &message.SlotDocument{EndsBy: name, Facts: []message.SlotFact{{Name: name, Value: name, Source: name}}},
+					Exit: &message.WorkerLastWord{Name: name, Class: name, Cause: name},
+				}, time.Now()))
+			})
+			seen := map[string]bool{}
+			var walk func(path string)
+			walk = func(path string) {
+				if seen[path] {
+					return
+				}
+				seen[path] = true
+				status, text, _ := s.ask(path)
+				if status != http.StatusOK && status != http.StatusSeeOther || strings.Contains(text, "<script>alert") || strings.Contains(text, "ZgotmplZ") {
+					t.Errorf("%s: %d, %s", path, status, text)
+				}
+				doc, err := html.Parse(strings.NewReader(text))
+				must(t, err)
+				for _, e := range append(elements(doc, "script"), elements(doc, "link")...) {
+					if to := attribute(e, "src") + attribute(e, "href"); !strings.HasPrefix(to, "/static/") {
+						t.Errorf("%s loads %q", path, to)
+					}
+				}
+				for _, to := range links(doc) {
+					if to != "/" && !strings.HasPrefix(to, "/v1/") && !strings.HasPrefix(to, "/logs") && to != "/docs" && !strings.HasPrefix(to, "#") && !strings.HasPrefix(to, "/?") {
+						walk(to)
+					}
+				}
+			}
+			walk("/runs")
+			last := segment(ledger.Text(name))
+			if name == ".." || name == "." || name == "~" {
+				last = "~" + last
+			}
+			for _, path := range []string{"/runs/" + last, "/runs/" + last + "/slices/" + last} {
+				if !seen[path] {
+					t.Errorf("nothing leads to %s", path)
+				}
+			}
+		})
+	}
+}
+
+func TestAListOfManyComesInPages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	at := time.Now().Add(-time.Minute)
+	s.update(func(tx ledger.Tx) error {
+		for i := range 120 {
+			m := published(namespace, "100002", fmt.Sprintf("s%03d", i), fmt.Sprintf("f%03d.stf", i/4), int64(i), at)
+			if _, err := (ledger.Rules{}).Sent(tx, m, []byte("{}"), at); err != nil {
+				return err
+			}
+			if _, err := (ledger.Rules{}).Sent(tx, published(namespace, fmt.Sprint(200000+i), "s", "f", 0, at), []byte("{}"), at); err != nil {
+				return err
+			}
+			if err := tx.PutWorker(message.WorkerReport{PilotID: fmt.Sprintf("p%03d", i), Namespace: namespace, RunID: "100002"}, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for path, want := range map[string]struct {
+		rows        int
+		first, last string
+	}{
+		"/slices?run=100002": {120, "s000", "s119"}, "/runs": {122, "200119", "100001"}, "/workers?run=100002": {120, "p000", "p119"},
+		"/runs?state=open": {122, "200119", "100001"}, "/runs/100002": {30, "f029.stf", "f000.stf"},
+	} {
+		var rows []string
+		for at, pages := path, 0; at != ""; pages++ {
+			if pages > 5 {
+				t.Fatalf("%s has no end", path)
+			}
+			doc, _ := s.read(at)
+			at = ""
+			for _, row := range elements(doc, "th") {
+				if attribute(row, "scope") == "row" && len(elements(row, "a")) > 0 {
+					rows = append(rows, wordsOf(row))
+				}
+			}
+			for _, a := range elements(doc, "a") {
+				if attribute(a, "rel") == "next" {
+					at = attribute(a, "href")
+				}
+			}
+		}
+		if len(rows) != want.rows || rows[0] != want.first || rows[len(rows)-1] != want.last {
+			t.Errorf("%s: %d rows, from %v to %v, want %+v", path, len(rows), rows[0], rows[len(rows)-1], want)
+		}
+	}
+}
+
+func TestWithoutItsStoreEachPageStaysUpAndSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	must(t, s.store.Close())
+	for _, path := range []string{"/runs", "/runs/" + run, "/runs/" + run + "/slices/s0", "/slices", "/slices/find?identity=s0", "/failures", "/workers", "/workers/pilot-1", "/demand"} {
+		status, text, _ := s.ask(path)
+		if status != http.StatusServiceUnavailable || !strings.Contains(text, "This cannot be shown now.") || !strings.Contains(text, "<footer>") {
+			t.Errorf("%s: %d, %s", path, status, text)
+		}
+	}
+}
+
+func TestTablesAreForScreenReadersTooAndNothingIsStyledInline(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	for _, path := range []string{"/runs", "/runs/" + run, "/runs/" + run + "/slices/s0", "/slices", "/failures", "/workers", "/workers/pilot-1", "/demand"} {
+		doc, _ := s.read(path)
+		for _, table := range elements(doc, "table") {
+			if caption := elements(table, "caption"); len(caption) == 0 || wordsOf(caption[0]) == "" {
+				t.Errorf("%s: a table without a caption", path)
+			}
+			for _, th := range elements(table, "th") {
+				if attribute(th, "scope") == "" {
+					t.Errorf("%s: the head %q is of nothing", path, wordsOf(th))
+				}
+			}
+		}
+		for n := range doc.Descendants() {
+			for _, a := range n.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+					t.Errorf("%s: <%s %s=%q>", path, n.Data, a.Key, a.Val)
+				}
+			}
+		}
+		for _, field := range append(elements(doc, "input"), elements(doc, "select")...) {
+			if attribute(field, "type") != "hidden" && field.Parent.Data != "label" {
+				t.Errorf("%s: the field %s has no label", path, attribute(field, "name"))
+			}
+		}
+		for _, svg := range elements(doc, "svg") {
+			if attribute(svg, "role") != "img" || attribute(svg, "aria-label") == "" {
+				t.Errorf("%s: a picture without words", path)
+			}
+		}
 	}
 }

@@ -36,6 +36,14 @@ type runPage struct {
 	Histograms int
 }
 
+// Announced is how many slices the producer has said that there are; 0 where it has not.
+func (p runPage) Announced() int {
+	if p.Run.TotalSlices == nil {
+		return 0
+	}
+	return *p.Run.TotalSlices
+}
+
 // placed is how many outstanding slices are at a place.
 type placed struct {
 	Place message.Place

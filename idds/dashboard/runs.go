@@ -21,6 +21,9 @@ type runsPage struct {
 func (p *Pages) runs(r *http.Request, v *page) error {
 	v.Title = "Runs"
 	q := r.URL.Query()
+	if id := q.Get("run"); id != "" {
+		return &elsewhere{v.RunLink(id)}
+	}
 	data := runsPage{State: q.Get("state")}
 	v.Data = &data
 	f := ledger.RunFilter{Namespace: p.namespace(r), AfterNamespace: p.namespace(r), Descending: true, Limit: perPage}

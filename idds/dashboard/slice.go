@@ -1,9 +1,7 @@
 package dashboard
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -55,10 +53,7 @@ func (p *Pages) slice(r *http.Request, v *page) error {
 		data.Latency = max(0, doc.FinishedAt.Sub(doc.CreatedAt).Seconds())
 		v.Refresh = 0
 	}
-	var pretty bytes.Buffer
-	if json.Indent(&pretty, doc.Message, "", "  ") == nil {
-		data.Message = pretty.String()
-	}
+	data.Message = indent(doc.Message)
 	if doc.Failure != nil {
 		data.Text, data.Next = advice(doc.Failure.Name)
 	}

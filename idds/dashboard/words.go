@@ -1,6 +1,9 @@
 package dashboard
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"html/template"
 	"math"
 	"time"
@@ -10,7 +13,10 @@ import (
 
 // furtherFunctions are what the templates of the further pages may call.
 func furtherFunctions() template.FuncMap {
-	return template.FuncMap{"parts": parts, "short": short, "sign": sign, "after": after, "moment": moment, "said": said, "goal": goal, "pager": newPager}
+	return template.FuncMap{
+		"parts": parts, "short": short, "sign": sign, "after": after, "moment": moment, "said": said, "goal": goal, "pager": newPager,
+		"instant": instant, "indent": indent,
+	}
 }
 
 // part is one of a bar's parts, in hundredths.
@@ -64,15 +70,31 @@ func sign(kind string) string {
 	}
 }
 
-// after is how long after another a moment was.
+// after is how long after another a moment was: steps of one machine are milliseconds apart.
 func after(first, at time.Time) string {
 	if first.IsZero() || at.IsZero() {
 		return none
 	}
-	if d := at.Sub(first); d < 0 {
+	switch d := at.Sub(first); {
+	case d < 0:
 		return took(at, first) + " before"
+	case d < 100*time.Second:
+		return fmt.Sprintf("+%.3f s", d.Seconds())
+	default:
+		return "+" + seconds(d.Seconds())
 	}
-	return "+" + took(first, at)
+}
+
+// instant is a time of the day with milliseconds.
+func instant(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
+// indent writes JSON for people; what is none as it is.
+func indent(body json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Indent(&b, body, "", "  ") != nil {
+		return string(body)
+	}
+	return b.String()
 }
 
 // moment is a time with its day and milliseconds.

@@ -100,7 +100,9 @@ func (p *Pages) workers(r *http.Request, v *page) error {
 const slicesOfWorker = 20
 
 type workerPage struct {
-	Worker workerRow
+	ID string
+	// Worker is nil of one that has never reported: only its results have come.
+	Worker *workerRow
 	// Trouble are slices that failed here, or are to be tried again.
 	Trouble []message.SliceRecord
 }
@@ -109,24 +111,28 @@ type workerPage struct {
 func (p *Pages) worker(r *http.Request, v *page) error {
 	id, ns := named(r, "worker"), p.namespace(r)
 	v.Title = "Worker " + id
+	data := workerPage{ID: id}
+	v.Data = &data
 	list, err := p.cfg.Service.FindWorkers(r.Context(), ledger.WorkerFilter{Namespace: ns, Pilot: id, AfterNamespace: ns, Limit: 1})
-	if err == nil && len(list) == 0 {
-		err = missing("Unknown worker", fmt.Sprintf("No pilot %s has reported in the namespace %s.", id, ns))
-	}
 	if err != nil {
 		return err
 	}
-	data := workerPage{Worker: newWorkerRow(list[0])}
-	if list[0].Phase == message.WorkerEnded {
-		v.Refresh = 0
+	of := ledger.Filter{Namespace: ns, Pilot: id, Limit: 1}
+	if len(list) > 0 {
+		row := newWorkerRow(list[0])
+		if data.Worker = &row; row.Phase == message.WorkerEnded {
+			v.Refresh = 0
+		}
+	} else if its, err := p.cfg.Store.Slices(r.Context(), of); err != nil {
+		return err
+	} else if len(its) == 0 {
+		return missing("Unknown worker", fmt.Sprintf("No pilot %s has reported in the namespace %s, and no result of one has come.", id, ns))
 	}
-	found, err := p.cfg.Store.Slices(r.Context(), ledger.Filter{
-		Namespace: ns, Pilot: id, States: []ledger.SliceState{ledger.Failed, ledger.Waiting}, Limit: slicesOfWorker,
-	})
+	of.States, of.Limit = []ledger.SliceState{ledger.Failed, ledger.Waiting}, slicesOfWorker
+	found, err := p.cfg.Store.Slices(r.Context(), of)
 	if err != nil {
 		return err
 	}
 	data.Trouble, err = p.cfg.Service.Records(r.Context(), ns, found)
-	v.Data = data
 	return err
 }

@@ -18,7 +18,11 @@ func mounts(service *idds.Service, store ledger.Store, namespace string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	out := []api.Mount{{Pattern: dashboard.StaticPattern, Handler: dashboard.Static()}, {Pattern: dashboard.LoginPattern, Handler: http.HandlerFunc(pages.Login)}}
+	out := []api.Mount{
+		{Pattern: dashboard.StaticPattern, Handler: dashboard.Static()},
+		{Pattern: dashboard.LoginPattern, Handler: http.HandlerFunc(pages.Login)},
+		{Pattern: api.NotFoundPattern, Handler: pages.NotFound()},
+	}
 	for pattern, handler := range pages.Handlers() {
 		out = append(out, api.Mount{Pattern: pattern, Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: handler, Refused: pages.Refuse})
 	}

@@ -1,0 +1,77 @@
+package dashboard_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/idds/dashboard"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+	"tfpilot/internal/recent"
+)
+
+func TestLogLinesAndMessagesAreFoundByWhatTheyAreOf(t *testing.T) {
+	t.Parallel()
+	memory := recent.New(nil)
+	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
+	memory.AddLogs(namespace,
+		message.LogRecord{Component: "pilot-1", Level: "INFO", Message: "slice done " + nasty, RunID: run, Slice: "s0", Attrs: map[string]string{"took": "1.5s"}},
+		message.LogRecord{Component: "harvester", Level: "ERROR", Message: "no batch system"})
+	memory.AddLogs("theirs", message.LogRecord{Component: "pilot-9", Level: "INFO", Message: "not for others"})
+	memory.AddMessage(message.SeenMessage{Namespace: namespace, Destination: "/topic/panda.slices", MsgType: "slice", Sender: "daq", RunID: run, Slice: "s0", Bytes: 12, Body: []byte(`{"a":"` + "b" + `"}`)})
+	memory.AddMessage(message.SeenMessage{Namespace: namespace, Destination: "/topic/panda.results", Sender: nasty, Junk: "no msg_type", Bytes: 3})
+	for query, want := range map[string][2]string{
+		"":                             {"slice done " + nasty + " took= 1.5s|no batch system|/topic/panda.slices|no msg_type", "not for others"},
+		"?level=WARN":                  {"no batch system", "slice done"},
+		"?component=pilot-1":           {"slice done", "no batch system"},
+		"?run=" + run + "&slice=s0":    {"slice done|/topic/panda.slices", "no batch system|no msg_type"},
+		"?junk=1":                      {"no msg_type", "/topic/panda.slices"},
+		"?text=BATCH":                  {"no batch system", "slice done"},
+		"?component=" + segment(nasty): {"No line is like that.", "slice done"},
+	} {
+		_, text := s.read("/logs" + query)
+		for w := range strings.SplitSeq(want[0], "|") {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s does not say %q: %s", query, w, text)
+			}
+		}
+		for w := range strings.SplitSeq(want[1], "|") {
+			if strings.Contains(text, w) {
+				t.Errorf("%s says %q: %s", query, w, text)
+			}
+		}
+	}
+}
+
+func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *dashboard.Config) {
+		cfg.Components = func(_ context.Context, ns string) ([]message.ComponentDocument, error) {
+			return []message.ComponentDocument{
+				{Namespace: ns, Name: "harvester-bnl", Role: "harvester", State: "PROCESSING", Details: nasty},
+				{Namespace: ns, Name: "pilot-1", Role: "pilot", State: "PROCESSING", Alive: true, LastSeen: time.Now(), RunID: run},
+				{Namespace: ns, Name: "daq-1", Role: "daq", State: "READY", Alive: true, LastSeen: time.Now()},
+			}, nil
+		}
+	})
+	s.update(func(tx ledger.Tx) error {
+		return tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "transceiver", Count: 3})
+	})
+	doc, text := s.read("/components")
+	var rows []string
+	for _, row := range elements(doc, "th") {
+		if attribute(row, "scope") == "row" {
+			rows = append(rows, wordsOf(row))
+		}
+	}
+	if got := strings.Join(rows, " "); got != "store broker subscriptions backlog daq-1 pilot-1 harvester-bnl stop" {
+		t.Error(got)
+	}
+	for _, want := range []string{"silent was PROCESSING", "transceiver 3", "no connection: no broker was found yet", nasty} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q: %s", want, text)
+		}
+	}
+}
