@@ -38,6 +38,27 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/demand", run, "Workers wanted 5")
 }
 
+func TestARunShowsWhatTheDetectorDidAndWhichFilesItHas(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	at := time.Now().Add(-time.Minute).UTC()
+	first, last := int64(500), int64(519)
+	s.update(func(tx ledger.Tx) error {
+		return errors.Join(
+			tx.PutDocument(ledger.Detectors, message.DetectorDocument{
+				State: "run", Substate: "physics", Since: at.Add(20 * time.Second), STFs: 3, STFBytes: 3e9,
+				Changes: []message.DetectorChange{{At: at, State: "imminent"}, {At: at.Add(20 * time.Second), State: "run", Substate: "physics"}},
+			}, namespace, run),
+			tx.PutDocument(ledger.STFFiles, ledger.Announced{STFDocument: message.STFDocument{Status: "ready", Frames: 1000, TakenAt: at}, SizeBytes: 31e6, Adler32: "0badcafe"}, namespace, run, "swf.100001.000002.stf"),
+			tx.PutDocument(ledger.TFFiles, message.TFFileDocument{
+				Namespace: namespace, RunID: run, Filename: "sample.tf", STF: "swf.100001.000002.stf", First: &first, Last: &last, Status: "registered", RegisteredAt: at,
+			}, namespace, run, "swf.100001.000002.stf", "sample.tf"),
+		)
+	})
+	s.says("/runs/"+run, "Detector run physics for", "STFs taken 3 3.0 GB", "imminent: 20 s, from", "run physics: ",
+		"swf.100001.000002.stf ready 31.0 MB 0badcafe", "not yet 1 time-frame files", "sample.tf 500–519", "registered none yet")
+}
+
 func TestSlicesAreFoundByAllThatIsKnownOfThem(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

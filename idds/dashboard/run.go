@@ -3,7 +3,6 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,17 +11,12 @@ import (
 )
 
 const (
-	// filesShown is how many STF files a page of a run has: each is a sum over its slices.
-	filesShown = 20
-	// slicesOfFile is how many time-frame files are shown beneath an STF file.
-	slicesOfFile = 16
 	// checkedAtOnce is up to how many slices the accounting is checked unasked: all of them are counted, and those outstanding looked up.
 	checkedAtOnce, locatedAtOnce = 50_000, 1000
 )
 
 type runPage struct {
 	Run      message.RunDocument
-	Detector *message.DetectorDocument
 	States   *timeline
 	Payloads []message.PayloadDocument
 	Failures []message.FailureDocument
@@ -51,27 +45,6 @@ type placed struct {
 	N     int
 }
 
-// fileRow is an STF file with its time-frame files.
-type fileRow struct {
-	message.FileDocument
-
-	TimeFrames []message.SliceRecord
-	More       int
-}
-
-// Parts are what became of its slices.
-func (f fileRow) Parts() message.SliceCounts {
-	return message.SliceCounts{Published: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Outstanding}
-}
-
-// Began is when it was written or, where nobody says, when its first slice was created.
-func (f fileRow) Began() time.Time {
-	if f.STFCreatedAt.IsZero() {
-		return f.FirstCreatedAt
-	}
-	return f.STFCreatedAt
-}
-
 // findRun is the run that the path names.
 func (p *Pages) findRun(r *http.Request) (ledger.Run, error) {
 	id := named(r, "run")
@@ -98,7 +71,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
 		return err
 	}
-	data.States = runTimeline(data.Run, data.Detector, time.Now())
+	data.States = runTimeline(data.Run, time.Now())
 	counts, err := p.cfg.Store.Failures(ctx, run.Namespace, id)
 	if err != nil {
 		return err
@@ -128,23 +101,20 @@ func (p *Pages) run(r *http.Request, v *page) error {
 }
 
 // runTimeline shows the run's own states, and the detector's where they are known.
-func runTimeline(doc message.RunDocument, detector *message.DetectorDocument, now time.Time) *timeline {
+func runTimeline(doc message.RunDocument, now time.Time) *timeline {
 	t := &timeline{Title: "Time line of run " + doc.RunID, Summary: "The times stand beneath."}
 	until := doc.ClosedAt
 	if until.IsZero() {
 		until = now
 	}
-	if detector != nil {
-		l := lane{ID: "detector", Label: "detector", Note: detector.State}
-		changes := append(slices.Clone(detector.Changes), message.DetectorChange{At: detector.Since, State: detector.State, Substate: detector.Substate})
-		for i, c := range changes {
-			b := bar{From: c.At, To: until, Kind: c.State, Text: strings.TrimSpace(c.State + " " + c.Substate), Open: doc.ClosedAt.IsZero()}
-			if i+1 < len(changes) {
-				b.To, b.Open = changes[i+1].At, false
+	if d := doc.Detector; d != nil {
+		l := lane{ID: "detector", Label: "detector", Note: d.State}
+		for i, c := range d.Changes {
+			b := bar{From: c.At, To: later(c.At, until), Kind: c.State, Text: strings.TrimSpace(c.State + " " + c.Substate), Open: doc.ClosedAt.IsZero()}
+			if i+1 < len(d.Changes) {
+				b.To, b.Open = d.Changes[i+1].At, false
 			}
-			if l.Bars = append(l.Bars, b); b.To.Before(b.From) { // the detector goes on after the run
-				l.Bars[i].To = b.From
-			}
+			l.Bars = append(l.Bars, b)
 		}
 		t.Lanes = append(t.Lanes, l)
 	}
@@ -162,31 +132,11 @@ func runTimeline(doc message.RunDocument, detector *message.DetectorDocument, no
 	return t.layOut()
 }
 
-// files are a page of the run's STF files, the last first.
-func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
-	f := ledger.FileFilter{Namespace: run.Namespace, Run: run.RunID.String(), Descending: true, Limit: filesShown}
-	if err := readCursor(r, &f.After.Identity); err != nil {
-		return err
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	list, err := p.cfg.Store.Files(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	for i := range list {
-		found, err := p.cfg.Store.Slices(r.Context(), ledger.Filter{Namespace: run.Namespace, Run: f.Run, Filename: list[i].Identity, Limit: slicesOfFile})
-		if err != nil {
-			return err
-		}
-		row := fileRow{FileDocument: list[i].Document(), More: max(0, list[i].Slices-slicesOfFile)}
-		if row.TimeFrames, err = p.cfg.Service.Records(r.Context(), run.Namespace, found); err != nil {
-			return err
-		}
-		data.Files = append(data.Files, row)
-	}
-	if len(list) == filesShown {
-		data.Next = cursor(list[len(list)-1].Identity)
-	}
-	return nil
+	return b
 }
 
 // places say where outstanding slices are, in the order in which they are told.
