@@ -16,6 +16,8 @@ type Lists interface {
 	FindRuns(ctx context.Context, f RunFilter) ([]Run, error)
 	FindWorkers(ctx context.Context, f WorkerFilter) ([]message.WorkerDocument, error)
 	Files(ctx context.Context, f FileFilter) ([]File, error)
+	// Outcomes are told of every slice of a run, in any order: of all of them, so that it takes as long as that.
+	Outcomes(ctx context.Context, namespace, run string, each func(Outcome)) error
 	// Failures counts the slices of a run, or of all, by what they failed with.
 	Failures(ctx context.Context, namespace, run string) ([]FailureCount, error)
 	// Tokens are all that were made, those that are revoked or have expired too.
@@ -83,6 +85,27 @@ func (f *File) Document() message.FileDocument {
 		}
 	}
 	return d
+}
+
+// Outcome is when the data of a slice was taken, and its result counted.
+type Outcome struct {
+	Filename string
+	// TakenAt is when its STF was written or, where that is not known, when it was created.
+	TakenAt time.Time
+	// DoneAt is zero while it is not done.
+	DoneAt time.Time
+}
+
+// Outcome is the slice's.
+func (s *Slice) Outcome() Outcome {
+	o := Outcome{Filename: s.Filename, TakenAt: s.STFAt}
+	if o.TakenAt.IsZero() {
+		o.TakenAt = s.CreatedAt
+	}
+	if s.State == Done {
+		o.DoneAt = s.FinishedAt
+	}
+	return o
 }
 
 // FailureCount is how many slices have failed in one way.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
 
@@ -20,6 +21,8 @@ type Commit struct {
 	Slices  []SliceChange
 	Runs    []Run
 	Workers []WorkerSeen
+	// Pictured are the runs whose histograms have changed, Detected those of which the data side has said something; their Identity is empty.
+	Pictured, Detected []Key
 }
 
 // SliceChange is a slice as a transaction has left it. A listener must not change it.
@@ -78,6 +81,8 @@ type witness struct {
 	put     []*Slice
 	runs    map[*Run]bool
 	workers []WorkerSeen
+
+	pictured, detected []Key
 }
 
 // glimpse is as much of a slice as tells afterwards what has changed.
@@ -136,8 +141,24 @@ func (w *witness) PutWorker(r message.WorkerReport, at time.Time) error {
 	return w.Tx.PutWorker(r, at)
 }
 
+// PutHistograms notes that the histograms of a run have changed.
+func (w *witness) PutHistograms(namespace, run string, set hist.Set) error {
+	if k := (Key{Namespace: namespace, Run: run}); !slices.Contains(w.pictured, k) {
+		w.pictured = append(w.pictured, k)
+	}
+	return w.Tx.PutHistograms(namespace, run, set)
+}
+
+// PutDocument notes that there is news of the detector.
+func (w *witness) PutDocument(k Kind, document any, key ...string) error {
+	if k.Table == Detectors.Table {
+		w.detected = append(w.detected, Key{Namespace: key[0], Run: key[1]})
+	}
+	return w.Tx.PutDocument(k, document, key...)
+}
+
 func (w *witness) tell(c *Commit) {
-	c.Workers = w.workers
+	c.Workers, c.Pictured, c.Detected = w.workers, w.pictured, w.detected
 	for r := range w.runs {
 		c.Runs = append(c.Runs, *r)
 	}

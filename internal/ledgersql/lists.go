@@ -340,6 +340,21 @@ func moment(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
+// Outcomes are told of every slice of a run.
+func (r Reader) Outcomes(ctx context.Context, namespace, run string, each func(ledger.Outcome)) error {
+	_, err := collect(ctx, r, func(rows *sql.Rows) (nothing struct{}, err error) {
+		var o ledger.Outcome
+		var taken, done int64
+		if err = rows.Scan(&o.Filename, &taken, &done); err == nil {
+			o.TakenAt, o.DoneAt = moment(taken), moment(done)
+			each(o)
+		}
+		return nothing, err
+	}, `SELECT filename, CASE stf WHEN 0 THEN created ELSE stf END, CASE state WHEN 'done' THEN finished ELSE 0 END
+		FROM slice WHERE namespace = $1 AND run = $2`, ledger.Text(namespace), ledger.Text(run))
+	return err
+}
+
 // Failures counts the slices of a run, or of all, by what they failed with.
 func (r Reader) Failures(ctx context.Context, namespace, run string) ([]ledger.FailureCount, error) {
 	return collect(ctx, r, func(rows *sql.Rows) (c ledger.FailureCount, err error) {
