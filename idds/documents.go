@@ -13,18 +13,19 @@ import (
 // Workers are all pilots that ever reported, with whether they are alive.
 func (s *Service) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
 	list, err := s.store.Workers(ctx, namespace)
-	s.sayAlive(list)
+	s.SayAlive(list)
 	return list, err
 }
 
 // FindWorkers are the pilots of a filter, with whether they are alive.
 func (s *Service) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error) {
 	list, err := s.store.FindWorkers(ctx, f)
-	s.sayAlive(list)
+	s.SayAlive(list)
 	return list, err
 }
 
-func (s *Service) sayAlive(list []message.WorkerDocument) {
+// SayAlive says of each whether it is.
+func (s *Service) SayAlive(list []message.WorkerDocument) {
 	now := s.now()
 	for i := range list {
 		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.silence(list[i])
@@ -38,6 +39,9 @@ func (s *Service) silence(w message.WorkerDocument) time.Duration {
 	}
 	return time.Duration(3 * w.HeartbeatSeconds * float64(time.Second))
 }
+
+// Now is the time by which the service decides.
+func (s *Service) Now() time.Time { return s.now().UTC() }
 
 // Demand is how many workers each run wants: what it asked for while it is open or ending with slices left, else none.
 func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {

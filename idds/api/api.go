@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -52,6 +53,9 @@ type Config struct {
 	RatePerSecond int
 	// PublicPage lets everybody who reaches the address look, as a viewer of Namespace.
 	PublicPage bool
+	// Feed is what watchers see. Each is asked for his token again after TokenCheck (default 10 s).
+	Feed       Feed
+	TokenCheck time.Duration
 	// Mounts are what else is served.
 	Mounts []Mount
 	// Observe hears of every request: the pattern that it fell under, the status of the answer, how long that took, and whether it
@@ -66,7 +70,8 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	if cfg.Log == nil {
 		cfg.Log = logging.Discard()
 	}
-	a := &api{service: service, store: store, cfg: cfg, callers: newCallers(cfg.RatePerSecond), noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
+	cfg.TokenCheck = cmp.Or(cfg.TokenCheck, tokenCheck)
+	a := &api{service: service, store: store, cfg: cfg, callers: newCallers(cfg.RatePerSecond), streams: streams{of: map[streamKey]int{}}, noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
 	mux := http.NewServeMux()
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
@@ -102,6 +107,7 @@ type api struct {
 	store   ledger.Store
 	cfg     Config
 	callers *callers
+	streams streams
 	// noIssuer is how often the log hears that the issuer does not answer: anybody can send tokens that it is asked about.
 	noIssuer rate.Sometimes
 }
@@ -188,6 +194,7 @@ func (a *api) register(h huma.API) {
 			}
 			return &body[message.PromptBroker]{b}, nil
 		})
+	a.registerBoard(h)
 	a.registerHealth(h)
 	a.registerRuns(h)
 	a.registerSlices(h)

@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
+	"tfpilot/idds/live"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
@@ -56,8 +57,20 @@ func serverAndStore(t *testing.T) (string, ledger.Store) {
 // serverOn is the interface on a store, with tokens, and a broker for one namespace.
 func serverOn(t *testing.T, store ledger.Store, cfg api.Config) string {
 	t.Helper()
+	return serverWithin(t, store, cfg, 0)
+}
+
+// serverWithin is the same with a limit on how long a request and its answer may take; none when 0.
+func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.Duration) string {
+	t.Helper()
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run: nothing here needs the broker
 	must(t, err)
+	var feed *live.Feed
+	store = ledger.Watch(store, func(c ledger.Commit) {
+		if feed != nil { // which nothing is told before the server listens
+			feed.Hear(c)
+		}
+	})
 	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
 	must(t, err)
 	file := map[string]ledger.Role{}
@@ -72,8 +85,19 @@ func serverOn(t *testing.T, store ledger.Store, cfg api.Config) string {
 	cfg.Namespace, cfg.Broker = namespace, map[string]message.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}
-	srv := httptest.NewServer(api.Handler(service, store, cfg))
-	t.Cleanup(srv.Close)
+	feed = live.New(live.Config{Service: service, Store: store, Namespace: namespace})
+	cfg.Feed = feed
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- feed.Run(ctx) }()
+	srv := httptest.NewUnstartedServer(api.Handler(service, store, cfg))
+	srv.Config.ReadTimeout, srv.Config.WriteTimeout = limit, limit
+	srv.Start()
+	t.Cleanup(func() {
+		cancel() // streams end with it
+		must(t, <-ended)
+		srv.Close()
+	})
 	return srv.URL
 }
 

@@ -23,6 +23,9 @@ programs, ` + "`/docs`" + ` for people, which needs no internet.
 - **Lists** come in pages: ` + "`limit`" + ` bounds one, and its ` + "`next`" + `, handed back as ` + "`after`" + `, gives the following one. There is none after the last.
 - **Pollers** hand the ` + "`ETag`" + ` of an answer back as ` + "`If-None-Match`" + `: 304 says that nothing has changed. Answers that say what time it is
   (` + "`/v1/demand`, `/v1/health`" + `) always have.
+- **Watchers** read ` + "`/v1/events`" + `, server-sent events: ` + "`board`" + ` is what ` + "`/v1/board`" + ` answers, as soon as it has changed and three times a second at
+  most; ` + "`histograms`" + ` are the merged ones of a run, once a second at most; ` + "`bye`" + ` is the last one and says why. Comments come every 10 s when there
+  is nothing else. Whoever is slow gets the latest and not what was between; with ` + "`Last-Event-ID`" + ` nobody gets the board again that he has.
 - **Errors** are problems as RFC 9457 has them, ` + "`application/problem+json`" + ` with ` + "`status`, `title`, `detail`" + `: 400 and 422 the request is none, 401
   and 403 the token, 404 no such thing, 413 too long, 429 too often, 503 the store or the token's issuer is away and it may be tried again.
 - **A run number** that there is in more than one namespace needs ` + "`?namespace=`" + `, or the answer is 409.

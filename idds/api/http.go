@@ -125,6 +125,9 @@ func (h *held) Flush() {
 	}
 }
 
+// Unwrap is for [http.ResponseController]: an answer without an end has deadlines of its own.
+func (h *held) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
 // release sends a complete answer, or that it is what the client has.
 func (h *held) release(seen string) {
 	if h.flows {

@@ -6,6 +6,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
+	"tfpilot/idds/live"
 	"tfpilot/idds/metrics"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/ledger"
@@ -14,6 +15,7 @@ import (
 // observation is what others are told of how the service is.
 type observation struct {
 	metrics *metrics.Metrics
+	feed    *live.Feed // nil until it is there
 	// size is of the store as it was opened.
 	size func(ctx context.Context) (int64, error)
 }
@@ -31,7 +33,12 @@ func (c serveConfig) observe(ctx context.Context, store ledger.Store, log *slog.
 	return ledger.Watch(store, o.hear), o, err
 }
 
-func (o *observation) hear(c ledger.Commit) { o.metrics.Hear(c) }
+func (o *observation) hear(c ledger.Commit) {
+	o.metrics.Hear(c)
+	if o.feed != nil {
+		o.feed.Hear(c)
+	}
+}
 
 // mount lets who may look see the metrics, and count what is asked of the REST interface.
 func (o *observation) mount(rest *api.Config, service *idds.Service, link *broker.Link) {

@@ -12,8 +12,7 @@ import (
 )
 
 // mounts are what is served beside the REST interface: the page, for everybody who may look.
-func mounts(service *idds.Service, store ledger.Store, namespace string, log *slog.Logger) ([]api.Mount, error) {
-	feed := live.New(service, store)
+func mounts(service *idds.Service, store ledger.Store, feed *live.Feed, namespace string, log *slog.Logger) ([]api.Mount, error) {
 	pages, err := dashboard.New(dashboard.Config{Service: service, Store: store, Namespace: namespace, Board: feed.Board, Log: log})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
+	"tfpilot/idds/live"
 	"tfpilot/idds/oidc"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
@@ -120,7 +121,9 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
-	if rest.Mounts, err = mounts(service, store, cfg.Namespace, log); err != nil {
+	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Log: log})
+	watched.feed, rest.Feed = feed, feed
+	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, log); err != nil {
 		return err
 	}
 	watched.mount(&rest, service, link)
@@ -145,6 +148,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	links.Go(func() { _ = cfg.Stops.Run(linkCtx) })
 	g, ctx := errgroup.WithContext(c.Context)
 	g.Go(func() error { return service.Run(ctx) })
+	g.Go(func() error { return feed.Run(ctx) })
 	g.Go(func() error {
 		if cfg.AddressFile == "" {
 			return nil

@@ -1,0 +1,158 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// make makes the board of a namespace, whose turn the caller has, unless there is one that is young enough. What the store does not
+// tell now stays as it was: the board says by its health what is wrong.
+func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
+	if err := f.load(ctx, s); err != nil {
+		return err
+	}
+	if !s.madeAt.IsZero() && time.Since(s.madeAt) < age {
+		return nil
+	}
+	now := f.cfg.Service.Now()
+	b := message.Board{At: now, Namespace: s.name, Health: f.cfg.Service.Health(ctx), Components: []message.ComponentDocument{}}
+	f.askDemand(ctx, s)
+
+	f.mu.Lock()
+	s.changed = false
+	s.prune(now)
+	runs := s.onBoard()
+	workers := slices.Collect(maps.Values(s.workers))
+	f.mu.Unlock()
+
+	f.cfg.Service.SayAlive(workers)
+	var held map[string]int
+	b.Sites, held = sites(workers)
+	b.Runs = make([]message.BoardRun, 0, len(runs))
+	for _, r := range runs {
+		f.ask(ctx, r)
+		doc, err := f.runOn(ctx, s, r, held, now)
+		if err != nil {
+			return err
+		}
+		b.Runs = append(b.Runs, doc)
+	}
+	f.askComponents(ctx, s)
+	b.Components = append(b.Components, s.components...)
+	s.made, s.madeAt = b, time.Now()
+	return nil
+}
+
+// load asks the store for what there was before we heard of anything.
+func (f *Feed) load(ctx context.Context, s *space) error {
+	if s.loaded {
+		return nil
+	}
+	now := f.cfg.Service.Now()
+	runs, err := f.cfg.Store.Runs(ctx, s.name)
+	workers, werr := f.cfg.Store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: s.name, SeenSince: now.Add(-forgotten), Limit: 100 * mostWorkers})
+	if err := errors.Join(err, werr); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	s.add(runs, workers, now)
+	f.mu.Unlock()
+	poke(f.old)
+	return nil
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// askDemand asks how many workers are wanted.
+func (f *Feed) askDemand(ctx context.Context, s *space) {
+	if time.Since(s.demandAt) < dearly {
+		return
+	}
+	d, err := f.cfg.Service.Demand(ctx)
+	if err != nil {
+		return
+	}
+	s.demandAt = time.Now()
+	clear(s.demand)
+	for i := range d.Demands {
+		if d.Demands[i].Namespace == s.name {
+			s.demand[d.Demands[i].RunID] = &d.Demands[i]
+		}
+	}
+}
+
+// askComponents asks which programs say of themselves that they are alive.
+func (f *Feed) askComponents(ctx context.Context, s *space) {
+	if f.cfg.Components == nil || time.Since(s.componentsAt) < dearly {
+		return
+	}
+	if list, err := f.cfg.Components(ctx, s.name); err == nil {
+		s.components, s.componentsAt = list, time.Now()
+	}
+}
+
+// ask asks the store what no transaction tells of a run: only when there may be something new, and rarely when it takes long.
+func (f *Feed) ask(ctx context.Context, r *run) {
+	f.mu.Lock()
+	doc, failed, detected := r.Run, r.failed && time.Now().After(r.failuresAt), r.detected
+	r.failed, r.detected = r.failed && !failed, false
+	f.mu.Unlock()
+	if doc.Latency == nil && doc.Sampled() != r.measured && time.Since(r.measuredAt) > dearly {
+		if d, err := f.cfg.Service.RunDocument(ctx, doc); err == nil {
+			r.latency, r.measured, r.measuredAt = d.Latency, doc.Sampled(), time.Now()
+		}
+	}
+	if failed {
+		began := time.Now()
+		counts, err := f.cfg.Store.Failures(ctx, doc.Namespace, doc.RunID.String())
+		if failed = err != nil; !failed {
+			r.failures = ledger.FailureDocuments(counts)
+		}
+		r.failuresAt = time.Now().Add(max(dearly, 20*time.Since(began)))
+	}
+	if detected {
+		d, err := f.cfg.Store.Detector(ctx, doc.Namespace, doc.RunID.String())
+		if detected = err != nil; !detected {
+			r.detector = d
+		}
+	}
+	f.mu.Lock()
+	r.failed, r.detected = r.failed || failed, r.detected || detected
+	f.mu.Unlock()
+}
+
+// runOn is a run as the board has it.
+func (f *Feed) runOn(ctx context.Context, s *space, r *run, held map[string]int, now time.Time) (message.BoardRun, error) {
+	f.mu.Lock()
+	doc := r.Run
+	out := message.BoardRun{STFs: len(r.files), HistogramsAt: r.picturesAt, History: r.shownHistory(), Failures: r.failures}
+	out.Recent, out.ResultsPerSecond = r.times.recent(now)
+	f.mu.Unlock()
+	if doc.Latency == nil { // as it was when it was asked for
+		doc.Latency = &r.latency
+	}
+	doc.Detector = r.detector
+	var err error
+	if out.RunDocument, err = f.cfg.Service.RunDocument(ctx, doc); err != nil {
+		return out, err
+	}
+	out.Demand = s.demand[out.RunID]
+	if out.Detector != nil && out.Detector.STFs > 0 {
+		out.STFs = out.Detector.STFs
+	}
+	left := out.Slices.Outstanding
+	out.Running = min(left, held[out.RunID])
+	out.Waiting = left - out.Running
+	return out, nil
+}

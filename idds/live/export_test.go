@@ -1,0 +1,25 @@
+package live
+
+import (
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+// Times are the times of a run's results, for tests.
+type Times struct{ *history }
+
+// NewTimes begins at a time.
+func NewTimes(begin time.Time) Times { return Times{newHistory(begin)} }
+
+// Add counts a result.
+func (t Times) Add(at time.Time, seconds float64) { t.add(at, seconds) }
+
+// Merge adds those of another part of the run.
+func (t Times) Merge(other Times) { t.merge(other.history) }
+
+// Recent is of the last seconds.
+func (t Times) Recent(now time.Time) (message.Quantiles, float64) { return t.recent(now) }
+
+// Over is the whole time.
+func (t Times) Over(most int) []message.BoardLatency { return t.over(most) }

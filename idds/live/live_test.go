@@ -1,0 +1,262 @@
+package live_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+var crashed = &message.Failure{Class: "payload", Name: "payload_failed", Retryable: true}
+
+// report is a worker's on a site, with slices of the run in hand and two slots.
+func report(pilot, site string, seen time.Time, held ...string) func(ledger.Tx) error {
+	w := message.WorkerReport{
+		PilotID: pilot, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: seen, StartedAt: seen.Add(-100 * time.Second), HeartbeatSeconds: 5,
+		Hostname: "node1", Site: site, Slots: 2, Totals: message.WorkerTotals{WallSeconds: 100},
+	}
+	for _, h := range held {
+		w.InHand = append(w.InHand, message.SliceInHand{Identity: h, RunID: run, Attempt: 1})
+	}
+	return func(tx ledger.Tx) error { return tx.PutWorker(w, seen) }
+}
+
+func TestABoardShowsWhatIsInTheLedger(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	now := time.Now()
+	r.do(r.sent(40), r.done(0, 20), r.result(20, 23, crashed, nil), r.result(23, 24, &message.Failure{Class: "data", Name: "data_invalid"}, nil),
+		report("a", "farm", now, "s24", "s25"), report("b", "farm", now), report("c", "", now, "s26"), report("d", "farm", now.Add(-time.Minute), "s27"))
+	b := r.board()
+	if len(b.Runs) != 1 {
+		t.Fatalf("%d runs", len(b.Runs))
+	}
+	got := b.Runs[0]
+	if s := got.Slices; s.Published != 40 || s.Done != 20 || s.Failed != 1 || got.Waiting != 16 || got.Running != 3 || got.STFs != 4 {
+		t.Errorf("%+v, waiting %d, running %d, %d STFs", s, got.Waiting, got.Running, got.STFs)
+	}
+	if q := got.Recent; q.N != 20 || q.P50 < 1.9 || q.P95 > 30 {
+		t.Errorf("from data taken to result: %+v", q)
+	}
+	if len(got.Failures) != 2 || got.Failures[0] != (message.FailureDocument{Class: "data", Name: "data_invalid", Failed: 1}) ||
+		got.Failures[1] != (message.FailureDocument{Class: "payload", Name: "payload_failed", Retrying: 3}) {
+		t.Errorf("%+v", got.Failures)
+	}
+	n := 0
+	for _, h := range got.History {
+		n += h.Done
+	}
+	if n != 20 {
+		t.Errorf("%d results in the history", n)
+	}
+	if len(b.Sites) != 2 || b.Sites[0].Efficiency == nil || *b.Sites[0].Efficiency != 0.5 {
+		t.Fatalf("%+v", b.Sites)
+	}
+	b.Sites[0].Efficiency, b.Sites[1].Efficiency = nil, nil
+	if b.Sites[0] != (message.BoardSite{Site: "farm", Running: 2, Silent: 1, Slots: 4, Busy: 2}) || b.Sites[1] != (message.BoardSite{Site: "node1", Running: 1, Slots: 2, Busy: 1}) {
+		t.Errorf("%+v", b.Sites)
+	}
+	if got.Demand == nil || got.Latency.SliceResult.N != 20 {
+		t.Errorf("demand %+v, latency %+v", got.Demand, got.Latency)
+	}
+}
+
+func TestAfterARestartTheHistoryIsTheSame(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sent(40), r.done(0, 20), r.result(20, 23, crashed, nil))
+	before := r.board().Runs[0]
+	r.end()
+	r.feed = nil
+	r.start()
+	r.do(r.done(30, 35)) // before anybody looks
+	w := r.follow("")
+	var after message.BoardRun
+	w.until("the results of before", func(e message.Event) bool {
+		var b message.Board
+		must(t, json.Unmarshal(e.Data, &b))
+		after = b.Runs[0]
+		n := 0
+		for _, h := range after.History {
+			n += h.Done
+		}
+		return n == 25
+	})
+	if after.STFs != before.STFs || after.Slices.Done != 25 || after.Recent.N != 25 || len(after.Failures) != 1 {
+		t.Errorf("%+v", after)
+	}
+	if got, want := after.History[0], before.History[0]; !got.At.Equal(want.At) || got.Done < want.Done {
+		t.Errorf("begins with %+v, not %+v", got, want)
+	}
+}
+
+func TestWhoeverIsSlowGetsTheLatestAndNoQueue(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sent(100))
+	slow, quick := r.follow(""), r.follow("")
+	slow.until("the first board", showing(0)) // and then reads nothing
+	for i := range 5 {
+		r.do(r.done(i, i+1))
+		quick.until("a result", showing(i+1))
+	}
+	for n := 0; ; n++ {
+		if e := slow.next(); showing(5)(e) {
+			break
+		} else if n > 1 { // the one that was on its way, and a picture of the second that has passed
+			t.Fatalf("still behind: %.300s", e.Data)
+		}
+	}
+}
+
+func TestWhoComesBackGetsNoBoardThatHeHasSeen(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sent(10))
+	other := r.follow("") // so that there is one
+	last := other.until("a board", showing(0))
+	back := r.follow(last.ID)
+	r.do(r.done(0, 1))
+	if e := back.next(); e.Name != message.EventBoard || e.ID == last.ID {
+		t.Errorf("%s %s", e.Name, e.ID)
+	}
+}
+
+func TestWhileNobodyLooksTheStoreIsNotAsked(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sent(10))
+	w := r.follow("")
+	w.until("a board", showing(0))
+	w.leave()
+	r.feed.Hear(ledger.Commit{}) // a board that was under way when he left is made by now, or asks below
+	before := r.asked.n.Load()
+	for i := range 10 {
+		r.do(r.done(i, i+1))
+	}
+	if n := r.asked.n.Load() - before; n > 4 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestMergedHistogramsComeWhenTheyHaveChanged(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sent(10))
+	w := r.follow("")
+	w.until("a board", showing(0))
+	h := hist.New1D("h", "", "", 2, 0, 2)
+	h.Fill(1)
+	entries := func(n int) func(message.Event) bool {
+		return func(e message.Event) bool {
+			var doc message.HistogramsEvent
+			var set hist.Set
+			if e.Name != message.EventHistograms {
+				return false
+			}
+			must(t, json.Unmarshal(e.Data, &doc))
+			must(t, json.Unmarshal(doc.Histograms, &set))
+			return doc.RunID == run && set[0].Entries == float64(n)
+		}
+	}
+	r.do(r.result(0, 3, nil, hist.Set{*h}))
+	w.until("three entries", entries(3))
+	r.do(r.result(2, 4, nil, hist.Set{*h})) // one of them a second time
+	w.until("four entries", entries(4))
+	r.follow("").until("all of them for who comes later", entries(4))
+}
+
+func TestHistogramsThatAreLargeAreToBeAskedFor(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	var set hist.Set
+	for i := range 10 {
+		set = append(set, *hist.New1D(fmt.Sprint("h", i), "", "", hist.MaxBins, 0, 1))
+	}
+	r.do(r.sent(1), r.result(0, 1, nil, set))
+	e := r.follow("").until("histograms", func(e message.Event) bool { return e.Name == message.EventHistograms })
+	var doc message.HistogramsEvent
+	must(t, json.Unmarshal(e.Data, &doc))
+	if !doc.Omitted || doc.Histograms != nil || doc.At == 0 {
+		t.Errorf("%.200s", e.Data)
+	}
+}
+
+func TestTheEndOfTheServiceIsSaid(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	w := r.follow("")
+	w.next()
+	r.end()
+	var bye message.ByeEvent
+	must(t, json.Unmarshal(w.until("the last event", func(e message.Event) bool { return e.Name == message.EventBye }).Data, &bye))
+	if !bye.Back || bye.Reason == "" {
+		t.Errorf("%+v", bye)
+	}
+	if e, more := <-w.events; more {
+		t.Errorf("and then %s", e.Name)
+	}
+}
+
+func TestAStoreThatIsAwayTakesNothingFromTheBoard(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.asked.away.Store(true)
+	if _, err := r.feed.Board(t.Context(), ""); err == nil {
+		t.Error("a board of nothing")
+	}
+	r.asked.away.Store(false)
+	r.do(r.sent(10), r.done(0, 3))
+	w := r.follow("")
+	w.until("a board", showing(3))
+	r.asked.away.Store(true)
+	r.do(r.done(3, 4)) // it can be written
+	w.until("what is known all the same", showing(4))
+}
+
+func TestWhatOneNamespaceDoesIsNotOnTheBoardOfAnother(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.do(r.sentIn("theirs", "7", 5), r.sent(3))
+	theirs, err := r.feed.Board(t.Context(), "theirs")
+	if must(t, err); len(theirs.Runs) != 1 || theirs.Runs[0].RunID != "7" || theirs.Namespace != "theirs" {
+		t.Errorf("%+v", theirs.Runs)
+	}
+	if ours := r.board(); len(ours.Runs) != 1 || ours.Runs[0].RunID != run {
+		t.Errorf("%+v", ours.Runs)
+	}
+}
+
+func TestABoardHasTheLatestRunsThoseFirstThatAreNotOver(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	for i := range 25 {
+		id := fmt.Sprint(i + 1)
+		r.do(r.sentIn(namespace, id, 1))
+		if i != 3 { // all but one are over
+			r.do(r.resultIn(namespace, id, 0, 1, nil, nil), func(tx ledger.Tx) error {
+				return r.rules.End(tx, message.EndRun{RunID: message.Run(id), Namespace: namespace}, time.Now())
+			}, func(tx ledger.Tx) error {
+				_, err := r.rules.Close(tx, namespace, id, nil, 0, time.Hour, time.Now().Add(time.Minute))
+				return err
+			})
+		}
+	}
+	for range 2 { // and after a restart
+		runs := r.board().Runs
+		var ids string
+		for i := range runs {
+			ids += runs[i].RunID + " "
+		}
+		if ids != "4 25 24 23 22 21 20 19 18 17 " {
+			t.Error(ids)
+		}
+		r.end()
+		r.feed = nil
+		r.start()
+	}
+}

@@ -1,0 +1,163 @@
+package live
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+// space is a namespace: what we remember of it, and its board. All but turn is guarded by the feed's lock.
+type space struct {
+	name    string
+	runs    map[string]*run
+	workers workers
+	// loaded says that the store was asked for what there was before we heard of anything.
+	loaded bool
+	// changed says that something has happened since the board was made.
+	changed bool
+
+	demand   map[string]*message.RunDemand
+	demandAt time.Time
+
+	components   []message.ComponentDocument
+	componentsAt time.Time
+
+	// turn is held by whoever makes the board.
+	turn chan struct{}
+	// made is the board, which belongs to whoever has the turn; event is the same as it is sent; news is closed when there is another one.
+	made     message.Board
+	madeAt   time.Time
+	event    message.Event
+	told     []byte // what the event says, but for its time
+	pictures map[string]picture
+	news     chan struct{}
+
+	watchers int
+	lookedAt time.Time
+}
+
+// picture is a run's histograms as they are sent.
+type picture struct {
+	at     int64     // picturesAt of the run then
+	madeAt time.Time // no sooner than a second after it another one is made
+	number int       // grows with each that differs
+	event  message.Event
+}
+
+func newSpace(name string) *space {
+	return &space{
+		name: name, runs: map[string]*run{}, workers: workers{}, demand: map[string]*message.RunDemand{}, turn: make(chan struct{}, 1),
+		pictures: map[string]picture{}, news: make(chan struct{}),
+	}
+}
+
+// hear notes what a transaction has changed. It says whether there is a run of which it does not know all.
+func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
+	fresh := map[string]int{}
+	for i := range c.Slices {
+		if k := c.Slices[i].Key; k.Namespace == s.name && c.Slices[i].Was == "" {
+			fresh[k.Run]++
+		}
+	}
+	for i := range c.Runs {
+		if c.Runs[i].Namespace != s.name {
+			continue
+		}
+		s.changed = true
+		id := ledger.Text(c.Runs[i].RunID.String())
+		r := s.runs[id]
+		switch {
+		case r == nil:
+			s.runs[id] = newRun(c.Runs[i], now, c.Runs[i].Published == fresh[id])
+			s.runs[id].number = c.Number
+			unknown = unknown || !s.runs[id].whole
+		case r.number < c.Number:
+			r.Run, r.number = c.Runs[i], c.Number
+		}
+	}
+	for i := range c.Slices {
+		if k := c.Slices[i].Key; k.Namespace == s.name && s.runs[k.Run] != nil {
+			s.runs[k.Run].note(&c.Slices[i])
+		}
+	}
+	for _, k := range c.Pictured {
+		if r := s.runs[ledger.Text(k.Run)]; k.Namespace == s.name && r != nil {
+			r.picturesAt = max(r.picturesAt+1, now.UnixMicro())
+		}
+	}
+	for _, k := range c.Detected {
+		if r := s.runs[ledger.Text(k.Run)]; k.Namespace == s.name && r != nil {
+			s.changed, r.detected = true, true
+		}
+	}
+	for i := range c.Workers {
+		if c.Workers[i].Namespace == s.name {
+			s.changed = true
+			s.workers.note(c.Workers[i].WorkerReport, c.Workers[i].At)
+		}
+	}
+	if len(s.runs) > 2*shown || len(s.workers) > mostWorkers { // while nobody looks
+		s.prune(now)
+	}
+	return unknown
+}
+
+// mostWorkers is how many are remembered before those are forgotten that are gone.
+const mostWorkers = 1000
+
+// add adds what the store had before we heard of anything.
+func (s *space) add(runs []ledger.Run, workers []message.WorkerDocument, now time.Time) {
+	for i := range runs {
+		if id := ledger.Text(runs[i].RunID.String()); s.runs[id] == nil {
+			s.runs[id] = newRun(runs[i], now, runs[i].Published == 0)
+		}
+	}
+	for i := range workers {
+		s.workers.note(workers[i].WorkerReport, workers[i].LastSeen)
+	}
+	s.prune(now)
+	s.loaded, s.changed = true, true
+}
+
+// prune forgets what no board will have: of runs that are over those that are not among the latest.
+func (s *space) prune(now time.Time) {
+	s.workers.forget(now)
+	if len(s.runs) <= shown {
+		return
+	}
+	for i, r := range latest(slices.Collect(maps.Values(s.runs))) {
+		if i >= shown && r.State == message.RunClosed {
+			id := ledger.Text(r.RunID.String())
+			delete(s.runs, id)
+			delete(s.pictures, id)
+		}
+	}
+}
+
+// onBoard are the runs of the board.
+func (s *space) onBoard() []*run {
+	all := latest(slices.Collect(maps.Values(s.runs)))
+	return all[:min(shown, len(all))]
+}
+
+// take is the board's turn.
+func (s *space) take(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *space) release() { <-s.turn }
+
+// tell lets everybody know that there is news.
+func (s *space) tell() {
+	close(s.news)
+	s.news = make(chan struct{})
+}
