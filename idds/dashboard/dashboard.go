@@ -91,7 +91,7 @@ func Static() http.Handler { return http.FileServerFS(static) }
 // Handlers are the pages, by pattern.
 func (p *Pages) Handlers() map[string]http.HandlerFunc {
 	out := map[string]http.HandlerFunc{
-		"GET /{$}":                       p.overview,
+		"GET /{$}":                       p.page("overview", 5, p.overview),
 		"GET /runs":                      p.page("runs", 5, p.runs),
 		"GET /runs/{run}":                p.page("run", 5, p.run),
 		"GET /runs/{run}/slices/{slice}": p.page("slice", 5, p.slice),

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +28,8 @@ func functions() template.FuncMap {
 			}
 			return sum
 		},
-		"things":  things,
-		"runpath": func(run string) string { return "/runs/" + url.PathEscape(run) },
+		"list":   func(items ...any) []any { return items },
+		"things": things,
 		"lastof": func(n int, list []message.BoardLatency) []message.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},

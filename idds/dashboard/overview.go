@@ -42,10 +42,11 @@ type plots struct {
 	History      []message.BoardLatency `json:"history"`
 }
 
-func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) overview(r *http.Request, v *page) error {
+	v.Title, v.Live = "Control room", true
 	board, err := p.cfg.Board(r.Context(), p.namespace(r))
-	q := r.URL.Query()
-	p.render(w, r, page{Title: "Control room", Name: "overview", Data: viewOf(board, q.Get("run"), q.Get("reference")), Refresh: 5, Live: true}, err)
+	v.Data = viewOf(board, v.query.Get("run"), v.query.Get("reference"))
+	return err
 }
 
 // viewOf is a board with one of its runs large: the one that was asked for, or the latest.
@@ -102,25 +103,10 @@ func judge(q message.Quantiles) verdict {
 	}
 }
 
-// Parts are the shares of a run's slices, as the bar has them: from where to how far, in thousandths.
+// Parts are the shares of a run's slices, as the bar has them.
 func (v overview) Parts() []part {
 	s := v.Run.Slices
-	out, at := []part{}, 0.0
-	for _, p := range []struct {
-		state string
-		n     int
-	}{{"done", s.Done}, {"failed", s.Failed}, {"running", v.Run.Running}, {"waiting", max(0, s.Outstanding-v.Run.Running)}} {
-		width := 1000 * share(p.n, s.Published)
-		out = append(out, part{p.state, at, width})
-		at += width
-	}
-	return out
-}
-
-// part is a piece of a bar.
-type part struct {
-	State    string
-	X, Width float64
+	return divide(s.Published, piece{"done", s.Done}, piece{"failed", s.Failed}, piece{"running", v.Run.Running}, piece{"waiting", s.Outstanding - v.Run.Running})
 }
 
 // Since is when the run began.

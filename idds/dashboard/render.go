@@ -37,7 +37,6 @@ type page struct {
 
 	address
 	asked string // the namespace, where somebody who sees them all has asked for one
-	query url.Values
 }
 
 // Link is the address of a page of the same namespace, with parameters by name and value; those without a value are left out.
@@ -105,8 +104,8 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
 	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context())
 	v.Path, v.Sections, v.Now = r.URL.Path, p.links, time.Now().UTC()
-	if v.query = r.URL.Query(); v.Who.Namespace == "" {
-		v.asked = v.query.Get("namespace")
+	if v.Who.Namespace == "" {
+		v.asked = r.URL.Query().Get("namespace")
 	}
 	var buf bytes.Buffer
 	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {

@@ -25,18 +25,26 @@ type part struct {
 	X, Width float64
 }
 
-// parts are what has become of slices. What is not nothing is to be seen.
+// piece is how many slices are of a kind.
+type piece struct {
+	kind string
+	n    int
+}
+
+// parts are what has become of slices.
 func parts(s message.SliceCounts) []part {
+	return divide(s.Published, piece{"done", s.Done}, piece{"failed", s.Failed}, piece{"waiting", s.Outstanding})
+}
+
+// divide makes the parts of a bar. What is not nothing is to be seen.
+func divide(whole int, pieces ...piece) []part {
 	var out []part
 	at := 0.0
-	for _, of := range []struct {
-		kind string
-		n    int
-	}{{"done", s.Done}, {"failed", s.Failed}, {"waiting", s.Outstanding}} {
-		if of.n <= 0 || s.Published <= 0 {
+	for _, of := range pieces {
+		if of.n <= 0 || whole <= 0 {
 			continue
 		}
-		width := max(1, math.Round(1e4*share(of.n, s.Published))/100)
+		width := max(1, math.Round(1e4*share(of.n, whole))/100)
 		width = min(width, 100-at)
 		out = append(out, part{of.kind, at, width})
 		at += width
