@@ -17,6 +17,7 @@ let lines = null;
 let histograms = null;
 let shown = null; // the run whose histograms are drawn, and how they were when they were asked for
 let reference = null;
+let told = 0; // when an event has brought histograms
 
 async function update() {
   const text = document.getElementById("plots")?.textContent;
@@ -44,7 +45,7 @@ async function update() {
       note.textContent = " · there are no histograms of a run " + plots.reference;
     }
   }
-  if (shown !== plots.histograms_at) {
+  if (shown !== plots.histograms_at && (shown === null || Date.now() - told > 3000)) { // else they are about to come by themselves
     shown = plots.histograms_at;
     const of = histograms;
     try {
@@ -63,10 +64,10 @@ queue(update);
 document.addEventListener("refreshed", () => queue(update));
 document.addEventListener("histograms", (e) => queue(() => {
   const event = JSON.parse(e.detail);
-  if (histograms && event.run_id === histograms.run) {
-    if (event.histograms_at) shown = event.histograms_at;
-    histograms.show(event.histograms ?? []);
-  }
+  if (event.run_id !== histograms?.run || event.omitted) return;
+  told = Date.now();
+  shown = event.histograms_at;
+  histograms.show(event.histograms ?? []);
 }));
 document.addEventListener("theme", () => { lines?.redraw(); histograms?.redraw(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { lines?.redraw(); histograms?.redraw(); });
