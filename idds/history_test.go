@@ -55,3 +55,22 @@ func TestAHistoryTellsEachStepOfEachAttemptAndWhatWasAbsorbed(t *testing.T) {
 		t.Errorf("%d absorbed: %s", h.Absorbed, got)
 	}
 }
+
+func TestAnAttemptThatWasGivenUpSaysSoAlsoWhenItsResultComesLater(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(b.sent(1), b.lost(1), b.sent(2), b.result("a", 1, nil))
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+	must(t, err)
+	s, err := idds.New(b.store, link, logging.Discard(), idds.Config{Namespace: namespace})
+	must(t, err)
+	h, err := s.History(t.Context(), keyA)
+	must(t, err)
+	var told []string
+	for _, e := range h.Events {
+		told = append(told, fmt.Sprintf("%s %d %s", e.What, e.Attempt, e.Details))
+	}
+	if got := strings.Join(told, ", "); got != "created 0 , sent 1 , lost 1 why, sent 2 , finished 1 done, final 0 done" {
+		t.Error(got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/whereabouts"
 )
 
 type slicePage struct {
@@ -70,8 +71,8 @@ func sliceTimeline(doc *message.SliceHistory, now time.Time) *timeline {
 	}
 	for i := range doc.Attempts {
 		a := &doc.Attempts[i]
-		if i > 0 && !doc.Attempts[i-1].FinishedAt.IsZero() {
-			whole.Bars = append(whole.Bars, bar{From: doc.Attempts[i-1].FinishedAt, To: a.CreatedAt, Kind: "retry", Text: fmt.Sprintf("until attempt %d", a.Attempt)})
+		if i > 0 && !ended(&doc.Attempts[i-1]).IsZero() {
+			whole.Bars = append(whole.Bars, bar{From: ended(&doc.Attempts[i-1]), To: a.CreatedAt, Kind: "retry", Text: fmt.Sprintf("until attempt %d", a.Attempt)})
 		}
 		t.Lanes = append(t.Lanes, lane{
 			ID: fmt.Sprint("attempt-", a.Attempt), Label: fmt.Sprintf("attempt %d: %s", a.Attempt, a.State), Note: cmp.Or(a.Hostname, a.PilotID), Bars: steps(doc, a, now),
@@ -79,8 +80,8 @@ func sliceTimeline(doc *message.SliceHistory, now time.Time) *timeline {
 	}
 	if !doc.RetryAt.IsZero() {
 		from := doc.RetryAt
-		if n := len(doc.Attempts); n > 0 && !doc.Attempts[n-1].FinishedAt.IsZero() {
-			from = doc.Attempts[n-1].FinishedAt
+		if n := len(doc.Attempts); n > 0 && !ended(&doc.Attempts[n-1]).IsZero() {
+			from = ended(&doc.Attempts[n-1])
 		}
 		whole.Bars = append(whole.Bars, bar{From: from, To: doc.RetryAt, Kind: "retry", Text: "until its next attempt", Open: true})
 	}
@@ -92,7 +93,7 @@ func sliceTimeline(doc *message.SliceHistory, now time.Time) *timeline {
 		case "final":
 			m.Kind = e.Details
 			whole.Marks = append(whole.Marks, m)
-		case "absorbed":
+		case "absorbed", "lost":
 			for i := range t.Lanes {
 				if t.Lanes[i].ID == fmt.Sprint("attempt-", e.Attempt) {
 					t.Lanes[i].Marks = append(t.Lanes[i].Marks, m)
@@ -102,6 +103,14 @@ func sliceTimeline(doc *message.SliceHistory, now time.Time) *timeline {
 	}
 	t.Lanes = append([]lane{whole}, t.Lanes...)
 	return t.layOut()
+}
+
+// ended is when an attempt was over, so that another could follow.
+func ended(a *message.AttemptDocument) time.Time {
+	if lost := whereabouts.LostAt(a); !lost.IsZero() {
+		return lost
+	}
+	return a.FinishedAt
 }
 
 // steps are what an attempt went through, as far as it is known.

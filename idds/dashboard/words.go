@@ -69,7 +69,7 @@ func sign(kind string) string {
 	switch kind {
 	case "done":
 		return "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0"
-	case "failed":
+	case "failed", "lost":
 		return "M-7 -4l3 -3l4 4l4 -4l3 3l-4 4l4 4l-3 3l-4 -4l-4 4l-3 -3l4 -4z"
 	case "absorbed":
 		return "M0 -7l7 7l-7 7l-7 -7z"

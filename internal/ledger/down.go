@@ -54,7 +54,7 @@ func (l Rules) poisonous(tx Tx, s *Slice, a *message.AttemptDocument, now time.T
 	if r == nil || err != nil {
 		return err
 	}
-	a.State, a.FinishedAt = "lost", now
+	a.State, a.FinishedAt, a.LostAt = "lost", now, now
 	a.Reason = fmt.Sprintf("%d workers fell silent with it: %s", len(s.Downed), strings.Join(s.Downed, ", "))
 	s.State, s.FinishedAt, s.RetryAt, s.Unsent = Failed, now, time.Time{}, 0
 	s.Failure = &message.Failure{

@@ -291,7 +291,7 @@ func (l Rules) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) err
 		return nil
 	}
 	a := &s.Attempts[i]
-	a.State, a.Reason, a.FinishedAt = "lost", reason, now
+	a.State, a.Reason, a.FinishedAt, a.LostAt = "lost", reason, now, now
 	s.Disturbed = true
 	s.confirm(attempt) // the broker had it, or nobody has
 	l.settle(r, s, lost(reason), now)

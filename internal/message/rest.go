@@ -152,10 +152,12 @@ type AttemptDocument struct {
 	PilotID   string    `json:"pilot_id,omitempty"`
 	Hostname  string    `json:"hostname,omitempty"`
 	// FinishedAt is by the clock of idds: when the result was counted. The times before it are by the worker's.
-	ReceivedAt     time.Time `json:"received_at,omitzero"`
-	StartedAt      time.Time `json:"started_at,omitzero"`
-	ProcessedAt    time.Time `json:"processed_at,omitzero"`
-	PublishedAt    time.Time `json:"published_at,omitzero"`
+	ReceivedAt  time.Time `json:"received_at,omitzero"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	ProcessedAt time.Time `json:"processed_at,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitzero"`
+	// LostAt is when it was given up; a result may have come all the same.
+	LostAt         time.Time `json:"lost_at,omitzero"`
 	FinishedAt     time.Time `json:"finished_at,omitzero"`
 	ProcessingTime float64   `json:"processing_time,omitempty"`
 	Failure        *Failure  `json:"failure,omitempty"`

@@ -59,12 +59,15 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 	for i := range sl.Attempts {
 		a := &sl.Attempts[i]
 		e := message.SliceEvent{Attempt: a.Attempt, PilotID: a.PilotID}
-		sent := e
-		sent.What, sent.PilotID = "sent", ""
-		if a.State != "lost" {
+		sent, lost := message.SliceEvent{What: "sent", Attempt: a.Attempt}, LostAt(a)
+		if lost.IsZero() {
 			sent.Details = a.Reason
 		}
 		add(a.CreatedAt, sent)
+		add(lost, message.SliceEvent{What: "lost", Attempt: a.Attempt, Details: a.Reason})
+		if a.State == "lost" {
+			continue
+		}
 		for _, of := range []struct {
 			what string
 			at   time.Time
@@ -74,10 +77,7 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 			add(of.at, step)
 		}
 		e.What, e.Details = "finished", a.State
-		switch {
-		case a.State == "lost":
-			e.What, e.Details = "lost", a.Reason
-		case a.Failure != nil:
+		if a.Failure != nil {
 			e.Details = fmt.Sprintf("%s: %s", cmp.Or(a.Failure.Name, a.State), a.Failure.Message)
 		}
 		add(a.FinishedAt, e)
@@ -90,4 +90,12 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 		add(sl.FinishedAt, message.SliceEvent{What: "final", Details: string(sl.State)})
 	}
 	return out
+}
+
+// LostAt is when an attempt was given up; zero when it was not. Stores of before have it elsewhere.
+func LostAt(a *message.AttemptDocument) time.Time {
+	if a.LostAt.IsZero() && a.State == "lost" {
+		return a.FinishedAt
+	}
+	return a.LostAt
 }
