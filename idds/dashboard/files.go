@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -57,11 +56,31 @@ func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 	if err != nil {
 		return err
 	}
+	var found []ledger.Slice
 	for i := range list {
-		row := fileRow{FileDocument: list[i].Document()}
-		if err := p.timeFrames(r.Context(), &row); err != nil {
+		of, err := p.cfg.Store.Slices(r.Context(), ledger.Filter{Namespace: f.Namespace, Run: f.Run, Filename: list[i].Identity, Limit: framesFrom})
+		if err != nil {
 			return err
 		}
+		found = append(found, of...)
+	}
+	// Where they are is looked up at once: it is asked of all workers.
+	records, err := p.cfg.Service.Records(r.Context(), f.Namespace, found)
+	if err != nil {
+		return err
+	}
+	of := map[string][]message.SliceRecord{}
+	for i := range records {
+		name := ledger.FileName(records[i].Filename)
+		of[name] = append(of[name], records[i])
+	}
+	for i := range list {
+		row := fileRow{FileDocument: list[i].Document()}
+		registered, err := p.cfg.Store.TFFiles(r.Context(), ledger.TFFilter{Namespace: f.Namespace, Run: f.Run, STF: row.Filename, Limit: framesShown})
+		if err != nil {
+			return err
+		}
+		row.timeFrames(registered, of[row.Filename])
 		data.Files = append(data.Files, row)
 	}
 	if len(list) == filesShown {
@@ -70,38 +89,25 @@ func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 	return nil
 }
 
-// timeFrames fills in the first time-frame files of an STF file: those that were registered, and those that only slices are of.
-func (p *Pages) timeFrames(ctx context.Context, row *fileRow) error {
-	registered, err := p.cfg.Store.TFFiles(ctx, ledger.TFFilter{Namespace: row.Namespace, Run: row.RunID, STF: row.Filename, Limit: framesShown})
-	if err != nil {
-		return err
-	}
-	found, err := p.cfg.Store.Slices(ctx, ledger.Filter{Namespace: row.Namespace, Run: row.RunID, Filename: row.Filename, Limit: framesFrom})
-	if err != nil {
-		return err
-	}
-	records, err := p.cfg.Service.Records(ctx, row.Namespace, found)
-	if err != nil {
-		return err
-	}
+// timeFrames fills in the first time-frame files: those that were registered, and those that only slices are of.
+func (f *fileRow) timeFrames(registered []message.TFFileDocument, records []message.SliceRecord) {
 	at := map[string]int{}
 	for i := range registered {
 		at[registered[i].Filename] = i
-		row.TimeFrames = append(row.TimeFrames, frameRow{TFFileDocument: registered[i]})
+		f.TimeFrames = append(f.TimeFrames, frameRow{TFFileDocument: registered[i]})
 	}
 	for i := range records {
 		r := &records[i]
 		n, known := at[r.TFFilename]
 		if !known {
-			n = len(row.TimeFrames)
+			n = len(f.TimeFrames)
 			at[r.TFFilename] = n
-			row.TimeFrames = append(row.TimeFrames, frameRow{TFFileDocument: message.TFFileDocument{RunID: r.RunID, Filename: r.TFFilename}})
+			f.TimeFrames = append(f.TimeFrames, frameRow{TFFileDocument: message.TFFileDocument{RunID: r.RunID, Filename: r.TFFilename}})
 		}
-		row.TimeFrames[n].add(r)
+		f.TimeFrames[n].add(r)
 	}
-	row.More = len(records) == framesFrom || len(row.TimeFrames) > framesShown || row.TFFiles > len(row.TimeFrames)
-	row.TimeFrames = row.TimeFrames[:min(len(row.TimeFrames), framesShown)]
-	return nil
+	f.More = len(records) == framesFrom || len(f.TimeFrames) > framesShown || f.TFFiles > len(f.TimeFrames)
+	f.TimeFrames = f.TimeFrames[:min(len(f.TimeFrames), framesShown)]
 }
 
 // add counts a slice of the file.
