@@ -41,6 +41,7 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 	entries := make([]entry, 0, len(deliveries))
 	for _, d := range deliveries { // before the transaction: other batches have theirs meanwhile
 		e, err := s.read(ctx, d)
+		s.tellSeen(d, &e, err)
 		switch {
 		case errors.Is(err, errForeign) && !strings.HasPrefix(from, "/topic/"):
 			s.foreign.count(ctx, d, err)
@@ -63,6 +64,21 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 	}
 	now := s.now().UTC()
 	return ours, s.watch.Outlast(ctx, func(ctx context.Context) error { return s.enter(ctx, entries, keys, now) })
+}
+
+// tellSeen says what was seen to whom it concerns. What is another namespace's is nobody's here.
+func (s *Service) tellSeen(d *broker.Delivery, e *entry, err error) {
+	if s.cfg.Saw == nil || errors.Is(err, errForeign) {
+		return
+	}
+	m := message.SeenMessage{
+		Namespace: s.cfg.Namespace, Destination: d.Destination, MsgType: e.seen.MsgType, Sender: e.seen.Sender, RunID: e.seen.RunID.String(),
+		Slice: e.slice.Identity, Bytes: len(d.Body), Body: d.Body,
+	}
+	if err != nil {
+		m.Junk = err.Error()
+	}
+	s.cfg.Saw(m)
 }
 
 // enter handles in one transaction what messages say; keys are the slices that they tell of.

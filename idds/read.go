@@ -20,6 +20,8 @@ type entry struct {
 	apply func(tx ledger.Tx, now time.Time) error
 	// slice is the one that the message tells of, if it names one.
 	slice ledger.Key
+	// seen is what there is to be read on the outside of the message.
+	seen message.Envelope
 }
 
 // errForeign marks a message of another namespace: its header and its body disagree.
@@ -32,8 +34,15 @@ var errJunk = errors.New("junk")
 func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 	e, err := message.Peek(d.Body)
 	if err != nil {
-		return entry{}, fmt.Errorf("%w: %w", errJunk, err)
+		return entry{seen: e}, fmt.Errorf("%w: %w", errJunk, err)
 	}
+	out, err := s.understand(ctx, d, e)
+	out.seen = e
+	return out, err
+}
+
+// understand understands a message by what stands on its outside.
+func (s *Service) understand(ctx context.Context, d *broker.Delivery, e message.Envelope) (entry, error) {
 	if e.Sender == s.ledger.Sender && e.MsgType != message.TypeSlice { // on a topic we hear ourselves
 		return entry{apply: func(ledger.Tx, time.Time) error { return nil }}, nil
 	}
@@ -86,6 +95,8 @@ func (s *Service) read(ctx context.Context, d *broker.Delivery) (entry, error) {
 			s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
 			return s.ledger.End(tx, m, now)
 		}}, err
+	case message.IsTransformer(e.MsgType): // who listens to what was seen knows of it
+		return entry{apply: func(ledger.Tx, time.Time) error { return nil }}, nil
 	default:
 		return entry{}, fmt.Errorf("%w: msg_type %.40q", errJunk, e.MsgType)
 	}

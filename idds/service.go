@@ -46,6 +46,8 @@ type Config struct {
 
 	ledger.Duties
 
+	// Saw hears of every message of the namespace, also of junk; nobody when nil. It has to be quick.
+	Saw func(message.SeenMessage) `toml:"-"`
 	// Stops is a line of its own on which to hear whether somebody else tells workers that their run is over: Artemis ends the
 	// connection of who may not subscribe, and only this use may be refused. The service's line when nil.
 	Stops *broker.Link `toml:"-"`

@@ -62,7 +62,7 @@ func tokenFor(t *testing.T, base string, role ledger.Role, namespace string) mes
 var reading = []string{
 	"/v1/runs", "/v1/runs/" + run, "/v1/runs/" + run + "/check", "/v1/runs/" + run + "/histograms", "/v1/runs/" + run + "/slices/s10", "/v1/slices", "/v1/files",
 	"/v1/failures", "/v1/workers", "/v1/workers/p1", "/v1/actors", "/v1/demand", "/v1/slices?worker=p1", "/v1/slices?reason=data_invalid",
-	"/v1/slices?run=" + run + "&filename=f.stf", "/v1/audit", "/v1/tokens",
+	"/v1/slices?run=" + run + "&filename=f.stf", "/v1/audit", "/v1/tokens", "/v1/components", "/v1/logs", "/v1/messages", "/v1/tf-files?run=" + run,
 }
 
 func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
@@ -70,8 +70,12 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 	base, store := serverAndStore(t)
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 		return errors.Join(tx.PutWorker(message.WorkerReport{PilotID: "p1", Namespace: namespace, RunID: run}, time.Now()),
-			tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "them"}))
+			tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "them"}),
+			tx.PutDocument(ledger.TFFiles, message.TFFileDocument{Namespace: namespace, Filename: "1.tf", STF: "f.stf"}, namespace, run, "f.stf", "1.tf"))
 	}))
+	if status, text := post(t, base, "/v1/logs", ledger.RolePilot, message.LogBatch{Records: []message.LogRecord{{Component: "p1", Level: "INFO", Message: "f.stf"}}}); status != http.StatusOK {
+		t.Fatal(text)
+	}
 	theirs := tokenFor(t, base, ledger.RoleOperator, "theirs")
 	ours := tokenFor(t, base, ledger.RoleOperator, namespace)
 	for _, path := range reading {

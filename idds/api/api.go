@@ -56,6 +56,8 @@ type Config struct {
 	// Feed is what watchers see. Each is asked for his token again after TokenCheck (default 10 s).
 	Feed       Feed
 	TokenCheck time.Duration
+	// Record is what is known beside slices.
+	Record Record
 	// Mounts are what else is served.
 	Mounts []Mount
 	// Observe hears of every request: the pattern that it fell under, the status of the answer, how long that took, and whether it
@@ -200,6 +202,7 @@ func (a *api) register(h huma.API) {
 	a.registerSlices(h)
 	a.registerWorkers(h)
 	a.registerTokens(h)
+	a.registerRecord(h)
 	register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", readers...), a.actors)
 	register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", readers...), a.demand)
 }

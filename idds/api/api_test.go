@@ -18,6 +18,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/idds/api"
 	"tfpilot/idds/live"
+	"tfpilot/idds/record"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
@@ -26,6 +27,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/recent"
 )
 
 const (
@@ -85,6 +87,9 @@ func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.D
 	cfg.Namespace, cfg.Broker = namespace, map[string]message.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}
+	memory := recent.New(nil)
+	known := record.New(store, memory, logging.Discard(), record.Config{Namespace: namespace})
+	cfg.Record = api.Record{Recent: memory, Components: record.NewRoll(known, service).Components, Compare: record.Compare, Beat: known.Report}
 	feed = live.New(live.Config{Service: service, Store: store, Namespace: namespace})
 	cfg.Feed = feed
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -26,12 +26,13 @@ type ComponentDocument struct {
 	// HeartbeatSeconds is how often it says so; after three times as long it counts as gone.
 	HeartbeatSeconds float64   `json:"heartbeat_seconds,omitempty"`
 	LastSeen         time.Time `json:"last_seen,omitzero"`
-	Alive            bool      `json:"alive"`
+	Alive            bool      `json:"alive" required:"false"`
 }
 
 // LogRecord is one line of a program's log, as POST /v1/logs brings it and GET /v1/logs shows the recent ones.
 type LogRecord struct {
-	At        time.Time `json:"at"`
+	// At is when it came where that is missing, or later than can be.
+	At        time.Time `json:"at" required:"false"`
 	Namespace string    `json:"namespace,omitempty"`
 	Component string    `json:"component" maxLength:"200"`
 	Role      string    `json:"role,omitempty" maxLength:"50"`

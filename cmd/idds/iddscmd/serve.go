@@ -35,6 +35,7 @@ type serveConfig struct {
 	OIDC        oidc.Config   `toml:"oidc"`
 
 	storeConfig
+	recordConfig
 	idds.Config
 }
 
@@ -117,10 +118,16 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if cfg.Stops, err = broker.New(quiet); err != nil {
 		return err
 	}
+	notes, err := cfg.notes(store, log)
+	if err != nil {
+		return err
+	}
+	cfg.Saw = notes.Saw
 	service, err := idds.New(store, link, log, cfg.Config)
 	if err != nil {
 		return err
 	}
+	rest.Record = notes.serve(service)
 	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Log: log})
 	watched.feed, rest.Feed = feed, feed
 	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, log); err != nil {
@@ -146,20 +153,29 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	var links sync.WaitGroup
 	links.Go(func() { _ = link.Run(linkCtx) })
 	links.Go(func() { _ = cfg.Stops.Run(linkCtx) })
+	if notes.link != nil {
+		links.Go(func() { _ = notes.link.Run(linkCtx) })
+	}
 	g, ctx := errgroup.WithContext(c.Context)
 	g.Go(func() error { return service.Run(ctx) })
 	g.Go(func() error { return feed.Run(ctx) })
+	g.Go(func() error { return notes.Run(ctx) })
 	g.Go(func() error {
 		if cfg.AddressFile == "" {
 			return nil
 		}
 		// Whoever waits for the file may start a run next: what it says of itself must not be missed.
-		select {
-		case <-service.Ready():
-		case <-time.After(readyLimit):
-			log.WarnContext(ctx, "no broker yet; serving all the same")
-		case <-ctx.Done():
-			return nil
+		limit := time.After(readyLimit)
+		for _, ready := range []<-chan struct{}{service.Ready(), notes.Ready()} {
+			select {
+			case <-ready:
+				continue
+			case <-limit:
+				log.WarnContext(ctx, "no broker yet; serving all the same")
+			case <-ctx.Done():
+				return nil
+			}
+			break
 		}
 		return program.WriteAddress(cfg.AddressFile, ln)
 	})

@@ -1,0 +1,46 @@
+package iddscmd
+
+import (
+	"log/slog"
+
+	"tfpilot/idds"
+	"tfpilot/idds/api"
+	"tfpilot/idds/record"
+	"tfpilot/internal/broker"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
+	"tfpilot/internal/recent"
+)
+
+// recordConfig is what is noted beside slices.
+type recordConfig struct {
+	DetectorTopic string `toml:"detector_topic" default:"/topic/epictopic" zero:"true" help:"topic where the data side tells of runs and files; not listened to when empty"`
+}
+
+// notes are what is known beside slices, and the line on which it is heard, which may be nil.
+type notes struct {
+	*record.Record
+
+	memory *recent.Memory
+	link   *broker.Link
+}
+
+// notes makes the record of a service that is not there yet.
+func (c serveConfig) notes(store ledger.Store, log *slog.Logger) (*notes, error) {
+	n := &notes{memory: recent.New(c.Now)}
+	if c.DetectorTopic != "" {
+		conf := c.Broker
+		conf.Logger, conf.ClientID = logging.Discard(), c.Namespace+".idds.detector"
+		var err error
+		if n.link, err = broker.New(conf); err != nil {
+			return nil, err
+		}
+	}
+	n.Record = record.New(store, n.memory, log, record.Config{Namespace: c.Namespace, Link: n.link, Topic: c.DetectorTopic, Now: c.Now})
+	return n, nil
+}
+
+// serve is what the REST interface is told.
+func (n *notes) serve(service *idds.Service) api.Record {
+	return api.Record{Recent: n.memory, Components: record.NewRoll(n.Record, service).Components, Compare: record.Compare, Beat: n.Report}
+}

@@ -1,0 +1,156 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+	"tfpilot/internal/version"
+)
+
+// Service is what a roll-call asks of idds.
+type Service interface {
+	Health(ctx context.Context) message.HealthDocument
+	FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error)
+}
+
+// Roll is who is alive.
+type Roll struct {
+	record  *Record
+	service Service
+	began   time.Time
+	host    string
+}
+
+// NewRoll calls the roll of a service, and of all that a record has seen.
+func NewRoll(r *Record, service Service) *Roll {
+	host, _ := os.Hostname() // only for people
+	return &Roll{r, service, r.cfg.Now().UTC(), host}
+}
+
+// order is that in which roles are listed; others come before pilots.
+var order = map[string]int{"idds": 1, "harvester": 2, "daq": 3, "pilot": 5}
+
+// Components are the programs of a namespace, of all when it is empty: this one with its parts, those that say that they are alive, those that
+// send messages, and pilots. Those of which nothing was heard for a day are left out.
+func (r *Roll) Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error) {
+	out := []message.ComponentDocument{}
+	if namespace == "" || namespace == r.record.cfg.Namespace {
+		out = r.idds(ctx)
+	}
+	out = append(out, r.record.known(namespace)...)
+	f := ledger.WorkerFilter{Namespace: namespace, SeenSince: r.record.cfg.Now().Add(-forgotten), Limit: ledger.PageSize}
+	for {
+		page, err := r.service.FindWorkers(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			out = append(out, pilot(&page[i]))
+		}
+		if len(page) < f.Limit {
+			break
+		}
+		last := &page[len(page)-1]
+		f.AfterNamespace, f.AfterPilot = ledger.Text(last.Namespace), ledger.Text(last.PilotID)
+	}
+	slices.SortStableFunc(out, Compare)
+	return out, nil
+}
+
+// Compare is the order of a roll.
+func Compare(a, b message.ComponentDocument) int {
+	return cmp.Or(cmp.Compare(cmp.Or(order[a.Role], 4), cmp.Or(order[b.Role], 4)), cmp.Compare(a.Role, b.Role),
+		cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+}
+
+// known are the components that a record knows.
+func (r *Record) known(namespace string) (out []message.ComponentDocument) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, c := range r.components {
+		age := now.Sub(c.seen)
+		if namespace != "" && k.namespace != namespace || age > forgotten {
+			continue
+		}
+		d := c.doc
+		beat := time.Duration(d.HeartbeatSeconds * float64(time.Second))
+		d.Alive = d.State != stateExited && age <= 3*cmp.Or(beat, agentBeat)
+		out = append(out, d)
+	}
+	return out
+}
+
+// idds is this program, and its parts.
+func (r *Roll) idds(ctx context.Context) []message.ComponentDocument {
+	health := r.service.Health(ctx)
+	parts := health.Parts
+	if part, ok := r.record.Health(); ok {
+		parts = append(parts, part)
+	}
+	one := message.ComponentDocument{
+		Namespace: r.record.cfg.Namespace, Name: "idds", Role: "idds", State: r.record.state(), Status: "OK", Hostname: r.host, PID: os.Getpid(),
+		Version: version.String(), StartedAt: r.began, LastSeen: health.At, Alive: true,
+	}
+	out := []message.ComponentDocument{one}
+	var wrong []string
+	for _, p := range parts {
+		part := one
+		part.Name, part.Details, part.Status = "idds/"+p.Name, p.Details, "OK"
+		if !p.OK {
+			part.Status = "ERROR"
+			wrong = append(wrong, p.Name+": "+p.Details)
+		}
+		out = append(out, part)
+	}
+	if out[0].Details = strings.Join(wrong, "; "); len(wrong) > 0 {
+		out[0].Status = "ERROR"
+	}
+	return out
+}
+
+// state is whether messages are coming in.
+func (r *Record) state() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.saw.IsZero() && time.Since(r.saw) < 10*time.Second {
+		return stateBusy
+	}
+	return statePresent
+}
+
+// pilot is a pilot by its latest report.
+func pilot(w *message.WorkerDocument) message.ComponentDocument {
+	c := message.ComponentDocument{
+		Namespace: w.Namespace, Name: w.PilotID, Role: "pilot", Status: "OK", RunID: w.RunID, Hostname: w.Hostname, PID: w.PID, Version: w.Version,
+		StartedAt: w.StartedAt, HeartbeatSeconds: w.HeartbeatSeconds, LastSeen: w.LastSeen, Alive: w.Alive,
+		Details: fmt.Sprintf("%d of %d slots at work; %d slices done, %d failed", min(len(w.InHand), w.Slots), w.Slots, w.Totals.Done, w.Totals.Failed),
+	}
+	switch {
+	case w.Phase == message.WorkerEnded:
+		c.State = stateExited
+	case w.Phase == message.WorkerStarting:
+		c.State = stateStarting
+	case len(w.InHand) > 0:
+		c.State = stateBusy
+	default:
+		c.State = statePresent
+	}
+	if w.Hold != "" {
+		c.Status, c.Details = "WARNING", "takes no slice: "+w.Hold
+	}
+	if w.Exit != nil {
+		c.Details = w.Exit.Name + ": " + w.Exit.Cause
+		if w.Exit.Code != 0 {
+			c.Status = "WARNING"
+		}
+	}
+	return c
+}
