@@ -3,11 +3,11 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/timeline"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 
 type runPage struct {
 	Run      message.RunDocument
-	States   *timeline
+	States   *timeline.Picture
 	Payloads []message.PayloadDocument
 	Failures []message.FailureDocument
 	Demand   *message.RunDemand
@@ -71,7 +71,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
 		return err
 	}
-	data.States = runTimeline(data.Run, time.Now())
+	data.States = timeline.OfRun(data.Run, time.Now())
 	counts, err := p.cfg.Store.Failures(ctx, run.Namespace, id)
 	if err != nil {
 		return err
@@ -98,45 +98,6 @@ func (p *Pages) run(r *http.Request, v *page) error {
 		}
 	}
 	return p.files(r, run, &data)
-}
-
-// runTimeline shows the run's own states, and the detector's where they are known.
-func runTimeline(doc message.RunDocument, now time.Time) *timeline {
-	t := &timeline{Title: "Time line of run " + doc.RunID, Summary: "The times stand beneath."}
-	until := doc.ClosedAt
-	if until.IsZero() {
-		until = now
-	}
-	if d := doc.Detector; d != nil {
-		l := lane{ID: "detector", Label: "detector", Note: d.State}
-		for i, c := range d.Changes {
-			b := bar{From: c.At, To: later(c.At, until), Kind: c.State, Text: strings.TrimSpace(c.State + " " + c.Substate), Open: doc.ClosedAt.IsZero()}
-			if i+1 < len(d.Changes) {
-				b.To, b.Open = d.Changes[i+1].At, false
-			}
-			l.Bars = append(l.Bars, b)
-		}
-		t.Lanes = append(t.Lanes, l)
-	}
-	l := lane{ID: "run", Label: "run, as idds has it", Note: string(doc.State)}
-	opened := bar{From: doc.OpenedAt, To: until, Kind: "run", Text: "open", Open: doc.EndedAt.IsZero()}
-	if !doc.EndedAt.IsZero() {
-		opened.To = doc.EndedAt
-		l.Bars = append(l.Bars, bar{From: doc.EndedAt, To: until, Kind: "retry", Text: "ending: what is left is waited for", Open: doc.ClosedAt.IsZero()})
-	}
-	l.Bars = append([]bar{opened}, l.Bars...)
-	if !doc.ClosedAt.IsZero() {
-		l.Marks = append(l.Marks, mark{At: doc.ClosedAt, Kind: "done", Text: "closed"})
-	}
-	t.Lanes = append(t.Lanes, l)
-	return t.layOut()
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // places say where outstanding slices are, in the order in which they are told.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tfpilot/internal/message"
+	"tfpilot/internal/words"
 )
 
 // trouble is something that a shifter has to know, in words.
@@ -23,14 +24,14 @@ func troubles(v overview) []trouble {
 		if !p.OK {
 			text := p.Name + ": " + p.Details
 			if !p.Since.IsZero() {
-				text += " (since " + clock(p.Since) + ")"
+				text += " (since " + words.Clock(p.Since) + ")"
 			}
 			wrong = append(wrong, trouble{State: "wrong", Text: text, Path: "/components"})
 		}
 	}
 	for _, c := range v.Components {
 		if !c.Alive && c.State != "EXITED" {
-			wrong = append(wrong, trouble{State: "wrong", Text: fmt.Sprintf("%s %s has not been heard of since %s", c.Role, c.Name, clock(c.LastSeen)), Path: "/components"})
+			wrong = append(wrong, trouble{State: "wrong", Text: fmt.Sprintf("%s %s has not been heard of since %s", c.Role, c.Name, words.Clock(c.LastSeen)), Path: "/components"})
 		}
 	}
 	for _, s := range v.Sites {
@@ -53,7 +54,7 @@ func ofRun(v overview, r *message.BoardRun) (out []trouble) {
 		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("%s of run %s wait, and there is no worker", things(r.Waiting, "slice"), r.RunID), Path: "/demand"})
 	}
 	if r.Recent.N > 0 && r.Recent.P95 > goalSeconds {
-		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("results of run %s come late: 5 %% take longer than %s", r.RunID, seconds(r.Recent.P95)), Path: "/demand"})
+		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("results of run %s come late: 5 %% take longer than %s", r.RunID, words.Seconds(r.Recent.P95)), Path: "/demand"})
 	}
 	if n := r.Slices.Failed; n > 0 {
 		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("%s of run %s failed for good", things(n, "slice"), r.RunID), Path: "/failures", Parameters: []string{"run", r.RunID}})
@@ -77,5 +78,5 @@ func things(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return count(n) + " " + what + "s"
+	return words.Count(n) + " " + what + "s"
 }

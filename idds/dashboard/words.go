@@ -3,19 +3,17 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"html/template"
 	"math"
-	"time"
 
 	"tfpilot/internal/message"
+	"tfpilot/internal/timeline"
 )
 
 // furtherFunctions are what the templates of the further pages may call.
 func furtherFunctions() template.FuncMap {
 	return template.FuncMap{
-		"parts": parts, "short": short, "sign": sign, "after": after, "moment": moment, "said": said, "goal": goal, "pager": newPager,
-		"instant": instant, "indent": indent,
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent,
 	}
 }
 
@@ -52,50 +50,6 @@ func divide(whole int, pieces ...piece) []part {
 	return out
 }
 
-// shortest is how many letters there is room for beside a time line.
-const shortest = 27
-
-// short leaves of a name what there is room for: its begin and its end, which tell names apart.
-func short(name string) string {
-	r := []rune(name)
-	if len(r) <= shortest {
-		return name
-	}
-	return string(r[:13]) + "…" + string(r[len(r)-13:])
-}
-
-// sign is the shape of a mark, as a path of SVG around its middle.
-func sign(kind string) string {
-	switch kind {
-	case "done":
-		return "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0"
-	case "failed", "lost":
-		return "M-7 -4l3 -3l4 4l4 -4l3 3l-4 4l4 4l-3 3l-4 -4l-4 4l-3 -3l4 -4z"
-	case "absorbed":
-		return "M0 -7l7 7l-7 7l-7 -7z"
-	default:
-		return "M-1.5 -10h3v20h-3z"
-	}
-}
-
-// after is how long after another a moment was: steps of one machine are milliseconds apart.
-func after(first, at time.Time) string {
-	if first.IsZero() || at.IsZero() {
-		return none
-	}
-	switch d := at.Sub(first); {
-	case d < 0:
-		return took(at, first) + " before"
-	case d < 100*time.Second:
-		return fmt.Sprintf("+%.3f s", d.Seconds())
-	default:
-		return "+" + seconds(d.Seconds())
-	}
-}
-
-// instant is a time of the day with milliseconds.
-func instant(t time.Time) string { return t.UTC().Format("15:04:05.000") }
-
 // indent writes JSON for people; what is none as it is.
 func indent(body json.RawMessage) string {
 	var b bytes.Buffer
@@ -103,14 +57,6 @@ func indent(body json.RawMessage) string {
 		return string(body)
 	}
 	return b.String()
-}
-
-// moment is a time with its day and milliseconds.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return none
-	}
-	return t.UTC().Format("2006-01-02 15:04:05.000")
 }
 
 // goal says whether a time to results is one that the experiment aims at.

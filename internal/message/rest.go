@@ -163,6 +163,14 @@ type AttemptDocument struct {
 	Failure        *Failure  `json:"failure,omitempty"`
 }
 
+// GivenUp is when the attempt was given up; zero when it was not. Stores of before have it elsewhere.
+func (a *AttemptDocument) GivenUp() time.Time {
+	if a.LostAt.IsZero() && a.State == "lost" {
+		return a.FinishedAt
+	}
+	return a.LostAt
+}
+
 // WorkerPhase is where a pilot is in its life.
 type WorkerPhase string
 

@@ -59,7 +59,7 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 	for i := range sl.Attempts {
 		a := &sl.Attempts[i]
 		e := message.SliceEvent{Attempt: a.Attempt, PilotID: a.PilotID}
-		sent, lost := message.SliceEvent{What: "sent", Attempt: a.Attempt}, LostAt(a)
+		sent, lost := message.SliceEvent{What: "sent", Attempt: a.Attempt}, a.GivenUp()
 		if lost.IsZero() {
 			sent.Details = a.Reason
 		}
@@ -90,12 +90,4 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 		add(sl.FinishedAt, message.SliceEvent{What: "final", Details: string(sl.State)})
 	}
 	return out
-}
-
-// LostAt is when an attempt was given up; zero when it was not. Stores of before have it elsewhere.
-func LostAt(a *message.AttemptDocument) time.Time {
-	if a.LostAt.IsZero() && a.State == "lost" {
-		return a.FinishedAt
-	}
-	return a.LostAt
 }

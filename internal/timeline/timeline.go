@@ -1,35 +1,39 @@
-package dashboard
+// Package timeline lays out pictures of what happened when: of a slice with all its attempts, and of a run. It draws nothing: a template of
+// the page does, from the places that everything has here.
+package timeline
 
 import (
 	"math"
 	"slices"
 	"time"
+
+	"tfpilot/internal/words"
 )
 
-// timeline is a picture of what happened when: lanes beneath each other on one axis of time. templates/timeline.html.tmpl draws it.
-type timeline struct {
+// Picture is lanes beneath each other on one axis of time.
+type Picture struct {
 	// Title and Summary are for who does not see it.
 	Title, Summary string
 	Height         float64
 	From, To       time.Time
-	Lanes          []lane
-	Ticks          []tick
+	Lanes          []Lane
+	Ticks          []Tick
 	// Skew is by how much the clocks that tell the times must differ: some step ended before it began.
 	Skew time.Duration
 }
 
-// lane is what one thing went through.
-type lane struct {
+// Lane is what one thing went through.
+type Lane struct {
 	// ID is unique on the page.
 	ID          string
 	Label, Note string
 	Y           float64
-	Bars        []bar
-	Marks       []mark
+	Bars        []Bar
+	Marks       []Mark
 }
 
-// bar is a time during which something was so; Kind gives it its colour.
-type bar struct {
+// Bar is a time during which something was so; Kind gives it its colour.
+type Bar struct {
 	From, To   time.Time
 	Kind, Text string
 	// Open says that it is so still.
@@ -40,43 +44,43 @@ type bar struct {
 }
 
 // TextX is where its label begins.
-func (b bar) TextX() float64 { return b.X + 5 }
+func (b Bar) TextX() float64 { return b.X + 5 }
 
-// mark is a moment.
-type mark struct {
+// Mark is a moment.
+type Mark struct {
 	At         time.Time
 	Kind, Text string
 	X          float64
 }
 
-// tick is a label of the axis.
-type tick struct {
+// Tick is a label of the axis.
+type Tick struct {
 	X     float64
 	Label string
 }
 
 // Sizes of the picture, in its own units.
 const (
-	timelineWidth  = 1000
-	timelineLeft   = 190
-	timelineRight  = 30
-	timelineTop    = 26
+	width          = 1000
+	left           = 190
+	right          = 30
+	top            = 26
 	laneHeight     = 42
 	barLeast       = 2
 	labelPerLetter = 7.2
 )
 
 // Width is that of the picture.
-func (t *timeline) Width() int { return timelineWidth }
+func (t *Picture) Width() int { return width }
 
 // Left is where its axis begins.
-func (t *timeline) Left() int { return timelineLeft }
+func (t *Picture) Left() int { return left }
 
 // Right is where its axis ends.
-func (t *timeline) Right() int { return timelineWidth - timelineRight }
+func (t *Picture) Right() int { return width - right }
 
 // layOut gives everything its place; nil when there is nothing to be seen.
-func (t *timeline) layOut() *timeline {
+func (t *Picture) layOut() *Picture {
 	for i := range t.Lanes {
 		for _, b := range t.Lanes[i].Bars {
 			t.span(b.From)
@@ -92,7 +96,7 @@ func (t *timeline) layOut() *timeline {
 	}
 	for i := range t.Lanes {
 		l := &t.Lanes[i]
-		l.Y = timelineTop + float64(i)*laneHeight
+		l.Y = top + float64(i)*laneHeight
 		for j := range l.Bars {
 			b := &l.Bars[j]
 			b.X = t.x(b.From)
@@ -105,12 +109,12 @@ func (t *timeline) layOut() *timeline {
 			l.Marks[j].X = t.x(l.Marks[j].At)
 		}
 	}
-	t.Height = timelineTop + float64(len(t.Lanes))*laneHeight
+	t.Height = top + float64(len(t.Lanes))*laneHeight
 	t.Ticks = t.ticks()
 	return t
 }
 
-func (t *timeline) span(at time.Time) {
+func (t *Picture) span(at time.Time) {
 	if at.IsZero() {
 		return
 	}
@@ -122,26 +126,26 @@ func (t *timeline) span(at time.Time) {
 	}
 }
 
-func (t *timeline) x(at time.Time) float64 {
+func (t *Picture) x(at time.Time) float64 {
 	whole := t.To.Sub(t.From).Seconds()
 	if whole <= 0 {
-		return timelineLeft
+		return left
 	}
-	x := timelineLeft + at.Sub(t.From).Seconds()/whole*(timelineWidth-timelineLeft-timelineRight)
+	x := left + at.Sub(t.From).Seconds()/whole*(width-left-right)
 	return math.Round(x*10) / 10
 }
 
 // ticks mark round times after the first moment, about seven of them.
-func (t *timeline) ticks() []tick {
+func (t *Picture) ticks() []Tick {
 	whole := t.To.Sub(t.From).Seconds()
-	out := []tick{{timelineLeft, "0"}}
+	out := []Tick{{left, "0"}}
 	if whole <= 0 {
 		return out
 	}
 	step := roundStep(whole / 7)
 	for n := 1; float64(n)*step <= whole && n < 20; n++ {
 		s := float64(n) * step
-		out = append(out, tick{t.x(t.From.Add(time.Duration(s * float64(time.Second)))), "+" + seconds(s)})
+		out = append(out, Tick{t.x(t.From.Add(time.Duration(s * float64(time.Second)))), "+" + words.Seconds(s)})
 	}
 	return out
 }
@@ -162,4 +166,30 @@ func roundStep(least float64) float64 {
 		}
 	}
 	return 10 * magnitude
+}
+
+// shortest is how many letters there is room for beside a time line.
+const shortest = 27
+
+// Short leaves of a name what there is room for: its begin and its end, which tell names apart.
+func (Picture) Short(name string) string {
+	r := []rune(name)
+	if len(r) <= shortest {
+		return name
+	}
+	return string(r[:13]) + "…" + string(r[len(r)-13:])
+}
+
+// Sign is the shape of a mark, as a path of SVG around its middle.
+func (m Mark) Sign() string {
+	switch m.Kind {
+	case "done":
+		return "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0"
+	case "failed", "lost":
+		return "M-7 -4l3 -3l4 4l4 -4l3 3l-4 4l4 4l-3 3l-4 -4l-4 4l-3 -3l4 -4z"
+	case "absorbed":
+		return "M0 -7l7 7l-7 7l-7 -7z"
+	default:
+		return "M-1.5 -10h3v20h-3z"
+	}
 }
