@@ -60,6 +60,11 @@ func New(w io.Writer, component, level, format string) (*slog.Logger, error) {
 // Discard is a logger for callers that want none.
 func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// Also is a logger whose lines go to another handler too, which sees no secret either.
+func Also(l *slog.Logger, more slog.Handler) *slog.Logger {
+	return slog.New(slog.NewMultiHandler(l.Handler(), redacting{more}))
+}
+
 // secrets are the shapes in which a credential shows up in texts: bearer tokens, passwords in URLs and in key=value or
 // "key":"value" pairs. XRootD redirects carry the token in ?authz=, and Go prints the URL of a failed request.
 var secrets = []struct {
