@@ -11,7 +11,7 @@ import (
 )
 
 func (a *api) registerSlices(h huma.API) {
-	register(h, operation(http.MethodGet, "/v1/slices", "Slices in the order of run and identity, in pages", readers...), a.slices)
+	register(h, operation(http.MethodGet, "/v1/slices", "Slices, run by run in the order of their coming, in pages", readers...), a.slices)
 	register(h, with(operation(http.MethodGet, "/v1/runs/{run}/slices/{slice}", "One slice with its whole history", readers...),
 		http.StatusNotFound, http.StatusConflict), a.slice)
 }

@@ -64,7 +64,12 @@ CREATE TABLE stf (namespace text COLLATE "C", run text COLLATE "C", name text CO
 CREATE TABLE tf (
   namespace text COLLATE "C", run text COLLATE "C", stf text COLLATE "C", name text COLLATE "C", doc text NOT NULL, PRIMARY KEY (namespace, run, stf, name));
 CREATE TABLE component (namespace text COLLATE "C", name text COLLATE "C", doc text NOT NULL, PRIMARY KEY (namespace, name));
+DROP INDEX slice_state, slice_failure, slice_pilot, slice_file;
 UPDATE slice SET filename = regexp_replace(filename, '^.*/', '') WHERE filename LIKE '%/%' AND filename NOT LIKE '%/';
+CREATE INDEX slice_state ON slice (namespace, run, state, id);
+CREATE INDEX slice_failure ON slice (namespace, run, class, failure, id) WHERE failure <> '';
+CREATE INDEX slice_pilot ON slice (namespace, pilot, state, run, id) WHERE pilot <> '';
+CREATE INDEX slice_file ON slice (namespace, run, filename, id);
 `},
 }
 

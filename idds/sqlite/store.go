@@ -65,13 +65,23 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, at INTEGER 
 `},
 	// What the data side says of runs and files, and who is alive. An STF file is known by its name, in whatever folder slices say
 	// that it is: what is left of a path without the slashes and all other letters at its end is that folder.
+	// Within a run slices are listed in the order of their coming: identities are random, and an index in their order is written all
+	// over. The number of a slice stands behind the columns of each index by itself.
 	{Version: 6, SQL: `
 CREATE TABLE detector (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE TABLE stf (namespace TEXT, run TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run, name)) WITHOUT ROWID;
 CREATE TABLE tf (namespace TEXT, run TEXT, stf TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run, stf, name)) WITHOUT ROWID;
 CREATE TABLE component (namespace TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID;
+DROP INDEX slice_state;
+DROP INDEX slice_failure;
+DROP INDEX slice_pilot;
+DROP INDEX slice_file;
 UPDATE slice SET filename = substr(filename, length(rtrim(filename, replace(filename, '/', ''))) + 1)
   WHERE instr(filename, '/') > 0 AND filename NOT LIKE '%/';
+CREATE INDEX slice_state ON slice (namespace, run, state);
+CREATE INDEX slice_failure ON slice (namespace, run, class, failure) WHERE failure <> '';
+CREATE INDEX slice_pilot ON slice (namespace, pilot, state, run) WHERE pilot <> '';
+CREATE INDEX slice_file ON slice (namespace, run, filename);
 `},
 }
 

@@ -32,7 +32,11 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			"100001/s03":                                                        {Class: "data", Limit: 1},
 			"100001/s00 100001/s01 100001/s02 100001/s03":                       {Run: "100001", Filename: "0.stf"},
 			"100001/s02 100001/s03":                                             {Run: "100001", Filename: "0.stf", After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s01"}},
-			"100001/s01":                                                        {Run: "100001", Limit: 1, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s00\x00\xff"}},
+			"100001/s02":                                                        {Run: "100001", Limit: 1, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s01"}},
+			"100002/s00 100002/s01":                                             {Limit: 2, After: ledger.Key{Namespace: namespace, Run: "100001\x00", Identity: "\xff"}}, // a cursor is what anybody sends
+			"100002/s01":                                                        {Run: "100002", Pilot: "p1", Limit: 1, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s07"}},
+			"100001/s07":                                                        {Run: "100001", Pilot: "p1", Limit: 1, After: ledger.Key{Namespace: namespace, Run: "100001", Identity: "s04"}},
+			"100002/s06":                                                        {Run: "100002", Pilot: "p0", Class: "payload", States: []ledger.SliceState{ledger.Waiting}},
 			"":                                                                  {Failure: "'; DROP TABLE slice; --"},
 		} {
 			list, err := store.Slices(t.Context(), f)

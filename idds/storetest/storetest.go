@@ -51,27 +51,28 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			t.Errorf("%v, %v, %v", err, runs, rerr)
 		}
 	})
-	t.Run("slices come in pages, over runs with the same identities too", func(t *testing.T) {
+	t.Run("slices come in pages in the order of their coming, over runs with the same identities too", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())
 		const n = 25
-		if err := store.Update(t.Context(), func(tx ledger.Tx) error {
-			for i := range 2 * n {
-				m := slice(fmt.Sprintf("s%02d", i/2), 1, time.Now())
+		name := func(i int) string { return fmt.Sprintf("s%02d", i*7%n) } // of the i-th slice of a run
+		for i := range 2 * n {
+			if err := store.Update(t.Context(), func(tx ledger.Tx) error {
+				m := slice(name(i/2), 1, time.Now())
 				m.RunID = message.Run(strconv.Itoa(100001 + i%2))
-				if err := sent(tx, ledger.Rules{}, m, time.Now()); err != nil {
+				if err := sent(tx, ledger.Rules{}, m, time.Now()); err != nil || i%6 < 4 {
 					return err
 				}
+				return ledger.Rules{}.Result(tx, outcome(m, "p", nil), time.Now())
+			}); err != nil {
+				t.Fatal(err)
 			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
 		}
 		for _, f := range []ledger.Filter{
 			{Namespace: namespace, Run: run, Limit: 10},
 			{Namespace: namespace, Limit: 10},
 			{Limit: 10},
-			{States: []ledger.SliceState{ledger.Outstanding}, Limit: 10},
+			{States: []ledger.SliceState{ledger.Outstanding, ledger.Done}, Limit: 10},
 		} {
 			var got []ledger.Key
 			for {
@@ -91,7 +92,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			for i := range 2 * n {
 				id := strconv.Itoa(100001 + i/n)
 				if f.Run == "" || f.Run == id {
-					want = append(want, ledger.Key{Namespace: namespace, Run: id, Identity: fmt.Sprintf("s%02d", i%n)})
+					want = append(want, ledger.Key{Namespace: namespace, Run: id, Identity: name(i % n)})
 				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {

@@ -41,16 +41,16 @@ func ingest(b *testing.B, kind string) {
 	}, args...)))
 	ask := newAsker(b, e.Stack, "idds", args)
 	want := b.N * resultsPerSecond
-	asked, stop := context.WithCancel(b.Context())
+	asked := make(chan struct{})
 	var slowest time.Duration
 	var page sync.WaitGroup
 	page.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
-		for asked.Err() == nil {
+		for {
 			select {
 			case <-tick.C:
-			case <-asked.Done():
+			case <-asked:
 				return
 			}
 			began := time.Now()
@@ -77,7 +77,7 @@ func ingest(b *testing.B, kind string) {
 	b.ReportMetric(perResult(serverCPU(b, kind), server), "server-cpu-us/result")
 	b.ReportMetric(perResult(cpuOf(b, os.Getpid()), own), "others-cpu-us/result")
 	b.ReportMetric(residentMB(b, e.PID("idds")), "resident-MB")
-	stop()
+	close(asked)
 	page.Wait()
 	b.ReportMetric(float64(slowest.Milliseconds()), "slowest-page-ms")
 	e.Stop("idds") // before its store goes

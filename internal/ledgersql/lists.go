@@ -5,226 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
-
-// clauses are the conditions of a query with their arguments.
-type clauses struct {
-	text []string
-	args []any
-}
-
-// add adds a condition, in which %s stands for the argument.
-func (c *clauses) add(condition string, arg any) {
-	c.args = append(c.args, arg)
-	c.text = append(c.text, fmt.Sprintf(condition, fmt.Sprintf("$%d", len(c.args))))
-}
-
-// equal adds a condition on a column, unless any value will do.
-func (c *clauses) equal(column, value string) {
-	if value != "" {
-		c.add(column+" = %s", ledger.Text(value))
-	}
-}
-
-// file adds a condition on the STF file, unless any will do.
-func (c *clauses) file(of string) {
-	if of != "" {
-		c.equal("filename", ledger.FileName(of))
-	}
-}
-
-// after adds the condition that columns, separated by commas, come after values.
-func (c *clauses) after(columns string, values ...string) { c.beside(columns, ">", values) }
-
-// beside adds the condition that columns come after values, or before them.
-func (c *clauses) beside(columns, where string, values []string) {
-	places := make([]string, len(values))
-	for i, v := range values {
-		c.args = append(c.args, ledger.Text(v))
-		places[i] = fmt.Sprintf("$%d", len(c.args))
-	}
-	c.text = append(c.text, fmt.Sprintf("(%s) %s (%s)", columns, where, strings.Join(places, ", ")))
-}
-
-func (c *clauses) where() string {
-	if len(c.text) == 0 {
-		return ""
-	}
-	return "WHERE " + strings.Join(c.text, " AND ")
-}
-
-// limit bounds the answer, and comes last.
-func (c *clauses) limit(n int) string {
-	c.args = append(c.args, cmp.Or(n, ledger.PageSize))
-	return fmt.Sprintf(" LIMIT $%d", len(c.args))
-}
-
-// rest adds the conditions of a filter that no index is for.
-func (c *clauses) rest(f ledger.Filter) {
-	if len(f.States) == 0 {
-		return
-	}
-	names := make([]string, len(f.States))
-	for i, state := range f.States {
-		c.args = append(c.args, string(state))
-		names[i] = fmt.Sprintf("$%d", len(c.args))
-	}
-	c.text = append(c.text, "state IN ("+strings.Join(names, ", ")+")")
-}
-
-// slicesOfPilot are slices by who had them last.
-func (r Reader) slicesOfPilot(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
-	namespaces := []string{f.Namespace}
-	if f.Namespace == "" {
-		var err error
-		if namespaces, err = r.namespaces(ctx); err != nil {
-			return nil, err
-		}
-	}
-	var out []ledger.Slice
-	for _, namespace := range namespaces {
-		if namespace < f.After.Namespace {
-			continue
-		}
-		some, err := r.ofPilot(ctx, namespace, f)
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, some...); len(out) >= f.Limit {
-			return out[:f.Limit], nil
-		}
-	}
-	return out, nil
-}
-
-// ofPilot are slices of a pilot in one namespace. Each state has its place in the index.
-func (r Reader) ofPilot(ctx context.Context, namespace string, f ledger.Filter) ([]ledger.Slice, error) {
-	states := f.States
-	if len(states) == 0 {
-		states = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Done, ledger.Failed}
-	}
-	var out []ledger.Slice
-	for _, state := range states {
-		c := clauses{text: []string{"pilot <> ''"}}
-		c.add("namespace = %s", namespace)
-		c.equal("pilot", f.Pilot)
-		c.equal("state", string(state))
-		c.equal("run", f.Run)
-		c.file(f.Filename)
-		if namespace == f.After.Namespace {
-			c.after("run, identity", f.After.Run, f.After.Identity)
-		}
-		some, err := r.slices(ctx, c.where()+" ORDER BY run, identity"+c.limit(f.Limit), c.args...)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, some...)
-	}
-	slices.SortFunc(out, func(a, b ledger.Slice) int {
-		return cmp.Or(cmp.Compare(a.Key.Run, b.Key.Run), cmp.Compare(a.Key.Identity, b.Key.Identity))
-	})
-	return out, nil
-}
-
-func (r Reader) namespaces(ctx context.Context) ([]string, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) }, "SELECT DISTINCT namespace FROM run ORDER BY 1")
-}
-
-// failedSlices are slices by what they failed with. Each way to fail has its place in the index.
-func (r Reader) failedSlices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
-	ways, err := collect(ctx, r, func(rows *sql.Rows) (w way, err error) { return w, rows.Scan(&w.Namespace, &w.Run, &w.class, &w.name) },
-		`SELECT DISTINCT namespace, run, class, failure FROM slice WHERE failure <> '' AND $1 IN ('', namespace) AND $2 IN ('', run)
-		AND $3 IN ('', class) AND $4 IN ('', failure) ORDER BY namespace, run`, f.Namespace, f.Run, ledger.Text(f.Class), ledger.Text(f.Failure))
-	if err != nil {
-		return nil, err
-	}
-	var out, ofRun []ledger.Slice
-	for i, w := range ways {
-		if !w.Less(f.After) {
-			some, err := r.failedIn(ctx, w, f)
-			if err != nil {
-				return nil, err
-			}
-			ofRun = append(ofRun, some...)
-		}
-		if i+1 < len(ways) && ways[i+1].runKey == w.runKey {
-			continue
-		}
-		slices.SortFunc(ofRun, func(a, b ledger.Slice) int { return strings.Compare(a.Key.Identity, b.Key.Identity) })
-		if out = append(out, ofRun...); len(out) >= f.Limit {
-			return out[:f.Limit], nil
-		}
-		ofRun = nil
-	}
-	return out, nil
-}
-
-// way is a way to fail in a run.
-type way struct {
-	runKey
-
-	class, name string
-}
-
-func (r Reader) failedIn(ctx context.Context, w way, f ledger.Filter) ([]ledger.Slice, error) {
-	c := clauses{text: []string{"failure <> ''"}}
-	for _, e := range [][2]string{{"namespace", w.Namespace}, {"run", w.Run}, {"class", w.class}, {"failure", w.name}} {
-		c.add(e[0]+" = %s", e[1])
-	}
-	c.equal("pilot", f.Pilot)
-	c.file(f.Filename)
-	c.rest(f)
-	if w.runKey == (runKey{f.After.Namespace, f.After.Run}) {
-		c.after("identity", f.After.Identity)
-	}
-	return r.slices(ctx, c.where()+" ORDER BY identity"+c.limit(f.Limit), c.args...)
-}
-
-// slicesOfFile are the slices of an STF in a run.
-func (r Reader) slicesOfFile(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
-	runs, err := r.runsOf(ctx, ledger.Filter{Namespace: f.Namespace, Run: f.Run})
-	if err != nil {
-		return nil, err
-	}
-	var out []ledger.Slice
-	for _, run := range runs {
-		if run.Less(f.After) {
-			continue
-		}
-		var c clauses
-		c.equal("namespace", run.Namespace)
-		c.equal("run", run.Run)
-		c.file(f.Filename)
-		c.rest(f)
-		if run == (runKey{f.After.Namespace, f.After.Run}) {
-			c.after("identity", f.After.Identity)
-		}
-		some, err := r.slices(ctx, c.where()+" ORDER BY identity"+c.limit(f.Limit-len(out)), c.args...)
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, some...); len(out) == f.Limit {
-			break
-		}
-	}
-	return out, nil
-}
-
-// Slice is one slice, nil when it is not known.
-func (r Reader) Slice(ctx context.Context, k ledger.Key) (*ledger.Slice, error) {
-	list, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity = $3", ledger.Text(k.Namespace), ledger.Text(k.Run), ledger.Text(k.Identity))
-	if len(list) == 0 {
-		return nil, err
-	}
-	return &list[0], nil
-}
 
 // FindRuns are the runs of a filter.
 func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
@@ -232,7 +17,7 @@ func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run,
 	c.equal("namespace", f.Namespace)
 	c.equal("run", f.Run)
 	order := "namespace, run"
-	switch after := []string{f.AfterNamespace, f.AfterRun}; {
+	switch after := []any{ledger.Text(f.AfterNamespace), ledger.Text(f.AfterRun)}; {
 	case !f.Descending:
 		c.beside(order, ">", after)
 	case f.AfterRun != "":
@@ -264,7 +49,7 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 		of := ledger.Key{Namespace: f.Namespace, Run: f.Run}.Text()
 		if f.Descending || of.Namespace == after.Namespace && of.Run == after.Run {
 			of.Identity = after.Identity
-		} else if (runKey{of.Namespace, of.Run}).Less(after) {
+		} else if (runKey{of.Namespace, of.Run}).less(after) {
 			return nil, nil
 		}
 		return r.filesOfRun(ctx, of, f.Descending, limit)

@@ -1,14 +1,11 @@
 package ledgersql
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"tfpilot/internal/exitcode"
@@ -99,111 +96,6 @@ func scanRunWithDetector(rows *sql.Rows) (run ledger.Run, err error) {
 	return run, json.Unmarshal(doc, &run)
 }
 
-const sliceColumns = "SELECT namespace, run, identity, doc, message FROM slice "
-
-// Slices are the slices of a filter in the order of their keys.
-func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
-	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
-	f.After = f.After.Text() // it comes from anybody too
-	switch {
-	case f.Class != "" || f.Failure != "":
-		return r.failedSlices(ctx, f)
-	case f.Pilot != "":
-		return r.slicesOfPilot(ctx, f)
-	case f.Filename != "":
-		return r.slicesOfFile(ctx, f)
-	case f.Run == "" && len(f.States) == 0 && f.Namespace == "":
-		return r.slices(ctx, "WHERE (namespace, run, identity) > ($1, $2, $3) ORDER BY namespace, run, identity LIMIT $4",
-			f.After.Namespace, f.After.Run, f.After.Identity, f.Limit)
-	case f.Run == "" && len(f.States) == 0:
-		run, identity := f.After.Run, f.After.Identity
-		if f.After.Namespace != f.Namespace {
-			run, identity = "", ""
-		}
-		return r.slices(ctx, "WHERE namespace = $1 AND (run, identity) > ($2, $3) ORDER BY run, identity LIMIT $4", f.Namespace, run, identity, f.Limit)
-	}
-	runs, err := r.runsOf(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	var out []ledger.Slice
-	for _, run := range runs {
-		if run.Less(f.After) {
-			continue
-		}
-		identity := ""
-		if run.Namespace == f.After.Namespace && run.Run == f.After.Run {
-			identity = f.After.Identity
-		}
-		of, err := r.inRun(ctx, run, f.States, identity, f.Limit-len(out))
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, of...); len(out) == f.Limit {
-			break
-		}
-	}
-	return out, nil
-}
-
-// runKey names a run.
-type runKey struct{ Namespace, Run string }
-
-// Less reports whether all slices of the run are before a slice.
-func (k runKey) Less(than ledger.Key) bool {
-	return cmp.Or(cmp.Compare(k.Namespace, than.Namespace), cmp.Compare(k.Run, than.Run)) < 0
-}
-
-// runsOf are the runs in which a filter's slices may be: slices in few of the states may be far between, and the accounting of the
-// runs says which of them have any.
-func (r Reader) runsOf(ctx context.Context, f ledger.Filter) ([]runKey, error) {
-	if f.Namespace != "" && f.Run != "" {
-		return []runKey{{f.Namespace, f.Run}}, nil
-	}
-	if f.Run != "" {
-		return collect(ctx, r, func(rows *sql.Rows) (k runKey, err error) { return k, rows.Scan(&k.Namespace, &k.Run) },
-			"SELECT namespace, run FROM run WHERE run = $1 ORDER BY namespace", f.Run)
-	}
-	runs, err := r.Runs(ctx, f.Namespace)
-	var out []runKey
-	for i := range runs {
-		if slices.ContainsFunc(f.States, func(state ledger.SliceState) bool { return mayHave(&runs[i], state) }) {
-			out = append(out, runKey{runs[i].Namespace, ledger.Text(runs[i].RunID.String())})
-		}
-	}
-	return out, err
-}
-
-// inRun are the slices of a run in some states, in all when none is named, after an identity.
-func (r Reader) inRun(ctx context.Context, run runKey, states []ledger.SliceState, identity string, limit int) ([]ledger.Slice, error) {
-	if len(states) == 0 {
-		return r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity > $3 ORDER BY identity LIMIT $4", run.Namespace, run.Run, identity, limit)
-	}
-	var out []ledger.Slice
-	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) { // each has its place in the index
-		some, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND state = $3 AND identity > $4 ORDER BY identity LIMIT $5",
-			run.Namespace, run.Run, string(state), identity, limit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, some...)
-	}
-	slices.SortFunc(out, func(a, b ledger.Slice) int { return strings.Compare(a.Key.Identity, b.Key.Identity) })
-	return out[:min(len(out), limit)], nil
-}
-
-// mayHave reports whether a run's accounting says that it has slices in a state.
-func mayHave(run *ledger.Run, state ledger.SliceState) bool {
-	switch state {
-	case ledger.Done:
-		return run.Done > 0
-	case ledger.Failed:
-		return run.Failed > 0
-	default:
-		return run.Outstanding() > 0
-	}
-}
-
 // Tally counts a run's slices by state.
 func (r Reader) Tally(ctx context.Context, namespace, run string) (map[ledger.SliceState]int, error) {
 	type count struct {
@@ -222,16 +114,6 @@ func (r Reader) Tally(ctx context.Context, namespace, run string) (map[ledger.Sl
 // Due are slices of a namespace whose next attempt is due, and those whose sending was not confirmed.
 func (r Reader) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
 	return r.slices(ctx, "WHERE due > 0 AND due <= $1 AND namespace = $2 ORDER BY due LIMIT 1000", now.UnixMicro(), ledger.Text(namespace))
-}
-
-func (r Reader) slices(ctx context.Context, where string, args ...any) ([]ledger.Slice, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (s ledger.Slice, err error) {
-		var doc []byte
-		if err := rows.Scan(&s.Key.Namespace, &s.Key.Run, &s.Key.Identity, &doc, (*[]byte)(&s.Message)); err != nil {
-			return s, err
-		}
-		return s, json.Unmarshal(doc, &s)
-	}, sliceColumns+where, args...)
 }
 
 // Latencies are the samples of a run: slice created -> done, and STF written -> its last slice done, for whole STFs.

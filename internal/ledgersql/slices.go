@@ -1,0 +1,367 @@
+package ledgersql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"tfpilot/internal/ledger"
+)
+
+// runKey names a run.
+type runKey struct{ Namespace, Run string }
+
+// less reports whether all slices of the run are before a slice.
+func (k runKey) less(than ledger.Key) bool {
+	return cmp.Or(cmp.Compare(k.Namespace, than.Namespace), cmp.Compare(k.Run, than.Run)) < 0
+}
+
+// Slices are the slices of a filter: run after run, and in the order of their coming within a run. Identities are random: an index in
+// their order would be written all over with every batch.
+//
+// It takes two steps. Where an index has slices of the filter one after the other (a [place]) the first are read there, of the index
+// alone; of the first of all these the documents are read.
+func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
+	f.Pilot, f.Class, f.Failure = ledger.Text(f.Pilot), ledger.Text(f.Class), ledger.Text(f.Failure)
+	f.After = f.After.Text() // it comes from anybody too
+	after, err := r.seat(ctx, f.After)
+	if err != nil {
+		return nil, err
+	}
+	find := r.inRuns
+	if f.Pilot != "" {
+		find = r.ofPilot
+	}
+	ids, err := find(ctx, f, after)
+	if err != nil {
+		return nil, err
+	}
+	return r.slicesByID(ctx, ids)
+}
+
+// seat is the number of a slice in the order of their coming, 0 for one that is not there: its run begins anew then.
+func (r Reader) seat(ctx context.Context, k ledger.Key) (int64, error) {
+	if k == (ledger.Key{}) {
+		return 0, nil
+	}
+	ids, err := r.ids(ctx, "SELECT id FROM slice WHERE namespace = $1 AND run = $2 AND identity = $3", k.Namespace, k.Run, k.Identity)
+	if len(ids) == 0 {
+		return 0, err
+	}
+	return ids[0], nil
+}
+
+// place is where an index has slices one after the other: by some columns with these values, and behind them by tail and number.
+type place struct {
+	index   string // what is true of all that is in the index, when it does not have all slices
+	columns []string
+	values  []any
+	tail    []string
+}
+
+// with is a place within a place.
+func (p place) with(column string, value any) place {
+	p.columns, p.values = append(slices.Clip(p.columns), column), append(slices.Clip(p.values), value)
+	return p
+}
+
+// first asks for the first slices of a place that come after one, which is named by tail and number, and are as further conditions say.
+// Ordered by all columns of the index, and bounded by them, it can be answered well from this index alone: a database that is told to
+// look for some equal values in the order of the numbers may go through all slices by their numbers.
+func (p place) first(after []any, limit int, further func(*clauses)) (query string, args []any) {
+	var c clauses
+	if p.index != "" {
+		c.text = append(c.text, p.index)
+	}
+	order := strings.Join(append(slices.Concat(p.columns, p.tail), "id"), ", ")
+	c.beside(order, ">", slices.Concat(p.values, after))
+	c.beside(strings.Join(p.columns, ", "), "<=", p.values)
+	further(&c)
+	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit), c.args
+}
+
+// seated is a slice by its run and its number in the order of their coming.
+type seated struct {
+	run string
+	id  int64
+}
+
+// firstOf are the first slices of several places.
+func (r Reader) firstOf(ctx context.Context, places []place, after []any, limit int, further func(*clauses)) ([]int64, error) {
+	var found []seated
+	for _, p := range places {
+		query, args := p.first(after, limit, further)
+		some, err := collect(ctx, r, func(rows *sql.Rows) (s seated, err error) { return s, rows.Scan(&s.run, &s.id) }, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
+	}
+	slices.SortFunc(found, func(a, b seated) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.id, b.id)) })
+	ids := make([]int64, min(len(found), limit))
+	for i := range ids {
+		ids[i] = found[i].id
+	}
+	return ids, nil
+}
+
+// inRuns finds the slices of a filter run by run.
+func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out []int64, err error) {
+	for run, err := range r.runsFrom(ctx, f) {
+		if err != nil {
+			return nil, err
+		}
+		from := int64(0)
+		if run == (runKey{f.After.Namespace, f.After.Run}) {
+			from = after
+		}
+		places, err := r.places(ctx, run, f)
+		if err != nil {
+			return nil, err
+		}
+		ids, err := r.firstOf(ctx, places, []any{from}, f.Limit-len(out), func(c *clauses) {
+			if f.Class != "" || f.Failure != "" {
+				c.file(f.Filename)
+			}
+			if f.Class != "" || f.Failure != "" || f.Filename != "" {
+				c.states(f.States)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, ids...); len(out) == f.Limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// runsAtOnce is how many runs are asked for that may have slices of a filter.
+const runsAtOnce = 100
+
+// runsFrom are the runs of a filter, from that of its cursor on, in which there may be any of its slices: those in few of the states may
+// be far between, and the accounting of the runs says which of them have any.
+func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey, error] {
+	return func(yield func(runKey, error) bool) {
+		k := runKey{f.Namespace, f.Run}
+		if k.Namespace != "" && k.Run != "" {
+			if !k.less(f.After) {
+				yield(k, nil)
+			}
+			return
+		}
+		// The run of the cursor may have more. A cursor is what anybody sends: it opens nothing that the filter does not.
+		if k = (runKey{f.After.Namespace, f.After.Run}); k != (runKey{}) && cmp.Or(f.Namespace, k.Namespace) == k.Namespace && cmp.Or(f.Run, k.Run) == k.Run {
+			if !yield(k, nil) {
+				return
+			}
+		}
+		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
+		for {
+			runs, err := r.FindRuns(ctx, page)
+			if err != nil {
+				yield(runKey{}, err)
+				return
+			}
+			for i := range runs {
+				k := runKey{runs[i].Namespace, ledger.Text(runs[i].RunID.String())}
+				page.AfterNamespace, page.AfterRun = k.Namespace, k.Run
+				if mayHave(&runs[i], f.States) && !yield(k, nil) {
+					return
+				}
+			}
+			if len(runs) < page.Limit {
+				return
+			}
+		}
+	}
+}
+
+// mayHave reports whether a run's accounting says that it has slices in one of some states, or in any.
+func mayHave(run *ledger.Run, states []ledger.SliceState) bool {
+	return len(states) == 0 || slices.ContainsFunc(states, func(state ledger.SliceState) bool {
+		switch state {
+		case ledger.Done:
+			return run.Done > 0
+		case ledger.Failed:
+			return run.Failed > 0
+		default:
+			return run.Outstanding() > 0
+		}
+	})
+}
+
+// places are where the slices of a filter are within a run: by what they failed with, by their file, or by their state.
+func (r Reader) places(ctx context.Context, run runKey, f ledger.Filter) ([]place, error) {
+	in := place{columns: []string{"namespace", "run"}, values: []any{run.Namespace, run.Run}}
+	switch {
+	case f.Class != "" || f.Failure != "":
+		in.index = "failure <> ''"
+		ways, err := r.ways(ctx, run, f)
+		out := make([]place, len(ways))
+		for i, way := range ways {
+			out[i] = in.with("class", way[0]).with("failure", way[1])
+		}
+		return out, err
+	case f.Filename != "":
+		return []place{in.with("filename", ledger.Text(ledger.FileName(f.Filename)))}, nil
+	default:
+		return byState(in, f.States), nil
+	}
+}
+
+var allStates = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Done, ledger.Failed}
+
+// byState is a place for each of some states, for all when none is named.
+func byState(in place, states []ledger.SliceState) (out []place) {
+	if len(states) == 0 {
+		states = allStates
+	}
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) {
+		out = append(out, in.with("state", string(state)))
+	}
+	return out
+}
+
+// ways are the ways to fail in a run that a filter means: class and name.
+func (r Reader) ways(ctx context.Context, run runKey, f ledger.Filter) ([][2]string, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (way [2]string, err error) { return way, rows.Scan(&way[0], &way[1]) },
+		`SELECT DISTINCT class, failure FROM slice WHERE failure <> '' AND namespace = $1 AND run = $2 AND $3 IN ('', class) AND $4 IN ('', failure)`,
+		run.Namespace, run.Run, f.Class, f.Failure)
+}
+
+// ofPilot finds the slices that a pilot had last, which may have worked on many runs.
+func (r Reader) ofPilot(ctx context.Context, f ledger.Filter, after int64) (out []int64, err error) {
+	namespaces := []string{f.Namespace}
+	if f.Namespace == "" {
+		if namespaces, err = r.namespaces(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if f.Class != "" || f.Failure != "" { // what is done has failed with nothing
+		if len(f.States) == 0 {
+			f.States = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Failed}
+		}
+	}
+	for _, namespace := range namespaces {
+		if namespace < f.After.Namespace {
+			continue
+		}
+		from := seated{}
+		if namespace == f.After.Namespace {
+			from = seated{f.After.Run, after}
+		}
+		places, behind := ofPilotIn(namespace, f, from)
+		ids, err := r.firstOf(ctx, places, behind, f.Limit-len(out), func(c *clauses) {
+			c.file(f.Filename)
+			c.equal("class", f.Class)
+			c.equal("failure", f.Failure)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, ids...); len(out) == f.Limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// ofPilotIn are the places of a pilot's slices in a namespace, in one run or in all, and what comes before those that are asked for.
+func ofPilotIn(namespace string, f ledger.Filter, from seated) (places []place, behind []any) {
+	places = byState(place{index: "pilot <> ''", columns: []string{"namespace", "pilot"}, values: []any{namespace, f.Pilot}}, f.States)
+	switch {
+	case f.Run == "":
+		for i := range places {
+			places[i].tail = []string{"run"}
+		}
+		return places, []any{from.run, from.id}
+	case from.run > f.Run:
+		return nil, nil
+	case from.run < f.Run:
+		from.id = 0
+	}
+	for i := range places {
+		places[i] = places[i].with("run", f.Run)
+	}
+	return places, []any{from.id}
+}
+
+func (r Reader) namespaces(ctx context.Context) ([]string, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) }, "SELECT DISTINCT namespace FROM run ORDER BY 1")
+}
+
+func (r Reader) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) }, query, args...)
+}
+
+const sliceColumns = "SELECT id, namespace, run, identity, doc, message FROM slice "
+
+// asked are the numbers of slices that a query asks for at once: a number of arguments is a statement of its own, and few are kept ready.
+var asked = []int{1, 10, 100, ledger.PageSize}
+
+// slicesByID are slices by their numbers, in the order of these.
+func (r Reader) slicesByID(ctx context.Context, ids []int64) ([]ledger.Slice, error) {
+	at := make(map[int64]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	out := make([]ledger.Slice, len(ids))
+	for some := range slices.Chunk(ids, ledger.PageSize) {
+		n, _ := slices.BinarySearch(asked, len(some))
+		places, args := make([]string, asked[n]), make([]any, asked[n])
+		for i := range args {
+			places[i], args[i] = fmt.Sprintf("$%d", i+1), some[min(i, len(some)-1)]
+		}
+		found, err := r.numbered(ctx, "WHERE id IN ("+strings.Join(places, ", ")+")", args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			out[at[s.id]] = s.Slice
+		}
+	}
+	return out, nil
+}
+
+// numbered is a slice with its number in the order of their coming.
+type numbered struct {
+	ledger.Slice
+
+	id int64
+}
+
+func (r Reader) numbered(ctx context.Context, where string, args ...any) ([]numbered, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (s numbered, err error) {
+		var doc []byte
+		if err := rows.Scan(&s.id, &s.Key.Namespace, &s.Key.Run, &s.Key.Identity, &doc, (*[]byte)(&s.Message)); err != nil {
+			return s, err
+		}
+		return s, json.Unmarshal(doc, &s.Slice)
+	}, sliceColumns+where, args...)
+}
+
+func (r Reader) slices(ctx context.Context, where string, args ...any) ([]ledger.Slice, error) {
+	found, err := r.numbered(ctx, where, args...)
+	out := make([]ledger.Slice, len(found))
+	for i := range found {
+		out[i] = found[i].Slice
+	}
+	return out, err
+}
+
+// Slice is one slice, nil when it is not known.
+func (r Reader) Slice(ctx context.Context, k ledger.Key) (*ledger.Slice, error) {
+	list, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity = $3", ledger.Text(k.Namespace), ledger.Text(k.Run), ledger.Text(k.Identity))
+	if len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
