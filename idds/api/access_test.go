@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -334,27 +332,3 @@ func TestAHundredMegabytesAreRefusedUnread(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return copy(b, bytes.Repeat([]byte("x"), len(b))), nil }
-
-func TestWhoSaysNothingMakesRoomForWhoComes(t *testing.T) {
-	t.Parallel()
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	srv.Config.ConnState = api.NewDoorman(10).Watch
-	srv.Start()
-	defer srv.Close()
-	var silent []net.Conn
-	for range 100 {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
-		must(t, err)
-		defer conn.Close()
-		silent = append(silent, conn)
-	}
-	if resp, _ := request(t, http.MethodGet, srv.URL, "", ""); resp.StatusCode != http.StatusNoContent {
-		t.Errorf("status %d", resp.StatusCode)
-	}
-	must(t, silent[0].SetReadDeadline(time.Now().Add(30*time.Second)))
-	if _, err := silent[0].Read(make([]byte, 1)); err == nil || errors.Is(err, net.ErrClosed) {
-		t.Error("the first of the silent is still there")
-	} else if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		t.Error("the first of the silent is still there")
-	}
-}

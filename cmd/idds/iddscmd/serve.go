@@ -27,7 +27,7 @@ type serveConfig struct {
 	AddressFile string        `toml:"address_file" help:"write the host:port here once it listens and the broker is found"`
 	TLSCert     string        `toml:"tls_cert" help:"certificate of the REST interface and those that signed it (PEM); without it no TLS is spoken"`
 	TLSKey      string        `toml:"tls_key" help:"key of the certificate (PEM)"`
-	Connections int           `toml:"max_connections" default:"2000" help:"connections of the REST interface at once; of more, those go that are silent for longest"`
+	Connections int           `toml:"max_connections" default:"2000" help:"connections of the REST interface at once; of more, those go that have kept it waiting for longest"`
 	Rate        int           `toml:"rate_limit" default:"500" zero:"true" help:"REST requests a second of one caller, that is token and address; any number with 0"`
 	PublicPage  bool          `toml:"public_page" help:"whoever reaches the address may look at the page and read /v1, as a viewer of the namespace, without a token"`
 	Broker      broker.Config `toml:"broker"`
@@ -139,10 +139,11 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	srv := &http.Server{
-		Handler: api.Handler(service, store, rest), ConnState: api.NewDoorman(cfg.Connections).Watch, TLSConfig: secure,
+		Handler: api.Handler(service, store, rest), TLSConfig: secure,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeLimit, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
 	}
+	api.NewDoorman(cfg.connections(c.Context, log)).Guard(srv)
 	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()), slog.Bool("tls", secure != nil))
 	if host, _, err := net.SplitHostPort(ln.Addr().String()); secure == nil && (err != nil || !net.ParseIP(host).IsLoopback()) {
 		log.WarnContext(c.Context, "tokens and the broker's password travel in the clear: give it --tls-cert and --tls-key, or a TLS proxy before it")
