@@ -63,7 +63,10 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 		}
 	}
 	now := s.now().UTC()
-	return ours, s.watch.Outlast(ctx, func(ctx context.Context) error { return s.enter(ctx, entries, keys, now) })
+	if err := s.watch.Outlast(ctx, func(ctx context.Context) error { return s.enter(ctx, entries, keys, now) }); err != nil {
+		return ours, err
+	}
+	return ours, s.answer(ctx, entries)
 }
 
 // tellSeen says what was seen to whom it concerns. What is another namespace's is nobody's here.

@@ -88,11 +88,11 @@ func TestTheDemandMayComeFromTheTransceiver(t *testing.T) {
 	r.task(message.TypeCreateWorkflowTask, created)
 	r.await("the task", func(c message.RunCheck) bool { return c.Workers == 30 })
 	r.imminent(7) // only noted
-	r.task(message.TypeAdjustWorker, `"request_id":1,"transform_id":2,"workload_id":null,"core_count":90,"memory_per_core":null,"site":null`)
+	r.task(message.TypeAdjustWorker, `"request_id":1,"transform_id":1,"workload_id":null,"core_count":90,"memory_per_core":null,"site":null`)
 	r.await("half as many again", func(c message.RunCheck) bool { return c.Workers == 45 })
 	r.send("a")
 	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
-	r.task(message.TypeCloseWorkflowTask, `"request_id":1,"transform_id":2,"workload_id":null`)
+	r.task(message.TypeCloseWorkflowTask, `"request_id":1,"transform_id":1,"workload_id":null`)
 	r.end(1)
 	r.await("the end", func(c message.RunCheck) bool { return c.State == message.RunEnding })
 	if n := r.wanted(); n != 45 {

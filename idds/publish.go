@@ -96,19 +96,21 @@ func (s *Service) resend(ctx context.Context) error {
 	return nil
 }
 
-// tellWorkers sends stop_transformer for every closed run whose workers were not told yet, also before a restart.
+// tellWorkers sends stop_transformer for every closed run whose workers were not told yet, also before a restart. Where that is another's
+// duty he has a time for it.
 func (s *Service) tellWorkers(ctx context.Context) error {
-	if s.cfg.StopSender == ledger.Other {
-		return nil
-	}
+	others := s.cfg.StopSender == ledger.Other
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
 		return err
 	}
 	for i := range runs {
 		r := &runs[i]
-		if r.State != message.RunClosed || r.StopSent {
+		if r.State != message.RunClosed || r.StopSent || others && s.now().Sub(r.ClosedAt) < s.cfg.TakeOverAfter {
 			continue
+		}
+		if others {
+			s.log.WarnContext(ctx, "nobody has told the workers that their run is over: they are told now", slog.String(logging.KeyRun, r.RunID.String()))
 		}
 		if err := s.publishStop(ctx, r); err != nil {
 			if s.refused(ctx, "stop_transformer", err) {

@@ -22,6 +22,8 @@ type entry struct {
 	slice ledger.Key
 	// seen is what there is to be read on the outside of the message.
 	seen message.Envelope
+	// reply is sent when it is stored; nil where nobody waits for one, and of no type where another answers.
+	reply *message.WorkflowReply
 }
 
 // errForeign marks a message of another namespace: its header and its body disagree.
@@ -73,13 +75,9 @@ func (s *Service) understand(ctx context.Context, d *broker.Delivery, e message.
 			return s.ledger.Announce(tx, m, now)
 		}}, err
 	case message.IsWorkflowTask(e.MsgType):
-		m, err := decode[message.WorkflowTask](d.Body)
-		m.Namespace = s.cfg.Namespace
-		return entry{apply: func(tx ledger.Tx, now time.Time) error {
-			news, err := s.ledger.Task(tx, m, now)
-			s.tell(ctx, news, ledger.DutyDemand, m.Sender, m.MsgType, m.Run())
-			return err
-		}}, err
+		return s.readTask(ctx, d, e)
+	case message.IsWorkflowReply(e.MsgType):
+		return s.readReply(ctx, e), nil
 	case e.MsgType == message.TypeStopTransformer:
 		m, err := decode[message.StopTransformer](d.Body)
 		m.Namespace = s.cfg.Namespace

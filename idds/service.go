@@ -20,6 +20,7 @@ import (
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/storewatch"
 	"tfpilot/internal/whereabouts"
+	"tfpilot/internal/workflow"
 )
 
 // Config is how idds decides.
@@ -58,6 +59,7 @@ type Service struct {
 	cfg    Config
 	store  ledger.Store
 	ledger ledger.Rules
+	tasks  workflow.Rules
 	link   *broker.Link
 	log    *slog.Logger
 	clock  *clock
@@ -104,6 +106,7 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
 		watch: storewatch.New(store, log), measured: latency.New(store),
 		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
+		tasks:  workflow.Rules{DemandFrom: cfg.DemandFrom},
 		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: whereabouts.Absences{}, ready: make(chan struct{}),
 		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
 	}
@@ -155,7 +158,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.follow(ctx, o) })
 	}
 	g.Go(func() error { return s.watchLink(ctx) })
-	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns} {
+	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns, s.takeOver} {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
 	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })

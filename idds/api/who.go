@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -144,8 +143,8 @@ func line(ctx context.Context) ledger.AuditLine {
 // audit says in the log what somebody has changed. The store has it too, by the same transaction as the change.
 func (a *api) audit(ctx context.Context, did, to, details string) {
 	l := line(ctx)
-	a.cfg.Log.InfoContext(ctx, "audit", slog.String("who", l.Who), slog.String("role", string(l.Role)), slog.String("from", l.From),
-		slog.String("did", did), slog.String("to", to), slog.String("details", details))
+	l.Did, l.To, l.Details = did, to, details
+	l.Log(ctx, a.cfg.Log)
 }
 
 // brokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.

@@ -132,7 +132,7 @@ func (e *examination) actors(ctx context.Context) {
 		e.report.add(name, OK, "", "nobody else was seen to do a duty of idds")
 	default:
 		options := map[string]string{
-			"demand": "--demand-from workflow_task", "stop": "--stop-sender other", "retry": "--retry-owner other",
+			"demand": "--demand-from workflow_task", "stop": "--stop-sender other", "retry": "--retry-owner other", "answer": "--demand-from run_imminent",
 		}
 		for _, a := range list {
 			e.report.add(name, Warning, fmt.Sprintf("end it, or give it the duty: %s", options[a.Duty]),

@@ -67,6 +67,7 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, at INTEGER 
 	// that it is: what is left of a path without the slashes and all other letters at its end is that folder.
 	// Within a run slices are listed in the order of their coming: identities are random, and an index in their order is written all
 	// over. The number of a slice stands behind the columns of each index by itself.
+	// Workflow tasks: one of a scope, a name and a run; a request is that of its first.
 	{Version: 6, SQL: `
 CREATE TABLE detector (namespace TEXT, run TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run)) WITHOUT ROWID;
 CREATE TABLE stf (namespace TEXT, run TEXT, name TEXT, doc TEXT NOT NULL, PRIMARY KEY (namespace, run, name)) WITHOUT ROWID;
@@ -82,6 +83,13 @@ CREATE INDEX slice_state ON slice (namespace, run, state);
 CREATE INDEX slice_failure ON slice (namespace, run, class, failure) WHERE failure <> '';
 CREATE INDEX slice_pilot ON slice (namespace, pilot, state, run) WHERE pilot <> '';
 CREATE INDEX slice_file ON slice (namespace, run, filename);
+CREATE TABLE task (
+  id INTEGER PRIMARY KEY, request INTEGER NOT NULL, namespace TEXT NOT NULL, run TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL, doc TEXT NOT NULL);
+CREATE UNIQUE INDEX task_run ON task (namespace, run, scope, name);
+CREATE INDEX task_name ON task (namespace, scope, name, id);
+CREATE INDEX task_request ON task (request, id);
+CREATE TABLE task_message (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, request INTEGER NOT NULL, doc TEXT NOT NULL);
+CREATE INDEX task_message_request ON task_message (namespace, request, id);
 `},
 }
 

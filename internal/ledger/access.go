@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -86,4 +87,10 @@ type AuditLine struct {
 	To        string    `json:"to"`   // the token or whatever else was changed
 	Namespace string    `json:"namespace,omitempty"`
 	Details   string    `json:"details,omitempty"`
+}
+
+// Log says it in the log too.
+func (a AuditLine) Log(ctx context.Context, log *slog.Logger) {
+	log.InfoContext(ctx, "audit", slog.String("who", a.Who), slog.String("role", string(a.Role)), slog.String("from", a.From),
+		slog.String("did", a.Did), slog.String("to", a.To), slog.String("details", a.Details))
 }

@@ -33,6 +33,12 @@ type Rows interface {
 	Document(k Kind, key []string) (doc []byte, err error)
 	PutDocument(k Kind, key []string, doc []byte) error
 	DropDocument(k Kind, key []string) error
+	Tasks(f TaskFilter) ([]TaskRow, error)
+	// LastTask is the highest number of a task, 0 when there is none.
+	LastTask() (int64, error)
+	PutTask(row TaskRow) error
+	AddTaskMessage(namespace string, request int64, doc []byte) error
+	CountTaskMessages(namespace string, request int64) (int, error)
 	// Touch writes something that changes nothing.
 	Touch() error
 }

@@ -17,6 +17,7 @@ const (
 	DutyDemand Duty = "demand" // asking for workers
 	DutyStop   Duty = "stop"   // telling workers that their run is over
 	DutyRetry  Duty = "retry"  // sending an attempt again
+	DutyAnswer Duty = "answer" // answering what an iDDS is asked for
 )
 
 // Whose a duty is, and where the demand comes from.
@@ -32,6 +33,8 @@ type Duties struct {
 	DemandFrom string `toml:"demand_from" default:"run_imminent" help:"what asks for workers: run_imminent, or workflow_task beside the Python transceiver"`
 	StopSender string `toml:"stop_sender" default:"own" help:"who tells workers that their run is over: own, or other beside the Python transceiver"`
 	RetryOwner string `toml:"retry_owner" default:"own" help:"who sends what failed or was lost again: own, or other"`
+	// TakeOverAfter is how long another program is waited for whose duty it is to ask for workers, or to tell them that their run is over.
+	TakeOverAfter time.Duration `toml:"take_over_after" default:"1m" help:"time after which idds asks for workers, or tells them that their run is over, if another program should and does not"`
 }
 
 // Validate names every duty whose owner is none.
@@ -50,8 +53,8 @@ func (d Duties) Validate() error {
 // maxActors bounds what is kept of a namespace's second actors: their names are anybody's text.
 const maxActors = 100
 
-// second notes that somebody else does one of our duties. It says whether that is news.
-func second(tx Tx, namespace string, duty Duty, sender, run string, now time.Time) (news bool, err error) {
+// Second notes that somebody else does one of our duties. It says whether that is news.
+func Second(tx Tx, namespace string, duty Duty, sender, run string, now time.Time) (news bool, err error) {
 	if sender = fmt.Sprintf("%.80s", sender); sender == "" {
 		sender = "(no sender)"
 	}
@@ -81,40 +84,10 @@ func second(tx Tx, namespace string, duty Duty, sender, run string, now time.Tim
 	return news, tx.PutActor(*a)
 }
 
-// Task takes what the production transceiver asks for: the demand, if it is to come from there; else somebody asks for workers
-// a second time, which is news once.
-func (l Rules) Task(tx Tx, m message.WorkflowTask, now time.Time) (news bool, err error) {
-	if l.DemandFrom != WorkflowTask {
-		return second(tx, m.Namespace, DutyDemand, m.Sender, m.Run().String(), now)
-	}
-	r, err := run(tx, m.Namespace, m.Run(), now)
-	if err != nil {
-		return false, err
-	}
-	cores := int(m.Content.CoreCount.Int64())
-	switch m.MsgType {
-	case message.TypeCreateWorkflowTask:
-		r.Workers, r.DemandClosed = m.Workers(), false
-		r.TaskWorkers, r.TaskCores = r.Workers, int(m.Content.Workflow.Content.CoreCount.Int64())
-	case message.TypeAdjustWorker:
-		// The cores of the task are scaled, and with them its workers: each has its share.
-		switch {
-		case cores <= 0:
-		case r.TaskCores > 0:
-			r.Workers = (cores*r.TaskWorkers + r.TaskCores - 1) / r.TaskCores
-		default:
-			r.Workers = cores
-		}
-	case message.TypeCloseWorkflowTask:
-		r.DemandClosed = true
-	}
-	return false, tx.PutRun(r)
-}
-
 // Stop takes a stop_transformer that another program has sent: the one that counts, if that is its duty.
 func (l Rules) Stop(tx Tx, m message.StopTransformer, now time.Time) (news bool, err error) {
 	if l.StopSender != Other {
-		return second(tx, m.Namespace, DutyStop, m.Sender, m.RunID.String(), now)
+		return Second(tx, m.Namespace, DutyStop, m.Sender, m.RunID.String(), now)
 	}
 	r, err := run(tx, m.Namespace, m.RunID, now)
 	if err != nil {

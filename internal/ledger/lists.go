@@ -24,6 +24,9 @@ type Lists interface {
 	Tokens(ctx context.Context) ([]Token, error)
 	// AuditPage is the audit from its end, before a line (0: all); next goes on, and is 0 at the end.
 	AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []AuditLine, next int64, err error)
+	// Tasks are the workflow tasks of a filter, and TaskMessages what was left for a request.
+	Tasks(ctx context.Context, f TaskFilter) ([]Task, error)
+	TaskMessages(ctx context.Context, namespace string, request int64) ([]TaskMessage, error)
 }
 
 // RunFilter selects runs in the order of namespace and number; empty fields select all.

@@ -32,6 +32,11 @@ func (l Rules) maxAttempts() int {
 	return l.MaxAttempts
 }
 
+// OpenRun finds a run, opening it when new.
+func OpenRun(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
+	return run(tx, namespace, id, now)
+}
+
 // run finds a run, opening it when new: a slice may come before its run's announcement.
 func run(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
 	r, err := tx.Run(namespace, id.String())
@@ -49,6 +54,8 @@ func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error
 	}
 	if l.DemandFrom != WorkflowTask {
 		r.Workers = m.Workers()
+	} else if r.AnnouncedAt.IsZero() {
+		r.Announced, r.AnnouncedAt = m.Workers(), now
 	}
 	return tx.PutRun(r)
 }
@@ -79,7 +86,7 @@ func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bo
 		}
 		if n > 1 && l.RetryOwner != Other && (l.Sender == "" || m.Sender != l.Sender) {
 			s.Disturbed = true
-			if news, err = second(tx, k.Namespace, DutyRetry, m.Sender, k.Run, now); err != nil {
+			if news, err = Second(tx, k.Namespace, DutyRetry, m.Sender, k.Run, now); err != nil {
 				return false, err
 			}
 		}

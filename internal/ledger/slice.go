@@ -152,10 +152,14 @@ type Run struct {
 	// StopSent says that the workers were told of the run's end, StopSeen that somebody else did, which is his duty then.
 	StopSent bool `json:"stop_sent,omitempty"`
 	StopSeen bool `json:"stop_seen,omitempty"`
-	// Workers and cores of the workflow task that the run has, when the demand comes from there, and that it was closed.
-	TaskWorkers  int  `json:"task_workers,omitempty"`
-	TaskCores    int  `json:"task_cores,omitempty"`
-	DemandClosed bool `json:"demand_closed,omitempty"`
+	// Tasks is how many workflow tasks the run has; Workers is the sum of those that are open, SiteWorkers are its parts. DemandClosed
+	// says that none is open any more.
+	Tasks        int            `json:"tasks,omitempty"`
+	SiteWorkers  map[string]int `json:"site_workers,omitempty"`
+	DemandClosed bool           `json:"demand_closed,omitempty"`
+	// Announced is how many workers the announcement asked for, AnnouncedAt when it came, where the demand comes from workflow tasks.
+	Announced   int       `json:"announced,omitempty"`
+	AnnouncedAt time.Time `json:"announced_at,omitzero"`
 }
 
 // Open reports whether there is anything left to be done for the run.
@@ -193,6 +197,11 @@ type Tx interface {
 	PutToken(t Token) error
 	AddAudit(a AuditLine) error
 	Documents
+	Tasks(f TaskFilter) ([]Task, error)
+	// PutTask gives a new task its number, and its request one.
+	PutTask(t *Task) error
+	AddTaskMessage(m TaskMessage) error
+	CountTaskMessages(namespace string, request int64) (int, error)
 	// Touch writes something that changes nothing, to see whether anything can be written.
 	Touch() error
 }

@@ -53,6 +53,8 @@ func Tables() []Table {
 		{"tf", text("namespace", "run", "stf", "name", "doc"), "namespace, run, stf, name"},
 		{"component", text("namespace", "name", "doc"), "namespace, name"},
 		{"audit", append(text("namespace", "doc"), Column{"id", Int}, Column{"at", Int}), "id"},
+		{"task", append(text("namespace", "run", "scope", "name", "doc"), Column{"id", Int}, Column{"request", Int}), "id"},
+		{"task_message", append(text("namespace", "doc"), Column{"id", Int}, Column{"request", Int}), "id"},
 	}
 }
 

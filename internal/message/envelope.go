@@ -25,6 +25,11 @@ const (
 	TypeCreateWorkflowTask = "create_workflow_task"
 	TypeAdjustWorker       = "adjust_worker"
 	TypeCloseWorkflowTask  = "close_workflow_task"
+
+	TypeCreatedWorkflowTask = "created_workflow_task"
+	TypeAdjustedWorker      = "adjusted_worker"
+	TypeClosedWorkflowTask  = "closed_workflow_task"
+	TypeWorkflowTaskError   = "workflow_task_error" // ours
 )
 
 // The destinations of the production system. They are opaque: the broker gives the slashes no meaning.

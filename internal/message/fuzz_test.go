@@ -27,6 +27,9 @@ func FuzzDecode(f *testing.F) {
 		`{"content":null}`,
 		`{"msg_type":"slice_result","run_id":"1","content":{"state":"failed","result":{"state":false,"result":null,"error":"x"}}}`,
 		`{"msg_type":"run_imminent_worker","run_id":7,"content":{"target_worker_count":"3"}}`,
+		`{"msg_type":"create_workflow_task","run_id":"7","content":{"workflow":{"scope":"s","name":"n","content":{"run_id":7,"core_count":"3","site":null}}}}`,
+		`{"msg_type":"create_workflow_task","run_id":"7","content":{"scope":"s","name":1,"content":null}}`,
+		`{"msg_type":"adjust_worker","content":{"request_id":"1","transform_id":null,"core_count":3.0,"memory_per_core":1e3}}`,
 		`{"msg_type":"end_run","run_id":"7","content":{"total_slices":12}}`,
 		`{"msg_type":"stop_transformer","run_id":7.0,"content":{}}`,
 		`{"msg_type":"run_imminent","run_id":"7","execution_id":"x","timestamp":"2026-01-18T09:36:02.100001"}`,
@@ -46,6 +49,7 @@ func FuzzDecode(f *testing.F) {
 		samePassedOn[message.RunImminentWorker](t, b)
 		samePassedOn[message.EndRun](t, b)
 		samePassedOn[message.StopTransformer](t, b)
+		samePassedOn[message.WorkflowTask](t, b)
 		samePassedOn[message.PromptBroker](t, b)
 	})
 }

@@ -11,22 +11,42 @@ func TestAWorkflowTaskSaysHowManyWorkersItWants(t *testing.T) {
 	for name, c := range map[string]struct {
 		body    string
 		workers int
-		invalid bool
 	}{
 		"as the transceiver sends it": {`{"msg_type":"create_workflow_task","run_id":"102023","created_at":"2026-01-18T14:36:03.194616+00:00","content":{"run_id":"102023",` +
-			`"workflow":{"scope":"EIC_2026","name":"n","content":{"run_id":"102023","core_count":30,"target_worker_count":15,"panda_attributes":{"vo":"wlcg"}}}}}`, 15, false},
-		"by its cores":              {`{"msg_type":"create_workflow_task","run_id":102023,"content":{"workflow":{"content":{"core_count":"30"}}}}`, 30, false},
-		"the run in the content":    {`{"msg_type":"close_workflow_task","content":{"run_id":102023,"workload_id":null}}`, 1, false},
-		"an adjustment without any": {`{"msg_type":"adjust_worker","run_id":"102023","content":{"core_count":null,"site":null}}`, 1, false},
-		"no run":                    {`{"msg_type":"adjust_worker","content":{"core_count":3}}`, 1, true},
-		"another message":           {`{"msg_type":"created_workflow_task","run_id":"102023","content":{}}`, 1, true},
+			`"workflow":{"scope":"EIC_2026","name":"n","content":{"run_id":"102023","core_count":30,"target_worker_count":15,"panda_attributes":{"vo":"wlcg"}}}}}`, 15},
+		"by another key":                    {`{"msg_type":"create_workflow_task","run_id":102023,"content":{"workflow":{"content":{"core_count":4,"num_workers":7}}}}`, 7},
+		"by cores, of which a worker has 1": {`{"msg_type":"create_workflow_task","run_id":102023,"content":{"workflow":{"content":{"core_count":"30"}}}}`, 30},
+		"by cores, of which a worker has 8": {`{"msg_type":"create_workflow_task","run_id":102023,"content":{"workflow":{"content":{"core_count":30,"num_cores_per_worker":8}}}}`, 4},
+		"by nothing":                        {`{"msg_type":"create_workflow_task","run_id":102023,"content":{"workflow":{}}}`, 1},
+		"the workflow in the content":       {`{"msg_type":"create_workflow_task","content":{"scope":"s","name":"n","content":{"run_id":102023,"target_worker_count":3}}}`, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m, err := message.Decode[message.WorkflowTask]([]byte(c.body))
-			if (err != nil) != c.invalid || m.Workers() != c.workers || !c.invalid && m.Run().String() != "102023" {
-				t.Errorf("%d workers of run %q, %v", m.Workers(), m.Run(), err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := m.Workflow()
+			if err != nil || w.Content.Workers() != c.workers || m.Run().String() != "102023" {
+				t.Errorf("%d workers of run %q, %v", w.Content.Workers(), m.Run(), err)
 			}
 		})
+	}
+}
+
+func TestAWorkflowTaskNamesItsRunOrATask(t *testing.T) {
+	t.Parallel()
+	for body, valid := range map[string]bool{
+		`{"msg_type":"close_workflow_task","content":{"run_id":102023,"workload_id":null}}`:        true,
+		`{"msg_type":"adjust_worker","run_id":"102023","content":{"core_count":null,"site":null}}`: true,
+		`{"msg_type":"adjust_worker","content":{"transform_id":"7","core_count":3}}`:               true,
+		`{"msg_type":"adjust_worker","content":{"core_count":3}}`:                                  false,
+		`{"msg_type":"create_workflow_task","content":{"request_id":7,"workflow":{}}}`:             false,
+		`{"msg_type":"created_workflow_task","run_id":"102023","content":{}}`:                      false,
+		`{"msg_type":"adjust_worker","run_id":"102023","content":{"core_count":1.5}}`:              false,
+	} {
+		if _, err := message.Decode[message.WorkflowTask]([]byte(body)); (err == nil) != valid {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 }

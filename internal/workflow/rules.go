@@ -1,0 +1,147 @@
+package workflow
+
+import (
+	"fmt"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+const (
+	// most is how many workers or cores a task may ask for: more are a mistake.
+	most = 1_000_000
+	// maxName and maxAsked bound in bytes what is kept of a request.
+	maxName, maxAsked = 500, 64 << 10
+	// maxChanges is how many changes of a task are kept, the latest.
+	maxChanges = 100
+	// maxMessages is how many messages of a request are kept.
+	maxMessages = 1000
+)
+
+// Rules decide what becomes of a request.
+type Rules struct {
+	// DemandFrom says whether workers are asked for by workflow tasks at all ([ledger.WorkflowTask]).
+	DemandFrom string
+}
+
+// Answer is what became of a request.
+type Answer struct {
+	// Tasks are those that it was about, as they are now.
+	Tasks []ledger.Task
+	// Fault is why nothing became of it.
+	Fault *Fault
+	// Changes are those that were made, for the log; the store has them too.
+	Changes []ledger.AuditLine
+	// News says that somebody asks for workers whose duty that is not, for the first time.
+	News bool
+}
+
+// Asker is who makes a request.
+type Asker struct {
+	Name string
+	Role ledger.Role // empty for a message
+	From string      // the address, or the destination of a message
+}
+
+// Do does what a request asks for. One that was done already changes nothing, and is answered like the first.
+func (l Rules) Do(tx ledger.Tx, m message.WorkflowTask, by Asker, now time.Time) (a Answer, err error) {
+	if l.DemandFrom != ledger.WorkflowTask {
+		a.Fault = fault(Conflict, "this idds asks for workers by %s; give it --demand-from %s for the other way", message.TypeRunImminentWorker, ledger.WorkflowTask)
+		a.News, err = ledger.Second(tx, m.Namespace, ledger.DutyDemand, by.Name, m.Run().String(), now)
+		return a, err
+	}
+	if err := m.Validate(); err != nil {
+		a.Fault = fault(BadRequest, "%s", err)
+		return a, nil
+	}
+	r := request{tx: tx, m: m, by: by, now: now.UTC(), answer: &a}
+	switch m.MsgType {
+	case message.TypeCreateWorkflowTask:
+		err = r.create()
+	case message.TypeAdjustWorker:
+		err = r.adjust()
+	default:
+		err = r.close()
+	}
+	return a, err
+}
+
+// request is one request under way.
+type request struct {
+	tx     ledger.Tx
+	m      message.WorkflowTask
+	by     Asker
+	now    time.Time
+	answer *Answer
+}
+
+func (r request) refuse(kind Kind, format string, args ...any) error {
+	r.answer.Fault = fault(kind, format, args...)
+	return nil
+}
+
+// named are the tasks that a request names: by its numbers, and else by its run.
+func (r request) named() ([]ledger.Task, error) {
+	c := r.m.Content
+	f := ledger.TaskFilter{Namespace: r.m.Namespace, Run: r.m.Run().String(), Request: c.RequestID.Int64(), ID: c.TransformID.Int64()}
+	for _, n := range []message.Int{c.RequestID, c.TransformID, c.WorkloadID} {
+		if !n.IsZero() && n.Int64() <= 0 { // 0 would select all
+			return nil, nil
+		}
+	}
+	if w := c.WorkloadID.Int64(); w != 0 && f.ID != 0 && w != f.ID {
+		return nil, nil
+	} else if w != 0 {
+		f.ID = w
+	}
+	return r.tx.Tasks(f)
+}
+
+// names says in words what a request names.
+func (r request) names() string {
+	c := r.m.Content
+	number := func(n message.Int) string {
+		if n.IsZero() {
+			return "null"
+		}
+		return fmt.Sprint(n.Int64())
+	}
+	return fmt.Sprintf("request %s, transform %s, workload %s, run %.100q", number(c.RequestID), number(c.TransformID), number(c.WorkloadID), r.m.Run())
+}
+
+// audit notes a change.
+func (r request) audit(did string, t *ledger.Task, details string) error {
+	line := ledger.AuditLine{
+		At: r.now, Who: fmt.Sprintf("%.80s", r.by.Name), Role: r.by.Role, From: r.by.From, Did: did,
+		To: fmt.Sprintf("request %d, transform %d of run %.100s", t.Request, t.ID, t.RunID), Namespace: t.Namespace, Details: details,
+	}
+	r.answer.Changes = append(r.answer.Changes, line)
+	return r.tx.AddAudit(line)
+}
+
+// demand makes the run of a task want what its open tasks ask for. When there is none any more it keeps what it had, for the slices
+// that are left.
+func (r request) demand(id message.RunID) error {
+	run, err := ledger.OpenRun(r.tx, r.m.Namespace, id, r.now)
+	if err != nil {
+		return err
+	}
+	tasks, err := r.tx.Tasks(ledger.TaskFilter{Namespace: r.m.Namespace, Run: id.String()})
+	if err != nil {
+		return err
+	}
+	total, sites := 0, map[string]int{}
+	run.Tasks, run.DemandClosed = len(tasks), true
+	for i := range tasks {
+		if t := &tasks[i]; t.Open() {
+			run.DemandClosed = false
+			total += t.Workers
+			sites[t.Site] += t.Workers
+		}
+	}
+	if !run.DemandClosed {
+		run.Workers, run.SiteWorkers = total, sites
+	}
+	return r.tx.PutRun(run)
+}
