@@ -1,0 +1,222 @@
+package demand
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tfpilot/internal/message"
+)
+
+const openState = message.RunOpen
+
+// slack is the share of the workers that may be too many before fewer are wanted, one of them at least.
+const slack = 0.05
+
+// Decision is how many workers a run is to have, and why.
+type Decision struct {
+	Namespace, ID string
+	Wanted        int
+	// Sites are the parts of the sites that are known, in the order in which they are asked.
+	Sites []Share
+	// Reasons are sentences.
+	Reasons []string
+	Memory  Memory
+}
+
+// Share is the part of a site.
+type Share struct {
+	Site   string
+	Wanted int
+}
+
+// Decide says how many workers each run of a snapshot is to have.
+func (p Policy) Decide(s Snapshot) []Decision {
+	out := make([]Decision, len(s.Runs))
+	for i := range s.Runs {
+		out[i] = p.decide(&s.Runs[i], s.Now)
+	}
+	p.limit(out, s)
+	p.share(out, s)
+	return out
+}
+
+func (d *Decision) say(format string, args ...any) {
+	d.Reasons = append(d.Reasons, fmt.Sprintf(format, args...))
+}
+
+// decide decides about one run alone.
+func (p Policy) decide(r *Run, now time.Time) Decision {
+	d := Decision{Namespace: r.Namespace, ID: r.ID, Memory: r.Before}
+	switch why := r.over(); {
+	case why != "":
+		d.Memory = Memory{}
+		d.say("%s", why)
+		return d
+	case r.Request.Fixed:
+		d.Wanted = r.Request.Workers
+		d.Memory = Memory{Wanted: d.Wanted}
+		d.say("The workflow task asks for %s: that many are wanted, no more and no fewer.", count(d.Wanted, "worker"))
+		return d
+	case r.Request.Workers == 0 && p.MaxRun == 0:
+		d.say("Nobody has asked for workers: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
+		return d
+	}
+	o := p.outlook(r)
+	if !r.Arrived.Any || o.slice == 0 {
+		d.anticipate(r, o, now)
+	} else {
+		d.follow(p, r, o, now)
+	}
+	if ceiling := p.ceiling(r); d.Wanted > ceiling {
+		d.Wanted = ceiling
+		if p.MaxRun > 0 {
+			d.say("It may have no more than --demand-max-run %d.", ceiling)
+		} else {
+			d.say("It may have no more than twice what it asked for, %d: --demand-max-run sets another limit.", ceiling)
+		}
+	}
+	d.Memory.Wanted = d.Wanted
+	return d
+}
+
+// over says why a run needs nobody any more; nothing when it does.
+func (r *Run) over() string {
+	left := r.Waiting + r.Running
+	switch {
+	case r.State == message.RunClosed:
+		return "The run is closed."
+	case r.State == message.RunEnding && left == 0 && r.Announced <= 0:
+		return "The run has ended and all its slices are final."
+	case r.Request.Closed && left == 0:
+		return "The workflow task is closed and all slices are final."
+	case r.Request.Fixed && r.Request.Workers == 0:
+		return "No " + message.TypeCreateWorkflowTask + " has asked for workers."
+	}
+	return ""
+}
+
+// ceiling is how many workers a run may have.
+func (p Policy) ceiling(r *Run) int {
+	if p.MaxRun > 0 {
+		return p.MaxRun
+	}
+	return 2 * r.Request.Workers
+}
+
+// anticipate is for a run of which nothing is known but what it asked for.
+func (d *Decision) anticipate(r *Run, o outlook, now time.Time) {
+	d.Wanted = max(1, r.Request.Workers, r.Before.Wanted)
+	d.remember(float64(d.Wanted), o, now)
+	d.say("The run asked for %s.", count(r.Request.Workers, "worker"))
+	if r.Arrived.Any {
+		d.say("Slices come, and none is done: nobody knows yet what one takes, so as many are wanted as it asked for.")
+	} else {
+		d.say("No slice has come yet: they are to be ready when the first does.")
+	}
+}
+
+// follow is for a run whose slices come.
+func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
+	wanted := r.Before.Wanted
+	if len(r.Before.Needs) == 0 { // nothing is remembered, as after a restart: what there is has its time, too
+		wanted = max(wanted, alive(r.Workers))
+		if wanted == 0 {
+			wanted = r.Request.Workers
+		}
+		d.remember(float64(wanted), o, now)
+	}
+	need, more := p.need(o, wanted)
+	d.describe(p, r, o, wanted)
+	if need = max(need, 1); o.guessed && r.State == openState {
+		need = max(need, float64(r.Request.Workers))
+		more = more || need > float64(wanted)
+		d.say("Until %d slices are done no fewer are wanted than the run asked for, %d.", enough, r.Request.Workers)
+	}
+	still := now.Sub(r.Arrived.LastAt)
+	held := r.State == openState && r.Arrived.PerSecond == 0 && still < p.Hold
+	if held {
+		need = max(need, float64(wanted))
+	}
+	d.remember(need, o, now)
+	d.Wanted = wanted
+	most := d.Memory.most()
+	switch up := whole(need); {
+	case more && up > wanted:
+		d.grow(p, up, now)
+	case held && wanted > 1:
+		d.Memory.More = time.Time{}
+		d.say("No slice has come for %s%s: the workers are kept until %s without one have passed.", rounded(still), standby(r), p.Hold)
+	case most <= float64(wanted)-max(1, slack*float64(wanted)):
+		d.Memory.More = time.Time{}
+		d.Wanted = max(1, whole(most))
+		d.say("In the last %s no more than %d were needed: %d fewer are wanted.", o.rampDown, d.Wanted, wanted-d.Wanted)
+	default:
+		d.Memory.More = time.Time{}
+		d.say("The %d that were wanted do: they stay as they are.", wanted)
+		if whole(need) < wanted {
+			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(need), o.rampDown)
+		}
+	}
+	// At the end of a run nobody is needed who would have no slice, once it is clear what is left.
+	if left := whole(float64(r.Waiting+r.Running+max(0, r.Announced)) / o.perWorker); r.State != openState && still >= p.Goal && left < d.Wanted {
+		d.Wanted = left
+		d.say("The run has ended, and for the %s that are left %d do.", count(r.Waiting+r.Running+max(0, r.Announced), "slice"), left)
+	}
+}
+
+// grow wants more, when that has been so for a while.
+func (d *Decision) grow(p Policy, up int, now time.Time) {
+	if d.Memory.More.IsZero() {
+		d.Memory.More = now
+	}
+	if since := now.Sub(d.Memory.More); since < p.RampUp {
+		d.say("%d are needed, since %s: they are wanted when that has been so for %s.", up, rounded(since), p.RampUp)
+		return
+	}
+	d.say("That is too long: %d are wanted, to bring it back to %.0f %% of the time for waiting.", up, 100*target)
+	d.Wanted = up
+}
+
+// describe says what is known of a run.
+func (d *Decision) describe(p Policy, r *Run, o outlook, wanted int) {
+	if o.guessed {
+		d.say("%.2f slices come in a second, and the run says that one takes %s: that keeps %.1f slots busy.", o.rate, rounded(seconds(o.slice)), o.busy)
+	} else {
+		d.say("%.2f slices come in a second; one takes %s on average and %s at most, but for one in twenty: that keeps %.1f slots busy.", o.rate,
+			rounded(r.Processing.Mean), rounded(r.Processing.High), o.busy)
+	}
+	d.say("%s, which takes the slots of %s %s; the goal of %s leaves %s for waiting.", are(r.Waiting, "slice", "waits", "wait"),
+		ready(r.Workers), rounded(seconds(o.wait(o.queued))), p.Goal, rounded(seconds(o.room)))
+	if queued := o.ahead(wanted); queued > o.queued {
+		d.say("A worker takes %s to start, and until then the queue grows to %s.", rounded(seconds(o.startup)), rounded(seconds(o.wait(queued))))
+	}
+	if silent := lost(r.Workers); silent > 0 {
+		d.say("%s without a last word: others take their places.", are(silent, "worker", "fell silent", "fell silent"))
+	}
+}
+
+// remember notes what is needed now, and forgets what was needed long ago.
+func (d *Decision) remember(need float64, o outlook, now time.Time) {
+	m := &d.Memory
+	m.Needs = slices.DeleteFunc(slices.Clone(m.Needs), func(n Need) bool { return now.Sub(n.At) > o.rampDown })
+	// Within a part of the time the largest does: it would be remembered for no longer.
+	if last := len(m.Needs) - 1; last > 0 && now.Sub(m.Needs[last-1].At) < o.rampDown/32 {
+		m.Needs[last] = Need{now, max(need, m.Needs[last].Workers)}
+		return
+	}
+	m.Needs = append(m.Needs, Need{now, need})
+}
+
+// most is how many were needed lately at once.
+func (m Memory) most() float64 {
+	most := 0.0
+	for _, n := range m.Needs {
+		most = max(most, n.Workers)
+	}
+	return most
+}
+
+// whole is a number of workers; a hundredth of one is none.
+func whole(workers float64) int { return int(math.Ceil(min(workers, math.MaxInt32) - 0.01)) }

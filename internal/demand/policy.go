@@ -1,0 +1,67 @@
+package demand
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Policy is how it is decided.
+type Policy struct {
+	Goal time.Duration `toml:"goal" default:"30s" help:"time from data taken to result that is aimed at; a shorter one takes more workers"`
+	// RampUp and RampDown keep it from flapping.
+	RampUp   time.Duration `toml:"ramp_up" default:"5s" zero:"true" help:"more workers are wanted when more were needed for so long"`
+	RampDown time.Duration `toml:"ramp_down" default:"2m" zero:"true" help:"fewer workers are wanted when fewer were needed for so long, or for twice as long as a worker takes to start"`
+	Hold     time.Duration `toml:"hold" default:"5m" zero:"true" help:"time for which an open run keeps its workers while no slice comes, as when the detector stands by"`
+	MaxRun   int           `toml:"max_run" help:"workers of one run at most (default: twice as many as it asked for)"`
+	MaxAll   int           `toml:"max_all" help:"workers of all runs at most (default: as many as the sites let us have)"`
+	Warm     int           `toml:"warm" help:"workers kept ready between runs, for whichever comes next"`
+	// Costs are read by [Policy.Cost].
+	Costs []string `toml:"costs" help:"what a worker costs at a site, each SITE=NUMBER; cheaper sites come first, those that are not named cost 1"`
+}
+
+// Validate names everything that is wrong.
+func (p Policy) Validate() error {
+	var errs []error
+	if p.Goal <= 0 {
+		errs = append(errs, fmt.Errorf("--demand-goal %s is not longer than nothing", p.Goal))
+	}
+	for name, d := range map[string]time.Duration{"ramp-up": p.RampUp, "ramp-down": p.RampDown, "hold": p.Hold} {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("--demand-%s %s is negative", name, d))
+		}
+	}
+	for name, n := range map[string]int{"max-run": p.MaxRun, "max-all": p.MaxAll, "warm": p.Warm} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("--demand-%s %d is negative", name, n))
+		}
+	}
+	for _, text := range p.Costs {
+		if _, _, err := readCost(text); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// readCost understands SITE=NUMBER.
+func readCost(text string) (site string, cost float64, err error) {
+	site, number, ok := strings.Cut(text, "=")
+	cost, err = strconv.ParseFloat(number, 64)
+	if !ok || site == "" || err != nil || !(cost > 0 && cost < 1e9) {
+		return "", 0, fmt.Errorf("--demand-costs: %q is not SITE=NUMBER with a number above 0", text)
+	}
+	return site, cost, nil
+}
+
+// Cost is what a worker costs at a site.
+func (p Policy) Cost(site string) float64 {
+	for _, text := range p.Costs {
+		if name, cost, err := readCost(text); err == nil && name == site {
+			return cost
+		}
+	}
+	return 1
+}
