@@ -1,4 +1,4 @@
-// Package api is idds' REST interface: the production system's calls, and /v1, described by OpenAPI 3.1 at /openapi.json and, for
+// Package api is idds' REST interface, described by OpenAPI 3.1 at /openapi.json and, for
 // people, at /docs.
 package api
 
@@ -85,9 +85,6 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	h := humago.New(mux, conf)
 	h.UseMiddleware(a.authorise(h))
 	a.register(h)
-	// Not described by OpenAPI: the PanDA server's documents are its own.
-	mux.HandleFunc("POST /server/panda/relay_idds_command", a.relayLegacy)
-	mux.HandleFunc("POST /api/v1/idds/relay_idds_command", a.relayModern)
 	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
 	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
 	mux.HandleFunc("POST /login", a.login)
@@ -190,7 +187,7 @@ func (a *api) register(h huma.API) {
 		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
 	register(h, with(operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", ledger.RolePilot), http.StatusNotFound),
 		func(ctx context.Context, _ *struct{}) (*body[message.PromptBroker], error) {
-			b, err := a.brokerFor(ledger.PrincipalOf(ctx))
+			b, err := a.cfg.BrokerFor(ledger.PrincipalOf(ctx))
 			if err != nil {
 				return nil, huma.Error404NotFound(err.Error())
 			}

@@ -39,8 +39,8 @@ curl -H "Authorization: Bearer $(cat viewer.token)" "$TFPILOT_IDDS/v1/slices?run
 `
 
 const documentTail = `
-The paths of the production system, ` + "`/server/panda/relay_idds_command` and `/api/v1/idds/relay_idds_command`" + `, answer as that does
-([compatibility.md](compatibility.md)).
+The paths of the production system, those of its iDDS (` + "`/workflow_task`, `/message`, `/metainfo`, `/auth`, and all of them below `/idds`" + `) and of its PanDA
+server's relay, answer as that does ([compatibility.md](compatibility.md#as-the-idds-of-the-production-system)).
 
 ` + "`make test/api`" + ` makes thousands of requests from this description, good ones and bad ones, and takes no failure of the server and no answer
 that is not in it.

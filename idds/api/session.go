@@ -26,7 +26,7 @@ const (
 // visitor is identify, and for who looks without an Authorization header also by his cookie; or as nobody in particular, where everybody may.
 func (a *api) visitor(ctx context.Context, method, host string, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
 	looks := method == http.MethodGet || method == http.MethodHead
-	if !looks || header("Authorization") != "" || !slices.Contains(roles, ledger.RoleViewer) {
+	if !looks || authorization(header) != "" || !slices.Contains(roles, ledger.RoleViewer) {
 		return a.identify(ctx, header, addr, roles)
 	}
 	p, no := ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN, or log in at /login"}

@@ -36,9 +36,17 @@ type refusal struct {
 func (a *api) identify(ctx context.Context, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
 	p, no := ledger.Principal{}, (*refusal)(nil)
 	if len(roles) > 0 {
-		p, no = a.holder(ctx, header("Authorization"))
+		p, no = a.holder(ctx, authorization(header))
 	}
 	return a.admit(p, no, addr, roles)
+}
+
+// authorization is the header of that name, or what the client of iDDS sends in its place.
+func authorization(header func(string) string) string {
+	if token := header("X-IDDS-Auth-Token"); header("Authorization") == "" && token != "" {
+		return "Bearer " + token
+	}
+	return header("Authorization")
 }
 
 // admit lets somebody in who is known, does not ask too often and has one of the roles.
@@ -147,10 +155,10 @@ func (a *api) audit(ctx context.Context, did, to, details string) {
 	l.Log(ctx, a.cfg.Log)
 }
 
-// brokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.
-func (a *api) brokerFor(p ledger.Principal) (message.PromptBroker, error) {
-	namespace := cmp.Or(p.Namespace, a.cfg.Namespace)
-	b, ok := a.cfg.Broker[namespace]
+// BrokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.
+func (c Config) BrokerFor(p ledger.Principal) (message.PromptBroker, error) {
+	namespace := cmp.Or(p.Namespace, c.Namespace)
+	b, ok := c.Broker[namespace]
 	if !ok {
 		return b, fmt.Errorf("this idds has no login at the broker for the namespace %.200q", namespace)
 	}

@@ -15,6 +15,7 @@ import (
 	"tfpilot/idds/api"
 	"tfpilot/idds/live"
 	"tfpilot/idds/oidc"
+	"tfpilot/idds/panda"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
@@ -133,13 +134,14 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, log); err != nil {
 		return err
 	}
+	rest.Mounts = append(rest.Mounts, production(service, store, rest)...)
 	watched.mount(&rest, service, link)
 	ln, err := program.Listen(cfg.Listen, "")
 	if err != nil {
 		return err
 	}
 	srv := &http.Server{
-		Handler: api.Handler(service, store, rest), TLSConfig: secure,
+		Handler: panda.Dialect(api.Handler(service, store, rest)), TLSConfig: secure,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeLimit, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
 	}
