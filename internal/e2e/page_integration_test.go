@@ -1,0 +1,227 @@
+//go:build integration
+
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/internal/broker"
+	"tfpilot/internal/hist"
+	"tfpilot/internal/message"
+)
+
+// entries is how many entries the plots of the page have, by what is written beside them.
+const entries = `[...document.querySelectorAll("#histograms figcaption span")].map((s) => s.textContent).join()`
+
+// pixels are those of the first plot.
+const pixels = `document.querySelector("#histograms canvas").toDataURL()`
+
+// TestIntegrationThePageShowsARunAsItHappens plays a run and looks at the page as a shifter does.
+func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	c := newChain(t)
+	must(t, c.StartIDDS(t.Context()))
+	b.look("light", 1920, 1080, 1)
+
+	// Who is not known is led to the login; a link with a token logs in, and nothing of it stays in the address.
+	b.open(c.IDDS + "/?run=&reference=")
+	b.until("the login is there", `location.pathname === "/login" && document.getElementById("token")`)
+	b.usable("login")
+	b.screenshot("login")
+	b.said() // that there was no cookie
+	token := readToken(t, c, "viewer")
+	b.open(c.IDDS + "/login?next=%2F#token=" + url.PathEscape(token))
+	b.until("the page is there", `location.pathname === "/" && document.getElementById("wrong")`)
+	if at := b.text("location.href"); strings.Contains(at, token) {
+		t.Errorf("the token stands in the address: %s", at)
+	}
+	b.usable("without a run")
+	b.text(`window.same = "page"`) // what is left of it says that the page was never loaded again
+
+	must(t, c.StartHarvester(t.Context()))
+	must(t, c.StartDAQ(t.Context(), run, "--stf-count", "5", "--frames", "60", "--slices-per-sample", "6", "--stf-interval", "1s", "--target-worker-count", "1"))
+	b.until("the run is there", `document.getElementById("run-number")?.innerText.trim() === "`+run+`"`)
+	b.until("a slice is done", `parseInt(document.getElementById("done").innerText) > 0`)
+	b.until("a worker is there", `parseInt(document.getElementById("workers").innerText) > 0`)
+	b.until("the time to results is known", `/ (s|ms)$/.test(document.getElementById("p95").innerText)`)
+	b.until("histograms are there", `document.querySelectorAll("#histograms canvas").length >= 8`)
+	done, n, picture := b.text(`document.getElementById("done").innerText`), b.text(entries), b.text(pixels)
+	b.change("the number of slices done", `document.getElementById("done").innerText`, done)
+	b.change("the number of entries", entries, n)
+	b.change("the picture of a histogram", pixels, picture)
+	b.until("the history has a curve", `JSON.parse(document.getElementById("plots").textContent).history.filter((h) => h.done > 0).length >= 2 && document.querySelector("#history canvas")`)
+	b.until("all slices are done", `document.getElementById("done").innerText.trim() === "30"`)
+	b.until("the run is closed", `document.querySelector(".a-run .badge").innerText.trim() === "closed"`)
+	b.screenshot("overview-light")
+	b.usable("overview, light")
+	b.look("dark", 1920, 1080, 1)
+	b.usable("overview, dark")
+	b.screenshot("overview-dark")
+	b.look("dark", 390, 844, 2)
+	b.until("nothing is wider than a phone", `document.documentElement.scrollWidth <= 390`)
+	b.usable("overview, phone")
+	b.screenshot("overview-phone")
+	b.look("light", 3840, 2160, 1)
+	b.screenshot("overview-wall")
+	b.look("light", 1920, 1080, 1)
+
+	// A failure is said in words and leads to its slices.
+	publishResult(t, c, "100002", "it", func(r *message.ResultContent) {
+		r.State, r.Failure = message.StateFailed, &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "no range"}
+	})
+	b.until("the failure is said", `[...document.querySelectorAll("#wrong li")].some((l) => l.innerText.includes("1 slice of run 100002 failed for good"))`)
+	b.until("the failure is there", `document.querySelector(".a-failures tbody a")?.innerText === "data_invalid"`)
+	b.screenshot("overview-failure")
+	if same := b.text("window.same"); same != "page" {
+		t.Errorf("the page was loaded again")
+	}
+	b.follow(".a-failures tbody a")
+	b.until("its slices are there", `location.pathname === "/slices" && document.querySelector("main tbody")?.innerText.includes("data_invalid")`)
+
+	// idds goes and comes back: the page says so, and goes on.
+	b.open(c.IDDS + "/?reference=" + run)
+	b.until("the reference is named", `document.getElementById("reference-note").innerText.includes("run `+run+`")`)
+	b.text(`window.same = "page"`)
+	c.Stop("idds")
+	b.until("the page says that it is old", `!document.getElementById("stale").hidden && /No news from idds for \d+ s/.test(document.getElementById("stale").innerText)`)
+	b.screenshot("overview-lost")
+	b.usable("overview, lost")
+	must(t, c.StartIDDS(t.Context()))
+	b.until("the page is fresh again", `document.getElementById("stale").hidden`)
+	publishResult(t, c, "100002", "another", func(r *message.ResultContent) { r.State = message.StateDone })
+	b.until("what happened since is there", `document.getElementById("done").innerText.trim() === "1"`)
+	if same := b.text("window.same"); same != "page" {
+		t.Errorf("the page was loaded again")
+	}
+
+	// The theme is remembered; who logs out is out.
+	b.follow("#theme")
+	b.follow("#theme")
+	b.open(c.IDDS + "/workers")
+	b.until("dark was remembered", `document.documentElement.dataset.theme === "dark"`)
+	b.follow(`form[action="/logout"] button`)
+	b.until("one is out", `location.pathname === "/login"`)
+	b.open(c.IDDS + "/runs")
+	b.until("one stays out", `location.pathname === "/login"`)
+}
+
+// evil is a name that would do something if anybody took it for HTML, a script or SQL.
+const evil = `<img src=x onerror="window.owned=1"></script><script>window.owned=1</script>'; DROP TABLE slices;--`
+
+// TestIntegrationForeignTextOnThePageIsText puts HTML and SQL into every text that others fill, and looks at all pages that show them.
+func TestIntegrationForeignTextOnThePageIsText(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	c := newChain(t)
+	must(t, c.StartIDDS(t.Context(), "--public-page"))
+	h := hist.New1D("h"+evil, evil, evil, 4, 0, 4)
+	h.Fill(1)
+	set, err := json.Marshal(hist.Set{*h})
+	must(t, err)
+	publishResult(t, c, evil, "s"+evil, func(r *message.ResultContent) {
+		r.PilotID, r.Hostname, r.Payload, r.Histograms = evil, evil, &message.PayloadIdentity{Name: evil, Version: evil}, set
+		r.Counts, r.State = map[string]int64{evil: 3}, message.StateDone
+	})
+	publishResult(t, c, evil, "f"+evil, func(r *message.ResultContent) {
+		r.PilotID, r.State = evil, message.StateFailed
+		r.Failure = &message.Failure{Code: 99, Name: evil, Class: evil, Message: evil}
+	})
+	report(t, c, message.WorkerReport{
+		PilotID: evil, Namespace: namespace, RunID: evil, Phase: message.WorkerRunning, At: time.Now(), StartedAt: time.Now(), HeartbeatSeconds: 60,
+		Hostname: evil, PID: 1, Version: evil, Slots: 1, LinkProven: true, InHand: []message.SliceInHand{{Identity: "s" + evil, RunID: evil, Attempt: 1, Since: time.Now()}},
+		Hold: evil, BatchSystem: evil, BatchID: evil, WorkerID: evil, Site: evil,
+		Slot: &message.SlotDocument{Facts: []message.SlotFact{{Name: evil, Value: evil, Source: evil}}},
+	})
+	b.open(c.IDDS + "/")
+	b.until("the run is there", `document.getElementById("run-number")?.innerText.includes("DROP TABLE")`)
+	b.until("a histogram is there", `document.querySelector("#histograms figcaption")?.innerText.includes("DROP TABLE")`)
+	b.until("the failure is there", `document.querySelector(".a-failures tbody a")?.innerText.includes("DROP TABLE")`)
+	b.until("the worker is there", `document.querySelector(".a-workers tbody")?.innerText.includes("DROP TABLE")`)
+	b.until("it was refreshed", `performance.getEntriesByType("resource").some((r) => r.initiatorType === "fetch" && new URL(r.name).pathname === "/")`)
+	b.said()
+	visited := map[string]bool{}
+	next := []string{c.IDDS + "/"}
+	for len(next) > 0 && len(visited) < 60 {
+		at := next[0]
+		next = next[1:]
+		if key := strings.SplitN(at, "#", 2)[0]; visited[key] {
+			continue
+		} else {
+			visited[key] = true
+		}
+		b.open(at)
+		for what, is := range map[string]string{
+			"window.owned": "undefined", `document.querySelectorAll('img[src="x"]').length`: "0", `document.querySelectorAll("body script").length <= 1`: "true",
+		} {
+			if got := b.text(what); got != is {
+				t.Errorf("%s: %s is %s", at, what, got)
+			}
+		}
+		if status := b.text(`performance.getEntriesByType("navigation")[0].responseStatus`); status != "200" {
+			t.Errorf("%s: %s", at, status)
+		}
+		var links []string
+		must(t, json.Unmarshal([]byte(b.text(`JSON.stringify([...document.querySelectorAll("main a[href], nav a[href]")].map((a) => a.href))`)), &links))
+		for _, l := range links {
+			if u, err := url.Parse(l); err == nil && "http://"+u.Host == c.IDDS && !strings.HasPrefix(u.Path, "/v1") && !strings.HasPrefix(u.Path, "/docs") {
+				next = append(next, l)
+			}
+		}
+	}
+	if len(visited) < 10 {
+		t.Errorf("only %d pages were found", len(visited))
+	}
+	for _, line := range b.said() {
+		t.Errorf("the console has %s", line)
+	}
+}
+
+// publishResult sends a result that no pilot has made.
+func publishResult(t *testing.T, c *chain, of, identity string, edit func(*message.ResultContent)) {
+	t.Helper()
+	m := slice(1, func(s *message.SliceContent) { s.ReqID, s.RunID = message.Text(identity), message.Run(of) })
+	copied, err := m.Content.Copy()
+	must(t, err)
+	r := message.SliceResult{
+		MsgType: message.TypeSliceResult, RunID: message.Run(of), CreatedAt: message.At(time.Now()), Namespace: namespace,
+		Content: message.ResultContent{RequestedAt: m.CreatedAt, ReqID: m.Content.ReqID, Attempt: m.Content.Attempt, PilotID: "by-hand"},
+	}
+	edit(&r.Content)
+	r.Content.Result = message.Outcome{State: r.Content.State == message.StateDone, Result: copied}
+	body, err := json.Marshal(r)
+	must(t, err)
+	must(t, c.link.Publish(soon(t), broker.Out{
+		Destination: message.TopicResults, Body: body,
+		Headers: []string{"persistent", "true", "msg_type", message.TypeSliceResult, "namespace", namespace},
+	}))
+}
+
+// report is what a pilot says of itself.
+func report(t *testing.T, c *chain, r message.WorkerReport) {
+	t.Helper()
+	body, err := json.Marshal(r)
+	must(t, err)
+	req, err := http.NewRequestWithContext(soon(t), http.MethodPost, c.IDDS+"/v1/workers", bytes.NewReader(body))
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+readToken(t, c, "pilot"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("reporting: %s", resp.Status)
+	}
+}
+
+// readToken is a token of a role.
+func readToken(t *testing.T, c *chain, role string) string {
+	t.Helper()
+	return strings.TrimSpace(readFile(t, c.Path(role+".token")))
+}
