@@ -5,7 +5,8 @@
 # else all are started for the tests, on free ports and with state of their own, and stopped whatever happens. Python packages come from
 # PyPI, into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
 # interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, pyzmq, unless TFPILOT_TEST_PYZMQ does, and
-# Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does. An image and the runtimes of containers come from Debian (scripts/containers.sh), unless TFPILOT_TEST_CONTAINERS names them.
+# Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does. An image and the runtimes of containers come from Debian (scripts/containers.sh),
+# unless TFPILOT_TEST_CONTAINERS names them, and so does Prometheus (scripts/prometheus.sh), unless TFPILOT_TEST_PROMETHEUS does.
 # A browser for the page comes from Debian and axe-core from npm (scripts/chromium.sh), unless TFPILOT_TEST_CHROMIUM and TFPILOT_TEST_AXE name
 # them; what was seen is kept in the folder TFPILOT_SCREENSHOTS (default screenshots in the checkout).
 set -euo pipefail
@@ -17,7 +18,7 @@ stop_services() {
 	trap '' INT TERM HUP
 	scripts/services.sh down "${services[@]}"
 }
-named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS|CHROMIUM|AXE)' || true)
+named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS|CHROMIUM|AXE|PROMETHEUS)' || true)
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
@@ -52,6 +53,10 @@ if [ -z "${TFPILOT_TEST_CHROMIUM:-}" ] || [ -z "${TFPILOT_TEST_AXE:-}" ]; then
 	while read -r line; do export "${line?}"; done <<<"$browser"
 fi
 export TFPILOT_SCREENSHOTS=${TFPILOT_SCREENSHOTS:-$PWD/screenshots}
+if [ -z "${TFPILOT_TEST_PROMETHEUS:-}" ]; then
+	TFPILOT_TEST_PROMETHEUS=$(scripts/prometheus.sh)
+	export TFPILOT_TEST_PROMETHEUS
+fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
 packages=(./internal/... ./harvester/... ./pilot/... ./payload/... ./wrapper/... ./idds/... ./cmd/...)
 flags=(-tags integration -count=1 -timeout 20m -run '^TestIntegration' "$@")

@@ -63,7 +63,7 @@ func New(ctx context.Context, store ledger.Store, cfg Config) (*Metrics, error) 
 	}
 	m.slices, m.commits, m.requests, m.work = newSliceMetrics(m.registry), newCommitMetrics(m.registry), newRequestMetrics(m.registry), newWorkMetrics(m.registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "idds_build_info", Help: "Which idds this is; 1.", ConstLabels: prometheus.Labels{"version": version.String(), "goversion": runtime.Version()},
+		Name: "idds_build_info", Help: "Which idds this is, and of which namespace; 1.", ConstLabels: prometheus.Labels{"version": version.String(), "goversion": runtime.Version(), "namespace": label(cfg.Namespace)},
 	})
 	build.Set(1)
 	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrape{m})

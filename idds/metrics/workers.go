@@ -108,8 +108,9 @@ func (m workMetrics) add(site string, before, now message.WorkerTotals) {
 		m.wall: now.WallSeconds - before.WallSeconds, m.cpu: now.CPUSeconds - before.CPUSeconds,
 		m.startup: now.StartupSeconds - before.StartupSeconds, m.suspended: now.SuspendedSeconds - before.SuspendedSeconds,
 	} {
+		at := counter.WithLabelValues(site)
 		if seconds > 0 && seconds < mostSeconds { // nor NaN
-			counter.WithLabelValues(site).Add(seconds)
+			at.Add(seconds)
 		}
 	}
 }
