@@ -104,6 +104,26 @@ func TestAResultOf30MBIsCountedAndItsPicturesAreNot(t *testing.T) {
 	}
 }
 
+// Python writes what is no number as NaN, which is no JSON. The result counts all the same.
+func TestAResultOfPythonWithWhatIsNoNumberCountsAndItsPicturesDoNot(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	w := r.workers()
+	for i, bin := range []string{"NaN", "Infinity", "-Infinity"} {
+		id := fmt.Sprint("s", i)
+		m := r.send(id)
+		next(t, w)
+		r.publishBody(message.TopicResults, fmt.Appendf(nil, `{"msg_type":"slice_result","run_id":%q,"content":{"state":"done","req_id":%q,"requested_at":%q,"counts":{"events":3},`+
+			`"histograms":[{"name":"say \"NaN\"","nbins":1,"low":0,"high":1,"counts":[1],"entries":1,"sum_w":1,"sum_wx":%s}],"result":{"state":true,"result":{"req_id":%q},"error":null}}}`,
+			run, id, m.CreatedAt.Text(), bin, id))
+	}
+	r.end(3)
+	c := r.await("the end", closed)
+	if c.Slices != (message.SliceCounts{Published: 3, Done: 3}) || c.Counts["events"] != 9 || c.Unmerged != 3 {
+		t.Errorf("%+v, %v, %d unmerged", c.Slices, c.Counts, c.Unmerged)
+	}
+}
+
 // pictured is a good result of a slice, with histograms and counts.
 func (b *book) pictured(identity string, counts map[string]int64, set hist.Set) func(ledger.Tx) error {
 	b.t.Helper()

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tfpilot/idds"
+	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -58,6 +59,8 @@ type Config struct {
 	TokenCheck time.Duration
 	// Record is what is known beside slices.
 	Record Record
+	// ROOT makes a ROOT file of histograms.
+	ROOT func(hist.Set) ([]byte, error)
 	// Mounts are what else is served.
 	Mounts []Mount
 	// Observe hears of every request: the pattern that it fell under, the status of the answer, how long that took, and whether it
@@ -168,7 +171,10 @@ type body[T any] struct{ Body T }
 // register adds an operation. What is no answer is the store's: no fault of the request, and it may pass.
 func register[I, O any](h huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	if op.Method == http.MethodGet {
-		op.Responses = map[string]*huma.Response{"304": {Description: "What the ETag in If-None-Match names is still so."}}
+		if op.Responses == nil {
+			op.Responses = map[string]*huma.Response{}
+		}
+		op.Responses["304"] = &huma.Response{Description: "What the ETag in If-None-Match names is still so."}
 	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)

@@ -19,6 +19,7 @@ import (
 	"tfpilot/idds/api"
 	"tfpilot/idds/live"
 	"tfpilot/idds/record"
+	"tfpilot/idds/roothist"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
@@ -91,7 +92,7 @@ func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.D
 	known := record.New(store, memory, logging.Discard(), record.Config{Namespace: namespace})
 	cfg.Record = api.Record{Recent: memory, Components: record.NewRoll(known, service).Components, Compare: record.Compare, Beat: known.Report}
 	feed = live.New(live.Config{Service: service, Store: store, Namespace: namespace})
-	cfg.Feed = feed
+	cfg.Feed, cfg.ROOT = feed, roothist.Encode
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- feed.Run(ctx) }()
@@ -397,5 +398,21 @@ func TestWhoSendsTokensThatCannotBeCheckedDoesNotFillTheLog(t *testing.T) {
 	}
 	if n := strings.Count(said.String(), "\n"); n != 1 {
 		t.Errorf("%d lines: %s", n, said.String())
+	}
+}
+
+func TestMergedHistogramsComeAsAROOTFile(t *testing.T) {
+	t.Parallel()
+	base, store := serverAndStore(t)
+	resp, text := request(t, http.MethodGet, base+"/v1/runs/"+run+"/histograms.root", secrets[ledger.RoleViewer], "")
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-root" || !strings.HasPrefix(text, "root") ||
+		resp.Header.Get("Content-Disposition") != "attachment; filename=run-"+run+".root" {
+		t.Errorf("%d, %v, %.10q", resp.StatusCode, resp.Header, text)
+	}
+	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+		return ledger.Rules{}.Announce(tx, message.RunImminentWorker{RunID: message.Run("2"), Namespace: namespace}, time.Now())
+	}))
+	if resp, text := request(t, http.MethodGet, base+"/v1/runs/2/histograms.root", secrets[ledger.RoleViewer], ""); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"mime"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,6 +20,12 @@ func (a *api) registerRuns(h huma.API) {
 	register(h, about("/v1/runs/{run}", "One run"), a.run)
 	register(h, about("/v1/runs/{run}/check", "Whether a run's accounting adds up, and where every outstanding slice is"), a.check)
 	register(h, about("/v1/runs/{run}/histograms", "A run's merged histograms"), a.histograms)
+	root := about("/v1/runs/{run}/histograms.root", "The same as a ROOT file")
+	root.Responses = map[string]*huma.Response{"200": {
+		Description: "A TH1D for each histogram.",
+		Content:     map[string]*huma.MediaType{rootType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+	}}
+	register(h, root, a.rootFile)
 	register(h, about("/v1/runs/{run}/payloads", "What each version of a payload took in a run"), a.payloads)
 	register(h, operation(http.MethodGet, "/v1/failures", "How many slices have failed, or are tried again, by class and name of the failure", readers...), a.failures)
 	register(h, operation(http.MethodGet, "/v1/files", "STF files with what became of their slices, in pages; the time-frame files of one are its slices", readers...), a.files)
@@ -135,6 +142,34 @@ func (a *api) histograms(ctx context.Context, in *RunPath) (*body[Histograms], e
 		set = hist.Set{}
 	}
 	return &body[Histograms]{Histograms{set}}, err
+}
+
+// rootType is the type of ROOT files.
+const rootType = "application/x-root"
+
+// rootFile is a file and its name.
+type rootFile struct {
+	Type string `header:"Content-Type"`
+	Name string `header:"Content-Disposition"`
+	Body []byte
+}
+
+func (a *api) rootFile(ctx context.Context, in *RunPath) (*rootFile, error) {
+	r, err := a.find(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.store.MergedHistograms(ctx, r.Namespace, r.RunID.String())
+	if err != nil {
+		return nil, err
+	}
+	if len(set) == 0 {
+		return nil, huma.Error404NotFound("run " + in.Run + " has no histograms yet")
+	}
+	file, err := a.cfg.ROOT(set)
+	// A run may be called anything.
+	name := mime.FormatMediaType("attachment", map[string]string{"filename": "run-" + in.Run + ".root"})
+	return &rootFile{Type: rootType, Name: name, Body: file}, err
 }
 
 // About is what is counted.

@@ -92,14 +92,24 @@ func (f *Feed) askDemand(ctx context.Context, s *space) {
 	}
 }
 
+const (
+	// mostComponents is how many are on a board: their names are anybody's.
+	mostComponents = 100
+	pilotRole      = "pilot"
+)
+
 // askComponents asks which programs say of themselves that they are alive.
 func (f *Feed) askComponents(ctx context.Context, s *space) {
 	if f.cfg.Components == nil || time.Since(s.componentsAt) < dearly {
 		return
 	}
-	if list, err := f.cfg.Components(ctx, s.name); err == nil {
-		s.components, s.componentsAt = list, time.Now()
+	list, err := f.cfg.Components(ctx, s.name)
+	if err != nil {
+		return
 	}
+	// Pilots are thousands, and told by their sites.
+	list = slices.DeleteFunc(list, func(c message.ComponentDocument) bool { return c.Role == pilotRole })
+	s.components, s.componentsAt = list[:min(len(list), mostComponents)], time.Now()
 }
 
 // ask asks the store what no transaction tells of a run: only when there may be something new, and rarely when it takes long.

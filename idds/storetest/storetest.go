@@ -39,6 +39,10 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			rt.Repeat(rapid.StateMachineActions(m))
 		})
 	})
+	t.Run("histograms are merged exactly once for each slice", func(t *testing.T) {
+		t.Parallel()
+		merges(t, open)
+	})
 	t.Run("a transaction that fails leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())

@@ -11,7 +11,7 @@ type Board struct {
 	Runs []BoardRun `json:"runs"`
 	// Sites are the workers by where they run.
 	Sites []BoardSite `json:"sites"`
-	// Components are the programs that say of themselves that they are alive.
+	// Components are the programs that say of themselves that they are alive, but for pilots, which Sites count; 100 at most.
 	Components []ComponentDocument `json:"components"`
 }
 

@@ -1,7 +1,6 @@
 package message
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -66,7 +65,7 @@ type Envelope struct {
 // Peek reads the envelope. Its error is always [ErrNotMessage].
 func Peek(body []byte) (Envelope, error) {
 	var e Envelope
-	if err := json.Unmarshal(body, &e); err != nil {
+	if err := unmarshal(body, &e); err != nil {
 		return Envelope{}, fmt.Errorf("%w: %w", ErrNotMessage, err)
 	}
 	if e.MsgType == "" {
@@ -78,7 +77,7 @@ func Peek(body []byte) (Envelope, error) {
 // Decode reads a message that can be validated.
 func Decode[T interface{ Validate() error }](body []byte) (T, error) {
 	var m T
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := unmarshal(body, &m); err != nil {
 		return m, fmt.Errorf("decoding %T: %w", m, err)
 	}
 	return m, m.Validate()

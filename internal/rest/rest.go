@@ -74,6 +74,11 @@ func (c *Client) Read(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodGet, path, nil, into)
 }
 
+// File asks for a path whose answer is a file.
+func (c *Client) File(ctx context.Context, path string) ([]byte, error) {
+	return c.ask(ctx, http.MethodGet, path, nil)
+}
+
 // Post sends a document and decodes the answer.
 func (c *Client) Post(ctx context.Context, path string, document, into any) error {
 	b, err := json.Marshal(document)
@@ -88,11 +93,23 @@ func (c *Client) Delete(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodDelete, path, nil, into)
 }
 
-// do makes one request. Refusals of the token are of class credential, a [StatusError] is in the chain of every refusal.
+// do makes one request and decodes the answer.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, into any) error {
+	b, err := c.ask(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return exitcode.New(exitcode.NoService, "decoding the answer of idds at %s: %w", c.base, err)
+	}
+	return nil
+}
+
+// ask makes one request. Refusals of the token are of class credential, a [StatusError] is in the chain of every refusal.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := retryablehttp.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return exitcode.New(exitcode.BadConfig, "idds address %s: %w", c.base, err)
+		return nil, exitcode.New(exitcode.BadConfig, "idds address %s: %w", c.base, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -104,35 +121,37 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			failed = exitcode.WithNext(failed, "authorities of your own stand in the file that SSL_CERT_FILE names")
 		}
-		return failed
+		return nil, failed
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return exitcode.New(exitcode.NoService, "reading the answer of idds at %s: %w", c.base, err)
+		return nil, exitcode.New(exitcode.NoService, "reading the answer of idds at %s: %w", c.base, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		var problem struct {
-			Detail string `json:"detail"`
-			Errors []struct {
-				Message  string `json:"message"`
-				Location string `json:"location"`
-			} `json:"errors"`
-		}
-		_ = json.Unmarshal(b, &problem)                                                           // not ours: the status alone says it
-		if problem.Detail == "" && bytes.Contains(b, []byte("HTTP request to an HTTPS server")) { // as Go's servers say it
-			problem.Detail = "it speaks TLS: its address begins with https://"
-		}
-		refused := &StatusError{resp.StatusCode, problem.Detail, b}
-		for _, e := range problem.Errors {
-			refused.Detail += "; " + e.Location + ": " + e.Message
-		}
-		return exitcode.Wrap(failure(resp.StatusCode), c.explain(resp.StatusCode, fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused)))
+		return nil, c.refused(resp.StatusCode, path, b)
 	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return exitcode.New(exitcode.NoService, "decoding the answer of idds at %s: %w", c.base, err)
+	return b, nil
+}
+
+// refused is the error of an answer that is none.
+func (c *Client) refused(status int, path string, b []byte) error {
+	var problem struct {
+		Detail string `json:"detail"`
+		Errors []struct {
+			Message  string `json:"message"`
+			Location string `json:"location"`
+		} `json:"errors"`
 	}
-	return nil
+	_ = json.Unmarshal(b, &problem)                                                           // not ours: the status alone says it
+	if problem.Detail == "" && bytes.Contains(b, []byte("HTTP request to an HTTPS server")) { // as Go's servers say it
+		problem.Detail = "it speaks TLS: its address begins with https://"
+	}
+	refused := &StatusError{status, problem.Detail, b}
+	for _, e := range problem.Errors {
+		refused.Detail += "; " + e.Location + ": " + e.Message
+	}
+	return exitcode.Wrap(failure(status), c.explain(status, fmt.Errorf("asking idds at %s for %s: %w", c.base, path, refused)))
 }
 
 // failure is the place of a status in the table.

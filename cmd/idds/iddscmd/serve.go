@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds/live"
 	"tfpilot/idds/oidc"
 	"tfpilot/idds/panda"
+	"tfpilot/idds/roothist"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
@@ -129,8 +130,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	rest.Record = notes.serve(service)
-	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Log: log})
-	watched.feed, rest.Feed = feed, feed
+	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Components: rest.Record.Components, Log: log})
+	watched.feed, rest.Feed, rest.ROOT = feed, feed, roothist.Encode
 	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, log); err != nil {
 		return err
 	}
