@@ -184,6 +184,7 @@ func (p *producer) slice(ctx context.Context, s STF, slice Slice) error {
 		FileType: p.plan.FileType, Payload: p.plan.Payload,
 		Attempt: message.NewInt(1), FirstCreatedAt: created, STFCreatedAt: message.At(s.CreatedAt), Adler32: s.Adler32,
 	}
+	c.SetTrace(message.SliceTrace(p.plan.Namespace, p.plan.Run, slice.ReqID))
 	if s.SizeBytes > 0 {
 		c.Size = message.NewInt(s.SizeBytes)
 	}

@@ -63,6 +63,9 @@ func environment(spec Spec, r Request, vars []variable) []string {
 		}
 	}
 	env = append(append(env, "HOME="+r.Dir, "TMPDIR="+r.Dir), r.Slot.Env...)
+	if trace := r.Slice.Content.Trace(); !trace.IsZero() {
+		env = append(env, "TRACEPARENT="+trace.String())
+	}
 	for key, v := range spec.Env {
 		env = append(env, key+"="+expand(v, vars))
 	}

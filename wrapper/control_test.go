@@ -51,6 +51,20 @@ func TestNoSecretOfThePilotReachesAPayload(t *testing.T) {
 	}
 }
 
+func TestAProgramGoesOnWithTheTraceOfItsSlice(t *testing.T) {
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for content, want := range map[string]string{
+		`{"traceparent":"` + trace + `"}`: "trace " + trace + "\n", `{"traceparent":"00-x\\nBAD=1"}`: "trace none\n", `{}`: "trace none\n",
+	} {
+		o := work(t, shell(`echo "trace ${TRACEPARENT-none}"`+result), slice(t, content))
+		mustBeDone(t, o)
+		if o.Result.Usage.Stdout != want {
+			t.Errorf("%s: %q", content, o.Result.Usage.Stdout)
+		}
+	}
+}
+
 func TestTheSliceIsOnStdinAndInVariablesAndArguments(t *testing.T) {
 	t.Parallel()
 	spec := shell(`cat; pwd; echo "$HOME $TMPDIR $TFPILOT_CONTRACT $TFPILOT_INPUT $TFPILOT_FIRST $TFPILOT_LAST $TFPILOT_RUN_ID $TFPILOT_REQ_ID $TFPILOT_ATTEMPT $TFPILOT_NAMESPACE $TFPILOT_TF_FILENAME $LIB"; echo "$0 $1"` + result)

@@ -57,6 +57,8 @@ type SliceContent struct {
 	Adler32        string    `json:"adler32,omitempty"`
 	// STFCreatedAt is when the file was complete, the origin of the time from data taken to result.
 	STFCreatedAt Timestamp `json:"stf_created_at,omitzero"`
+	// Traceparent is the slice's trace; see Trace.
+	Traceparent json.RawMessage `json:"traceparent,omitempty"`
 
 	// wire is the object as it came in, nil for a slice made here; invalid is why a field of it could not be read.
 	wire    Object
