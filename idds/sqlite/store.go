@@ -121,18 +121,31 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
 }
 
 func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	db, err := openDB(path, "_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err := touch(path); err != nil {
+		return nil, err
+	}
+	// Not made: a reader that comes while the file is away would put an empty one in its place.
+	db, err := openDB(path, "mode=rw&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{Reader: ledgersql.NewReader(db, failed), path: path, db: db, turn: make(chan struct{}, 1)}
 	if s.name, err = migrate(ctx, db, log); err == nil {
-		s.writer, err = newWriter(ctx, db)
+		s.writer, err = newWriter(ctx, db, path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
+}
+
+// touch makes an empty file where there is none.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // openDB opens a file by a path that may have any letters in it.

@@ -14,9 +14,10 @@ import (
 type writer struct {
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
+	files    files
 }
 
-func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+func newWriter(ctx context.Context, db *sql.DB, path string) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,11 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 			return nil, errors.Join(err, conn.Close())
 		}
 	}
-	return &writer{conn: conn, prepared: map[string]*sql.Stmt{}}, nil
+	opened, err := openedFiles(path)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &writer{conn: conn, prepared: map[string]*sql.Stmt{}, files: opened}, nil
 }
 
 func (w *writer) close() error {
@@ -57,6 +62,9 @@ func (w *writer) transact(ctx context.Context, fn func(ledger.Tx) error) (err er
 		return err
 	}
 	if err := b.Flush(); err != nil {
+		return err
+	}
+	if err := w.files.present(); err != nil {
 		return err
 	}
 	if err := w.exec(ctx, "COMMIT"); err != nil {
