@@ -5,7 +5,7 @@
 # else all are started for the tests, on free ports and with state of their own, and stopped whatever happens. Python packages come from
 # PyPI, into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
 # interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, pyzmq, unless TFPILOT_TEST_PYZMQ does, and
-# Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does. An image and the runtimes of containers come from Debian (scripts/containers.sh),
+# Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does, and the clients of iDDS and PanDA, unless TFPILOT_TEST_PRODUCTION does. An image and the runtimes of containers come from Debian (scripts/containers.sh),
 # unless TFPILOT_TEST_CONTAINERS names them, and so does Prometheus (scripts/prometheus.sh), unless TFPILOT_TEST_PROMETHEUS does.
 # A browser for the page comes from Debian and axe-core from npm (scripts/chromium.sh), unless TFPILOT_TEST_CHROMIUM and TFPILOT_TEST_AXE name
 # them; what was seen is kept in the folder TFPILOT_SCREENSHOTS (default screenshots in the checkout).
@@ -18,7 +18,7 @@ stop_services() {
 	trap '' INT TERM HUP
 	scripts/services.sh down "${services[@]}"
 }
-named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS|CHROMIUM|AXE|PROMETHEUS)' || true)
+named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SCHEMATHESIS|CONTAINERS|CHROMIUM|AXE|PROMETHEUS|PRODUCTION)' || true)
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
@@ -43,6 +43,10 @@ fi
 if [ -z "${TFPILOT_TEST_CONTAINERS:-}" ]; then
 	TFPILOT_TEST_CONTAINERS=$(scripts/containers.sh)
 	export TFPILOT_TEST_CONTAINERS
+fi
+if [ -z "${TFPILOT_TEST_PRODUCTION:-}" ]; then
+	TFPILOT_TEST_PRODUCTION=$(scripts/python.sh internal/e2e/testdata/production/requirements.txt)
+	export TFPILOT_TEST_PRODUCTION
 fi
 if [ -z "${TFPILOT_TEST_SCHEMATHESIS:-}" ]; then
 	TFPILOT_TEST_SCHEMATHESIS=$(scripts/python.sh internal/e2e/testdata/api/requirements.txt)

@@ -2,6 +2,8 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"tfpilot/internal/ledger"
@@ -100,14 +102,17 @@ func (r request) named() ([]ledger.Task, error) {
 
 // names says in words what a request names.
 func (r request) names() string {
-	c := r.m.Content
-	number := func(n message.Int) string {
-		if n.IsZero() {
-			return "null"
+	var words []string
+	for name, n := range map[string]message.Int{"request": r.m.Content.RequestID, "transform": r.m.Content.TransformID, "workload": r.m.Content.WorkloadID} {
+		if !n.IsZero() {
+			words = append(words, fmt.Sprintf("%s %d", name, n.Int64()))
 		}
-		return fmt.Sprint(n.Int64())
 	}
-	return fmt.Sprintf("request %s, transform %s, workload %s, run %.100q", number(c.RequestID), number(c.TransformID), number(c.WorkloadID), r.m.Run())
+	slices.Sort(words)
+	if id := r.m.Run(); !id.IsZero() {
+		words = append(words, fmt.Sprintf("run %.100q", id))
+	}
+	return strings.Join(words, ", ")
 }
 
 // audit notes a change.
