@@ -20,8 +20,9 @@ type Decision struct {
 	Wanted        int
 	// Sites are the parts of the sites that are known, in the order in which they are asked.
 	Sites []Share
-	// Reasons are sentences.
+	// Reasons are sentences. Reason is the one that decides, as it stays while nothing changes.
 	Reasons []string
+	Reason  string
 	Memory  Memory
 }
 
@@ -46,21 +47,27 @@ func (d *Decision) say(format string, args ...any) {
 	d.Reasons = append(d.Reasons, fmt.Sprintf(format, args...))
 }
 
+// because says the sentence that decides.
+func (d *Decision) because(format string, args ...any) {
+	d.Reason = fmt.Sprintf(format, args...)
+	d.Reasons = append(d.Reasons, d.Reason)
+}
+
 // decide decides about one run alone.
 func (p Policy) decide(r *Run, now time.Time) Decision {
 	d := Decision{Namespace: r.Namespace, ID: r.ID, Memory: r.Before}
 	switch why := r.over(); {
 	case why != "":
 		d.Memory = Memory{}
-		d.say("%s", why)
+		d.because("%s", why)
 		return d
 	case r.Request.Fixed:
 		d.Wanted = r.Request.Workers
 		d.Memory = Memory{Wanted: d.Wanted}
-		d.say("The workflow task asks for %s: that many are wanted, no more and no fewer.", count(d.Wanted, "worker"))
+		d.because("The workflow task asks for %s: that many are wanted, no more and no fewer.", count(d.Wanted, "worker"))
 		return d
 	case r.Request.Workers == 0 && p.MaxRun == 0:
-		d.say("Nobody has asked for workers: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
+		d.because("Nobody has asked for workers: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
 		return d
 	}
 	o := p.outlook(r)
@@ -72,9 +79,9 @@ func (p Policy) decide(r *Run, now time.Time) Decision {
 	if ceiling := p.ceiling(r); d.Wanted > ceiling {
 		d.Wanted = ceiling
 		if p.MaxRun > 0 {
-			d.say("It may have no more than --demand-max-run %d.", ceiling)
+			d.because("It may have no more than --demand-max-run %d.", ceiling)
 		} else {
-			d.say("It may have no more than twice what it asked for, %d: --demand-max-run sets another limit.", ceiling)
+			d.because("It may have no more than twice what it asked for, %d: --demand-max-run sets another limit.", ceiling)
 		}
 	}
 	d.Memory.Wanted = d.Wanted
@@ -111,9 +118,9 @@ func (d *Decision) anticipate(r *Run, o outlook, now time.Time) {
 	d.remember(float64(d.Wanted), o, now)
 	d.say("The run asked for %s.", count(r.Request.Workers, "worker"))
 	if r.Arrived.Any {
-		d.say("Slices come, and none is done: nobody knows yet what one takes, so as many are wanted as it asked for.")
+		d.because("Slices come, and none is done: nobody knows yet what one takes, so as many are wanted as it asked for.")
 	} else {
-		d.say("No slice has come yet: they are to be ready when the first does.")
+		d.because("No slice has come yet: they are to be ready when the first does.")
 	}
 }
 
@@ -147,22 +154,23 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 		d.grow(p, up, now)
 	case held && wanted > 1:
 		d.Memory.More = time.Time{}
-		d.say("No slice has come for %s%s: the workers are kept until %s without one have passed.", rounded(still), standby(r), p.Hold)
+		d.because("No slice comes%s: the workers are kept until %s without one have passed.", standby(r), p.Hold)
+		d.say("That is so since %s.", rounded(still))
 	case most <= float64(wanted)-max(1, slack*float64(wanted)):
 		d.Memory.More = time.Time{}
 		d.Wanted = max(1, whole(most))
-		d.say("In the last %s no more than %d were needed: %d fewer are wanted.", o.rampDown, d.Wanted, wanted-d.Wanted)
+		d.because("In the last %s no more than %d were needed: %d fewer are wanted.", rounded(o.rampDown), d.Wanted, wanted-d.Wanted)
 	default:
 		d.Memory.More = time.Time{}
-		d.say("The %d that were wanted do: they stay as they are.", wanted)
+		d.because("The %d that were wanted do: they stay as they are.", wanted)
 		if whole(need) < wanted {
-			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(need), o.rampDown)
+			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(need), rounded(o.rampDown))
 		}
 	}
 	// At the end of a run nobody is needed who would have no slice, once it is clear what is left.
 	if left := whole(float64(r.Waiting+r.Running+max(0, r.Announced)) / o.perWorker); r.State != openState && still >= p.Goal && left < d.Wanted {
 		d.Wanted = left
-		d.say("The run has ended, and for the %s that are left %d do.", count(r.Waiting+r.Running+max(0, r.Announced), "slice"), left)
+		d.because("The run has ended, and %d do for what is left of it.", left)
 	}
 }
 
@@ -172,17 +180,18 @@ func (d *Decision) grow(p Policy, up int, now time.Time) {
 		d.Memory.More = now
 	}
 	if since := now.Sub(d.Memory.More); since < p.RampUp {
-		d.say("%d are needed, since %s: they are wanted when that has been so for %s.", up, rounded(since), p.RampUp)
+		d.because("The %d that were wanted do not do: more are wanted when that has been so for %s.", d.Wanted, p.RampUp)
+		d.say("%d are needed, since %s.", up, rounded(since))
 		return
 	}
-	d.say("That is too long: %d are wanted, to bring it back to %.0f %% of the time for waiting.", up, 100*target)
+	d.because("That is too long: %d are wanted, to bring it back to %.0f %% of the time for waiting.", up, 100*target)
 	d.Wanted = up
 }
 
 // describe says what is known of a run.
 func (d *Decision) describe(p Policy, r *Run, o outlook, wanted int) {
 	if o.guessed {
-		d.say("%.2f slices come in a second, and the run says that one takes %s: that keeps %.1f slots busy.", o.rate, rounded(seconds(o.slice)), o.busy)
+		d.say("%.2f slices come in a second, and one is thought to take %s: that keeps %.1f slots busy.", o.rate, rounded(seconds(o.slice)), o.busy)
 	} else {
 		d.say("%.2f slices come in a second; one takes %s on average and %s at most, but for one in twenty: that keeps %.1f slots busy.", o.rate,
 			rounded(r.Processing.Mean), rounded(r.Processing.High), o.busy)

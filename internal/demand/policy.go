@@ -22,21 +22,11 @@ type Policy struct {
 	Costs []string `toml:"costs" help:"what a worker costs at a site, each SITE=NUMBER; cheaper sites come first, those that are not named cost 1"`
 }
 
-// Validate names everything that is wrong.
+// Validate names everything that is wrong, but for what no option of a program can be: less than nothing.
 func (p Policy) Validate() error {
 	var errs []error
 	if p.Goal <= 0 {
 		errs = append(errs, fmt.Errorf("--demand-goal %s is not longer than nothing", p.Goal))
-	}
-	for name, d := range map[string]time.Duration{"ramp-up": p.RampUp, "ramp-down": p.RampDown, "hold": p.Hold} {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("--demand-%s %s is negative", name, d))
-		}
-	}
-	for name, n := range map[string]int{"max-run": p.MaxRun, "max-all": p.MaxAll, "warm": p.Warm} {
-		if n < 0 {
-			errs = append(errs, fmt.Errorf("--demand-%s %d is negative", name, n))
-		}
 	}
 	for _, text := range p.Costs {
 		if _, _, err := readCost(text); err != nil {

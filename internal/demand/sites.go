@@ -41,7 +41,7 @@ func (p Policy) limit(all []Decision, s Snapshot) {
 	}
 	for i := range all {
 		if all[i].Wanted < asked[i] {
-			all[i].say("All runs together want %d, and %s is %d: this one gets %d of its %d.", total, why, most, all[i].Wanted, asked[i])
+			all[i].because("All runs together want %d, and %s is %d: this one gets %d of its %d.", total, why, most, all[i].Wanted, asked[i])
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 const (
 	// binWidth is from bin to bin, as in the ledger's sums: a time is known within half of that.
 	binWidth = 1.05
-	// ProcessingHalfLife and StartupHalfLife are after how long a time counts half: payloads change with the run, batch systems slowly.
+	// ProcessingHalfLife is after how long the time of a slice counts half: payloads change with the run.
 	ProcessingHalfLife = 2 * time.Minute
-	StartupHalfLife    = time.Hour
-
+	// StartupHalfLife is that of a worker's start: batch systems change slowly.
+	StartupHalfLife = time.Hour
 	// tooLight is a weight that no longer says anything.
 	tooLight = 1e-3
 )
