@@ -49,8 +49,11 @@ const (
 	EnvWallTime    = "TFPILOT_WALL_TIME"    // Resources.WallTime as a Go duration, when not zero: the deadline where the batch system tells none
 )
 
-// EnvSite is what the harvester adds: its name for the queue, which pilots tell idds.
-const EnvSite = "TFPILOT_SITE"
+// What the harvester adds, and pilots tell idds: its name for the queue, and when it submitted them (RFC 3339).
+const (
+	EnvSite        = "TFPILOT_SITE"
+	EnvSubmittedAt = "TFPILOT_SUBMITTED_AT"
+)
 
 // Names in a worker's folder.
 const (

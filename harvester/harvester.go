@@ -184,6 +184,7 @@ func (h *Harvester) refresh(ctx context.Context) (listed bool, err error) {
 func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad []BadNode) ([]Worker, error) {
 	s := h.pilot(d.RunID, d.Namespace)
 	s.Tag, s.Count, s.Dir = TagPrefix+h.submitter+"-"+random(10), n, h.cfg.Jobs
+	s.Env = append(slices.Clone(s.Env), EnvSubmittedAt+"="+h.now().Format(time.RFC3339Nano))
 	for _, b := range bad {
 		s.Exclude = append(s.Exclude, b.Node)
 	}

@@ -138,7 +138,7 @@ func (p *plan) grow(s snapshot, alive map[runKey]int, queued int) {
 	if len(lacks) > 1 {
 		var others []string
 		for _, o := range lacks {
-			if o != d {
+			if o.RunID != d.RunID || o.Namespace != d.Namespace {
 				others = append(others, o.RunID)
 			}
 		}

@@ -26,6 +26,9 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 		if !held {
 			now := time.Now()
 			p.hadSlice, p.staySaid, p.last = true, false, now
+			if p.firstSliceAt.IsZero() {
+				p.firstSliceAt = now
+			}
 			p.inHand[k.Identity] = inHand{
 				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
 				left:        make(chan struct{}),
@@ -90,6 +93,7 @@ func (p *Pilot) ready() {
 	defer p.mu.Unlock()
 	if p.phase == message.WorkerStarting {
 		p.phase, p.last = message.WorkerRunning, time.Now()
+		p.readyAt = p.last
 	}
 }
 

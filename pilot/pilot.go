@@ -100,17 +100,19 @@ type Pilot struct {
 	totals   message.WorkerTotals
 	last     time.Time // when a slice was last in hand, or the first subscription confirmed
 	hadSlice bool
-	staySaid bool // that it stays although an idle time has passed; false again with the next slice
-	phase    message.WorkerPhase
-	runState message.RunState
-	asked    time.Time // when idds last answered
-	stopped  time.Time // when stop_transformer came
-	releases map[string]releases
-	junkSaid time.Time
-	takes    takes
-	looked   time.Time // when something last looked at the time, see awake
-	resumed  time.Time // when the pilot last went on after it had stood still
-	exit     *message.WorkerLastWord
+	// readyAt is when it could have its first slice, firstSliceAt when it had one.
+	readyAt, firstSliceAt time.Time
+	staySaid              bool // that it stays although an idle time has passed; false again with the next slice
+	phase                 message.WorkerPhase
+	runState              message.RunState
+	asked                 time.Time // when idds last answered
+	stopped               time.Time // when stop_transformer came
+	releases              map[string]releases
+	junkSaid              time.Time
+	takes                 takes
+	looked                time.Time // when something last looked at the time, see awake
+	resumed               time.Time // when the pilot last went on after it had stood still
+	exit                  *message.WorkerLastWord
 
 	signalled <-chan struct{} // closed with the first signal
 	warned    chan struct{}   // closed with the first warning that the slot will be taken back

@@ -116,6 +116,7 @@ func (p *Pilot) document() message.WorkerReport {
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Site: p.cfg.Site, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
+		SubmittedAt: submittedAt(p.cfg.SubmittedAt), ReadyAt: p.readyAt.UTC(), FirstSliceAt: p.firstSliceAt.UTC(), AnyRun: p.cfg.Run == "",
 		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
 	}
 	for _, h := range p.inHand {
@@ -125,6 +126,12 @@ func (p *Pilot) document() message.WorkerReport {
 		w.IdleSince = p.idleSince(state).UTC()
 	}
 	return w
+}
+
+// submittedAt is when the harvester submitted the pilot; what is no time is none.
+func submittedAt(text string) time.Time {
+	at, _ := time.Parse(time.RFC3339, text)
+	return at.UTC()
 }
 
 // Report is the report of this moment: the last words when Run has returned.

@@ -3,6 +3,8 @@ package rest
 
 import (
 	"context"
+	"net/url"
+	"strconv"
 	"time"
 
 	"tfpilot/harvester"
@@ -10,18 +12,40 @@ import (
 	"tfpilot/internal/rest"
 )
 
-// Client asks one idds.
-type Client struct{ rest *rest.Client }
+// Client asks one idds for one site.
+type Client struct {
+	rest *rest.Client
+	site string
+	most int
+}
 
 var _ harvester.Demand = Client{}
 
 // New makes a client for an address such as https://idds.example.org:8443. The token's role is harvester.
 func New(base, token string) Client {
-	return Client{rest.New(rest.Config{Base: base, Token: token, Role: "harvester", Timeout: 10 * time.Second})}
+	return Client{rest: rest.New(rest.Config{Base: base, Token: token, Role: "harvester", Timeout: 10 * time.Second})}
 }
 
-// Demand asks once: the next look comes soon.
+// For is the client for a site, which lets runs have so many workers: idds divides what is wanted among those that ask.
+func (c Client) For(site string, most int) Client {
+	c.site, c.most = site, most
+	return c
+}
+
+// Demand asks once: the next look comes soon. What is wanted is the part of the site, and all of it by an idds that knows no sites.
 func (c Client) Demand(ctx context.Context) (message.DemandDocument, error) {
+	path := "/v1/demand"
+	if c.site != "" {
+		path += "?" + url.Values{"site": {c.site}, "max_workers": {strconv.Itoa(c.most)}}.Encode()
+	}
 	var d message.DemandDocument
-	return d, c.rest.Read(ctx, "/v1/demand", &d)
+	err := c.rest.Read(ctx, path, &d)
+	for i := range d.Demands {
+		for _, part := range d.Demands[i].Sites {
+			if part.Site == c.site {
+				d.Demands[i].Wanted = part.Wanted
+			}
+		}
+	}
+	return d, err
 }

@@ -203,6 +203,12 @@ type WorkerReport struct {
 	WorkerID    string `json:"worker_id,omitempty"`
 	// Site is the harvester's name for the queue that the worker came through; empty when started by hand.
 	Site string `json:"site,omitempty"`
+	// SubmittedAt is when the harvester submitted it; ReadyAt when it could have its first slice, FirstSliceAt when it had one.
+	SubmittedAt  time.Time `json:"submitted_at,omitzero"`
+	ReadyAt      time.Time `json:"ready_at,omitzero"`
+	FirstSliceAt time.Time `json:"first_slice_at,omitzero"`
+	// AnyRun says that it was started for whichever run it finds, which is RunID once it has.
+	AnyRun bool `json:"any_run,omitempty"`
 	// Slot is what the pilot knows of its slot so far.
 	Slot *SlotDocument `json:"slot,omitempty"`
 	// LinkProven says that the broker answered (a receipt or a heart-beat) within the last interval; IdleSince when the
@@ -308,21 +314,6 @@ type ActorDocument struct {
 	RunID   string    `json:"run_id"`
 	FirstAt time.Time `json:"first_at"`
 	LastAt  time.Time `json:"last_at"`
-}
-
-// DemandDocument is GET /v1/demand: how many workers each run wants now.
-type DemandDocument struct {
-	At      time.Time   `json:"at"`
-	Demands []RunDemand `json:"demands"`
-}
-
-// RunDemand is the wanted number of pilots of one run, with the reason in words.
-type RunDemand struct {
-	RunID     string   `json:"run_id"`
-	Namespace string   `json:"namespace"`
-	State     RunState `json:"state"`
-	Wanted    int      `json:"wanted"`
-	Reason    string   `json:"reason"`
 }
 
 // Page is a list answer of /v1: Next is the cursor of the following page, empty at the end.

@@ -118,7 +118,7 @@ func (t *Tests) hangs(about string) bool {
 var kept = []string{
 	"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "CUDA_VISIBLE_DEVICES",
 	"SLURM_JOB_ID", "SLURM_JOB_GPUS", "_CONDOR_AssignedGPUs", "_CONDOR_MACHINE_AD", "_CONDOR_JOB_AD",
-	"TFPILOT_BATCH_SYSTEM", "TFPILOT_BATCH_ID", "TFPILOT_WORKER_ID", "TFPILOT_SITE",
+	"TFPILOT_BATCH_SYSTEM", "TFPILOT_BATCH_ID", "TFPILOT_WORKER_ID", "TFPILOT_SITE", "TFPILOT_SUBMITTED_AT",
 }
 
 // scrubbed is the environment of children: no secret is in it.

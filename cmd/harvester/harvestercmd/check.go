@@ -151,6 +151,7 @@ func checkState(dir string) harvester.Finding {
 
 // checkDemand asks as the harvester would.
 func checkDemand(ctx context.Context, cfg siteConfig) harvester.Finding {
+	cfg.Name = "" // to ask by the site's name is to take part
 	demand, err := cfg.demand()
 	if err != nil {
 		return finding("demand", "", err)

@@ -93,7 +93,7 @@ func (cfg siteConfig) demand() (harvester.Demand, error) {
 	if err != nil {
 		return nil, base.TokenError(err, "harvester")
 	}
-	return rest.New(cfg.IDDS, token), nil
+	return rest.New(cfg.IDDS, token).For(cfg.Name, cfg.MaxWorkers), nil
 }
 
 // ledger opens the store of a site to read it, or to leave a document in it: the harvester may run or not.
