@@ -2,7 +2,6 @@ package idds
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"tfpilot/internal/ledger"
@@ -42,33 +41,6 @@ func (s *Service) silence(w message.WorkerDocument) time.Duration {
 
 // Now is the time by which the service decides.
 func (s *Service) Now() time.Time { return s.now().UTC() }
-
-// Demand is how many workers each run wants: what it asked for while it is open or ending with slices left, else none.
-func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
-	out := message.DemandDocument{At: s.now().UTC(), Demands: []message.RunDemand{}}
-	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
-	if err != nil {
-		return out, err
-	}
-	for _, r := range runs {
-		d := message.RunDemand{RunID: r.RunID.String(), Namespace: r.Namespace, State: r.State}
-		left := r.Outstanding()
-		switch {
-		case r.State == message.RunClosed:
-			d.Reason = "the run is closed"
-		case r.State == message.RunEnding && left == 0 && (r.TotalSlices == nil || r.Published >= *r.TotalSlices):
-			d.Reason = "the run has ended and all its slices are final"
-		case r.DemandClosed && left == 0:
-			d.Reason = "the workflow task is closed and all slices are final"
-		case r.Workers == 0 && s.cfg.DemandFrom == ledger.WorkflowTask:
-			d.Reason = "no " + message.TypeCreateWorkflowTask + " has asked for workers"
-		default:
-			d.Wanted, d.Reason = r.Workers, fmt.Sprintf("the run asked for %d workers and %d slices are not final", r.Workers, left)
-		}
-		out.Demands = append(out.Demands, d)
-	}
-	return out, nil
-}
 
 // Records are slices as the world sees them, each with the place where it is.
 func (s *Service) Records(ctx context.Context, namespace string, list []ledger.Slice) ([]message.SliceRecord, error) {

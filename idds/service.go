@@ -12,11 +12,13 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/demand"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/intake"
 	"tfpilot/internal/latency"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/scaler"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/storewatch"
 	"tfpilot/internal/whereabouts"
@@ -47,6 +49,9 @@ type Config struct {
 
 	ledger.Duties
 
+	// Demand is how it is decided how many workers are wanted.
+	Demand demand.Policy `toml:"demand"`
+
 	// Saw hears of every message of the namespace, also of junk; nobody when nil. It has to be quick.
 	Saw func(message.SeenMessage) `toml:"-"`
 	// Stops is a line of its own on which to hear whether somebody else tells workers that their run is over: Artemis ends the
@@ -69,6 +74,7 @@ type Service struct {
 	foreign  *sightings
 	watch    *storewatch.Watch
 	measured *latency.Measured    // what runs have taken
+	scaler   *scaler.Scaler       // how many workers they want
 	results  intake.Backlog       // of the queue of results
 	behind   func() bool          // isBehind, but for tests
 	absent   whereabouts.Absences // of findLost alone
@@ -93,7 +99,7 @@ func (s *Service) subscribed() {
 // New makes a service on a store and a link.
 func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*Service, error) {
 	config.Defaults(&cfg)
-	if err := cfg.Validate(); err != nil {
+	if err := errors.Join(cfg.Validate(), exitcode.Wrap(exitcode.Usage, cfg.Demand.Validate())); err != nil {
 		return nil, err
 	}
 	if cfg.RetryOwner == ledger.Other { // he sees to them
@@ -104,7 +110,7 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 	}
 	s := &Service{
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
-		watch: storewatch.New(store, log), measured: latency.New(store),
+		watch: storewatch.New(store, log), measured: latency.New(store), scaler: scaler.New(cfg.Demand, cfg.Namespace, cfg.DemandFrom),
 		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		tasks:  workflow.Rules{DemandFrom: cfg.DemandFrom},
 		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: whereabouts.Absences{}, ready: make(chan struct{}),
@@ -162,6 +168,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
 	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })
+	g.Go(func() error { return s.every(ctx, demandEvery, sparingly(s.watchDemand)) })
 	g.Go(func() error {
 		s.watch.Try(ctx)
 		return s.every(ctx, storewatch.PulseEvery, func(ctx context.Context) error { s.watch.Try(ctx); return nil })
@@ -239,7 +246,7 @@ func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.W
 		r, err := tx.Run(w.Namespace, w.RunID)
 		if r != nil {
 			reply.RunState = r.State
-			reply.Drain = r.State == message.RunClosed
+			reply.Drain = r.State == message.RunClosed || s.scaler.Leaves(w.PilotID)
 		}
 		return err
 	})

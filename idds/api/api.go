@@ -232,8 +232,18 @@ func (a *api) actors(ctx context.Context, in *Scope) (*body[message.Page[message
 	return out, err
 }
 
-func (a *api) demand(ctx context.Context, _ *struct{}) (*body[message.DemandDocument], error) {
-	d, err := a.service.Demand(ctx)
+func (a *api) demand(ctx context.Context, in *struct {
+	Site       string `query:"site" maxLength:"200" doc:"of a harvester: its name for the queue, of which the demand has a part from now on"`
+	MaxWorkers int    `query:"max_workers" minimum:"0" maximum:"1000000" doc:"how many workers that lets the runs have, any number when 0"`
+},
+) (*body[message.DemandDocument], error) {
+	ask := a.service.Demand
+	if role := ledger.PrincipalOf(ctx).Role; in.Site != "" && (role == ledger.RoleHarvester || role == ledger.RoleOperator) {
+		ask = func(ctx context.Context) (message.DemandDocument, error) {
+			return a.service.DemandOf(ctx, in.Site, in.MaxWorkers)
+		}
+	}
+	d, err := ask(ctx)
 	seen := d.Demands[:0]
 	for _, r := range d.Demands {
 		if ledger.PrincipalOf(ctx).Sees(r.Namespace) {

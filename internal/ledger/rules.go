@@ -53,11 +53,28 @@ func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error
 		return err
 	}
 	if l.DemandFrom != WorkflowTask {
-		r.Workers = m.Workers()
+		r.Workers, r.Guess = m.Workers(), guess(m.Content)
 	} else if r.AnnouncedAt.IsZero() {
 		r.Announced, r.AnnouncedAt = m.Workers(), now
 	}
 	return tx.PutRun(r)
+}
+
+// guess is what a request says of the work that comes, nil when it says nothing that can be.
+func guess(c message.RunImminentWorkerContent) *Guess {
+	g := Guess{}
+	for _, of := range []struct {
+		said *float64
+		into *float64
+	}{{c.SliceProcessingTime, &g.Slice}, {c.WorkerRampupTime, &g.RampUp}, {c.WorkerRampdownTime, &g.RampDown}} {
+		if of.said != nil && *of.said > 0 && *of.said <= 24*60*60 { // nor NaN
+			*of.into = *of.said
+		}
+	}
+	if g == (Guess{}) {
+		return nil
+	}
+	return &g
 }
 
 // Sent notes a published slice, with the body it came in, from which another attempt would be made. One that is known already,

@@ -160,6 +160,15 @@ type Run struct {
 	// Announced is how many workers the announcement asked for, AnnouncedAt when it came, where the demand comes from workflow tasks.
 	Announced   int       `json:"announced,omitempty"`
 	AnnouncedAt time.Time `json:"announced_at,omitzero"`
+	// Guess is what the request says of the work that comes.
+	Guess *Guess `json:"guess,omitempty"`
+}
+
+// Guess is what the request for workers says that things will take, in seconds; 0 where it says nothing.
+type Guess struct {
+	Slice    float64 `json:"slice,omitempty"`
+	RampUp   float64 `json:"ramp_up,omitempty"`
+	RampDown float64 `json:"ramp_down,omitempty"`
 }
 
 // Open reports whether there is anything left to be done for the run.

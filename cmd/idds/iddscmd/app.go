@@ -25,7 +25,7 @@ func App() *cli.App {
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
 			serveCommand(), doctorCommand(), tokenCommand(), auditCommand(), healthCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
-			simulateCommand(), histogramsCommand(),
+			explainCommand(), simulateCommand(), histogramsCommand(),
 			backupCommand(), restoreCommand(), migrateCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},

@@ -1,0 +1,62 @@
+package idds
+
+import (
+	"context"
+	"time"
+
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+const (
+	// demandEvery is how often it is looked at who comes, waits and works, so that whoever asks finds rates.
+	demandEvery = 2 * time.Second
+	// demandFor is for how long a worker that has ended or fell silent is looked at.
+	demandFor = 10 * time.Minute
+	// manyWorkers are read at once.
+	manyWorkers = 1000
+)
+
+// Demand is how many workers each run wants now, and why.
+func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
+	out := message.DemandDocument{At: s.now().UTC(), Demands: []message.RunDemand{}}
+	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
+	if err != nil {
+		return out, err
+	}
+	demands, err := s.scale(ctx, runs)
+	out.Demands = append(out.Demands, demands...)
+	return out, err
+}
+
+// DemandOf is the same for the harvester of a site, of which its runs have their parts from now on. It lets us have no more than so
+// many workers, any number when 0.
+func (s *Service) DemandOf(ctx context.Context, site string, most int) (message.DemandDocument, error) {
+	s.scaler.Ask(site, most, s.now())
+	return s.Demand(ctx)
+}
+
+// watchDemand looks at the runs that are not over.
+func (s *Service) watchDemand(ctx context.Context) error {
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	if err == nil {
+		_, err = s.scale(ctx, runs)
+	}
+	return err
+}
+
+func (s *Service) scale(ctx context.Context, runs []ledger.Run) ([]message.RunDemand, error) {
+	var workers []message.WorkerDocument
+	f := ledger.WorkerFilter{Namespace: s.cfg.Namespace, SeenSince: s.now().Add(-demandFor), Limit: manyWorkers}
+	for {
+		page, err := s.FindWorkers(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if workers = append(workers, page...); len(page) < f.Limit {
+			return s.scaler.Decide(runs, workers, s.now()), nil
+		}
+		last := page[len(page)-1]
+		f.AfterNamespace, f.AfterPilot = ledger.Text(last.Namespace), ledger.Text(last.PilotID)
+	}
+}

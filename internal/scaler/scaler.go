@@ -1,0 +1,247 @@
+package scaler
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tfpilot/internal/demand"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+)
+
+const (
+	// siteFor is for how long a site is one after it has asked.
+	siteFor = 10 * time.Minute
+	// maxSites bounds how many there are: their names are anybody's who has a token of a harvester.
+	maxSites = 200
+)
+
+// Scaler says how many workers the runs of a namespace want. Make it with [New].
+type Scaler struct {
+	policy    demand.Policy
+	fixed     bool // a workflow task says how many
+	namespace string
+
+	mu      sync.Mutex
+	runs    map[string]*course
+	startup demand.Times
+	slices  demand.Times // of all runs, for one that has none yet
+	started map[string]time.Time
+	sites   map[string]site
+	leaving map[string]bool
+}
+
+type site struct {
+	most  int
+	asked time.Time
+}
+
+// New makes a scaler of a namespace. demandFrom is that of the duties.
+func New(policy demand.Policy, namespace, demandFrom string) *Scaler {
+	return &Scaler{
+		policy: policy, namespace: namespace, fixed: demandFrom == ledger.WorkflowTask, runs: map[string]*course{}, started: map[string]time.Time{},
+		startup: demand.Times{HalfLife: demand.StartupHalfLife}, slices: demand.Times{HalfLife: demand.StartupHalfLife},
+		sites: map[string]site{}, leaving: map[string]bool{},
+	}
+}
+
+// Ask notes that the harvester of a site asks, and how many workers that lets us have, any number when 0.
+func (s *Scaler) Ask(name string, most int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.sites, func(_ string, at site) bool { return now.Sub(at.asked) > siteFor })
+	if _, known := s.sites[name]; known || len(s.sites) < maxSites {
+		s.sites[name] = site{max(0, most), now}
+	}
+}
+
+// Leaves reports whether a pilot is one too many.
+func (s *Scaler) Leaves(pilot string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving[pilot]
+}
+
+// Decide says how many workers each run wants. Workers are those that have reported lately, with whether they are alive.
+func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now time.Time) []message.RunDemand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.measure(workers, now)
+	maps.DeleteFunc(s.sites, func(_ string, at site) bool { return now.Sub(at.asked) > siteFor })
+	snapshot := demand.Snapshot{Now: now}
+	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
+		snapshot.Sites = append(snapshot.Sites, demand.Site{Name: name, Max: s.sites[name].most, Cost: s.policy.Cost(name)})
+	}
+	courses := make(map[string]*course, len(s.runs))
+	crews := s.crews(workers)
+	for i := range runs {
+		r := &runs[i]
+		id := r.RunID.String()
+		if r.State == message.RunClosed {
+			snapshot.Runs = append(snapshot.Runs, demand.Run{Namespace: r.Namespace, ID: id, State: r.State})
+			continue
+		}
+		c := s.runs[id]
+		if c == nil {
+			c = &course{processing: demand.Times{HalfLife: demand.ProcessingHalfLife}}
+		}
+		courses[id] = c
+		c.look(r, &s.slices, now)
+		snapshot.Runs = append(snapshot.Runs, s.run(r, c, crews[id], now))
+	}
+	s.runs = courses
+	if s.policy.Warm > 0 {
+		snapshot.Runs = append(snapshot.Runs, s.warm())
+	}
+	out := make([]message.RunDemand, len(snapshot.Runs))
+	leaving := map[string]bool{}
+	for i, d := range s.policy.Decide(snapshot) {
+		r := &snapshot.Runs[i]
+		if c := courses[r.ID]; c != nil {
+			c.before = d.Memory
+			s.release(r, d, crews[r.ID], leaving)
+		}
+		out[i] = s.document(r, d)
+	}
+	s.leaving = leaving
+	if s.policy.Warm > 0 {
+		warm := &out[len(out)-1]
+		warm.Facts, warm.Reason = nil, fmt.Sprintf("%d are kept for whichever run comes, by --demand-warm.", s.policy.Warm)
+		warm.Reasons = []string{warm.Reason}
+		reduce(out, workers)
+	}
+	return out
+}
+
+// measure takes in what new workers took to start.
+func (s *Scaler) measure(workers []message.WorkerDocument, now time.Time) {
+	seen := make(map[string]time.Time, len(workers))
+	for i := range workers {
+		w := &workers[i]
+		if w.SubmittedAt.IsZero() || w.ReadyAt.IsZero() {
+			continue
+		}
+		seen[w.PilotID] = w.ReadyAt
+		// Two clocks: that of the harvester and that of the node.
+		if took := w.ReadyAt.Sub(w.SubmittedAt); s.started[w.PilotID].IsZero() && took > 0 && took < 24*time.Hour {
+			s.startup.Add(demand.Bin(took.Seconds()), 1, now)
+		}
+	}
+	s.started = seen
+}
+
+// run is a run of the ledger as the policy sees it.
+func (s *Scaler) run(r *ledger.Run, c *course, crew []*message.WorkerDocument, now time.Time) demand.Run {
+	out := demand.Run{
+		Namespace: r.Namespace, ID: r.RunID.String(), State: r.State, Request: demand.Request{Workers: r.Workers, Fixed: s.fixed, Closed: r.DemandClosed},
+		Arrived: c.meter.Arrived(now), Announced: -1, Processing: c.processing.Took(), Startup: s.startup.Took(), Before: c.before,
+		Paused: r.Detector != nil && r.Detector.Substate == standby,
+	}
+	if r.Published > 0 && !out.Arrived.Any { // before a restart
+		out.Arrived.Any, out.Arrived.LastAt = true, r.LastSliceAt
+	}
+	if r.TotalSlices != nil {
+		out.Announced = max(0, *r.TotalSlices-r.Published)
+	}
+	if g := r.Guess; g != nil {
+		out.Request.ProcessingTime, out.Request.RampUp, out.Request.RampDown = seconds(g.Slice), seconds(g.RampUp), seconds(g.RampDown)
+	}
+	if out.Processing.N == 0 { // what those of other runs took is as good a guess as the run's own
+		out.Processing = s.slices.Took()
+		out.Processing.N = 0
+	}
+	inHand := 0
+	at := map[string]*demand.Workers{}
+	for _, w := range crew {
+		site := at[w.Site]
+		if site == nil {
+			site = &demand.Workers{Site: w.Site}
+			at[w.Site] = site
+		}
+		for _, in := range w.InHand {
+			if w.Alive && in.RunID == out.ID {
+				inHand++
+			}
+		}
+		switch {
+		case w.Phase == message.WorkerEnded:
+		case !w.Alive:
+			site.Silent++
+		case w.Phase == message.WorkerDraining, s.leaving[w.PilotID]:
+			site.Draining++
+		case w.Phase == message.WorkerStarting, w.Hold != "":
+			site.Starting++
+		default:
+			site.Ready++
+			site.Slots += max(1, w.Slots)
+		}
+	}
+	out.Running = min(inHand, r.Outstanding())
+	out.Waiting = max(0, r.Outstanding()-out.Running)
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		out.Workers = append(out.Workers, *at[name])
+	}
+	return out
+}
+
+// standby is the detector's substate while a run is paused.
+const standby = "standby"
+
+// crews are the workers by their runs.
+func (s *Scaler) crews(workers []message.WorkerDocument) map[string][]*message.WorkerDocument {
+	out := map[string][]*message.WorkerDocument{}
+	for i := range workers {
+		out[workers[i].RunID] = append(out[workers[i].RunID], &workers[i])
+	}
+	return out
+}
+
+// release chooses who leaves of those that are too many at a site that follows the demand: first who has not started, then who is
+// idle, then who is slow. Who was chosen stays so: it may have heard of it.
+func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*message.WorkerDocument, leaving map[string]bool) {
+	for _, w := range crew {
+		if s.leaving[w.PilotID] && w.Phase != message.WorkerEnded {
+			leaving[w.PilotID] = true
+		}
+	}
+	if r.Request.Fixed || d.Wanted == 0 { // at its end a run's workers are told that it is over
+		return
+	}
+	for _, share := range d.Sites {
+		var stay []*message.WorkerDocument
+		for _, w := range crew {
+			if w.Site == share.Site && w.WorkerID != "" && w.Alive && w.Phase != message.WorkerDraining && !s.leaving[w.PilotID] {
+				stay = append(stay, w)
+			}
+		}
+		slices.SortStableFunc(stay, func(a, b *message.WorkerDocument) int {
+			return cmp.Or(cmp.Compare(stage(a), stage(b)), cmp.Compare(perSlice(b), perSlice(a)), b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.PilotID, b.PilotID))
+		})
+		for i := range max(0, len(stay)-share.Wanted) {
+			leaving[stay[i].PilotID] = true
+		}
+	}
+}
+
+// stage is how little a worker that leaves is missed: the less, the smaller.
+func stage(w *message.WorkerDocument) int {
+	switch {
+	case w.Phase == message.WorkerStarting:
+		return 0
+	case len(w.InHand) == 0:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// perSlice is what a worker took for each slice, in seconds.
+func perSlice(w *message.WorkerDocument) float64 {
+	return w.Totals.WallSeconds / float64(max(1, w.Totals.Done+w.Totals.Failed))
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

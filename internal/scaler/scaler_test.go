@@ -1,0 +1,222 @@
+package scaler_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tfpilot/internal/config"
+	"tfpilot/internal/demand"
+	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
+	"tfpilot/internal/scaler"
+)
+
+var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+// scene is a run with its workers, as a store has them.
+type scene struct {
+	*testing.T
+	*scaler.Scaler
+
+	now     time.Time
+	run     ledger.Run
+	workers []message.WorkerDocument
+}
+
+func newScene(t *testing.T, demandFrom string, change func(p *demand.Policy)) *scene {
+	t.Helper()
+	var p demand.Policy
+	config.Defaults(&p)
+	if change != nil {
+		change(&p)
+	}
+	return &scene{
+		T: t, Scaler: scaler.New(p, "test", demandFrom), now: noon,
+		run: ledger.Run{Namespace: "test", RunID: message.Run("7"), State: message.RunOpen, OpenedAt: noon, Workers: 4},
+	}
+}
+
+// start adds ready workers, which took a time to start.
+func (s *scene) start(n int, took time.Duration) {
+	for range n {
+		id := fmt.Sprintf("pilot-%d", len(s.workers))
+		s.workers = append(s.workers, message.WorkerDocument{
+			WorkerReport: message.WorkerReport{
+				PilotID: id, WorkerID: "tfpilot-" + id, Namespace: "test", RunID: "7", Site: "here", Phase: message.WorkerRunning, Slots: 1,
+				SubmittedAt: s.now.Add(-took), StartedAt: s.now, ReadyAt: s.now,
+			},
+			Alive: true,
+		})
+	}
+}
+
+// pass lets seconds pass, in each of which a slice comes and one is done, in so many seconds.
+func (s *scene) pass(long, each int) message.RunDemand {
+	s.Helper()
+	var d message.RunDemand
+	for range long {
+		s.now = s.now.Add(time.Second)
+		s.run.Published, s.run.LastSliceAt = s.run.Published+1, s.now
+		if len(s.run.Payloads) == 0 {
+			s.run.Payloads = []ledger.PayloadSums{{Name: "p", Seconds: map[int]int{}}}
+		}
+		s.run.Payloads[0].Seconds[demand.Bin(float64(each))]++
+		s.run.Done++
+		d = s.decide()
+	}
+	return d
+}
+
+func (s *scene) decide() message.RunDemand {
+	s.Helper()
+	all := s.Decide([]ledger.Run{s.run}, s.workers, s.now)
+	return all[0]
+}
+
+func (s *scene) leaving() (out []string) {
+	for i := range s.workers {
+		if s.Leaves(s.workers[i].PilotID) {
+			out = append(out, s.workers[i].PilotID)
+		}
+	}
+	return out
+}
+
+func TestWhatIsMeasuredStandsInTheDemand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	if d := s.decide(); d.Wanted != 4 || d.Reason == "" || d.Facts == nil || d.Facts.Asked != 4 {
+		t.Errorf("before the first slice: %+v", d)
+	}
+	s.start(4, 40*time.Second)
+	d := s.pass(100, 3)
+	f := d.Facts
+	if f.SlicesPerSecond != 1 || f.ProcessingSeconds < 2.9 || f.ProcessingSeconds > 3.1 || f.StartupSeconds < 39 || f.StartupSeconds > 41 || f.GoalSeconds != 30 {
+		t.Errorf("%+v", f)
+	}
+	if len(f.Workers) != 1 || f.Workers[0] != (message.DemandWorkers{Site: "here", Ready: 4, Slots: 4}) {
+		t.Errorf("%+v", f.Workers)
+	}
+	if text := strings.Join(d.Reasons, " "); !strings.Contains(text, "1.00 slices come in a second") || !strings.Contains(text, d.Reason) {
+		t.Errorf("%q does not tell of that, or not of %q", text, d.Reason)
+	}
+}
+
+func TestARestartForgetsNoNumber(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.start(4, 20*time.Second)
+	s.pass(100, 3)
+	again := newScene(t, ledger.RunImminent, nil)
+	again.run, again.workers, again.now = s.run, s.workers, s.now
+	if d := again.decide(); d.Wanted != 4 || d.Facts.ProcessingSeconds < 2.9 || d.Facts.StartupSeconds < 19 {
+		t.Errorf("%d wanted after a restart, from %+v", d.Wanted, d.Facts)
+	}
+}
+
+func TestWhoIsTooManyLeavesWhenIdleAndSlowFirst(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.run.Workers = 5
+	s.start(5, 20*time.Second)
+	for i := range s.workers {
+		s.workers[i].InHand = []message.SliceInHand{{RunID: "7", Identity: "s"}}
+		s.workers[i].Totals = message.WorkerTotals{Done: 10, WallSeconds: 30}
+	}
+	s.workers[1].Totals.WallSeconds = 90
+	s.workers[3].InHand = nil
+	s.Ask("here", 100, s.now)
+	if d := s.pass(60, 3); d.Wanted != 5 || len(s.leaving()) != 0 {
+		t.Errorf("%d wanted, %v leave", d.Wanted, s.leaving())
+	}
+	for range 10 { // as harvesters do
+		s.Ask("here", 100, s.now)
+		s.pass(30, 3)
+	}
+	if d := s.decide(); d.Wanted != 3 || fmt.Sprint(s.leaving()) != "[pilot-1 pilot-3]" || d.Facts.Workers[0].Draining != 2 {
+		t.Errorf("%d wanted, %v leave: %+v", d.Wanted, s.leaving(), d.Facts.Workers)
+	}
+	for i := range 3 {
+		if s.decide(); len(s.leaving()) != 2 {
+			t.Errorf("at look %d %v leave", i, s.leaving())
+		}
+	}
+}
+
+func TestNobodyLeavesWhomNoDemandHasStarted(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *scene){
+		"by hand": func(s *scene) {
+			for i := range s.workers {
+				s.workers[i].WorkerID = ""
+			}
+			s.Ask("here", 100, s.now)
+		},
+		"by a harvester with a count of its own": func(*scene) {},
+	} {
+		s := newScene(t, ledger.RunImminent, nil)
+		s.start(4, 20*time.Second)
+		for range 10 {
+			change(s)
+			s.pass(30, 1)
+		}
+		if d := s.decide(); d.Wanted >= 4 || len(s.leaving()) > 0 {
+			t.Errorf("%s: %d wanted, %v leave", name, d.Wanted, s.leaving())
+		}
+	}
+}
+
+func TestAWorkflowTaskIsObeyed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.WorkflowTask, nil)
+	s.start(4, 20*time.Second)
+	s.Ask("here", 20, s.now)
+	if d := s.pass(400, 1); d.Wanted != 4 || len(s.leaving()) > 0 {
+		t.Errorf("%d wanted, %v leave: %q", d.Wanted, s.leaving(), d.Reasons)
+	}
+	s.run.Workers = 0
+	if d := s.decide(); d.Wanted != 0 || !strings.Contains(d.Reason, message.TypeCreateWorkflowTask) {
+		t.Errorf("%d wanted: %q", d.Wanted, d.Reason)
+	}
+}
+
+func TestSitesHaveTheirPartsWhileTheyAsk(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, func(p *demand.Policy) { p.Costs = []string{"dear=5"} })
+	s.Ask("dear", 10, s.now)
+	s.Ask("cheap", 3, s.now)
+	if d := s.decide(); fmt.Sprint(d.Sites) != "[{cheap 3} {dear 1}]" {
+		t.Errorf("%v", d.Sites)
+	}
+	s.now = s.now.Add(11 * time.Minute)
+	s.Ask("dear", 10, s.now)
+	if d := s.decide(); fmt.Sprint(d.Sites) != "[{dear 4}]" {
+		t.Errorf("%v long after one was heard of", d.Sites)
+	}
+}
+
+func TestWarmWorkersServeTheRunThatComes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, func(p *demand.Policy) { p.Warm = 3 })
+	all := s.Decide(nil, nil, s.now)
+	if len(all) != 1 || all[0].RunID != "" || all[0].Wanted != 3 || all[0].Namespace != "test" {
+		t.Fatalf("%+v between runs", all)
+	}
+	s.start(3, 20*time.Second)
+	for i := range s.workers {
+		s.workers[i].RunID, s.workers[i].AnyRun = "", true
+	}
+	all = s.Decide([]ledger.Run{s.run}, s.workers, s.now)
+	if all[0].Wanted != 1 || all[1].Wanted != 3 {
+		t.Errorf("%d for the run and %d for any, where 3 of its 4 are kept", all[0].Wanted, all[1].Wanted)
+	}
+	for i := range s.workers {
+		s.workers[i].RunID = "7"
+	}
+	all = s.Decide([]ledger.Run{s.run}, s.workers, s.now)
+	if all[0].Wanted != 1 || all[1].Wanted != 3 {
+		t.Errorf("%d for the run and %d for any, where 3 of its 4 have found it", all[0].Wanted, all[1].Wanted)
+	}
+}
