@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"tfpilot/internal/message"
@@ -49,8 +50,8 @@ func (d *Decision) say(format string, args ...any) {
 
 // because says the sentence that decides.
 func (d *Decision) because(format string, args ...any) {
-	d.Reason = fmt.Sprintf(format, args...)
-	d.Reasons = append(d.Reasons, d.Reason)
+	d.say(format, args...)
+	d.Reason = strings.TrimSuffix(d.Reasons[len(d.Reasons)-1], ".")
 }
 
 // decide decides about one run alone.
@@ -128,10 +129,7 @@ func (d *Decision) anticipate(r *Run, o outlook, now time.Time) {
 func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 	wanted := r.Before.Wanted
 	if len(r.Before.Needs) == 0 { // nothing is remembered, as after a restart: what there is has its time, too
-		wanted = max(wanted, alive(r.Workers))
-		if wanted == 0 {
-			wanted = r.Request.Workers
-		}
+		wanted = max(wanted, alive(r.Workers), r.Request.Workers)
 		d.remember(float64(wanted), o, now)
 	}
 	need, more := p.need(o, wanted)

@@ -110,8 +110,8 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now
 	s.leaving = leaving
 	if s.policy.Warm > 0 {
 		warm := &out[len(out)-1]
-		warm.Facts, warm.Reason = nil, fmt.Sprintf("%d are kept for whichever run comes, by --demand-warm.", s.policy.Warm)
-		warm.Reasons = []string{warm.Reason}
+		warm.Facts, warm.Reason = nil, fmt.Sprintf("%d are kept for whichever run comes, by --demand-warm", s.policy.Warm)
+		warm.Reasons = []string{warm.Reason + "."}
 		reduce(out, workers)
 	}
 	return out
