@@ -134,10 +134,14 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 	}
 	need, more := p.need(o, wanted)
 	d.describe(p, r, o, wanted)
+	patience := p.RampUp
 	if need = max(need, 1); o.guessed && r.State == openState {
 		need = max(need, float64(r.Request.Workers))
-		more = more || need > float64(wanted)
-		d.say("Until %d slices are done no fewer are wanted than the run asked for, %d.", enough, r.Request.Workers)
+		if o.have > 0 { // it will soon be known
+			need = float64(r.Request.Workers)
+		}
+		more, patience = more || need > float64(wanted), p.Goal
+		d.say("Until %d slices are done as many are wanted as the run asked for, %d; more only while no worker is ready for long.", enough, r.Request.Workers)
 	}
 	still := now.Sub(r.Arrived.LastAt)
 	held := r.State == openState && r.Arrived.PerSecond == 0 && still < p.Hold
@@ -149,7 +153,7 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 	most := d.Memory.most()
 	switch up := whole(need); {
 	case more && up > wanted:
-		d.grow(p, up, now)
+		d.grow(up, patience, now)
 	case held && wanted > 1:
 		d.Memory.More = time.Time{}
 		d.because("No slice comes%s: the workers are kept until %s without one have passed.", standby(r), p.Hold)
@@ -173,12 +177,12 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 }
 
 // grow wants more, when that has been so for a while.
-func (d *Decision) grow(p Policy, up int, now time.Time) {
+func (d *Decision) grow(up int, after time.Duration, now time.Time) {
 	if d.Memory.More.IsZero() {
 		d.Memory.More = now
 	}
-	if since := now.Sub(d.Memory.More); since < p.RampUp {
-		d.because("The %d that were wanted do not do: more are wanted when that has been so for %s.", d.Wanted, p.RampUp)
+	if since := now.Sub(d.Memory.More); since < after {
+		d.because("The %d that were wanted do not do: more are wanted when that has been so for %s.", d.Wanted, after)
 		d.say("%d are needed, since %s.", up, rounded(since))
 		return
 	}

@@ -182,7 +182,7 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *program.
 		return nil, err
 	}
 	show.Note(time.Now(), "broker on %s", c.Broker)
-	if err := c.StartIDDS(ctx); err != nil {
+	if err := c.StartIDDS(ctx, "--demand-max-run", strconv.Itoa(cfg.Pilots)); err != nil {
 		return nil, err // without idds there is nobody who could report
 	}
 	show.Note(time.Now(), "idds on %s", c.IDDS)
