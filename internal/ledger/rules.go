@@ -185,14 +185,17 @@ func (l Rules) match(tx Tx, r *Run, m message.SliceResult) (*Slice, int, error) 
 	if identity == "" {
 		return matchRequest(tx, m)
 	}
-	c, _ := m.SliceContent()
-	n := c.AttemptNumber()
-	if !m.Content.Attempt.IsZero() {
-		n = max(1, int(m.Content.Attempt.Int64()))
-	}
 	s, err := tx.Slice(Key{m.Namespace, m.RunID.String(), identity})
 	if err != nil {
 		return nil, 0, err
+	}
+	n := max(1, int(m.Content.Attempt.Int64()))
+	if s != nil && !m.Content.Attempt.IsZero() {
+		return s, n, nil
+	}
+	c, _ := m.SliceContent() // the slice that it carries says what is not known otherwise
+	if m.Content.Attempt.IsZero() {
+		n = c.AttemptNumber()
 	}
 	if s == nil {
 		s = r.publish(Key{m.Namespace, m.RunID.String(), identity})

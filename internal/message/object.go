@@ -147,6 +147,21 @@ func unquote(b []byte) (string, error) {
 	return s, err
 }
 
+// text is the text of a JSON string. Nearly all are plain, and need no reader of their own.
+func text(b []byte) (string, error) {
+	for _, c := range b[1 : len(b)-1] {
+		if c < 0x20 || c >= 0x7f || c == '\\' || c == '"' {
+			var s string
+			err := json.Unmarshal(b, &s)
+			return s, err
+		}
+	}
+	return string(b[1 : len(b)-1]), nil
+}
+
+// quoted reports whether a JSON value is a string.
+func quoted(b []byte) bool { return len(b) > 1 && b[0] == '"' && b[len(b)-1] == '"' }
+
 // appendKey quotes a key.
 func appendKey(b []byte, key string) ([]byte, error) {
 	for _, c := range []byte(key) {
@@ -222,13 +237,10 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	case bytes.Equal(b, []byte("null")):
 		*t = ""
 		return nil
-	case len(b) > 0 && b[0] == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
+	case quoted(b):
+		s, err := text(b)
 		*t = Text(s)
-		return nil
+		return err
 	}
 	var n json.Number
 	if err := json.Unmarshal(b, &n); err != nil {

@@ -43,9 +43,9 @@ func (r *RunID) UnmarshalJSON(b []byte) error {
 	switch {
 	case bytes.Equal(b, []byte("null")):
 		*r = RunID{}
-	case len(b) > 0 && b[0] == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
+	case quoted(b):
+		s, err := text(b)
+		if err != nil {
 			return err
 		}
 		*r = RunID{text: s}

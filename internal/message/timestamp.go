@@ -1,7 +1,6 @@
 package message
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
@@ -77,13 +76,14 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 		*t = Timestamp{}
 		return nil
 	}
-	text := s
-	if strings.HasPrefix(s, `"`) {
-		if err := json.Unmarshal(b, &text); err != nil {
+	said := s
+	if raw := []byte(s); quoted(raw) {
+		var err error
+		if said, err = text(raw); err != nil {
 			return err
 		}
 	}
-	parsed, err := ParseTime(text)
+	parsed, err := ParseTime(said)
 	if err != nil {
 		parsed = time.Time{}
 	}
