@@ -37,7 +37,7 @@ func TestIntegrationTheInterfaceIsWhatItsDocumentSays(t *testing.T) {
 			stack, err := testbed.NewStack(t.TempDir(), bin(t))
 			must(t, err)
 			t.Cleanup(stack.StopAll)
-			open, args := storeOf(t, kind, stack.Path("idds"))
+			open, args, _ := storeOf(t, kind, stack.Path("idds"))
 			store := open()
 			must(t, store.Update(t.Context(), inhabit))
 			must(t, store.Close())

@@ -34,7 +34,7 @@ func BenchmarkIngest(b *testing.B) {
 func ingest(b *testing.B, kind string) {
 	b.Helper()
 	e := newBench(b)
-	open, args := storeOf(b, kind, e.Path("idds"))
+	open, args, _ := storeOf(b, kind, e.Path("idds"))
 	must(b, open().Close()) // made before
 	must(b, e.Start(b.Context(), "idds", "idds", append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--address-file", e.AddressFile("idds"), "--broker-addr", e.addr, "--namespace", namespace, "--log-level", "warn",
