@@ -51,13 +51,14 @@ func (m *Memory) AddLogs(name string, lines ...message.LogRecord) (taken int) {
 	return len(lines)
 }
 
-// Logs are lines of a query. Secrets in them are masked.
+// Logs are lines of a query; those of one page in the order of their times, for programs send them in batches. Secrets in them are
+// masked.
 func (m *Memory) Logs(q Query) (message.RecentPage[message.LogRecord], error) {
 	least, text := slog.LevelDebug, strings.ToLower(q.Text)
 	if q.Level != "" {
 		least = level(q.Level)
 	}
-	return choose(m, &q, selection[message.LogRecord]{
+	page, err := choose(m, &q, selection[message.LogRecord]{
 		of: func(n *namespace) *shelf[message.LogRecord] { return n.logs },
 		fits: func(drawer string) bool {
 			name, grave := strings.CutSuffix(drawer, serious)
@@ -68,6 +69,8 @@ func (m *Memory) Logs(q Query) (message.RecentPage[message.LogRecord], error) {
 		},
 		show: mask,
 	})
+	slices.SortStableFunc(page.Items, func(a, b message.LogRecord) int { return a.At.Compare(b.At) })
+	return page, err
 }
 
 // has reports whether a text, in lower case, is to be found in a line.

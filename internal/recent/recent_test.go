@@ -178,11 +178,11 @@ func TestALineHasBoundsAndATimeThatCanBe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := page.Items[0]
+	l := page.Items[1] // in the order of their times
 	if !l.At.Equal(c.now()) || l.Level != "INFO" || len(l.Message) > 4010 || len(l.Attrs) > 30 || len(l.Attrs["0"]) > 510 || l.Component == "" {
 		t.Errorf("%+v", l)
 	}
-	if l := page.Items[1]; !l.At.Equal(c.now().Add(-time.Hour)) || l.Message != "\uFFFD" {
+	if l := page.Items[0]; !l.At.Equal(c.now().Add(-time.Hour)) || l.Message != "\uFFFD" {
 		t.Errorf("%+v", l)
 	}
 }
