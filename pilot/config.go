@@ -41,6 +41,8 @@ type Config struct {
 	WorkerID    string        `toml:"worker_id" help:"the pilot's id with the harvester, which sets it"`
 	Site        string        `toml:"site" help:"the harvester's name for the queue that the pilot came through, set by it"`
 	SubmittedAt string        `toml:"submitted_at" help:"when the harvester submitted the pilot (RFC 3339), set by it"`
+	// ID names the pilot; one is made when it is empty.
+	ID string `toml:"-"`
 	// NodeHold and NodeEvery are what it does about a node that is not fit; which tests there are is not its own.
 	NodeHold  time.Duration `toml:"node_hold" default:"10m" zero:"true" help:"time that a pilot holds the slot of a node that fails a test, testing again, before it leaves"`
 	NodeEvery time.Duration `toml:"node_every" default:"10m" zero:"true" help:"time between two examinations of the node; 0 for the one before the first slice alone"`

@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -169,7 +170,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	now := time.Now()
 	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
-		place: parts.Place, drains: parts.Drain, id: NewID(host), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
+		place: parts.Place, drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
 	}

@@ -23,7 +23,7 @@ const (
 	// ordinaryLines is how many lines may wait of those that are no warnings, and maxLines how many of all.
 	ordinaryLines, maxLines = 300, 600
 	// shipLimit bounds one delivery, lastLimit the one at the end.
-	shipLimit, lastLimit = 5 * time.Second, time.Second
+	shipLimit, lastLimit = 5 * time.Second, 500 * time.Millisecond
 	// What idds takes of a line.
 	maxLine, maxAttr, maxRun, maxSlice = 4000, 500, 200, 400
 )

@@ -177,6 +177,9 @@ func (c *Chain) StartPilot(ctx context.Context, name string, args ...string) err
 // StartDAQ takes a run. Its conditions last no longer than a spectator needs to follow them.
 func (c *Chain) StartDAQ(ctx context.Context, run string, args ...string) error {
 	broker, env := c.broker("daq")
+	if c.IDDS != "" {
+		broker = append(broker, "--idds", c.IDDS, "--token-file", c.tokens["harvester"].file)
+	}
 	return c.Start(ctx, "daq", "daq", slices.Concat([]string{
 		"run", "--run", run, "--namespace", c.Namespace, "--state", c.Path("daq"), "--data", c.Path("data"),
 		"--no-beam-not-ready-delay", "200ms", "--beam-not-ready-delay", "500ms", "--beam-ready-delay", "500ms",

@@ -44,6 +44,11 @@ func (c *Client) PromptBroker(ctx context.Context) (message.PromptBroker, error)
 	return out, nil
 }
 
+// Teller sends the lines of a log.
+func (c *Client) Teller(who message.LogRecord) *rest.Teller {
+	return rest.NewTeller(c.quick, who, true)
+}
+
 // Report sends one report.
 func (c *Client) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
 	var out message.WorkerReply

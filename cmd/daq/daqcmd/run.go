@@ -22,6 +22,11 @@ type runOptions struct {
 	daq.Config
 	State  string        `toml:"state" default:"daq-state" help:"folder with the journals of runs; a killed run is gone on with from there"`
 	Broker broker.Config `toml:"broker"`
+
+	IDDS       string `toml:"idds" help:"address of an idds that is told what the run does and what the log says; none without it"`
+	TokenFile  string `toml:"token_file" help:"file with a token of idds, of role harvester"`
+	Token      string `toml:"token" secret:"true" help:"the token itself"`
+	NoShipLogs bool   `toml:"no_ship_logs" help:"do not send the lines of the log to idds"`
 	detector
 }
 
@@ -53,10 +58,15 @@ func run(c *cli.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Logger, o.Broker.Logger = log, log
 	if len(o.Broker.Addrs) == 0 {
 		return exitcode.New(exitcode.Usage, "no broker: give --broker-addr host:port")
 	}
+	teller, err := o.teller()
+	if err != nil {
+		return err
+	}
+	log = teller.Logger(log)
+	o.Logger, o.Broker.Logger = log, log
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -79,7 +89,9 @@ func run(c *cli.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	stop := teller.Start(c.Context, o.presence(journal.Run()))
 	report, err := drive(c.Context, d, link, o, journal.Run())
+	stop()
 	err = dataHint(err)
 	if perr := program.Print(c, report, table(report)); perr != nil {
 		return errors.Join(err, perr)

@@ -34,28 +34,33 @@ func runCommand() *cli.Command {
 }
 
 // submitter is a harvester that may submit pilots: all that they need has been looked at.
-func (cfg siteConfig) submitter(c *cli.Context) (*slog.Logger, *station, error) {
-	log, err := program.Logger(c, "harvester")
-	if err != nil {
-		return nil, nil, err
-	}
+func (cfg siteConfig) submitter(ctx context.Context, log *slog.Logger) (*station, error) {
 	demand, err := cfg.demand()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := cfg.checkPilot(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	s, err := cfg.open(c.Context, log, demand)
-	return log, s, err
+	return cfg.open(ctx, log, demand)
 }
 
 func run(c *cli.Context, cfg siteConfig) error {
-	log, s, err := cfg.submitter(c)
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	teller, err := cfg.teller()
+	if err != nil {
+		return err
+	}
+	log = teller.Logger(log)
+	s, err := cfg.submitter(c.Context, log)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	defer teller.Start(c.Context, cfg.presence(s.ctx, s.store))()
 	log.InfoContext(s.ctx, "harvester started", slog.String("system", cfg.System), slog.String("name", cfg.Name), slog.String("state", cfg.State),
 		slog.String("interval", cfg.Interval.String()))
 	err = s.Run(s.ctx)
@@ -104,7 +109,11 @@ func submit(c *cli.Context, cfg siteConfig) error {
 	if cfg.System == "local" {
 		return exitcode.WithNext(exitcode.New(exitcode.Usage, "local pilots live only as long as the harvester that started them"), "`harvester run --count N` keeps them")
 	}
-	_, s, err := cfg.submitter(c)
+	log, err := program.Logger(c, "harvester")
+	if err != nil {
+		return err
+	}
+	s, err := cfg.submitter(c.Context, log)
 	if err != nil {
 		return err
 	}

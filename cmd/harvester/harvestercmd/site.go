@@ -30,6 +30,7 @@ type siteConfig struct {
 	Token     string `toml:"token" secret:"true" help:"the token itself"`
 	State     string `toml:"state" default:"harvester-state" help:"folder of the store and the pilots' logs; with a batch system, one that its nodes see or it transfers to"`
 
+	NoShipLogs  bool   `toml:"no_ship_logs" help:"do not send the lines of the log to idds"`
 	MetricsFile string `toml:"metrics_file" help:"write metrics here for the textfile collector of Prometheus' node_exporter; the name ends in .prom"`
 
 	Count int    `toml:"count" help:"keep so many pilots alive, and do not ask idds how many"`

@@ -37,6 +37,7 @@ type runConfig struct {
 	IDDS         string `toml:"idds" help:"address of idds, such as https://idds.example.org:8443"`
 	Token        string `toml:"token" secret:"true" help:"bearer token of idds"`
 	TokenFile    string `toml:"token_file" help:"file with the bearer token of idds"`
+	NoShipLogs   bool   `toml:"no_ship_logs" help:"do not send the lines of the log to idds"`
 	BrokerConfig string `toml:"broker_config" help:"TOML file with the broker configuration; otherwise idds is asked"`
 	JournalDir   string `toml:"journal_dir" help:"folder of the journals of this node (default: in the work directory)"`
 	// Broker is how the broker is used; which one it is says the broker configuration.
@@ -201,6 +202,16 @@ func newClient(cfg *runConfig) (*rest.Client, error) {
 	}
 	cfg.Place.Token = token
 	return rest.New(cfg.IDDS, token), nil
+}
+
+// newTeller sends the lines of the log to idds, when there is one; the pilot's reports are its signs of life. The pilot has its name
+// from here on.
+func newTeller(cfg *runConfig, client *rest.Client) *base.Teller {
+	cfg.Pilot.ID = stillborn(*cfg).PilotID
+	if client == nil || cfg.NoShipLogs {
+		return nil
+	}
+	return client.Teller(message.LogRecord{Component: cfg.Pilot.ID, Role: "pilot", Namespace: cfg.Pilot.Namespace})
 }
 
 // brokerConfig is the first that there is: the file, then idds.

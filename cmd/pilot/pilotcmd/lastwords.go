@@ -25,7 +25,7 @@ func stillborn(cfg runConfig) message.WorkerReport {
 	}
 	now := time.Now().UTC()
 	return message.WorkerReport{
-		PilotID: pilot.NewID(host), Namespace: cfg.Pilot.Namespace, RunID: cfg.Pilot.Run, Phase: message.WorkerEnded, At: now, StartedAt: now,
+		PilotID: cmp.Or(cfg.Pilot.ID, pilot.NewID(host)), Namespace: cfg.Pilot.Namespace, RunID: cfg.Pilot.Run, Phase: message.WorkerEnded, At: now, StartedAt: now,
 		Hostname: host, PID: os.Getpid(), Version: version.String(), Slots: max(int(cfg.Pilot.Slots), 0),
 		// A configuration that was not read has no batch id, and whoever looks for the reason knows nothing else.
 		BatchSystem: cmp.Or(cfg.Pilot.BatchSystem, os.Getenv("TFPILOT_BATCH_SYSTEM")), BatchID: cmp.Or(cfg.Pilot.BatchID, os.Getenv("TFPILOT_BATCH_ID")),

@@ -38,6 +38,9 @@ func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
 	if err != nil {
 		return stillborn(cfg), err
 	}
+	teller := newTeller(&cfg, client)
+	log = teller.Logger(log)
+	defer teller.Start(c.Context, nil)()
 	var reporter pilot.Reporter
 	if client != nil {
 		reporter = client
