@@ -26,6 +26,7 @@ func App() *cli.App {
 		Commands: []*cli.Command{
 			serveCommand(), doctorCommand(), tokenCommand(), auditCommand(), healthCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
 			explainCommand(), simulateCommand(), histogramsCommand(),
+			filesCommand(), componentsCommand(), logsCommand(), messagesCommand(),
 			backupCommand(), restoreCommand(), migrateCommand(),
 			{Name: "run", Usage: "one run", Subcommands: []*cli.Command{checkCommand()}},
 		},

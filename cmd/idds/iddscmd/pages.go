@@ -12,8 +12,10 @@ import (
 )
 
 // mounts are what is served beside the REST interface: the page, for everybody who may look.
-func mounts(service *idds.Service, store ledger.Store, feed *live.Feed, namespace string, log *slog.Logger) ([]api.Mount, error) {
-	pages, err := dashboard.New(dashboard.Config{Service: service, Store: store, Namespace: namespace, Board: feed.Board, Log: log})
+func mounts(service *idds.Service, store ledger.Store, feed *live.Feed, namespace string, rec api.Record, log *slog.Logger) ([]api.Mount, error) {
+	pages, err := dashboard.New(dashboard.Config{
+		Service: service, Store: store, Namespace: namespace, Board: feed.Board, Components: rec.Components, Recent: rec.Recent, Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	rest.Record = notes.serve(service)
 	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Components: rest.Record.Components, Log: log})
 	watched.feed, rest.Feed, rest.ROOT = feed, feed, roothist.Encode
-	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, log); err != nil {
+	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, rest.Record, log); err != nil {
 		return err
 	}
 	rest.Mounts = append(rest.Mounts, production(service, store, rest)...)
