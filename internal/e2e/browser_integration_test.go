@@ -20,7 +20,7 @@ import (
 // browser is a window of a real browser.
 type browser struct {
 	tb  testing.TB
-	ctx context.Context //nolint:containedctx // it is the window
+	ctx context.Context // it is the window
 	axe string
 
 	mu      sync.Mutex
@@ -155,13 +155,12 @@ func (b *browser) until(what, expression string) {
 	}
 }
 
-// change waits until an expression gives something else than before, and returns that.
-func (b *browser) change(what, expression, before string) (after string) {
+// change waits until an expression gives something else than before.
+func (b *browser) change(what, expression, before string) {
 	b.tb.Helper()
 	old, err := json.Marshal(before)
 	must(b.tb, err)
 	b.until(what+" changes", "String("+expression+") !== "+string(old))
-	return b.text(expression)
 }
 
 // follow clicks on something.

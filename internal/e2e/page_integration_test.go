@@ -42,7 +42,6 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	if at := b.text("location.href"); strings.Contains(at, token) {
 		t.Errorf("the token stands in the address: %s", at)
 	}
-	b.usable("without a run")
 	b.text(`window.same = "page"`) // what is left of it says that the page was never loaded again
 
 	must(t, c.StartHarvester(t.Context()))
@@ -66,7 +65,6 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	b.screenshot("overview-dark")
 	b.look("dark", 390, 844, 2)
 	b.until("nothing is wider than a phone", `document.documentElement.scrollWidth <= 390`)
-	b.usable("overview, phone")
 	b.screenshot("overview-phone")
 	b.look("light", 3840, 2160, 1)
 	b.screenshot("overview-wall")
@@ -151,11 +149,11 @@ func TestIntegrationForeignTextOnThePageIsText(t *testing.T) {
 	for len(next) > 0 && len(visited) < 60 {
 		at := next[0]
 		next = next[1:]
-		if key := strings.SplitN(at, "#", 2)[0]; visited[key] {
+		key, _, _ := strings.Cut(at, "#")
+		if visited[key] {
 			continue
-		} else {
-			visited[key] = true
 		}
+		visited[key] = true
 		b.open(at)
 		for what, is := range map[string]string{
 			"window.owned": "undefined", `document.querySelectorAll('img[src="x"]').length`: "0", `document.querySelectorAll("body script").length <= 1`: "true",
