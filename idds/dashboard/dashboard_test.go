@@ -18,22 +18,31 @@ import (
 // page asks for a page as a viewer of every namespace.
 func page(t *testing.T, cfg dashboard.Config, path string) (status int, text string) {
 	t.Helper()
+	w := server(t, cfg)(path)
+	if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self';") || !strings.Contains(csp, "style-src 'self';") {
+		t.Errorf("%s: the policy is %q", path, csp)
+	}
+	return w.Code, w.Body.String()
+}
+
+// server answers a viewer of every namespace.
+func server(tb testing.TB, cfg dashboard.Config) func(path string) *httptest.ResponseRecorder {
+	tb.Helper()
 	cfg.Log = logging.Discard()
 	pages, err := dashboard.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	for pattern, handler := range pages.Handlers() {
 		mux.Handle(pattern, handler)
 	}
-	r := httptest.NewRequestWithContext(ledger.WithPrincipal(t.Context(), ledger.Principal{Name: "shifter", Role: ledger.RoleViewer}), http.MethodGet, path, nil)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
-	if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self';") || !strings.Contains(csp, "style-src 'self';") {
-		t.Errorf("%s: the policy is %q", path, csp)
+	ctx := ledger.WithPrincipal(tb.Context(), ledger.Principal{Name: "shifter", Role: ledger.RoleViewer})
+	return func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+		return w
 	}
-	return w.Code, w.Body.String()
 }
 
 // showing is a page that shows one board.
