@@ -88,7 +88,7 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	b.until("the reference is named", `document.getElementById("reference-note").innerText.includes("run `+run+`")`)
 	b.text(`window.same = "page"`)
 	c.Stop("idds")
-	b.until("the page says that it is old", `!document.getElementById("stale").hidden && /No news from idds for \d+ s/.test(document.getElementById("stale").innerText)`)
+	b.until("the page says that it is old", `!document.getElementById("stale").hidden && /No news from idds.*for \d+ s/.test(document.getElementById("stale").innerText)`)
 	b.screenshot("overview-lost")
 	b.usable("overview, lost")
 	must(t, c.StartIDDS(t.Context()))
@@ -97,6 +97,17 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	b.until("what happened since is there", `document.getElementById("done").innerText.trim() === "1"`)
 	if same := b.text("window.same"); same != "page" {
 		t.Errorf("the page was loaded again")
+	}
+
+	// What the script writes reads as what the server does (functions.go).
+	for call, want := range map[string]string{
+		"count(-1234567)": "−1\u202f234\u202f567", "count(NaN)": "–", "seconds(0.0123)": "12 ms", "seconds(9.94)": "9.9 s", "seconds(9.96)": "10 s",
+		"seconds(119.6)": "2 min 00 s", "seconds(3600)": "1 h 00 min", "seconds(200000)": "2 d 7 h", "seconds(null)": "–",
+	} {
+		b.until("the script's words are there", `import("/static/format.js").then((m) => { window.words = m; }), window.words`)
+		if got := b.text("words." + call); got != want {
+			t.Errorf("%s is %q, not %q", call, got, want)
+		}
 	}
 
 	// The theme is remembered; who logs out is out.

@@ -39,12 +39,20 @@ if (theme) {
   });
 }
 
-// stale says at the top of the page that it may be out of date; nothing does not.
+// stale says at the top of the page that it is out of date, for how long (s) and why, if that is known; null says that it is not. What is
+// read aloud does not change with every second.
 const banner = document.getElementById("stale");
-export function stale(text) {
-  if (!banner || banner.textContent === text) return;
-  banner.textContent = text;
-  banner.hidden = !text;
+function stale(silent, why = "") {
+  if (!banner) return;
+  banner.hidden = silent === null;
+  if (silent === null) return;
+  const words = why ? "No news: " + why : "No news from idds. This page shows how it was then.";
+  if (banner.firstChild?.textContent !== words) {
+    const since = document.createElement("span");
+    since.setAttribute("aria-hidden", "true");
+    banner.replaceChildren(words, since);
+  }
+  banner.lastChild.textContent = " (for " + silent + " s)";
 }
 
 // A page that follows what happens: it is asked for again when an event of /v1/events says that something has, at most once a second, and
@@ -56,13 +64,15 @@ const patience = 10000;
 let heard = Date.now(); // when the server last answered
 let asked = 0; // when it was asked
 let asking = false;
+let wanted = false; // something has happened while it was asked
 let again = 0; // timer
-let trouble = false;
+let trouble = null; // why the last question had no answer
 
 async function refresh() {
   clearTimeout(again);
   if (document.hidden || asking) return;
   asking = true;
+  wanted = false;
   asked = Date.now();
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(patience) });
@@ -71,6 +81,10 @@ async function refresh() {
       return;
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (answer.status === 429 || answer.status >= 500) { // what is on the screen is better than nothing
+      trouble = fresh.querySelector("main .banner")?.textContent ?? "";
+      return;
+    }
     for (const part of ["main", "footer"]) {
       const from = fresh.querySelector(part);
       if (!from) throw new Error("no page: " + answer.status);
@@ -78,25 +92,26 @@ async function refresh() {
     }
     setClock(answer.headers.get("Date"));
     heard = Date.now();
-    trouble = false;
+    trouble = null;
     document.dispatchEvent(new Event("refreshed"));
   } catch {
-    trouble = true;
+    trouble = "";
   } finally {
     asking = false;
     clearTimeout(again);
-    again = setTimeout(refresh, trouble ? 2000 : every);
+    again = setTimeout(refresh, trouble !== null ? 2000 : wanted ? Math.max(0, asked + atMost - Date.now()) : every);
     watch();
   }
 }
 
 function watch() {
-  const silent = Math.round((Date.now() - heard) / 1000);
-  stale(trouble || Date.now() - heard > every + patience ? "No news from idds for " + silent + " s. This page shows how it was then." : "");
+  const silent = Date.now() - heard;
+  stale(trouble !== null || silent > every + patience ? Math.round(silent / 1000) : null, trouble ?? "");
 }
 
 function soon() {
-  if (asking) return;
+  wanted = true;
+  if (asking || trouble !== null) return;
   clearTimeout(again);
   again = setTimeout(refresh, Math.max(0, asked + atMost - Date.now()));
 }
