@@ -3,8 +3,8 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -119,6 +119,13 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	b.until("one is out", `location.pathname === "/login"`)
 	b.open(c.IDDS + "/runs")
 	b.until("one stays out", `location.pathname === "/login"`)
+
+	// Whose token is revoked while he looks is led to the login too.
+	made := operator(t, c, http.MethodPost, "/v1/tokens", `{"name":"a shifter","role":"viewer","namespace":"`+namespace+`"}`)
+	b.open(c.IDDS + "/login#token=" + url.PathEscape(made.Token))
+	b.until("one is in", `location.pathname === "/" && document.getElementById("wrong")`)
+	operator(t, c, http.MethodDelete, "/v1/tokens/"+made.ID, "")
+	b.until("one is out", `location.pathname === "/login"`)
 }
 
 // evil is a name that would do something if anybody took it for HTML, a script or SQL.
@@ -157,7 +164,7 @@ func TestIntegrationForeignTextOnThePageIsText(t *testing.T) {
 	b.said()
 	visited := map[string]bool{}
 	next := []string{c.IDDS + "/"}
-	for len(next) > 0 && len(visited) < 60 {
+	for len(next) > 0 && len(visited) < 40 {
 		at := next[0]
 		next = next[1:]
 		key, _, _ := strings.Cut(at, "#")
@@ -217,16 +224,32 @@ func report(t *testing.T, c *chain, r message.WorkerReport) {
 	t.Helper()
 	body, err := json.Marshal(r)
 	must(t, err)
-	req, err := http.NewRequestWithContext(soon(t), http.MethodPost, c.IDDS+"/v1/workers", bytes.NewReader(body))
+	ask(t, c, "pilot", http.MethodPost, "/v1/workers", string(body))
+}
+
+// operator makes or revokes a token.
+func operator(t *testing.T, c *chain, method, path, body string) (made message.NewToken) {
+	t.Helper()
+	must(t, json.Unmarshal(ask(t, c, "operator", method, path, body), &made))
+	return made
+}
+
+// ask asks idds with the token of a role.
+func ask(t *testing.T, c *chain, role, method, path, body string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(soon(t), method, c.IDDS+path, strings.NewReader(body))
 	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+readToken(t, c, "pilot"))
+	req.Header.Set("Authorization", "Bearer "+readToken(t, c, role))
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	must(t, err)
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("reporting: %s", resp.Status)
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %s, %s", method, path, resp.Status, text)
 	}
+	return text
 }
 
 // readToken is a token of a role.
