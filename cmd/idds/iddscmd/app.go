@@ -24,7 +24,7 @@ func App() *cli.App {
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n" +
 			"  idds run check 100001      does the accounting add up, and where is every outstanding slice",
 		Commands: []*cli.Command{
-			serveCommand(), doctorCommand(), tokenCommand(), auditCommand(), healthCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
+			serveCommand(), doctorCommand(), tokenCommand(), auditCommand(), healthCommand(), topCommand(), runsCommand(), payloadsCommand(), slicesCommand(), workersCommand(),
 			explainCommand(), simulateCommand(), histogramsCommand(),
 			filesCommand(), componentsCommand(), logsCommand(), messagesCommand(),
 			backupCommand(), restoreCommand(), migrateCommand(),
