@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,19 @@ func TestLogLinesAndMessagesAreFoundByWhatTheyAreOf(t *testing.T) {
 				t.Errorf("%s says %q: %s", query, w, text)
 			}
 		}
+	}
+}
+
+func TestAWorkerHasItsLastLogLines(t *testing.T) {
+	t.Parallel()
+	memory := recent.New(nil)
+	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
+	for i := range 30 {
+		memory.AddLogs(namespace, message.LogRecord{Component: "pilot-1", Level: "INFO", Message: fmt.Sprintf("line %02d", i)}, message.LogRecord{Component: "pilot-2", Message: "of another"})
+	}
+	_, text := s.read("/workers/pilot-1")
+	if last, first := strings.Index(text, "line 29"), strings.Index(text, "line 10"); last < 0 || first < last || strings.Contains(text, "line 09") || strings.Contains(text, "of another") {
+		t.Error(text)
 	}
 }
 

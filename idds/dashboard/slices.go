@@ -20,7 +20,7 @@ func (slicesPage) States() []ledger.SliceState {
 	return []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Done, ledger.Failed}
 }
 
-// slices lists slices of a filter, in the order of run and identity.
+// slices lists slices of a filter, run by run in the order of their coming.
 func (p *Pages) slices(r *http.Request, v *page) error {
 	v.Title = "Slices"
 	q := r.URL.Query()

@@ -13,7 +13,7 @@ import (
 // furtherFunctions are what the templates of the further pages may call.
 func furtherFunctions() template.FuncMap {
 	return template.FuncMap{
-		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent,
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines,
 	}
 }
 
@@ -83,3 +83,12 @@ func newPager(v page, next string) (out pager) {
 	}
 	return out
 }
+
+// lines are some of a log, as a table on a page.
+type lines struct {
+	Page    page
+	Caption string
+	Lines   []message.LogRecord
+}
+
+func newLines(v page, caption string, of []message.LogRecord) lines { return lines{v, caption, of} }

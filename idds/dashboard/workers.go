@@ -3,10 +3,12 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/recent"
 )
 
 // recently is how long a pilot that reports no more is told of among those of now.
@@ -96,8 +98,8 @@ func (p *Pages) workers(r *http.Request, v *page) error {
 	}
 }
 
-// slicesOfWorker is how many of its slices a pilot's page has.
-const slicesOfWorker = 20
+// slicesOfWorker and linesOfWorker are how many of its slices, and lines of its log, a pilot's page has.
+const slicesOfWorker, linesOfWorker = 20, 20
 
 type workerPage struct {
 	ID string
@@ -105,6 +107,8 @@ type workerPage struct {
 	Worker *workerRow
 	// Trouble are slices that failed here, or are to be tried again.
 	Trouble []message.SliceRecord
+	// Lines are the last of its log, the last first.
+	Lines []message.LogRecord
 }
 
 // worker is all that a pilot says of itself.
@@ -133,6 +137,11 @@ func (p *Pages) worker(r *http.Request, v *page) error {
 	if err != nil {
 		return err
 	}
-	data.Trouble, err = p.cfg.Service.Records(r.Context(), ns, found)
+	if data.Trouble, err = p.cfg.Service.Records(r.Context(), ns, found); err != nil || p.cfg.Recent == nil {
+		return err
+	}
+	lines, err := p.cfg.Recent.Logs(recent.Query{Namespace: ns, Component: id, Limit: linesOfWorker})
+	slices.Reverse(lines.Items)
+	data.Lines = lines.Items
 	return err
 }
