@@ -10,15 +10,23 @@ import (
 )
 
 type componentsPage struct {
-	Health     message.HealthDocument
 	Components []message.ComponentDocument
 	Actors     []message.ActorDocument
 }
 
-// components are the programs that say that they are alive, and what idds itself stands on.
+// logOf is under which name a component's log lines are: what idds stands on has none of its own.
+func logOf(c message.ComponentDocument) string {
+	if c.Role == "idds" {
+		name, _, _ := strings.Cut(c.Name, "/")
+		return name
+	}
+	return c.Name
+}
+
+// components are the programs that say that they are alive, the dead ones last.
 func (p *Pages) components(r *http.Request, v *page) error {
 	v.Title = "Components"
-	data := componentsPage{Health: p.cfg.Service.Health(r.Context())}
+	var data componentsPage
 	v.Data = &data
 	var err error
 	if data.Components, err = p.cfg.Components(r.Context(), p.namespace(r)); err != nil {

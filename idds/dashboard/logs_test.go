@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,7 @@ func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
 			return []message.ComponentDocument{
 				{Namespace: ns, Name: "harvester-bnl", Role: "harvester", State: "PROCESSING", Details: nasty},
 				{Namespace: ns, Name: "pilot-1", Role: "pilot", State: "PROCESSING", Alive: true, LastSeen: time.Now(), RunID: run},
+				{Namespace: ns, Name: "idds/store", Role: "idds", State: "READY", Status: "ERROR", Alive: true, Details: "the disk is full"},
 				{Namespace: ns, Name: "daq-1", Role: "daq", State: "READY", Alive: true, LastSeen: time.Now()},
 			}, nil
 		}
@@ -80,10 +82,13 @@ func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
 			rows = append(rows, wordsOf(row))
 		}
 	}
-	if got := strings.Join(rows, " "); got != "store broker subscriptions backlog daq-1 pilot-1 harvester-bnl stop" {
+	if got := strings.Join(rows, " "); got != "daq-1 idds/store pilot-1 harvester-bnl stop" {
 		t.Error(got)
 	}
-	for _, want := range []string{"silent was PROCESSING", "transceiver 3", "no connection: no broker was found yet", nasty} {
+	if to := links(doc); !slices.Contains(to, "/logs?component=idds") {
+		t.Errorf("the lines of idds are not linked: %v", to)
+	}
+	for _, want := range []string{"silent was PROCESSING", "transceiver 3", "ERROR the disk is full", nasty} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q: %s", want, text)
 		}

@@ -13,7 +13,7 @@ import (
 // furtherFunctions are what the templates of the further pages may call.
 func furtherFunctions() template.FuncMap {
 	return template.FuncMap{
-		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines,
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf,
 	}
 }
 

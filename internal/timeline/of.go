@@ -120,6 +120,9 @@ func OfRun(doc message.RunDocument, now time.Time) *Picture {
 		l := Lane{ID: "detector", Label: "detector", Note: d.State}
 		for i, c := range d.Changes {
 			b := Bar{From: c.At, To: later(c.At, until), Kind: c.State, Text: strings.TrimSpace(c.State + " " + c.Substate), Open: doc.ClosedAt.IsZero()}
+			if c.Substate == "standby" { // no data is taken
+				b.Kind = c.Substate
+			}
 			if i+1 < len(d.Changes) {
 				b.To, b.Open = d.Changes[i+1].At, false
 			}
