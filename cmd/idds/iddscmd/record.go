@@ -15,6 +15,7 @@ import (
 // recordConfig is what is noted beside slices.
 type recordConfig struct {
 	DetectorTopic string `toml:"detector_topic" default:"/topic/epictopic" zero:"true" help:"topic where the data side tells of runs and files; not listened to when empty"`
+	AgentLogs     bool   `toml:"agent_logs" help:"take lines of the production system's agents at /api/logs/, as their monitor does: from anybody, without a token"`
 }
 
 // notes are what is known beside slices, and the line on which it is heard, which may be nil.
@@ -38,6 +39,14 @@ func (c serveConfig) notes(store ledger.Store, log *slog.Logger) (*notes, error)
 	}
 	n.Record = record.New(store, n.memory, log, record.Config{Namespace: c.Namespace, Link: n.link, Topic: c.DetectorTopic, Now: c.Now})
 	return n, nil
+}
+
+// mounts are what agents of the production system find here, where that is wanted.
+func (n *notes) mounts(cfg serveConfig) []api.Mount {
+	if !cfg.AgentLogs {
+		return nil
+	}
+	return []api.Mount{api.AgentLogs(n.memory, cfg.Namespace)}
 }
 
 // serve is what the REST interface is told.

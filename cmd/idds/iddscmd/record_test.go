@@ -3,6 +3,7 @@ package iddscmd_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -98,6 +99,14 @@ func TestLinesAreFollowedUntilCtrlC(t *testing.T) {
 	if status := <-ended; status != 0 || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%d: %s", status, out)
 	}
+}
+
+func TestLinesOfAgentsAreTakenWhereThatIsWanted(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	in := serve(t, t.TempDir(), "--agent-logs")
+	resp, err := http.Post(in.url+"/api/logs/", "application/json", strings.NewReader(`{"app_name":"data_agent","levelname":"ERROR","message":"late"}`)) //nolint:noctx // a test
+	must(t, err)
+	must(t, resp.Body.Close())
+	in.ask(t, "logs", "--role", "data_agent", "--level", "error").mustSay(t, 0, "late")
 }
 
 func TestTheDetectorIsNotListenedToWhereThatIsNotWanted(t *testing.T) { //nolint:paralleltest // all apps share one help flag

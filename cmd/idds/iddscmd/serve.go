@@ -136,6 +136,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	rest.Mounts = append(rest.Mounts, production(service, store, rest)...)
+	rest.Mounts = append(rest.Mounts, notes.mounts(cfg)...)
 	watched.mount(&rest, service, link)
 	ln, err := program.Listen(cfg.Listen, "")
 	if err != nil {
