@@ -1,0 +1,45 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"testing"
+
+	driversqlite "modernc.org/sqlite"
+
+	"tfpilot/idds/sqlite"
+	"tfpilot/idds/storetest"
+	"tfpilot/internal/logging"
+)
+
+// connector opens sessions on a file.
+type connector string
+
+// Connect opens one.
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(string(c)) }
+
+// Driver is that of SQLite.
+func (c connector) Driver() driver.Driver { return &driversqlite.Driver{} }
+
+func TestAListIsReadFromAnIndexInItsOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := sqlite.Open(t.Context(), dir, logging.Discard())
+	must(t, err)
+	defer func() { _ = store.Close() }()
+	storetest.Fill(t, store)
+	n := 0
+	storetest.Plans(t, connector("file:"+sqlite.File(dir)), "EXPLAIN QUERY PLAN ", func(query, plan string) {
+		if !strings.Contains(query, "FROM slice ") {
+			return
+		}
+		n++
+		if strings.Contains(plan, "SCAN slice") && !strings.Contains(query, "DISTINCT") || strings.Contains(plan, "ORDER BY") {
+			t.Errorf("%s\n%s", query, plan)
+		}
+	})
+	if n < 20 {
+		t.Errorf("%d queries", n)
+	}
+}
