@@ -74,6 +74,16 @@ func (f *Feed) leave(s *space) {
 	s.watchers--
 }
 
+// Watchers is how many follow a board.
+func (f *Feed) Watchers() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.spaces {
+		n += s.watchers
+	}
+	return n
+}
+
 // place is how far a watcher is.
 type place struct {
 	board    string

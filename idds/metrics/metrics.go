@@ -36,6 +36,8 @@ type Live struct {
 	StoreBytes func(ctx context.Context) (int64, error)
 	// Watchers is how many look at the page or a terminal.
 	Watchers func() int
+	// Traces are the spans that a collector has and those that it did not get, and the slices that were dropped before.
+	Traces func() (sent, failed, dropped int64)
 }
 
 // Metrics are what one idds counts.

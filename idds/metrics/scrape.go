@@ -161,9 +161,20 @@ func (s scrape) serviceMetrics(ctx context.Context, out chan<- prometheus.Metric
 			s.missed(ctx, "the size of the store", err)
 		}
 	}
+	if live.Traces != nil {
+		traceMetrics(out, live.Traces)
+	}
 	if live.Watchers != nil {
 		one(out, gauge, float64(live.Watchers()), "idds_watchers", "Who looks at the page or a terminal, by server-sent events.")
 	}
+}
+
+func traceMetrics(out chan<- prometheus.Metric, counts func() (sent, failed, dropped int64)) {
+	sent, failed, dropped := counts()
+	const help = "Spans of slices by what became of them."
+	one(out, counter, float64(sent), "idds_trace_spans_total", help, "outcome", "sent")
+	one(out, counter, float64(failed), "idds_trace_spans_total", help, "outcome", "failed")
+	one(out, counter, float64(dropped), "idds_trace_slices_dropped_total", "Slices of which there is no trace: the collector is too slow, or away.")
 }
 
 func (s scrape) demandMetrics(ctx context.Context, out chan<- prometheus.Metric, live Live) {

@@ -189,7 +189,7 @@ type counting struct {
 func (c *counting) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
+	defer context.AfterFunc(c.life, cancel)() //nolint:contextcheck // both end it
 	err := c.SpanExporter.ExportSpans(ctx, spans)
 	if err != nil {
 		c.failed.Add(int64(len(spans)))

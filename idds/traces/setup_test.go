@@ -196,17 +196,21 @@ func (r *rig) sent(identity, traceparent string) {
 // result is one of an attempt that was received, started, processed, published and counted a second apart.
 func (r *rig) result(identity string, attempt int, f *message.Failure) {
 	r.t.Helper()
-	m := message.SliceResult{
+	m := done(identity, attempt)
+	if f != nil {
+		m.Content.State, m.Content.Failure = message.StateFailed, f
+	}
+	r.rules(func(tx ledger.Tx, l ledger.Rules) error { return l.Result(tx, m, at(7)) })
+}
+
+func done(identity string, attempt int) message.SliceResult {
+	return message.SliceResult{
 		MsgType: message.TypeSliceResult, RunID: message.Run("7"), Namespace: namespace, CreatedAt: message.At(at(6)),
 		Content: message.ResultContent{
-			State: message.StateDone, ReqID: message.Text(identity), Attempt: message.NewInt(int64(attempt)), PilotID: "pilot-1", Hostname: "node1", Failure: f,
+			State: message.StateDone, ReqID: message.Text(identity), Attempt: message.NewInt(int64(attempt)), PilotID: "pilot-1", Hostname: "node1",
 			ReceivedAt: message.At(at(3)), ProcessingStartAt: message.At(at(4)), ProcessedAt: message.At(at(5)),
 		},
 	}
-	if f != nil {
-		m.Content.State = message.StateFailed
-	}
-	r.rules(func(tx ledger.Tx, l ledger.Rules) error { return l.Result(tx, m, at(7)) })
 }
 
 // lines is written by the exporter while the test reads.

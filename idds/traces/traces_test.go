@@ -11,6 +11,7 @@ import (
 	wire "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"tfpilot/idds/traces"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -155,12 +156,14 @@ func TestACollectorThatHangsHoldsUpNobody(t *testing.T) {
 		}
 	})
 	r := newRig(t, traces.Config{Endpoint: c.URL, SampleRatio: 1})
-	for batch := range 12 { // more than the queue holds
-		for i := range 512 {
-			r.sent(fmt.Sprint(batch, " ", i), "")
-			r.result(fmt.Sprint(batch, " ", i), 1, nil)
+	r.rules(func(tx ledger.Tx, l ledger.Rules) error { // more than the queue holds
+		for i := range 6000 {
+			if err := l.Result(tx, done(fmt.Sprint(i), 1), at(7)); err != nil {
+				return err
+			}
 		}
-	}
+		return nil
+	})
 	until(t, "slices to be dropped", func() bool { _, _, dropped := r.exporter.Counts(); return dropped > 0 })
 	r.stop() // ends, and waits for none of it for long
 	if sent, _, _ := r.exporter.Counts(); sent != 0 {

@@ -17,6 +17,7 @@ import (
 	"tfpilot/idds/oidc"
 	"tfpilot/idds/panda"
 	"tfpilot/idds/roothist"
+	"tfpilot/idds/traces"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
@@ -35,6 +36,7 @@ type serveConfig struct {
 	Broker      broker.Config `toml:"broker"`
 	Logins      string        `toml:"broker_logins" help:"TOML file with the login of pilots at the broker for each namespace; the service's own for its own without it"`
 	OIDC        oidc.Config   `toml:"oidc"`
+	OTLP        traces.Config `toml:"otlp"`
 
 	storeConfig
 	recordConfig
@@ -165,6 +167,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	g.Go(func() error { return service.Run(ctx) })
 	g.Go(func() error { return feed.Run(ctx) })
 	g.Go(func() error { return notes.Run(ctx) })
+	g.Go(func() error { return watched.run(ctx) })
 	g.Go(func() error {
 		if cfg.AddressFile == "" {
 			return nil
