@@ -32,6 +32,8 @@ type Config struct {
 	// Running says whether a service works on the state, and Actors asks it, or the store, for second actors.
 	Running func(ctx context.Context) (Instance, error)
 	Actors  func(ctx context.Context) ([]message.ActorDocument, error)
+	// Access looks at tokens and certificates; nobody does when nil.
+	Access func(ctx context.Context) Access
 }
 
 // Instance is the service on the state, if there is one.
@@ -63,7 +65,7 @@ type examination struct {
 func Examine(ctx context.Context, cfg Config) (Report, error) {
 	e := &examination{cfg: cfg, probe: "idds-doctor-" + strings.ToLower(rand.Text()[:10])}
 	for _, check := range []func(context.Context){
-		e.namespace, e.state, e.disk, e.store, e.service, e.connect, e.management, e.destinations, e.duplicates, e.idCache, e.deadLetters, e.actors, e.clocks,
+		e.namespace, e.state, e.disk, e.store, e.service, e.access, e.connect, e.management, e.destinations, e.duplicates, e.idCache, e.deadLetters, e.actors, e.clocks,
 	} {
 		if ctx.Err() != nil {
 			break

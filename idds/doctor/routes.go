@@ -47,7 +47,7 @@ func (e *examination) destinations(ctx context.Context) {
 			e.follow(ctx, r)
 		}
 	}
-	for _, topic := range []string{message.TopicWorkers, message.TopicTransformer} {
+	for _, topic := range []string{message.TopicWorkers, message.TopicTransformer, message.TopicEpic} {
 		if !e.unreached(topic) && ctx.Err() == nil {
 			e.topic(ctx, topic)
 		}

@@ -126,6 +126,21 @@ func (c Config) transport() (*http.Transport, error) {
 // Close gives the connections back.
 func (i *Issuer) Close() { i.client.CloseIdleConnections() }
 
+// stranger is well formed, and signed by nobody: to look for its key all keys are asked for.
+const stranger = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImlkZHMtZG9jdG9yIn0.e30.AA"
+
+// Check asks the issuer for what it says of itself and for its keys. It returns why they are not to be had.
+func (i *Issuer) Check(ctx context.Context) error {
+	k, err := i.trusted(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := k.set.VerifySignature(ctx, stranger); errors.Is(err, errNoAnswer) {
+		return fmt.Errorf("%w: %w", ledger.ErrNoIssuer, err)
+	}
+	return nil
+}
+
 // Identify says who holds a token. [ledger.ErrUnknownToken] means that it is no token of an issuer at all; [ledger.ErrNoIssuer] that
 // the issuer does not answer; [ledger.ErrNoRole] that it is good, and gives no role.
 func (i *Issuer) Identify(ctx context.Context, token string) (ledger.Principal, error) {

@@ -292,3 +292,26 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestAnIssuerIsCheckedWithItsKeys(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	check := func() error {
+		t.Helper()
+		known, err := oidc.New(oidc.Config{Issuer: i.URL, Audience: "a", Groups: []string{"g=viewer"}}, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer known.Close()
+		return known.Check(t.Context())
+	}
+	if err := check(); err != nil || i.asked != 1 {
+		t.Errorf("%v; it was asked %d times for its keys", err, i.asked)
+	}
+	i.mu.Lock()
+	i.down = true
+	i.mu.Unlock()
+	if err := check(); !errors.Is(err, ledger.ErrNoIssuer) {
+		t.Errorf("one that is down: %v", err)
+	}
+}

@@ -18,6 +18,8 @@ type StoreFacts struct {
 	LongestHold time.Duration
 	// Workers are those that reported in the last day.
 	Workers []message.WorkerDocument
+	// Tokens are all that were made, without their secrets.
+	Tokens []Token
 	// Actors are the programs that were seen to do a duty of idds.
 	Actors []message.ActorDocument
 }

@@ -204,6 +204,9 @@ func (r Reader) Facts(ctx context.Context, facts *ledger.StoreFacts, hold string
 			facts.Workers = append(facts.Workers, w)
 		}
 	}
+	if facts.Tokens, err = r.Tokens(ctx); err != nil {
+		return err
+	}
 	facts.Actors, err = r.Actors(ctx, "")
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/idds/doctor"
+	"tfpilot/idds/oidc"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -67,7 +69,7 @@ func examine(c *cli.Context, cfg doctorConfig, at place, listenAssumed bool) err
 	report, interrupted := doctor.Examine(c.Context, doctor.Config{
 		Broker: cfg.Broker, Service: cfg.Config, State: cfg.State,
 		ResultQueues: cfg.ResultQueues, IDCacheSize: cfg.IDCacheSize, Limit: cfg.ProbeLimit,
-		Store: p.store, Running: p.running, Actors: p.actors,
+		Store: p.store, Running: p.running, Actors: p.actors, Access: p.access,
 	})
 	t := program.Table{Header: []string{"CHECK", "VERDICT", "FOUND"}}
 	for _, check := range report.Checks {
@@ -169,4 +171,30 @@ func (p *patient) actors(ctx context.Context) ([]message.ActorDocument, error) {
 	var page message.Page[message.ActorDocument]
 	err = p.client(token).Read(ctx, "/v1/actors", &page)
 	return page.Items, err
+}
+
+// access looks at tokens and certificates as the service would, and makes none.
+func (p *patient) access(ctx context.Context) doctor.Access {
+	a := doctor.Access{Listen: p.cfg.Listen, File: filepath.Join(p.cfg.State, "tokens.toml"), Issuer: p.cfg.OIDC.Issuer}
+	if secure, err := program.ServerTLS(p.cfg.TLSCert, p.cfg.TLSKey); err != nil {
+		a.Secure = err
+	} else if secure != nil {
+		if cert, err := secure.GetCertificate(nil); err == nil && cert.Leaf != nil {
+			a.CertificateEnds = cert.Leaf.NotAfter
+		}
+	}
+	if _, err := os.Stat(a.File); err == nil {
+		var tokens map[string]ledger.Role
+		tokens, a.Tokens = loadTokens(a.File)
+		a.Roles = slices.Collect(maps.Values(tokens))
+	}
+	if a.Issuer != "" {
+		issuer, err := oidc.New(p.cfg.OIDC, time.Now)
+		if err == nil {
+			defer issuer.Close()
+			err = issuer.Check(ctx)
+		}
+		a.NoIssuer = err
+	}
+	return a
 }
