@@ -27,7 +27,8 @@ func TestIntegrationAListIsReadFromAnIndexInItsOrder(t *testing.T) {
 		}
 		n++
 		byNumber := strings.Contains(plan, "slice_pkey") && !strings.Contains(query, "WHERE id IN")
-		if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") || byNumber {
+		endless := strings.Contains(plan, "<= ROW") // of several columns the server knows only the beginning
+		if endless || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") || byNumber {
 			t.Errorf("%s\n%s", query, plan)
 		}
 	})

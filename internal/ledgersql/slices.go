@@ -72,16 +72,22 @@ func (p place) with(column string, value any) place {
 }
 
 // first asks for the first slices of a place that come after one, which is named by tail and number, and are as further conditions say.
-// Ordered by all columns of the index, and bounded by them, it can be answered well from this index alone: a database that is told to
-// look for some equal values in the order of the numbers may go through all slices by their numbers.
+//
+// Its last column is not compared with =, so that the order of the answer is that of the index and of nothing else: told to look for
+// equal values in the order of the numbers, a database may go through all slices by their numbers. The other columns are, and the end of
+// the last one is a bound of its own: of several columns at once PostgreSQL knows only where to begin, not where to end.
 func (p place) first(after []any, limit int, further func(*clauses)) (query string, args []any) {
 	var c clauses
 	if p.index != "" {
 		c.text = append(c.text, p.index)
 	}
-	order := strings.Join(append(slices.Concat(p.columns, p.tail), "id"), ", ")
-	c.beside(order, ">", slices.Concat(p.values, after))
-	c.beside(strings.Join(p.columns, ", "), "<=", p.values)
+	last := len(p.columns) - 1
+	for i, column := range p.columns[:last] {
+		c.add(column+" = %s", p.values[i])
+	}
+	order := strings.Join(append(slices.Concat(p.columns[last:], p.tail), "id"), ", ")
+	c.beside(order, ">", slices.Concat(p.values[last:], after))
+	c.add(p.columns[last]+" <= %s", p.values[last])
 	further(&c)
 	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit), c.args
 }
