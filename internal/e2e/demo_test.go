@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,4 +149,44 @@ func processes(tb testing.TB, dir string) []string {
 		}
 	}
 	return out
+}
+
+func TestADemoThatIsKeptCanBeLookedAtUntilItIsEnded(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(soon(t))
+	pages := make(chan string, 1)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := testbed.Demo(ctx, testbed.DemoConfig{
+			Out: filepath.Join(t.TempDir(), "kept"), STFs: 1, Frames: 20, Slices: 2, Keep: true,
+			Show: func(r testbed.Report) error { pages <- r.Page; return nil },
+		}, bin(t), io.Discard)
+		ended <- err
+	}()
+	look := func(url string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		must(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0, ""
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		must(t, err)
+		return resp.StatusCode, string(text)
+	}
+	var page string
+	select {
+	case page = <-pages:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	if status, text := look(page); status != http.StatusOK || !strings.Contains(text, "100001") {
+		t.Errorf("without a token: %d, %.500s", status, text)
+	}
+	end()
+	must(t, <-ended)
+	if status, _ := look(page); status != 0 {
+		t.Error("still there")
+	}
 }

@@ -30,7 +30,10 @@ type DemoConfig struct {
 	Replay      string        `toml:"replay" help:"replay the simulated events of this ROOT file as detector input; none: the built-in simulation, or for acts its own"`
 	STFInterval time.Duration `toml:"stf_interval" default:"500ms" help:"time between two STFs, when the machine keeps up"`
 	Seed        uint64        `toml:"seed" default:"1" help:"seed of the simulated detector"`
+	Keep        bool          `toml:"keep" help:"leave broker, idds with its page, and harvester up after the run, until Ctrl-C"`
 	Limit       time.Duration `toml:"limit" default:"10m" help:"stop a run that is not over after this time, and report what there is"`
+	// Show shows the report as soon as there is one; nobody when nil.
+	Show func(Report) error `toml:"-"`
 }
 
 // The names under which the demo works.
@@ -62,7 +65,8 @@ func (c DemoConfig) Validate() error {
 
 // Demo runs the whole chain on this machine with the programs in the folder bin and returns the report, which it has also
 // written into cfg.Out: of a run that did not come to its end, too, unless it was interrupted or idds is gone. Progress goes
-// to out. The error is the report's verdict, or why the run did not come to its end.
+// to out. The error is the report's verdict, or why the run did not come to its end. With Keep it returns when ctx has
+// ended.
 func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Report, error) {
 	config.Defaults(&cfg)
 	if err := cfg.Validate(); err != nil {
@@ -77,6 +81,7 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		return Report{}, err
 	}
 	defer unlock()
+	asLongAsWanted := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limit, exitcode.WithNext(
 		exitcode.New(exitcode.CheckFailed, "the run was not over after %s (--limit)", cfg.Limit), "the logs are in "+filepath.Join(dir, "logs")))
 	defer cancel()
@@ -106,14 +111,39 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 		return Report{}, err
 	}
 	report, cerr := collect(ctx, chain, time.Since(show.Started))
-	stack.StopAll()
 	if cerr != nil {
 		return Report{}, cmp.Or(err, cerr)
+	}
+	report.Page = chain.IDDS + "/"
+	if !cfg.Keep || err != nil {
+		stack.StopAll()
 	}
 	if werr := report.Write(dir); werr != nil {
 		return report, werr
 	}
+	if cfg.Show != nil {
+		err = cmp.Or(err, cfg.Show(report))
+	}
+	if cfg.Keep && err == nil {
+		err = keep(asLongAsWanted, chain, filepath.Join(bin, "idds"), show)
+	}
 	return report, cmp.Or(err, report.Verdict())
+}
+
+// keep waits with everything up until ctx ends, or a program does.
+func keep(ctx context.Context, c *Chain, idds string, show *program.Progress) error {
+	show.Note(time.Now(), "everything is up until Ctrl-C: open %s/ in a browser, or", c.IDDS)
+	show.Note(time.Now(), "  %s top --idds %s --token-file %s", idds, c.IDDS, c.tokens["viewer"].file)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-c.Ended("broker"):
+		return c.Failure("broker")
+	case <-c.Ended("idds"):
+		return c.Failure("idds")
+	case <-c.Ended("harvester"):
+		return c.Failure("harvester")
+	}
 }
 
 // prepare finds out what cannot work before anything is started: the payload and the programs. Files become absolute paths,
@@ -182,10 +212,11 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *program.
 		return nil, err
 	}
 	show.Note(time.Now(), "broker on %s", c.Broker)
-	if err := c.StartIDDS(ctx, "--demand-max-run", strconv.Itoa(cfg.Pilots)); err != nil {
+	// The page is on the loopback interface, and opens without a token.
+	if err := c.StartIDDS(ctx, "--public-page", "--demand-max-run", strconv.Itoa(cfg.Pilots)); err != nil {
 		return nil, err // without idds there is nobody who could report
 	}
-	show.Note(time.Now(), "idds on %s", c.IDDS)
+	show.Note(time.Now(), "idds on %s: its page in a browser, while it runs", c.IDDS)
 	if err := c.StartHarvester(ctx, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots)); err != nil {
 		return c, err
 	}

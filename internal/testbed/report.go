@@ -43,6 +43,8 @@ type Report struct {
 	Problems []string `json:"problems"`
 
 	Histograms []hist.H1 `json:"-"`
+	// Page is the address of the control-room page.
+	Page string `json:"-"`
 }
 
 // ReportSlices is the accounting: published = done + failed + lost, and + unfinished when the run was not over.

@@ -2,7 +2,6 @@
 package testbedcmd
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,10 +35,12 @@ func demoCommand() *cli.Command {
 		Name:  "demo",
 		Usage: "take time frames through the whole chain and report what became of every slice",
 		Description: "Starts broker, idds, harvester and daq as separate processes on free loopback ports, runs a plan, and leaves\n" +
-			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything.\n\n" +
+			"report.html, report.json and histograms.root in the output folder. Ctrl-C stops everything. With --keep the control-room page\n" +
+			"stays up after the run until then.\n\n" +
 			"Examples:\n" +
 			"  testbed demo                                   3 STFs through the whole chain, ten seconds or so\n" +
 			"  testbed demo --stfs 1 --frames 100 --slots 2   a small one\n" +
+			"  testbed demo --keep                            and then look at it, in a browser or with `idds top`\n" +
 			"  testbed demo --stfs 1 --frames 150 --payload acts      real reconstruction, in Python, of simulated events\n" +
 			"  testbed demo --payload mine.toml --replay events.root  your payload on your simulation\n\n" +
 			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
@@ -51,20 +52,19 @@ func demoCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			report, err := testbed.Demo(c.Context, cfg, bin, c.App.ErrWriter)
+			cfg.Show = func(r testbed.Report) error { return printReport(c, r, cfg) }
+			_, err = testbed.Demo(c.Context, cfg, bin, c.App.ErrWriter)
 			if f := exitcode.From(err); err != nil && f != exitcode.SliceFailed && f != exitcode.Usage {
 				err = program.WithStatus(err, 1)
 			}
-			if report.RunID == "" {
-				return err
-			}
-			return cmp.Or(printReport(c, report, filepath.Join(cfg.Out, "report.html")), err)
+			return err
 		},
 	}
 }
 
 // printReport shows the report in the format of --output.
-func printReport(c *cli.Context, report testbed.Report, page string) error {
+func printReport(c *cli.Context, report testbed.Report, cfg testbed.DemoConfig) error {
+	page := filepath.Join(cfg.Out, "report.html")
 	if format := c.String("output"); format != "table" {
 		return program.Print(c, report, program.Table{Rows: [][]string{{page}}})
 	}
@@ -72,6 +72,11 @@ func printReport(c *cli.Context, report testbed.Report, page string) error {
 		return err
 	}
 	_, err := fmt.Fprintf(c.App.Writer, "\nreport: %s\n", page)
+	if err == nil && cfg.Keep {
+		_, err = fmt.Fprintf(c.App.Writer, "page:   %s\n", report.Page)
+	} else if err == nil {
+		_, err = fmt.Fprintf(c.App.Writer, "page:   %s while the run was; --keep leaves it up\n", report.Page)
+	}
 	return err
 }
 
