@@ -84,8 +84,12 @@ func TestASlotHoldsOneSliceAndLeavesTheOthersToOthers(t *testing.T) {
 	idds := &reporter{}
 	g := make(gate)
 	defer close(g)
-	r.pilot(pilot.Config{Run: run, Slots: 2}, &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}, idds)
+	submitted := time.Date(2026, 7, 1, 12, 0, 0, 5000, time.UTC)
+	r.pilot(pilot.Config{Run: run, Slots: 2, SubmittedAt: submitted.Format(time.RFC3339Nano)}, &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}, idds)
 	await(t, "a report of two slices in hand", func() bool { return len(idds.last().InHand) == 2 })
+	if w := idds.last(); !w.SubmittedAt.Equal(submitted) || w.ReadyAt.Before(w.StartedAt) || w.FirstSliceAt.IsZero() || w.AnyRun {
+		t.Errorf("submitted %s, ready %s, first slice %s, for any run %v", w.SubmittedAt, w.ReadyAt, w.FirstSliceAt, w.AnyRun)
+	}
 	if depth := r.queue().Depth; depth != 3 {
 		t.Errorf("%d slices wait in the queue, want 3", depth)
 	}

@@ -9,7 +9,7 @@ import (
 	"tfpilot/internal/message"
 )
 
-func TestWhatARunWantsIsExplained(t *testing.T) {
+func TestWhatARunWantsIsExplained(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	seconds := 2.5
 	announce := message.RunImminentWorker{MsgType: message.TypeRunImminentWorker, RunID: message.Run("100001"), CreatedAt: message.At(time.Now()), Namespace: "default"}
@@ -37,7 +37,7 @@ func TestWhatARunWantsIsExplained(t *testing.T) {
 	in.ask(t, "explain", "demand", "--namespace", "other").mustSay(t, 0, "No run wants workers.")
 }
 
-func TestDemandIsSimulated(t *testing.T) {
+func TestDemandIsSimulated(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	o := command(t, "simulate-demand", "--scenario", "ends-early", "--seed", "3")
 	o.mustSay(t, 0, "policy", "python rule", "the need", "cheapest that is as good")
 	command(t, "simulate-demand", "--scenario", "ends-early", "--all", "--output", "json").mustSay(t, 0, `"strategy": "fixed 34"`, `"better": []`)
