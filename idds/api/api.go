@@ -205,6 +205,7 @@ func (a *api) register(h huma.API) {
 	a.registerSlices(h)
 	a.registerWorkers(h)
 	a.registerTokens(h)
+	a.registerTasks(h)
 	a.registerRecord(h)
 	register(h, operation(http.MethodGet, "/v1/actors", "Programs that were seen to do a duty of this service", readers...), a.actors)
 	register(h, operation(http.MethodGet, "/v1/demand", "How many workers are wanted", readers...), a.demand)
