@@ -35,7 +35,7 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/workers?run=none", "No pilot has reported in the last hour")
 	s.says("/workers/pilot-1", "It takes no slice for now.", "node_unfit: no /cvmfs", "SLURM_CPUS_ON_NODE", "s4", "2 cores")
 	s.says("/workers/pilot-2", "It has never reported", "s2", "data_invalid")
-	s.says("/demand", run, "Workers wanted 5")
+	s.says("/demand", run, "Workers wanted 5", "Asked for 5", "as many are wanted as the run asked for, 5", "Workers that there are", "Goal 30 s")
 }
 
 func TestARunShowsWhatTheDetectorDidAndWhichFilesItHas(t *testing.T) {
