@@ -73,7 +73,7 @@ class Histogram {
       ...sizeOf(this.place),
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-      padding: [6, 10, 0, 0],
+      padding: [6, axisSize(0.9), 0, 0],
       scales: {
         x: { time: false, range: () => [this.h.low, this.h.high] },
         y: this.h.log_y ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, (max ?? 1) * 1.12)] },
