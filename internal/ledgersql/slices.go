@@ -45,12 +45,15 @@ func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, er
 	return r.slicesByID(ctx, ids)
 }
 
+// byKey finds one slice by the index of the keys: no other has this order.
+const byKey = "WHERE namespace = $1 AND run = $2 AND identity >= $3 AND identity <= $3 ORDER BY identity LIMIT 1"
+
 // seat is the number of a slice in the order of their coming, 0 for one that is not there: its run begins anew then.
 func (r Reader) seat(ctx context.Context, k ledger.Key) (int64, error) {
 	if k == (ledger.Key{}) {
 		return 0, nil
 	}
-	ids, err := r.ids(ctx, "SELECT id FROM slice WHERE namespace = $1 AND run = $2 AND identity = $3", k.Namespace, k.Run, k.Identity)
+	ids, err := r.ids(ctx, "SELECT id FROM slice "+byKey, k.Namespace, k.Run, k.Identity)
 	if len(ids) == 0 {
 		return 0, err
 	}
@@ -365,7 +368,7 @@ func (r Reader) slices(ctx context.Context, where string, args ...any) ([]ledger
 
 // Slice is one slice, nil when it is not known.
 func (r Reader) Slice(ctx context.Context, k ledger.Key) (*ledger.Slice, error) {
-	list, err := r.slices(ctx, "WHERE namespace = $1 AND run = $2 AND identity = $3", ledger.Text(k.Namespace), ledger.Text(k.Run), ledger.Text(k.Identity))
+	list, err := r.slices(ctx, byKey, ledger.Text(k.Namespace), ledger.Text(k.Run), ledger.Text(k.Identity))
 	if len(list) == 0 {
 		return nil, err
 	}
