@@ -96,6 +96,9 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	root := filepath.Join("..", "..")
 	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	must(t, err)
+	below, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
+	must(t, err)
+	files = append(files, below...)
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 	for _, file := range append(files, filepath.Join(root, "README.md")) {
 		text, err := os.ReadFile(file)

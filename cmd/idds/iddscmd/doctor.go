@@ -130,8 +130,12 @@ func (p *patient) running(ctx context.Context) (doctor.Instance, error) {
 
 // serviceAddress is where the service should answer: what it wrote, what its users are told, what it listens on.
 func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed bool) {
+	scheme := "http://"
+	if cfg.TLSCert != "" {
+		scheme = "https://"
+	}
 	if b, err := os.ReadFile(cfg.AddressFile); err == nil {
-		return "http://" + strings.TrimSpace(string(b)), false
+		return scheme + strings.TrimSpace(string(b)), false
 	}
 	if base := os.Getenv("TFPILOT_IDDS"); base != "" {
 		return base, false
@@ -143,7 +147,7 @@ func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed 
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port), listenAssumed
+	return scheme + net.JoinHostPort(host, port), listenAssumed
 }
 
 func (p *patient) client(token string) *rest.Client {
