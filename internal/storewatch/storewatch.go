@@ -32,9 +32,10 @@ type Watch struct {
 	log   *slog.Logger
 	pulse pulse
 
-	mu          sync.Mutex
-	since, said time.Time // zero when nobody waits
-	why         error     // what it said last
+	mu    sync.Mutex
+	since time.Time // zero when nobody waits
+	said  time.Time // kept when it is back: one that comes and goes fills no log
+	why   error     // what it said last
 }
 
 // New watches a store.
@@ -77,10 +78,10 @@ func (w *Watch) away(ctx context.Context, err error) {
 func (w *Watch) back(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.since.IsZero() {
+	if !w.since.IsZero() && !w.said.Before(w.since) { // or nobody has heard that it was away
 		w.log.InfoContext(ctx, "the store is back", slog.Duration("after", time.Since(w.since).Round(time.Millisecond)))
-		w.since, w.said = time.Time{}, time.Time{}
 	}
+	w.since = time.Time{}
 }
 
 // Try tries whether the store can be written. That it cannot is for Health to say, and ends nothing.
