@@ -52,9 +52,12 @@ func TestAWorkerHasItsLastLogLines(t *testing.T) {
 	memory := recent.New(nil)
 	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
 	for i := range 30 {
-		memory.AddLogs(namespace, message.LogRecord{Component: "pilot-1", Level: "INFO", Message: fmt.Sprintf("line %02d", i)}, message.LogRecord{Component: "pilot-2", Message: "of another"})
+		memory.AddLogs(namespace, message.LogRecord{Component: "pilot-1", Level: "INFO", Message: fmt.Sprintf("line %02d", i), Slice: "s0"}, message.LogRecord{Component: "pilot-2", Message: "of another"})
 	}
-	_, text := s.read("/workers/pilot-1")
+	doc, text := s.read("/workers/pilot-1")
+	if to := links(doc); !slices.Contains(to, "/slices/find?identity=s0") {
+		t.Errorf("the slice of a line is not linked: %v", to)
+	}
 	if last, first := strings.Index(text, "line 29"), strings.Index(text, "line 10"); last < 0 || first < last || strings.Contains(text, "line 09") || strings.Contains(text, "of another") {
 		t.Error(text)
 	}
