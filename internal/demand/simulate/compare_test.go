@@ -20,7 +20,7 @@ func TestNoFixedNumberNorThePythonRuleIsAsGoodAndCheaper(t *testing.T) {
 	for _, s := range simulate.Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			for _, seed := range []uint64{1, 2, 3} {
+			for _, seed := range seeds() {
 				c, err := simulate.Compare(t.Context(), s, seed, asServed())
 				if err != nil {
 					t.Fatal(err)
