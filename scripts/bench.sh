@@ -25,6 +25,7 @@ run idds 20000x '^BenchmarkTake$'
 echo '# both stores: a minute of 5,000 results/s; a million slices (PostgreSQL where TFPILOT_TEST_POSTGRES names one)'
 run idds 60x '^BenchmarkSteady$'
 run internal/e2e 60x '^BenchmarkIngest$'
+run internal/e2e 60x '^BenchmarkWatchers$'
 run internal/e2e 1x '^BenchmarkMillionSlices$'
 echo '# the harvester: a look at 1,000 tracked workers'
 run harvester 100x .
