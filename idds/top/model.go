@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"tfpilot/internal/message"
 )
@@ -50,7 +50,7 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.Workers = msg
 	case news:
 		m.take(msg)
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		return m.key(msg)
 	}
 	return m, nil
@@ -76,7 +76,7 @@ func (m *model) take(n news) {
 	m.Board, m.Away, m.Why = n.board, time.Time{}, ""
 }
 
-func (m model) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
+func (m model) key(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	switch k.String() {
 	case "q", "ctrl+c", "ctrl+d":
 		return m, tea.Quit
@@ -100,4 +100,8 @@ func (m model) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 }
 
 // View is the screen.
-func (m model) View() string { return Screen(m.State) }
+func (m model) View() tea.View {
+	v := tea.NewView(Screen(m.State))
+	v.AltScreen = true
+	return v
+}

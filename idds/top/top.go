@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
@@ -30,6 +30,8 @@ type Config struct {
 	// Screen says that Out is a terminal, JSON that boards are written as lines of JSON where it is none.
 	Screen, JSON bool
 	Colours      bool
+	// Width and Height are its size, where it cannot be asked.
+	Width, Height int
 }
 
 const (
@@ -48,7 +50,11 @@ func Run(ctx context.Context, idds Source, cfg Config) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := tea.NewProgram(newModel(ctx, idds, cfg.Colours), tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithoutSignalHandler())
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithoutSignalHandler()}
+	if cfg.Width > 0 {
+		options = append(options, tea.WithWindowSize(cfg.Width, cfg.Height))
+	}
+	p := tea.NewProgram(newModel(ctx, idds, cfg.Colours), options...)
 	followed := make(chan error, 1)
 	go func() {
 		err := follow(ctx, idds, func(n news) { p.Send(n) })
