@@ -11,6 +11,9 @@ import (
 	"tfpilot/internal/message"
 )
 
+// mostPrograms is how many are on a board: their names are anybody's.
+const mostPrograms = 100
+
 // make makes the board of a namespace, whose turn the caller has, unless there is one that is young enough. What the store does not
 // tell now stays as it was: the board says by its health what is wrong.
 func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
@@ -43,8 +46,10 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 		}
 		b.Runs = append(b.Runs, doc)
 	}
-	f.askComponents(ctx, s)
-	b.Components = append(b.Components, s.components...)
+	if f.cfg.Programs != nil {
+		list := f.cfg.Programs(ctx, s.name)
+		b.Components = append(b.Components, list[:min(len(list), mostPrograms)]...)
+	}
 	s.made, s.madeAt = b, time.Now()
 	return nil
 }
@@ -90,26 +95,6 @@ func (f *Feed) askDemand(ctx context.Context, s *space) {
 			s.demand[d.Demands[i].RunID] = &d.Demands[i]
 		}
 	}
-}
-
-const (
-	// mostComponents is how many are on a board: their names are anybody's.
-	mostComponents = 100
-	pilotRole      = "pilot"
-)
-
-// askComponents asks which programs say of themselves that they are alive.
-func (f *Feed) askComponents(ctx context.Context, s *space) {
-	if f.cfg.Components == nil || time.Since(s.componentsAt) < dearly {
-		return
-	}
-	list, err := f.cfg.Components(ctx, s.name)
-	if err != nil {
-		return
-	}
-	// Pilots are thousands, and told by their sites.
-	list = slices.DeleteFunc(list, func(c message.ComponentDocument) bool { return c.Role == pilotRole })
-	s.components, s.componentsAt = list[:min(len(list), mostComponents)], time.Now()
 }
 
 // ask asks the store what no transaction tells of a run: only when there may be something new, and rarely when it takes long.

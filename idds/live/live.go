@@ -31,9 +31,10 @@ type Config struct {
 	Store   ledger.Store
 	// Namespace is the service's own.
 	Namespace string
-	// Components are the programs of a namespace that say of themselves that they are alive; none when nil.
-	Components func(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
-	Log        *slog.Logger
+	// Programs are those of a namespace that say of themselves that they are alive, but for pilots; none when nil. It asks no store:
+	// it is called often.
+	Programs func(ctx context.Context, namespace string) []message.ComponentDocument
+	Log      *slog.Logger
 }
 
 // Feed makes boards.

@@ -23,9 +23,6 @@ type space struct {
 	demand   map[string]*message.RunDemand
 	demandAt time.Time
 
-	components   []message.ComponentDocument
-	componentsAt time.Time
-
 	// turn is held by whoever makes the board.
 	turn chan struct{}
 	// made is the board, which belongs to whoever has the turn; event is the same as it is sent; news is closed when there is another one.

@@ -143,7 +143,7 @@ func (r *rig) known() map[string]message.ComponentDocument {
 	return out
 }
 
-// alone is a service without pilots.
+// alone is a service with those pilots.
 type alone struct{ pilots []message.WorkerDocument }
 
 func (alone) Health(context.Context) message.HealthDocument {
@@ -152,6 +152,27 @@ func (alone) Health(context.Context) message.HealthDocument {
 
 func (a alone) FindWorkers(context.Context, ledger.WorkerFilter) ([]message.WorkerDocument, error) {
 	return a.pilots, nil
+}
+
+func TestARollWithoutPilotsAsksNoStore(t *testing.T) {
+	t.Parallel()
+	rec := record.New(newShelf(), recent.New(nil), logging.Discard(), record.Config{Namespace: namespace})
+	rec.Report(message.ComponentDocument{Name: "farm", Role: "harvester"})
+	names := func(list []message.ComponentDocument) string {
+		var out []string
+		for _, c := range list {
+			out = append(out, c.Name)
+		}
+		return strings.Join(out, " ")
+	}
+	roll := record.NewRoll(rec, alone{pilots: []message.WorkerDocument{{WorkerReport: message.WorkerReport{PilotID: "pilot-1"}}}})
+	if got := names(roll.Programs(t.Context(), namespace)); got != "idds idds/broker idds/store farm" {
+		t.Errorf("programs: %s", got)
+	}
+	all, err := roll.Components(t.Context(), namespace)
+	if got := names(all); err != nil || got != "idds idds/broker idds/store farm pilot-1" {
+		t.Errorf("all: %s, %v", got, err)
+	}
 }
 
 func soon(t *testing.T) context.Context {

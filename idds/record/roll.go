@@ -37,14 +37,21 @@ func NewRoll(r *Record, service Service) *Roll {
 // order is that in which roles are listed; others come before pilots.
 var order = map[string]int{"idds": 1, "harvester": 2, "daq": 3, "pilot": 5}
 
-// Components are the programs of a namespace, of all when it is empty: this one with its parts, those that say that they are alive, those that
-// send messages, and pilots. Those of which nothing was heard for a day are left out.
-func (r *Roll) Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error) {
+// Programs are those of a namespace, of all when it is empty: this one with its parts, those that say that they are alive, and those that
+// send messages; but no pilots, which are many and in the store. Those of which nothing was heard for a day are left out.
+func (r *Roll) Programs(ctx context.Context, namespace string) []message.ComponentDocument {
 	out := []message.ComponentDocument{}
 	if namespace == "" || namespace == r.record.cfg.Namespace {
 		out = r.idds(ctx)
 	}
 	out = append(out, r.record.known(namespace)...)
+	slices.SortStableFunc(out, Compare)
+	return out
+}
+
+// Components are Programs, and pilots.
+func (r *Roll) Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error) {
+	out := r.Programs(ctx, namespace)
 	f := ledger.WorkerFilter{Namespace: namespace, SeenSince: r.record.cfg.Now().Add(-forgotten), Limit: ledger.PageSize}
 	for {
 		page, err := r.service.FindWorkers(ctx, f)

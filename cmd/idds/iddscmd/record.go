@@ -24,6 +24,7 @@ type notes struct {
 
 	memory *recent.Memory
 	link   *broker.Link
+	roll   *record.Roll // once there is a service
 }
 
 // notes makes the record of a service that is not there yet.
@@ -49,7 +50,8 @@ func (n *notes) mounts(cfg serveConfig) []api.Mount {
 	return []api.Mount{api.AgentLogs(n.memory, cfg.Namespace)}
 }
 
-// serve is what the REST interface is told.
+// serve calls the roll of a service, and is what the REST interface is told.
 func (n *notes) serve(service *idds.Service) api.Record {
-	return api.Record{Recent: n.memory, Components: record.NewRoll(n.Record, service).Components, Compare: record.Compare, Beat: n.Report}
+	n.roll = record.NewRoll(n.Record, service)
+	return api.Record{Recent: n.memory, Components: n.roll.Components, Compare: record.Compare, Beat: n.Report}
 }

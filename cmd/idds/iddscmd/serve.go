@@ -132,7 +132,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	rest.Record = notes.serve(service)
-	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Components: rest.Record.Components, Log: log})
+	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Programs: notes.roll.Programs, Log: log})
 	watched.feed, rest.Feed, rest.ROOT = feed, feed, roothist.Encode
 	if rest.Mounts, err = mounts(service, store, feed, cfg.Namespace, rest.Record, log); err != nil {
 		return err
