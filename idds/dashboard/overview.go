@@ -84,16 +84,28 @@ func viewOf(board message.Board, run, reference string) overview {
 // Workers are those that live.
 func (v overview) Workers() int { return v.Total.Starting + v.Total.Running + v.Total.Draining }
 
-// Verdict says how the time to results is, against the goals.
-func (v overview) Verdict() verdict { return judge(v.Run.Recent) }
+// Headline is the time to results that is read from afar: that of now, and of a run that is over that of all its results.
+func (v overview) Headline() headline {
+	if v.Run.State == message.RunClosed {
+		return headline{"over the run", v.Run.Latency.SliceResult, judge(v.Run.Latency.SliceResult, "no result")}
+	}
+	return headline{"in the last 30 s", v.Run.Recent, judge(v.Run.Recent, "no result in the last 30 s")}
+}
+
+// headline is the time to the results of some time, with how it is against the goals.
+type headline struct {
+	When string
+	message.Quantiles
+	verdict
+}
 
 // verdict is a state with its words.
 type verdict struct{ State, Text string }
 
-func judge(q message.Quantiles) verdict {
+func judge(q message.Quantiles, none string) verdict {
 	switch {
 	case q.N == 0:
-		return verdict{"waiting", "no result in the last 30 s"}
+		return verdict{"waiting", none}
 	case q.P95 <= aimSeconds:
 		return verdict{"done", "within 10 s"}
 	case q.P95 <= goalSeconds:

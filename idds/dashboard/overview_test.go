@@ -49,10 +49,11 @@ func TestTheOverviewIsCompleteWithoutAScript(t *testing.T) {
 
 func TestTheRunThatIsAskedForIsShownLarge(t *testing.T) {
 	t.Parallel()
-	if _, text := page(t, showing(lively()), "/?run=1"); !strings.Contains(text, `id="run-number"><a href="/runs/1">1</a>`) || !strings.Contains(text, "no result in the last 30 s") {
+	if _, text := page(t, showing(lively()), "/?run=1"); !strings.Contains(text, `id="run-number"><a href="/runs/1">1</a>`) || !strings.Contains(text, "no result") {
 		t.Error(text)
 	}
-	if _, text := page(t, showing(lively()), "/?run=<b>"); !strings.Contains(text, "Run &lt;b&gt; is none of those on the board") || strings.Contains(text, `id="run-number"`) {
+	if _, text := page(t, showing(lively()), "/?run=<b>"); !strings.Contains(text, "Run &lt;b&gt; is not among the last runs") || strings.Contains(text, `id="run-number"`) ||
+		strings.Contains(text, "No run yet") || strings.Contains(text, "no slice has failed") || !strings.Contains(text, `<a href="/?run=2">2</a>`) {
 		t.Error(text)
 	}
 	if _, text := page(t, showing(message.Board{}), "/"); !strings.Contains(text, "No run yet") {
@@ -98,6 +99,23 @@ func TestTheTimeToResultsIsHeldAgainstTheGoals(t *testing.T) {
 		b.Runs[0].Recent.P95 = p95
 		if _, text := page(t, showing(b), "/"); !strings.Contains(text, want) {
 			t.Errorf("%g s: no %q", p95, want)
+		}
+	}
+}
+
+func TestOfARunThatIsOverAllResultsCount(t *testing.T) {
+	t.Parallel()
+	b := lively()
+	r := &b.Runs[0]
+	r.Recent, r.Latency.SliceResult = message.Quantiles{}, message.Quantiles{N: 10, P50: 12, P95: 14, Max: 16}
+	if _, text := page(t, showing(b), "/"); !strings.Contains(text, "no result in the last 30 s") || !strings.Contains(text, `id="p95">–<`) {
+		t.Error(text)
+	}
+	r.State = message.RunClosed
+	_, text := page(t, showing(b), "/")
+	for _, want := range []string{"95 % within, over the run", `id="p95">14 s<`, "within 30 s", `id="p50">12 s<`, "<dd>16 s<"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in %s", want, text)
 		}
 	}
 }
