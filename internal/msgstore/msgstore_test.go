@@ -174,3 +174,21 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+func TestAnIDThatWasForgottenAndCameAgainIsKnownAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, _ := open(t, dir, 2)
+	ids := s.IDs("/topic/t", 2)
+	for _, id := range []string{"a", "b", "c", "a"} { // c pushes a out, which comes again and pushes b out; the log has a twice
+		ids.Add(id)
+		s.Commit(1)
+	}
+	closed(t, s)
+	s, was := open(t, dir, 2)
+	defer closed(t, s)
+	again := was.IDs["/topic/t"]
+	if got := []bool{again.Has("a"), again.Has("b"), again.Has("c")}; !cmp.Equal(got, []bool{true, false, true}) {
+		t.Errorf("a, b, c known after a restart: %v", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	"tfpilot/internal/seglog"
@@ -149,15 +150,21 @@ func (r *restoring) id(k *keptID) encoder {
 	return k
 }
 
-// ring is the youngest ids of an address.
+// ring is the youngest ids of an address. One that was forgotten and came again may stand in the log twice: the later one counts.
 func (r *restoring) ring(address string, ids map[uint64]*keptID, size int) *IDs {
-	sorted := make([]*keptID, 0, len(ids))
+	latest := map[string]*keptID{}
 	for _, k := range ids {
-		sorted = append(sorted, k)
+		if other := latest[k.id]; other == nil || other.serial < k.serial {
+			latest[k.id] = k
+		}
 	}
-	slices.SortFunc(sorted, func(a, b *keptID) int { return cmp.Compare(a.serial, b.serial) })
+	for _, k := range ids {
+		if latest[k.id] != k {
+			r.drop(k.entry)
+		}
+	}
 	c := r.IDs(address, size)
-	for _, k := range sorted {
+	for _, k := range slices.SortedFunc(maps.Values(latest), func(a, b *keptID) int { return cmp.Compare(a.serial, b.serial) }) {
 		c.put(k)
 	}
 	return c
