@@ -11,8 +11,8 @@ import (
 
 // Doorman bounds the connections of a server. When the house is full, whoever has kept it waiting for longest goes: ten thousand
 // connections that send nothing, or a letter now and then, keep nobody out. It waits for a client that is silent, that has begun a
-// request and not ended its header, and that has not sent its body yet; while a request is worked on, or its answer is written, its
-// connection stays.
+// request and not ended its header, and that has not sent its body yet; while a request is worked on, and until its answer is written,
+// its connection stays.
 type Doorman struct {
 	most int
 
@@ -43,7 +43,7 @@ func (d *Doorman) Guard(srv *http.Server) {
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
 		d.work(conn, 1)
-		defer d.work(conn, -1)
+		defer d.done(conn) // what waits in a buffer is not written yet: the server tells of that by the next state
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = &slowBody{r.Body, func(n int) { d.work(conn, n) }}
 		}
@@ -110,7 +110,16 @@ func (d *Doorman) note(conn net.Conn, state http.ConnState) (goes net.Conn) {
 	return g.conn
 }
 
-// work notes that a request of a connection is begun to be worked on, or that this has ended, or waits for the client.
+// done notes that a request of a connection was worked on.
+func (d *Doorman) done(conn net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if g := d.all[conn]; g != nil {
+		g.work--
+	}
+}
+
+// work notes that a request of a connection is begun to be worked on, or waits for the client, or no longer.
 func (d *Doorman) work(conn net.Conn, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
