@@ -15,9 +15,12 @@ import (
 func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string) (found message.SliceHistory, err error) {
 	runs := []message.RunDocument{{RunID: run, Namespace: namespace}}
 	if run == "" {
-		if runs, err = c.runs(ctx, namespace); err != nil {
+		read := func(path string, into any) error { return c.Read(ctx, path, into) }
+		all, err := Pages[message.RunDocument](read, "/v1/runs", url.Values{"namespace": {namespace}}, 0)
+		if err != nil {
 			return found, err
 		}
+		runs = all.Items
 	}
 	var in []string
 	for _, r := range runs {
@@ -39,20 +42,5 @@ func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string)
 		return found, nil
 	default:
 		return found, exitcode.WithNext(exitcode.New(exitcode.Usage, "several runs have a slice %q: %s", identity, strings.Join(in, ", ")), "say which by --run and --namespace")
-	}
-}
-
-// runs are all runs of a namespace.
-func (c *Client) runs(ctx context.Context, namespace string) (all []message.RunDocument, err error) {
-	q := url.Values{"namespace": {namespace}}
-	for {
-		var page message.Page[message.RunDocument]
-		if err := c.Read(ctx, "/v1/runs?"+q.Encode(), &page); err != nil {
-			return nil, err
-		}
-		if all = append(all, page.Items...); page.Next == "" {
-			return all, nil
-		}
-		q.Set("after", page.Next)
 	}
 }

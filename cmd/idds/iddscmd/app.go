@@ -3,7 +3,6 @@ package iddscmd
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -101,15 +100,9 @@ func runsCommand() *cli.Command {
 		"Examples:\n"+
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds runs --output json", nil, func(c *cli.Context, get getter) error {
-			page := message.Page[message.RunDocument]{Items: []message.RunDocument{}}
-			for after := ""; ; after = page.Next {
-				var next message.Page[message.RunDocument]
-				if err := get("/v1/runs?limit=1000&after="+url.QueryEscape(after), &next); err != nil {
-					return err
-				}
-				if page.Items, page.Next = append(page.Items, next.Items...), next.Next; page.Next == "" {
-					break
-				}
+			page, err := rest.Pages[message.RunDocument](get, "/v1/runs", nil, 0)
+			if err != nil {
+				return err
 			}
 			t := program.Table{Header: []string{"RUN", "STATE", "PUBLISHED", "DONE", "FAILED", "OUTSTANDING", "RETRIED", "ABSORBED", "LATENCY p95"}}
 			for _, r := range page.Items {

@@ -8,6 +8,7 @@ import (
 
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 func componentsCommand() *cli.Command {
@@ -25,7 +26,7 @@ func componentsCommand() *cli.Command {
 			if c.Bool("alive") {
 				q.Set("alive", "true")
 			}
-			page, err := all[message.ComponentDocument](get, "/v1/components", q)
+			page, err := rest.Pages[message.ComponentDocument](get, "/v1/components", q, 0)
 			if err != nil {
 				return err
 			}
@@ -41,20 +42,4 @@ func componentsCommand() *cli.Command {
 			}
 			return program.Print(c, page, t)
 		})
-}
-
-// all asks for page after page of a list.
-func all[T any](get getter, path string, q url.Values) (message.Page[T], error) {
-	out := message.Page[T]{Items: []T{}}
-	for {
-		var page message.Page[T]
-		if err := get(path+"?"+q.Encode(), &page); err != nil {
-			return out, err
-		}
-		out.Items = append(out.Items, page.Items...)
-		if page.Next == "" {
-			return out, nil
-		}
-		q.Set("after", page.Next)
-	}
 }

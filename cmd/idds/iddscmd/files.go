@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 func filesCommand() *cli.Command {
@@ -29,7 +30,7 @@ func filesCommand() *cli.Command {
 			if stf != "" {
 				return tfFiles(c, get, run, stf)
 			}
-			page, err := all[message.FileDocument](get, "/v1/files", url.Values{"run": {run}, "limit": {"500"}})
+			page, err := rest.Pages[message.FileDocument](get, "/v1/files", url.Values{"run": {run}, "limit": {"500"}}, 0)
 			if err != nil {
 				return err
 			}
@@ -54,11 +55,11 @@ func filesCommand() *cli.Command {
 }
 
 func tfFiles(c *cli.Context, get getter, run, stf string) error {
-	q := url.Values{"run": {run}, "limit": {"1000"}}
+	q := url.Values{"run": {run}}
 	if stf != "all" {
 		q.Set("stf", stf)
 	}
-	page, err := all[message.TFFileDocument](get, "/v1/tf-files", q)
+	page, err := rest.Pages[message.TFFileDocument](get, "/v1/tf-files", q, 0)
 	if err != nil {
 		return err
 	}

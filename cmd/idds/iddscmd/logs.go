@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 // followEvery is how often it is asked what has come since.
@@ -104,8 +105,8 @@ func messagesCommand() *cli.Command {
 // lately shows what came lately and, where it is to follow, what comes.
 func lately[T any](c *cli.Context, get getter, path string, q url.Values, header []string, row func(T) []string) error {
 	limit := c.Int("limit")
-	if limit < 1 || limit > pageSize {
-		return exitcode.New(exitcode.Usage, "--limit %d is none of 1 to %d", limit, pageSize)
+	if limit < 1 || limit > rest.PageSize {
+		return exitcode.New(exitcode.Usage, "--limit %d is none of 1 to %d", limit, rest.PageSize)
 	}
 	for _, name := range []string{"component", "run", "slice", "text"} {
 		q.Set(name, c.String(name))
@@ -128,7 +129,7 @@ func lately[T any](c *cli.Context, get getter, path string, q url.Values, header
 		}
 		return program.Print(c, page, t)
 	}
-	q.Set("limit", strconv.Itoa(pageSize))
+	q.Set("limit", strconv.Itoa(rest.PageSize))
 	for c.Err() == nil { // Ctrl-C is how it ends
 		for _, v := range page.Items {
 			if err := printOne(c.App.Writer, c.String("output"), v, row(v)); err != nil {
@@ -136,7 +137,7 @@ func lately[T any](c *cli.Context, get getter, path string, q url.Values, header
 			}
 		}
 		q.Set("after", cmp.Or(page.Next, q.Get("after")))
-		if len(page.Items) < pageSize {
+		if len(page.Items) < rest.PageSize {
 			_ = pause.For(c.Context, followEvery)
 		}
 		page = message.RecentPage[T]{}

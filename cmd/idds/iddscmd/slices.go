@@ -39,7 +39,7 @@ func slicesCommand() *cli.Command {
 			if limit < 0 {
 				return exitcode.New(exitcode.Usage, "--limit %d is negative; 0 is for all", limit)
 			}
-			page, err := readSlices(get, url.Values{"run": {run}, "state": {state}}, limit)
+			page, err := rest.Pages[message.SliceRecord](get, "/v1/slices", url.Values{"run": {run}, "state": {state}}, limit)
 			if err != nil {
 				return err
 			}
@@ -52,30 +52,6 @@ func slicesCommand() *cli.Command {
 		})
 	list.Subcommands = []*cli.Command{showSliceCommand()}
 	return list
-}
-
-// pageSize is the most that the service hands out at once.
-const pageSize = 1000
-
-// readSlices asks for page after page until there are enough; next tells where they would go on.
-func readSlices(get getter, q url.Values, limit int) (message.Page[message.SliceRecord], error) {
-	out := message.Page[message.SliceRecord]{Items: []message.SliceRecord{}}
-	for {
-		want := pageSize
-		if limit > 0 {
-			want = min(want, limit-len(out.Items))
-		}
-		q.Set("limit", strconv.Itoa(want))
-		var page message.Page[message.SliceRecord]
-		if err := get("/v1/slices?"+q.Encode(), &page); err != nil {
-			return out, err
-		}
-		out.Items, out.Next = append(out.Items, page.Items...), page.Next
-		if page.Next == "" || len(out.Items) == limit {
-			return out, nil
-		}
-		q.Set("after", page.Next)
-	}
 }
 
 func sliceTable(list []message.SliceRecord) program.Table {

@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 func tasksCommand() *cli.Command {
@@ -19,15 +20,9 @@ func tasksCommand() *cli.Command {
 			"Examples:\n"+
 			"  idds tasks --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds tasks --run 102023 --output json", []cli.Flag{&cli.StringFlag{Name: "run", Usage: "only of this run"}}, func(c *cli.Context, get getter) error {
-			list := message.Page[message.TaskDocument]{Items: []message.TaskDocument{}}
-			for after := ""; ; after = list.Next {
-				var next message.Page[message.TaskDocument]
-				if err := get("/v1/tasks?limit=1000&run="+url.QueryEscape(c.String("run"))+"&after="+url.QueryEscape(after), &next); err != nil {
-					return err
-				}
-				if list.Items, list.Next = append(list.Items, next.Items...), next.Next; list.Next == "" {
-					break
-				}
+			list, err := rest.Pages[message.TaskDocument](get, "/v1/tasks", url.Values{"run": {c.String("run")}}, 0)
+			if err != nil {
+				return err
 			}
 			t := program.Table{Header: []string{"RUN", "REQUEST", "TASK", "STATE", "WORKERS", "CORES", "SITE", "CHANGES", "CREATED", "BY"}}
 			for _, d := range list.Items {

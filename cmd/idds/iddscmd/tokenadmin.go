@@ -118,8 +118,8 @@ func auditCommand() *cli.Command {
 		"Example: idds audit --token-file operator.token", "operator", flags,
 		func(c *cli.Context, client *rest.Client) error {
 			limit := c.Int("limit")
-			if limit < 1 || limit > pageSize {
-				return exitcode.New(exitcode.Usage, "--limit %d is not from 1 to %d", limit, pageSize)
+			if limit < 1 || limit > rest.PageSize {
+				return exitcode.New(exitcode.Usage, "--limit %d is not from 1 to %d", limit, rest.PageSize)
 			}
 			var page message.Page[message.AuditDocument]
 			if err := client.Read(c.Context, fmt.Sprintf("/v1/audit?limit=%d", limit), &page); err != nil {

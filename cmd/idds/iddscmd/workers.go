@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/rest"
 )
 
 func workersCommand() *cli.Command {
@@ -21,8 +22,8 @@ func workersCommand() *cli.Command {
 			"  idds workers --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds workers --output quiet     their ids alone\n"+
 			"  idds workers show PILOT         one of them: its slot, what it holds, its last words", nil, func(c *cli.Context, get getter) error {
-			var page message.Page[message.WorkerDocument]
-			if err := get("/v1/workers", &page); err != nil {
+			page, err := rest.Pages[message.WorkerDocument](get, "/v1/workers", nil, 0)
+			if err != nil {
 				return err
 			}
 			t := program.Table{Header: []string{"PILOT", "RUN", "HOST", "BATCH", "PHASE", "ALIVE", "SLOTS", "IN HAND", "DONE", "FAILED", "SLOT ENDS", "LAST SEEN", "HELD OR ENDED"}}
