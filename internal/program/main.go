@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -66,7 +65,7 @@ func WithStatus(err error, code int) error {
 
 // Line is an error as a person should see it: one line with program, what and where, and the next step.
 func Line(name string, err error) string {
-	text := strings.Join(strings.FieldsFunc(logging.Redact(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	text := Plain(logging.Redact(err.Error()))
 	next := exitcode.Next(err)
 	if next == "" {
 		return fmt.Sprintf("%s: %s", name, text)

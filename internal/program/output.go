@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
@@ -50,7 +51,7 @@ func Print(c *cli.Context, document any, table Table) error {
 		return enc.Encode(document)
 	case "quiet":
 		for _, row := range table.Rows {
-			if _, err := fmt.Fprintln(c.App.Writer, row[0]); err != nil {
+			if _, err := fmt.Fprintln(c.App.Writer, Plain(row[0])); err != nil {
 				return err
 			}
 		}
@@ -67,9 +68,24 @@ func (t Table) Write(w io.Writer) error {
 		fmt.Fprintln(tw, strings.Join(t.Header, "\t"))
 	}
 	for _, row := range t.Rows {
-		fmt.Fprintln(tw, strings.Join(row, "\t"))
+		cells := make([]string, len(row))
+		for i := range row {
+			cells[i] = Plain(row[i])
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()
+}
+
+// Plain is a text of others on one line, without what a terminal would obey.
+func Plain(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.Join(lines, "; "))
 }
 
 // Listen opens a TCP listener and, when file is not empty, writes its host:port there once it listens, so that whoever

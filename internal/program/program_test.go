@@ -53,6 +53,18 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) { //nolint:para
 	}
 }
 
+func TestNoCellOfATableIsObeyedByATerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table := program.Table{Header: []string{"RUN", "WHY"}, Rows: [][]string{{"1\x1b[31m", "a\tb\r\nc\u009b2J"}, {"2", "d"}}}
+	if err := table.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "RUN     WHY\n1 [31m  a b; c 2J\n2       d\n"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestWrongUseIsCode64AndSaysWhatIsWrong(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	for want, args := range map[string][]string{
 		"-nope":         {"work", "--nope"},

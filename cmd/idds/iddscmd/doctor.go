@@ -73,9 +73,9 @@ func examine(c *cli.Context, cfg doctorConfig, at place, listenAssumed bool) err
 	})
 	t := program.Table{Header: []string{"CHECK", "VERDICT", "FOUND"}}
 	for _, check := range report.Checks {
-		t.Rows = append(t.Rows, []string{check.Name, string(check.Verdict), line(check.Found)})
+		t.Rows = append(t.Rows, []string{check.Name, string(check.Verdict), check.Found})
 		if check.Do != "" && c.String("output") == "table" {
-			t.Rows = append(t.Rows, []string{"", "", "  do: " + line(check.Do)})
+			t.Rows = append(t.Rows, []string{"", "", "  do: " + check.Do})
 		}
 	}
 	if err := program.Print(c, report, t); err != nil {
@@ -85,16 +85,6 @@ func examine(c *cli.Context, cfg doctorConfig, at place, listenAssumed bool) err
 		return exitcode.Wrap(exitcode.Interrupted, interrupted)
 	}
 	return program.Quiet(report.Err())
-}
-
-// line is a text as one line without what a terminal would obey.
-func line(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
 }
 
 // patient is what the examination knows of this machine's idds.

@@ -1,6 +1,7 @@
 package iddscmd
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,23 +63,19 @@ func runColumn(all []message.RunDemand) (rows [][]string) {
 // sentences are a demand for people: the number, the sites, the reasons.
 func sentences(d *message.RunDemand) string {
 	var b strings.Builder
-	name := "Run " + d.RunID
+	name := "Run " + cell(d.RunID)
 	if d.RunID == "" {
 		name = "Whichever run comes"
 	}
-	fmt.Fprintf(&b, "%s (%s, %s) wants %d.\n", name, d.Namespace, d.State, d.Wanted)
+	fmt.Fprintf(&b, "%s (%s, %s) wants %d.\n", name, cell(d.Namespace), d.State, d.Wanted)
 	for _, reason := range d.Reasons {
-		fmt.Fprintf(&b, "  %s\n", reason)
+		fmt.Fprintf(&b, "  %s\n", program.Plain(reason))
 	}
 	if d.Facts == nil {
 		return b.String()
 	}
 	for _, w := range d.Facts.Workers {
-		site := w.Site
-		if site == "" {
-			site = "no site"
-		}
-		fmt.Fprintf(&b, "  Of %s: %d ready with %d slots, %d starting, %d leaving, %d silent.\n", site, w.Ready, w.Slots, w.Starting, w.Draining, w.Silent)
+		fmt.Fprintf(&b, "  Of %s: %d ready with %d slots, %d starting, %d leaving, %d silent.\n", cell(cmp.Or(w.Site, "no site")), w.Ready, w.Slots, w.Starting, w.Draining, w.Silent)
 	}
 	return b.String()
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -71,13 +70,7 @@ const widest = 160
 
 // cell is a text as one cell of a table: on one line, without what a terminal would obey, and bounded.
 func cell(text string) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	runes := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.Join(lines, "; ")))
+	runes := []rune(program.Plain(text))
 	if len(runes) > widest {
 		runes = append(runes[:widest-3], []rune("...")...)
 	}

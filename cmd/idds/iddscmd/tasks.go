@@ -27,8 +27,8 @@ func tasksCommand() *cli.Command {
 			t := program.Table{Header: []string{"RUN", "REQUEST", "TASK", "STATE", "WORKERS", "CORES", "SITE", "CHANGES", "CREATED", "BY"}}
 			for _, d := range list.Items {
 				t.Rows = append(t.Rows, []string{
-					line(d.RunID), strconv.FormatInt(d.RequestID, 10), strconv.FormatInt(d.TransformID, 10), d.State, strconv.Itoa(d.Workers), strconv.Itoa(d.CoreCount),
-					line(d.Site), strconv.Itoa(len(d.Changes)), d.CreatedAt.UTC().Format(time.RFC3339), line(fmt.Sprintf("%.40s", d.CreatedBy)),
+					d.RunID, strconv.FormatInt(d.RequestID, 10), strconv.FormatInt(d.TransformID, 10), d.State, strconv.Itoa(d.Workers), strconv.Itoa(d.CoreCount),
+					d.Site, strconv.Itoa(len(d.Changes)), d.CreatedAt.UTC().Format(time.RFC3339), fmt.Sprintf("%.40s", d.CreatedBy),
 				})
 			}
 			return program.Print(c, list, t)
