@@ -166,3 +166,14 @@ func TestAPublicPageIsForEverybodyToLookAtInOneNamespace(t *testing.T) {
 		t.Errorf("who has an old cookie looks as %s", text)
 	}
 }
+
+func TestWhoMayNotAskIsToldHowWhateverAnswersHim(t *testing.T) {
+	t.Parallel()
+	base := sessions(t, api.Config{})
+	for _, path := range []string{"/look", "/v1/runs"} {
+		resp, text := request(t, http.MethodGet, base+path, "", "")
+		if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != `Bearer realm="idds"` {
+			t.Errorf("%s: %d, %q, %s", path, resp.StatusCode, resp.Header.Get("WWW-Authenticate"), text)
+		}
+	}
+}

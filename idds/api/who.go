@@ -32,6 +32,16 @@ type refusal struct {
 	text   string
 }
 
+// hint says by a header what is to be done about it.
+func (no *refusal) hint(set func(name, value string)) {
+	switch no.status {
+	case http.StatusUnauthorized:
+		set("WWW-Authenticate", `Bearer realm="idds"`)
+	case http.StatusTooManyRequests:
+		set("Retry-After", "1")
+	}
+}
+
 // identify says who asks, by the headers of his request and his address, or why he is not let in.
 func (a *api) identify(ctx context.Context, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
 	p, no := ledger.Principal{}, (*refusal)(nil)
@@ -98,15 +108,10 @@ func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 		roles, _ := ctx.Operation().Metadata[rolesKey].([]ledger.Role)
 		p, no := a.visitor(ctx.Context(), ctx.Method(), ctx.Host(), ctx.Header, ctx.RemoteAddr(), roles)
 		if no == nil {
-			next(huma.WithContext(ctx, context.WithValue(ledger.WithPrincipal(ctx.Context(), p), addrKey{}, host(ctx.RemoteAddr()))))
+			next(huma.WithContext(ctx, asked(ctx.Context(), p, ctx.RemoteAddr())))
 			return
 		}
-		switch no.status {
-		case http.StatusUnauthorized:
-			ctx.SetHeader("WWW-Authenticate", `Bearer realm="idds"`)
-		case http.StatusTooManyRequests:
-			ctx.SetHeader("Retry-After", "1")
-		}
+		no.hint(ctx.SetHeader)
 		_ = huma.WriteErr(h, ctx, no.status, no.text) // or the client is gone
 	}
 }
@@ -120,7 +125,7 @@ type Mount struct {
 	Pattern string // of http.ServeMux, with its method
 	Roles   []ledger.Role
 	Handler http.Handler
-	// Refused answers who may not ask; a problem (RFC 9457) when nil.
+	// Refused answers who may not ask; a problem (RFC 9457) when nil. The headers that belong to the status are set already.
 	Refused func(w http.ResponseWriter, r *http.Request, status int, why string)
 }
 
@@ -132,14 +137,20 @@ func (a *api) guarded(m Mount) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, no := a.visitor(r.Context(), r.Method, r.Host, r.Header.Get, r.RemoteAddr, m.Roles)
 		if no != nil {
+			no.hint(w.Header().Set)
 			refused(w, r, no.status, no.text)
 			return
 		}
-		m.Handler.ServeHTTP(w, r.WithContext(context.WithValue(ledger.WithPrincipal(r.Context(), p), addrKey{}, host(r.RemoteAddr))))
+		m.Handler.ServeHTTP(w, r.WithContext(asked(r.Context(), p, r.RemoteAddr)))
 	})
 }
 
 type addrKey struct{}
+
+// asked is the context of a request of somebody.
+func asked(ctx context.Context, p ledger.Principal, addr string) context.Context {
+	return context.WithValue(ledger.WithPrincipal(ctx, p), addrKey{}, host(addr))
+}
 
 // line begins a line of the audit.
 func line(ctx context.Context) ledger.AuditLine {

@@ -39,8 +39,5 @@ func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, status int, why s
 		http.Redirect(w, r, "/login?"+to.Encode(), http.StatusSeeOther)
 		return
 	}
-	if status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
-	}
 	p.answer(w, r, status, page{Title: http.StatusText(status), Name: "login", Trouble: why})
 }

@@ -75,9 +75,6 @@ func refuseREST(w http.ResponseWriter, r *http.Request, status int, why string) 
 	if strings.EqualFold(r.Header.Get(headerType), "x509_proxy") && status == http.StatusUnauthorized {
 		why = "certificates are not asked for here, but tokens: set auth_type (IDDS_AUTH_TYPE) to oidc, and IDDS_OIDC_TOKEN"
 	}
-	if status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
-	}
 	writeRefusal(w, r, refusal{status, "IDDSException", why}, ascii(why))
 }
 
