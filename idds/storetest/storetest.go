@@ -180,6 +180,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	})
 	lists(t, open)
 	beside(t, open)
+	names(t, open)
 	tasks(t, open)
 	t.Run("what is due in another namespace is not", func(t *testing.T) {
 		t.Parallel()

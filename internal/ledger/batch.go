@@ -2,11 +2,14 @@ package ledger
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
@@ -81,15 +84,28 @@ func NewBatch(rows Rows) *Batch {
 	}
 }
 
-// Text is how a store writes a name that is anybody's: PostgreSQL takes neither a zero byte nor what is no UTF-8.
-// Each byte that is none becomes U+FFFD, as JSON writes it.
+// maxText is how long a name may be in a store: PostgreSQL has an index row of four of them within the third of a page that it allows.
+const maxText = 600
+
+// Text is how a store writes a name that is anybody's: PostgreSQL takes neither a zero byte nor what is no UTF-8, nor one of any length
+// into an index. Each byte that is none becomes U+FFFD, as JSON writes it; of a name that is too long the end becomes its checksum.
 func Text(s string) string {
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r == 0 {
 			return '\u2400' // the picture of one
 		}
 		return r
 	}, s)
+	if len(s) <= maxText {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	end := "\u2026" + hex.EncodeToString(sum[:16])
+	at := maxText - len(end)
+	for !utf8.RuneStart(s[at]) {
+		at--
+	}
+	return s[:at] + end
 }
 
 // Text is a key as a store writes it.

@@ -19,6 +19,11 @@ type attemptKey struct {
 	attempt       int
 }
 
+// inHand is the attempt that a worker holds, by the names that the store has for it.
+func inHand(h message.SliceInHand) attemptKey {
+	return attemptKey{ledger.Text(h.RunID), ledger.Text(h.Identity), max(1, h.Attempt)}
+}
+
 // Absences remembers since when nobody reports to hold an attempt. It is not stored: after a restart every attempt is given
 // its whole time again, because the workers have not reported yet.
 type Absences map[attemptKey]time.Time
@@ -39,7 +44,7 @@ func Attend(workers []message.WorkerDocument) Attendance {
 			continue
 		}
 		for _, h := range w.InHand {
-			out.held[attemptKey{h.RunID, h.Identity, max(1, h.Attempt)}] = true
+			out.held[inHand(h)] = true
 		}
 		if w.LinkProven && !w.IdleSince.IsZero() && len(w.InHand) == 0 {
 			out.idle[w.RunID] = max(out.idle[w.RunID], w.At.Sub(w.IdleSince))

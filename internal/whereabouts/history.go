@@ -31,7 +31,7 @@ func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message
 	}
 	for i := range workers {
 		for _, in := range workers[i].InHand {
-			if in.RunID != sl.Key.Run || in.Identity != sl.Key.Identity {
+			if k := inHand(in); k.run != sl.Key.Run || k.identity != sl.Key.Identity {
 				continue
 			}
 			e := message.SliceEvent{Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname}

@@ -91,7 +91,7 @@ func (h holders) add(w *message.WorkerDocument) {
 		return
 	}
 	for _, in := range w.InHand {
-		k := heldKey{w.Namespace, attemptKey{in.RunID, in.Identity, max(1, in.Attempt)}}
+		k := heldKey{w.Namespace, inHand(in)}
 		if other, ok := h[k]; !ok || w.Alive && !other.worker.Alive {
 			h[k] = holder{w, in.Since}
 		}
