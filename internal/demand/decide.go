@@ -110,7 +110,7 @@ func (p Policy) ceiling(r *Run) int {
 	if p.MaxRun > 0 {
 		return p.MaxRun
 	}
-	return 2 * r.Request.Workers
+	return 2 * min(r.Request.Workers, message.MostWorkers)
 }
 
 // anticipate is for a run of which nothing is known but what it asked for.

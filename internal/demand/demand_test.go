@@ -225,6 +225,21 @@ func TestNothingIsEverAboveACeiling(t *testing.T) {
 	})
 }
 
+func TestARequestBeyondAllReasonIsWithinACeilingToo(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []int{message.MostWorkers + 1, math.MaxInt/2 + 1, math.MaxInt} {
+		r := running()
+		r.Request.Workers, r.Processing.N = asked, 0
+		if d := decide(asServed(), noon, r); d.Wanted < 0 || d.Wanted > 2*message.MostWorkers {
+			t.Errorf("%d asked for, %d wanted: %q", asked, d.Wanted, d.Reasons)
+		}
+		r.Arrived.Any = false
+		if d := decide(asServed(), noon, r); d.Wanted < 0 || d.Wanted > 2*message.MostWorkers {
+			t.Errorf("%d asked for, %d wanted before the first slice: %q", asked, d.Wanted, d.Reasons)
+		}
+	}
+}
+
 func TestALongerQueueNeverWantsFewer(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -41,11 +41,14 @@ func (m RunImminentWorker) Validate() error {
 	return nil
 }
 
-// Workers is how many workers are asked for, 1 when the message does not say.
+// MostWorkers is how many workers anybody may ask for: more are a mistake.
+const MostWorkers = 1_000_000
+
+// Workers is how many workers are asked for, 1 when the message does not say, and [MostWorkers] at most.
 func (m RunImminentWorker) Workers() int {
 	for _, n := range []Int{m.Content.TargetWorkerCount, m.Content.NumWorkers, m.Content.CoreCount} {
 		if n.Int64() > 0 {
-			return int(n.Int64())
+			return int(min(n.Int64(), MostWorkers))
 		}
 	}
 	return 1

@@ -50,3 +50,11 @@ func TestAWorkflowTaskNamesItsRunOrATask(t *testing.T) {
 		}
 	}
 }
+
+func TestNobodyAsksForMoreWorkersThanThereCanBe(t *testing.T) {
+	t.Parallel()
+	m := message.RunImminentWorker{Content: message.RunImminentWorkerContent{NumWorkers: message.NewInt(1 << 62)}}
+	if n := m.Workers(); n != message.MostWorkers {
+		t.Errorf("%d workers", n)
+	}
+}

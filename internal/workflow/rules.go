@@ -12,7 +12,7 @@ import (
 
 const (
 	// most is how many workers or cores a task may ask for: more are a mistake.
-	most = 1_000_000
+	most = message.MostWorkers
 	// maxName and maxAsked bound in bytes what is kept of a request.
 	maxName, maxAsked = 500, 64 << 10
 	// maxChanges is how many changes of a task are kept, the latest.
