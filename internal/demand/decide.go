@@ -70,6 +70,10 @@ func (p Policy) decide(r *Run, now time.Time) Decision {
 	case r.Request.Workers == 0 && p.MaxRun == 0:
 		d.because("Nobody has asked for workers: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
 		return d
+	case p.givesUp(r, now):
+		d.Memory = Memory{}
+		d.because("No slice has come for longer than %s, and none is left: workers are wanted again when one does.", p.GiveUp)
+		return d
 	}
 	o := p.outlook(r)
 	if !r.Arrived.Any || o.slice == 0 {
@@ -105,6 +109,15 @@ func (r *Run) over() string {
 	return ""
 }
 
+// givesUp reports whether an open run is waited for no longer: a producer that died says nothing, and its workers would be had for good.
+func (p Policy) givesUp(r *Run, now time.Time) bool {
+	last := r.Since
+	if r.Arrived.LastAt.After(last) {
+		last = r.Arrived.LastAt
+	}
+	return p.GiveUp > 0 && r.State == openState && r.Waiting+r.Running == 0 && !last.IsZero() && now.Sub(last) >= p.GiveUp
+}
+
 // ceiling is how many workers a run may have.
 func (p Policy) ceiling(r *Run) int {
 	if p.MaxRun > 0 {
@@ -128,8 +141,8 @@ func (d *Decision) anticipate(r *Run, o outlook, now time.Time) {
 // follow is for a run whose slices come.
 func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 	wanted := r.Before.Wanted
-	if len(r.Before.Needs) == 0 { // nothing is remembered, as after a restart: what there is has its time, too
-		wanted = max(wanted, alive(r.Workers), r.Request.Workers)
+	if len(r.Before.Needs) == 0 { // nothing is remembered, as after a restart: what there is has its time, too, and will report again
+		wanted = max(wanted, alive(r.Workers)+lost(r.Workers), r.Request.Workers)
 		d.remember(float64(wanted), o, now)
 	}
 	need, more := p.need(o, wanted)

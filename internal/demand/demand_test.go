@@ -134,6 +134,35 @@ func TestADetectorThatStandsByKeepsItsWorkersForAWhile(t *testing.T) {
 	}
 }
 
+func TestAProducerThatIsGoneKeepsNobodyForGood(t *testing.T) {
+	t.Parallel()
+	p := asServed()
+	announced := demand.Run{Namespace: "test", ID: "1", State: message.RunOpen, Since: noon, Request: demand.Request{Workers: 12}, Announced: -1}
+	silent := running()
+	silent.Since, silent.Running, silent.Arrived = noon.Add(-time.Hour), 0, demand.Arrived{Any: true, LastAt: noon}
+	for name, of := range map[string]struct {
+		run  demand.Run
+		just int // before it is given up
+	}{"announced, and no slice": {announced, 12}, "no slice any more": {silent, 17}} {
+		if d := decide(p, noon.Add(p.GiveUp-time.Second), of.run); d.Wanted != of.just {
+			t.Errorf("%s: %d wanted: %q", name, d.Wanted, d.Reasons)
+		}
+		d := decide(p, noon.Add(p.GiveUp), of.run)
+		if d.Wanted != 0 || !strings.Contains(d.Reason, "1h") {
+			t.Errorf("%s: %d wanted: %q", name, d.Wanted, d.Reasons)
+		}
+		again := of.run
+		again.Before, again.Waiting = d.Memory, 1
+		if d := decide(p, noon.Add(2*p.GiveUp), again); d.Wanted != of.run.Request.Workers {
+			t.Errorf("%s: %d wanted when a slice waits: %q", name, d.Wanted, d.Reasons)
+		}
+	}
+	p.GiveUp = 0
+	if d := decide(p, noon.Add(24*time.Hour), announced); d.Wanted != 12 {
+		t.Errorf("%d wanted when nobody gives up: %q", d.Wanted, d.Reasons)
+	}
+}
+
 func TestAConstantLoadDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -17,7 +17,9 @@ type Snapshot struct {
 type Run struct {
 	Namespace, ID string
 	State         message.RunState
-	Request       Request
+	// Since is when workers were asked for, or the run was heard of first; zero when nobody knows.
+	Since   time.Time
+	Request Request
 	// Paused says that the detector stands by.
 	Paused  bool
 	Arrived Arrived

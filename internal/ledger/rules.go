@@ -53,7 +53,7 @@ func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error
 		return err
 	}
 	if l.DemandFrom != WorkflowTask {
-		r.Workers, r.Guess = m.Workers(), guess(m.Content)
+		r.Workers, r.Guess, r.AnnouncedAt = m.Workers(), guess(m.Content), now
 	} else if r.AnnouncedAt.IsZero() {
 		r.Announced, r.AnnouncedAt = m.Workers(), now
 	}

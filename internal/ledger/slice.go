@@ -157,7 +157,7 @@ type Run struct {
 	Tasks        int            `json:"tasks,omitempty"`
 	SiteWorkers  map[string]int `json:"site_workers,omitempty"`
 	DemandClosed bool           `json:"demand_closed,omitempty"`
-	// Announced is how many workers the announcement asked for, AnnouncedAt when it came, where the demand comes from workflow tasks.
+	// AnnouncedAt is when the announcement came; Announced is how many workers it asked for, where the demand comes from workflow tasks.
 	Announced   int       `json:"announced,omitempty"`
 	AnnouncedAt time.Time `json:"announced_at,omitzero"`
 	// Guess is what the request says of the work that comes.

@@ -141,6 +141,9 @@ func (s *Scaler) run(r *ledger.Run, c *course, crew []*message.WorkerDocument, n
 		Arrived: c.meter.Arrived(now), Announced: -1, Processing: c.processing.Took(), Startup: s.startup.Took(), Before: c.before,
 		Paused: r.Detector != nil && r.Detector.Substate == standby,
 	}
+	if out.Since = r.OpenedAt; r.AnnouncedAt.After(out.Since) {
+		out.Since = r.AnnouncedAt
+	}
 	if r.Published > 0 && !out.Arrived.Any { // before a restart
 		out.Arrived.Any, out.Arrived.LastAt = true, r.LastSliceAt
 	}

@@ -116,6 +116,43 @@ func TestARestartForgetsNoNumber(t *testing.T) {
 	}
 }
 
+func TestWorkersThatCouldNotReportDuringARestartAreKept(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.start(7, 20*time.Second) // more than were asked for
+	s.pass(2, 3)
+	again := newScene(t, ledger.RunImminent, nil)
+	again.run, again.now = s.run, s.now.Add(time.Minute)
+	again.workers = append(again.workers, s.workers...)
+	for i := range again.workers {
+		again.workers[i].Alive = false
+	}
+	again.Ask("here", 0, again.now)
+	if d := again.decide(); d.Wanted != 7 {
+		t.Errorf("%d wanted by a run with 7 workers: %q", d.Wanted, d.Reasons)
+	}
+	for i := range again.workers { // they have reported
+		again.workers[i].Alive = true
+	}
+	again.pass(30, 3)
+	if gone := again.leaving(); len(gone) > 0 {
+		t.Errorf("%v leave", gone)
+	}
+}
+
+func TestARunIsGivenUpFromWhenItWasAnnouncedLast(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.now = noon.Add(2 * time.Hour)
+	if d := s.decide(); d.Wanted != 0 {
+		t.Errorf("%d wanted for a run that was announced two hours ago: %q", d.Wanted, d.Reasons)
+	}
+	s.run.AnnouncedAt = s.now
+	if d := s.decide(); d.Wanted != 4 {
+		t.Errorf("%d wanted for one that was announced again: %q", d.Wanted, d.Reasons)
+	}
+}
+
 func TestWhoIsTooManyLeavesWhenIdleAndSlowFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, ledger.RunImminent, nil)
