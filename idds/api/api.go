@@ -81,7 +81,8 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
 	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
-	conf.CreateHooks = nil                                         // no $schema key in the documents
+	conf.CreateHooks = nil // no $schema key in the documents
+	conf.Transformers = append(conf.Transformers, brief)
 	conf.AllowAdditionalPropertiesByDefault = true                 // a pilot may be newer than we are
 	conf.DocsPath, conf.SchemasPath, conf.OpenAPIPath = "", "", "" // of their own, below; the schemas stand in the one document
 	aliases(conf.Components.Schemas)
