@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -319,6 +320,10 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	if exitcode.From(r.Err()) != exitcode.StoreFailed {
 		t.Errorf("%v", r.Err())
 	}
+	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
+		return nil, exitcode.WithNext(fmt.Errorf("it has schema 5: %w", ledger.ErrOlderSchema), "have a backup of it")
+	}
+	says(t, c.examine(), "store", doctor.Warning, "schema 5", "have a backup of it")
 }
 
 func TestABrokerThatHangsHoldsNothingUp(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 )
 
 // The store needs room for its log too; below the second it may end any time.
@@ -82,8 +83,10 @@ func (e *examination) store(ctx context.Context) {
 	const name = "store"
 	facts, err := e.cfg.Store(ctx)
 	switch {
+	case errors.Is(err, ledger.ErrOlderSchema):
+		e.report.add(name, Warning, exitcode.Next(err), "%v", err)
 	case err != nil && ctx.Err() == nil:
-		e.report.problem(name, exitcode.From(err), "restore it from a copy, or start with an empty --state: what is still queued is counted again", "%v", err)
+		e.report.problem(name, exitcode.From(err), exitcode.Next(err), "%v", err)
 	case facts == nil:
 		e.report.add(name, NotChecked, "", "there is none yet in %s", e.cfg.State)
 	default:

@@ -18,17 +18,10 @@ func present(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	steps, err := schema.From(found)
-	switch {
-	case err != nil:
-		return err
-	case found == 0:
+	if found == 0 {
 		return errNone
-	case len(steps) > 0:
-		return fmt.Errorf("it has schema %d, this program works with %d: `idds serve` brings it there", found, ledgersql.Version)
-	default:
-		return nil
 	}
+	return schema.Present(found)
 }
 
 var errNone = errors.New("there is no store of idds in it")

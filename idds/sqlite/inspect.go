@@ -25,9 +25,21 @@ func Inspect(ctx context.Context, dir string) (*ledger.StoreFacts, error) {
 	}
 	facts, err := inspect(ctx, path)
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "%s: %w", path, err)
+		return nil, exitcode.New(exitcode.StoreFailed, "%s: %w", path, advised(err))
 	}
 	return facts, nil
+}
+
+// advised adds what to do about a file that cannot be worked with.
+func advised(err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrOlderSchema):
+		return err
+	case errors.Is(err, fs.ErrPermission):
+		return exitcode.WithNext(err, "ask as the user of the service")
+	default:
+		return exitcode.WithNext(err, "restore it from a backup, or start with an empty --state: what is still queued is counted again")
+	}
 }
 
 func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
@@ -65,15 +77,8 @@ func present(ctx context.Context, db *sql.DB) (version int, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, err
 	}
-	steps, err := schema.From(version)
-	switch {
-	case err != nil:
-		return 0, err
-	case version == 0:
+	if version == 0 {
 		return 0, errors.New("it is no store of idds")
-	case len(steps) > 0:
-		return 0, fmt.Errorf("it has schema %d, this program works with %d: `idds serve` brings it there", version, ledgersql.Version)
-	default:
-		return version, nil
 	}
+	return version, schema.Present(version)
 }

@@ -238,6 +238,9 @@ type Latencies struct{ Slice, STF []float64 }
 // with it nothing is stored, and it may be tried again.
 var ErrUnavailable = errors.New("the store is not available")
 
+// ErrOlderSchema ends the error of whoever looks into a store that an older program has written, and may not change it.
+var ErrOlderSchema = errors.New("`idds serve` brings it there")
+
 // Store keeps the ledger. Update is serialised; the readers see what was committed.
 type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+
+	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 )
 
 // Version is the present version of the tables, the same number in every database.
@@ -32,6 +35,16 @@ func (s Schema) From(version int) ([]Step, error) {
 	default:
 		return s[version-first+1:], nil
 	}
+}
+
+// Present refuses a store, if there is one (0), that is not brought to the present version yet.
+func (s Schema) Present(version int) error {
+	steps, err := s.From(version)
+	if err == nil && version > 0 && len(steps) > 0 {
+		err = exitcode.WithNext(fmt.Errorf("it has schema %d, this program works with %d: %w", version, Version, ledger.ErrOlderSchema),
+			"have a backup of it by the programs of before, without which there is no way back to them; then start the service")
+	}
+	return err
 }
 
 // Due are the steps that are to be done now. The log hears of those that change what is there, for a large store takes its time.
