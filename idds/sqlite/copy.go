@@ -4,10 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
 	"tfpilot/internal/logging"
 )
@@ -18,6 +21,53 @@ type Source struct {
 
 	db *sql.DB
 	tx *sql.Tx
+	// folder is of a file that is removed with the end.
+	folder string
+}
+
+// OpenBackup opens a backup, also one that an older program has made: a copy of it in the folder for temporary files is brought to
+// the present schema then, and the backup stays as it is.
+func OpenBackup(ctx context.Context, path string, log *slog.Logger) (*Source, error) {
+	s, err := OpenSource(ctx, path)
+	if !errors.Is(err, ledger.ErrOlderSchema) {
+		return s, err
+	}
+	dir, err := os.MkdirTemp("", "idds-backup-")
+	if err != nil {
+		return nil, exitcode.Wrap(exitcode.StoreFailed, err)
+	}
+	if err = forward(ctx, path, dir, log); err == nil {
+		s, err = OpenSource(ctx, File(dir))
+	}
+	if err != nil {
+		err = exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "bringing a copy of %s to the present schema: %w", path, err),
+			"the copy is in the folder for temporary files; TMPDIR names another one")
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s.folder = dir
+	return s, nil
+}
+
+// forward makes a copy in a folder, of the present schema.
+func forward(ctx context.Context, path, dir string, log *slog.Logger) error {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // was read
+	to, err := os.OpenFile(File(dir), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	if err = errors.Join(err, to.Close()); err != nil {
+		return err
+	}
+	store, err := Open(ctx, dir, log)
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 // OpenSource opens a store's file, or a backup.
@@ -47,11 +97,17 @@ func openSource(ctx context.Context, path string) (*Source, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Source{ledgersql.NewSnapshot(tx), db, tx}, nil
+	return &Source{Snapshot: ledgersql.NewSnapshot(tx), db: db, tx: tx}, nil
 }
 
 // Close ends it.
-func (s *Source) Close() error { return errors.Join(s.tx.Rollback(), s.db.Close()) }
+func (s *Source) Close() error {
+	err := errors.Join(s.tx.Rollback(), s.db.Close())
+	if s.folder != "" {
+		err = errors.Join(err, os.RemoveAll(s.folder))
+	}
+	return err
+}
 
 // Target is an empty file that takes the state of another store.
 type Target struct {

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"tfpilot/idds/storetest"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgersql"
 	"tfpilot/internal/logging"
 )
 
@@ -58,6 +60,37 @@ func TestAStoreOfBeforeIsBroughtForward(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Key.Identity != want {
 			t.Errorf("%s: %+v, %v", state, list, err)
 		}
+	}
+}
+
+// A backup is of use long after the programs that made it; whoever may not change a store says what does.
+func TestABackupOfBeforeIsReadAndStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script, err := os.ReadFile(filepath.Join("testdata", "schema3.sql"))
+	must(t, err)
+	write(t, dir, string(script))
+	before, err := os.ReadFile(sqlite.File(dir))
+	must(t, err)
+	_, serr := sqlite.OpenSource(t.Context(), sqlite.File(dir))
+	_, ierr := sqlite.Inspect(t.Context(), dir)
+	for _, err := range []error{serr, ierr} {
+		if !errors.Is(err, ledger.ErrOlderSchema) || !strings.Contains(err.Error(), "it has schema 3") || !strings.Contains(exitcode.Next(err), "backup") {
+			t.Errorf("%v (%s)", err, exitcode.Next(err))
+		}
+	}
+	from, err := sqlite.OpenBackup(t.Context(), sqlite.File(dir), logging.Discard())
+	must(t, err)
+	restored := t.TempDir()
+	to, err := sqlite.OpenTarget(t.Context(), sqlite.File(restored))
+	must(t, err)
+	_, err = ledgersql.Copy(t.Context(), from, to, func(string, int64, int64) {})
+	must(t, errors.Join(err, to.Close(), from.Close()))
+	if facts, err := sqlite.Inspect(t.Context(), restored); err != nil || facts.Schema != ledgersql.Version || facts.Slices != 2 {
+		t.Errorf("restored: %+v, %v", facts, err)
+	}
+	if after, err := os.ReadFile(sqlite.File(dir)); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the backup has changed: %v", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
 )
 
@@ -27,11 +28,11 @@ func backupCommand() *cli.Command {
 			"Examples:\n"+
 			"  idds backup --state /var/lib/idds idds-2026-11-25.db\n"+
 			"  idds backup --store postgres://idds@db.example.org/idds idds-2026-11-25.db",
-		func(ctx context.Context, p place, file string) (source, target, func(error) error, error) {
+		func(c *cli.Context, p place, file string) (source, target, func(error) error, error) {
 			if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 				return nil, nil, nil, exitcode.New(exitcode.Usage, "%s is there already; a backup replaces none", file)
 			}
-			from, err := p.snapshot(ctx)
+			from, err := p.snapshot(c.Context)
 			if err != nil {
 				return nil, nil, nil, err
 			}
@@ -39,7 +40,7 @@ func backupCommand() *cli.Command {
 			if err := os.WriteFile(partial, nil, 0o600); err != nil { // its mode, before there is anything in it
 				return nil, nil, nil, errors.Join(exitcode.New(exitcode.StoreFailed, "writing the backup: %w", err), from.Close())
 			}
-			to, err := sqlite.OpenTarget(ctx, partial)
+			to, err := sqlite.OpenTarget(c.Context, partial)
 			if err != nil {
 				return nil, nil, nil, errors.Join(err, from.Close(), os.Remove(partial))
 			}
@@ -58,16 +59,20 @@ func backupCommand() *cli.Command {
 func restoreCommand() *cli.Command {
 	return copyCommand("restore", "fill an empty store from a backup",
 		"A store that holds anything, or that a service works on, is refused: move the old state away first. All of the backup is\n"+
-			"restored, and read back, or nothing.\n\n"+
+			"restored, and read back, or nothing. Backups of older programs are restored too, but those of schema 2 and before.\n\n"+
 			"Examples:\n"+
 			"  idds restore --state /var/lib/idds idds-2026-11-25.db\n"+
 			"  idds restore --store postgres://idds@db.example.org/idds idds-2026-11-25.db",
-		func(ctx context.Context, p place, file string) (source, target, func(error) error, error) {
-			from, err := sqlite.OpenSource(ctx, file)
+		func(c *cli.Context, p place, file string) (source, target, func(error) error, error) {
+			log, err := logging.New(c.App.ErrWriter, "idds", "info", "auto")
 			if err != nil {
 				return nil, nil, nil, err
 			}
-			to, err := p.empty(ctx)
+			from, err := sqlite.OpenBackup(c.Context, file, log)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			to, err := p.empty(c.Context)
 			if err != nil {
 				return nil, nil, nil, errors.Join(err, from.Close())
 			}
@@ -76,7 +81,7 @@ func restoreCommand() *cli.Command {
 }
 
 // copyCommand makes a command that copies a whole state between the store and a file. open opens both; end is told how it went.
-func copyCommand(name, usage, description string, open func(ctx context.Context, p place, file string) (source, target, func(error) error, error)) *cli.Command {
+func copyCommand(name, usage, description string, open func(c *cli.Context, p place, file string) (source, target, func(error) error, error)) *cli.Command {
 	var cfg storeConfig
 	bind := config.Bind(&cfg)
 	return &cli.Command{
@@ -92,7 +97,7 @@ func copyCommand(name, usage, description string, open func(ctx context.Context,
 			if err != nil {
 				return err
 			}
-			from, to, end, err := open(c.Context, p, c.Args().First())
+			from, to, end, err := open(c, p, c.Args().First())
 			if err != nil {
 				return interrupted(c, err)
 			}
