@@ -27,16 +27,8 @@ func (s *Service) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]mes
 func (s *Service) SayAlive(list []message.WorkerDocument) {
 	now := s.now()
 	for i := range list {
-		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < s.silence(list[i])
+		list[i].Alive = list[i].Phase != message.WorkerEnded && now.Sub(list[i].LastSeen) < list[i].SilentAfter(s.cfg.WorkerSilence)
 	}
-}
-
-// silence is after how long without a report a worker counts as gone: three of its heart-beats.
-func (s *Service) silence(w message.WorkerDocument) time.Duration {
-	if w.HeartbeatSeconds <= 0 {
-		return s.cfg.WorkerSilence
-	}
-	return time.Duration(3 * w.HeartbeatSeconds * float64(time.Second))
 }
 
 // Now is the time by which the service decides.

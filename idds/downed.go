@@ -16,7 +16,7 @@ func (s *Service) noteDowned(ctx context.Context, workers []message.WorkerDocume
 	var fresh []message.WorkerDocument
 	downed := map[string]time.Time{}
 	for _, w := range workers {
-		if w.Alive || w.Phase == message.WorkerEnded || now.Sub(w.LastSeen) > s.silence(w)+longAgo {
+		if w.Alive || w.Phase == message.WorkerEnded || now.Sub(w.LastSeen) > w.SilentAfter(s.cfg.WorkerSilence)+longAgo {
 			continue
 		}
 		downed[w.PilotID] = w.LastSeen

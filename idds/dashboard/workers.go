@@ -26,25 +26,17 @@ type workerRow struct {
 	message.WorkerDocument
 
 	State string
-	// Busy is how many of its slots have a payload running.
-	Busy int
 	// Efficiency is the share of its slots' time that payloads had.
 	Efficiency *float64
 }
 
 func newWorkerRow(w message.WorkerDocument) workerRow {
 	row := workerRow{WorkerDocument: w, State: string(w.Phase)}
-	for _, in := range w.InHand {
-		if !in.RunningSince.IsZero() {
-			row.Busy++
-		}
-	}
-	row.Busy = min(row.Busy, w.Slots)
-	switch life := w.LastSeen.Sub(w.StartedAt).Seconds() - w.Totals.SuspendedSeconds; {
+	switch used, had := w.SlotTime(); {
 	case w.Exit != nil && w.Exit.Efficiency != nil:
 		row.Efficiency = w.Exit.Efficiency
-	case !w.StartedAt.IsZero() && life > 0 && w.Slots > 0 && w.Totals.Done+w.Totals.Failed > 0:
-		share := min(1, w.Totals.WallSeconds/(life*float64(w.Slots)))
+	case had > 0:
+		share := min(1, used/had)
 		row.Efficiency = &share
 	}
 	switch {

@@ -20,7 +20,7 @@ func report(pilot, site string, seen time.Time, held ...string) func(ledger.Tx) 
 		Hostname: "node1", Site: site, Slots: 2, Totals: message.WorkerTotals{WallSeconds: 100},
 	}
 	for _, h := range held {
-		w.InHand = append(w.InHand, message.SliceInHand{Identity: h, RunID: run, Attempt: 1})
+		w.InHand = append(w.InHand, message.SliceInHand{Identity: h, RunID: run, Attempt: 1, RunningSince: seen})
 	}
 	return func(tx ledger.Tx) error { return tx.PutWorker(w, seen) }
 }

@@ -72,11 +72,11 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 			s.Held++
 		}
 		s.Slots += w.Slots
-		s.Busy += min(len(w.InHand), w.Slots)
+		s.Busy += w.Busy()
 		for _, in := range w.InHand {
 			held[in.RunID]++
 		}
-		used, had := busyTime(w)
+		used, had := w.SlotTime()
 		s.used, s.had = s.used+used, s.had+had
 	}
 	out = make([]message.BoardSite, 0, len(sums))
@@ -89,19 +89,4 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 	}
 	slices.SortFunc(out, func(a, b message.BoardSite) int { return strings.Compare(a.Site, b.Site) })
 	return out, held
-}
-
-// busyTime is for how many seconds payloads had a worker's slots, and how many it had. Both are by the worker's own clock.
-func busyTime(w *message.WorkerDocument) (used, had float64) {
-	had = float64(w.Slots) * max(0, w.At.Sub(w.StartedAt).Seconds()-w.Totals.SuspendedSeconds)
-	if w.StartedAt.IsZero() {
-		had = 0
-	}
-	used = w.Totals.WallSeconds
-	for _, in := range w.InHand {
-		if !in.RunningSince.IsZero() {
-			used += max(0, w.At.Sub(in.RunningSince).Seconds())
-		}
-	}
-	return used, had
 }

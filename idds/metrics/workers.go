@@ -70,18 +70,11 @@ func (m *Metrics) seeWorker(number uint64, r message.WorkerReport, at time.Time)
 	}
 	w := worker{
 		number: number, site: m.sites.of(r.Site), phase: r.Phase, held: r.Hold != "", slots: max(0, r.Slots), seen: at,
-		silence: m.cfg.WorkerSilence, totals: r.Totals, inHand: map[string]int{},
-	}
-	if r.HeartbeatSeconds > 0 {
-		w.silence = time.Duration(3 * r.HeartbeatSeconds * float64(time.Second))
+		busy: r.Busy(), silence: r.SilentAfter(m.cfg.WorkerSilence), totals: r.Totals, inHand: map[string]int{},
 	}
 	for _, in := range r.InHand {
 		w.inHand[in.RunID]++
-		if !in.RunningSince.IsZero() {
-			w.busy++
-		}
 	}
-	w.busy = min(w.busy, w.slots)
 	switch {
 	case known:
 		m.work.add(w.site, before.totals, r.Totals)

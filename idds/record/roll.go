@@ -138,7 +138,7 @@ func pilot(w *message.WorkerDocument) message.ComponentDocument {
 	c := message.ComponentDocument{
 		Namespace: w.Namespace, Name: w.PilotID, Role: "pilot", Status: "OK", RunID: w.RunID, Hostname: w.Hostname, PID: w.PID, Version: w.Version,
 		StartedAt: w.StartedAt, HeartbeatSeconds: w.HeartbeatSeconds, LastSeen: w.LastSeen, Alive: w.Alive,
-		Details: fmt.Sprintf("%d of %d slots at work; %d slices done, %d failed", min(len(w.InHand), w.Slots), w.Slots, w.Totals.Done, w.Totals.Failed),
+		Details: fmt.Sprintf("%d of %d slots at work; %d slices done, %d failed", w.Busy(), w.Slots, w.Totals.Done, w.Totals.Failed),
 	}
 	switch {
 	case w.Phase == message.WorkerEnded:

@@ -54,7 +54,8 @@ type BoardSite struct {
 	Draining int `json:"draining"`
 	Silent   int `json:"silent"`
 	// Held are those that take no slice for now, such as after a test of the node that failed.
-	Held  int `json:"held"`
+	Held int `json:"held"`
+	// Slots are those of living workers, Busy as many of them as have a payload running.
 	Slots int `json:"slots"`
 	Busy  int `json:"busy"`
 	// Efficiency is the share of the slots' time that payloads had, since the workers' start; absent while nothing is known of it.
