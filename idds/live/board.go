@@ -61,7 +61,7 @@ func (f *Feed) load(ctx context.Context, s *space) error {
 	}
 	now := f.cfg.Service.Now()
 	runs, err := f.cfg.Store.Runs(ctx, s.name)
-	workers, werr := f.cfg.Store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: s.name, SeenSince: now.Add(-forgotten), Limit: 100 * mostWorkers})
+	workers, werr := f.cfg.Store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: s.name, SeenSince: now.Add(-forgotten), Limit: 100 * manyWorkers})
 	if err := errors.Join(err, werr); err != nil {
 		return err
 	}

@@ -23,3 +23,10 @@ func (t Times) Recent(now time.Time) (message.Quantiles, float64) { return t.rec
 
 // Over is the whole time.
 func (t Times) Over(most int) []message.BoardLatency { return t.over(most) }
+
+// Remembered is how many runs a feed remembers of a namespace.
+func (f *Feed) Remembered(namespace string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.spaces[namespace].runs)
+}

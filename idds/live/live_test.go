@@ -65,6 +65,27 @@ func TestABoardShowsWhatIsInTheLedger(t *testing.T) {
 	}
 }
 
+func TestRunsThatNeverEndAreNotRememberedForEver(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	announced := func(i int) func(ledger.Tx) error {
+		return func(tx ledger.Tx) error {
+			m := message.RunImminentWorker{MsgType: message.TypeRunImminentWorker, Namespace: namespace, RunID: message.Run(fmt.Sprint(200000 + i))}
+			return r.rules.Announce(tx, m, time.Now())
+		}
+	}
+	for i := range 200 {
+		r.do(announced(i))
+	}
+	if n := r.feed.Remembered(namespace); n > 50 {
+		t.Errorf("%d runs are remembered", n)
+	}
+	r.do(announced(7)) // one that was forgotten is heard of again
+	if b := r.board(); len(b.Runs) != 10 || b.Runs[0].RunID != "200199" {
+		t.Errorf("%d runs, the first is %s", len(b.Runs), b.Runs[0].RunID)
+	}
+}
+
 func TestAfterARestartTheHistoryIsTheSame(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)

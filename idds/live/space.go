@@ -15,6 +15,8 @@ type space struct {
 	name    string
 	runs    map[string]*run
 	workers workers
+	// mostWorkers is as many as are remembered before some are forgotten.
+	mostWorkers int
 	// loaded says that the store was asked for what there was before we heard of anything.
 	loaded bool
 	// changed says that something has happened since the board was made.
@@ -47,7 +49,7 @@ type picture struct {
 
 func newSpace(name string) *space {
 	return &space{
-		name: name, runs: map[string]*run{}, workers: workers{}, demand: map[string]*message.RunDemand{}, turn: make(chan struct{}, 1),
+		name: name, runs: map[string]*run{}, workers: workers{}, mostWorkers: manyWorkers, demand: map[string]*message.RunDemand{}, turn: make(chan struct{}, 1),
 		pictures: map[string]picture{}, news: make(chan struct{}),
 	}
 }
@@ -97,14 +99,18 @@ func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
 			s.workers.note(c.Workers[i].WorkerReport, c.Workers[i].At)
 		}
 	}
-	if len(s.runs) > 2*shown || len(s.workers) > mostWorkers { // while nobody looks
+	if len(s.runs) > 2*remembered || len(s.workers) > s.mostWorkers { // while nobody looks
 		s.prune(now)
 	}
 	return unknown
 }
 
-// mostWorkers is how many are remembered before those are forgotten that are gone.
-const mostWorkers = 1000
+const (
+	// manyWorkers is how many are remembered before it is looked which of them are gone; from then on, as soon as they are twice as many.
+	manyWorkers = 1000
+	// remembered is how many runs are, at least: those of the board and, for when one of these is over, the next.
+	remembered = 2 * shown
+)
 
 // add adds what the store had before we heard of anything.
 func (s *space) add(runs []ledger.Run, workers []message.WorkerDocument, now time.Time) {
@@ -120,14 +126,16 @@ func (s *space) add(runs []ledger.Run, workers []message.WorkerDocument, now tim
 	s.loaded, s.changed = true, true
 }
 
-// prune forgets what no board will have: of runs that are over those that are not among the latest.
+// prune forgets what no board will have: of runs that are over those that are not among the latest, and of all, however many are said
+// to be open, those for which there is no room. The store tells of a run that comes back.
 func (s *space) prune(now time.Time) {
 	s.workers.forget(now)
+	s.mostWorkers = max(manyWorkers, 2*len(s.workers))
 	if len(s.runs) <= shown {
 		return
 	}
 	for i, r := range latest(slices.Collect(maps.Values(s.runs))) {
-		if i >= shown && r.State == message.RunClosed {
+		if i >= remembered || i >= shown && r.State == message.RunClosed {
 			id := ledger.Text(r.RunID.String())
 			delete(s.runs, id)
 			delete(s.pictures, id)

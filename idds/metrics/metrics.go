@@ -56,12 +56,14 @@ type Metrics struct {
 	runs    map[string]figures
 	workers map[string]worker
 	sites   names
+	// mostWorkers is as many as are kept before some are forgotten.
+	mostWorkers int
 }
 
 // New reads what there is in a store, before anything else writes to it.
 func New(ctx context.Context, store ledger.Store, cfg Config) (*Metrics, error) {
 	m := &Metrics{
-		cfg: cfg, registry: prometheus.NewRegistry(), started: time.Now(), runs: map[string]figures{}, workers: map[string]worker{}, sites: names{most: mostSites},
+		cfg: cfg, registry: prometheus.NewRegistry(), started: time.Now(), runs: map[string]figures{}, workers: map[string]worker{}, mostWorkers: manyWorkers, sites: names{most: mostSites},
 	}
 	m.slices, m.commits, m.requests, m.work = newSliceMetrics(m.registry), newCommitMetrics(m.registry), newRequestMetrics(m.registry), newWorkMetrics(m.registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -157,6 +157,19 @@ func TestLabelsAreBoundedWhateverOthersWrite(t *testing.T) {
 	want(t, got, map[string]float64{"idds_attempts_failed_total{class=other,name=other}": 30, "idds_run_slices{run=other,state=failed}": 11})
 }
 
+func TestWorkersThatFellSilentAreForgottenAlsoWhenNobodyScrapes(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	for i := range 5000 { // one every 10 s: of an hour there are 360
+		b.metrics.Hear(ledger.Commit{Number: uint64(i + 1), Workers: []ledger.WorkerSeen{{ //nolint:gosec // small
+			WorkerReport: message.WorkerReport{PilotID: fmt.Sprint("p", i), Namespace: namespace, Phase: message.WorkerRunning}, At: b.now.Add(time.Duration(i) * 10 * time.Second),
+		}}})
+	}
+	if n := b.metrics.Kept(); n > 1000 {
+		t.Errorf("%d are kept", n)
+	}
+}
+
 func TestATokenOfAnotherNamespaceSeesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())

@@ -113,11 +113,8 @@ func (s scrape) workerMetrics(out chan<- prometheus.Metric, now time.Time) {
 		slots, busy int
 	}
 	sites := map[string]*site{}
-	for id, w := range s.workers {
-		if now.Sub(w.seen) > max(forget, w.silence) {
-			delete(s.workers, id)
-			continue
-		}
+	s.forgetWorkers(now)
+	for _, w := range s.workers {
 		at := sites[w.site]
 		if at == nil {
 			at = &site{states: map[string]int{}}

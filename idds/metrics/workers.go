@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +11,10 @@ import (
 
 // forget is after how long without a report a worker is no longer counted as silent.
 const forget = time.Hour
+
+// manyWorkers is how many are kept before it is looked which of them are gone, whether anybody scrapes or not; from then on, as soon as
+// they are twice as many.
+const manyWorkers = 1000
 
 // worker is what is kept of one.
 type worker struct {
@@ -82,6 +87,9 @@ func (m *Metrics) seeWorker(number uint64, r message.WorkerReport, at time.Time)
 		m.work.add(w.site, message.WorkerTotals{}, r.Totals)
 	}
 	m.workers[r.PilotID] = w
+	if len(m.workers) > m.mostWorkers {
+		m.forgetWorkers(at)
+	}
 	if r.Phase != message.WorkerEnded {
 		return
 	}
@@ -90,6 +98,12 @@ func (m *Metrics) seeWorker(number uint64, r message.WorkerReport, at time.Time)
 		class, name := failure(r.Exit.Class, r.Exit.Name)
 		m.work.ended.WithLabelValues(w.site, class, name).Inc()
 	}
+}
+
+// forgetWorkers drops those that have been silent for long.
+func (m *Metrics) forgetWorkers(now time.Time) {
+	maps.DeleteFunc(m.workers, func(_ string, w worker) bool { return now.Sub(w.seen) > max(forget, w.silence) })
+	m.mostWorkers = max(manyWorkers, 2*len(m.workers))
 }
 
 // add counts what has come since the report before. A pilot whose sums shrink is another one under the same name.
