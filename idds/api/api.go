@@ -240,7 +240,8 @@ func (a *api) demand(ctx context.Context, in *struct {
 },
 ) (*body[message.DemandDocument], error) {
 	ask := a.service.Demand
-	if role := ledger.PrincipalOf(ctx).Role; in.Site != "" && (role == ledger.RoleHarvester || role == ledger.RoleOperator) {
+	// A site of another namespace would have a part of workers that it never starts.
+	if p := ledger.PrincipalOf(ctx); in.Site != "" && p.Sees(a.cfg.Namespace) && (p.Role == ledger.RoleHarvester || p.Role == ledger.RoleOperator) {
 		ask = func(ctx context.Context) (message.DemandDocument, error) {
 			return a.service.DemandOf(ctx, in.Site, in.MaxWorkers)
 		}
