@@ -65,12 +65,21 @@ func (m *Memory) Logs(q Query) (message.RecentPage[message.LogRecord], error) {
 			return (q.Component == "" || q.Component == name) && (grave || least < slog.LevelWarn)
 		},
 		want: func(l *message.LogRecord) bool {
-			return either(q.Role, l.Role) && either(q.Run, l.RunID) && either(q.Slice, l.Slice) && level(l.Level) >= least && (text == "" || has(l, text))
+			return either(q.Role, l.Role) && either(q.Run, l.RunID) && either(q.Slice, l.Slice) && level(l.Level) >= least && (text == "" || finds(l, text))
 		},
 		show: mask,
 	})
 	slices.SortStableFunc(page.Items, func(a, b message.LogRecord) int { return a.At.Compare(b.At) })
 	return page, err
+}
+
+// finds reports whether a text, in lower case, is to be found in a line as it is handed out: in what is masked nobody may search.
+func finds(l *message.LogRecord, text string) bool {
+	if !has(l, text) {
+		return false
+	}
+	shown := mask(*l)
+	return has(&shown, text)
 }
 
 // has reports whether a text, in lower case, is to be found in a line.

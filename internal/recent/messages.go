@@ -53,16 +53,33 @@ func (m *Memory) Messages(q Query) (message.RecentPage[message.SeenMessage], err
 		},
 		want: func(s *message.SeenMessage) bool {
 			return either(q.Component, s.Sender) && either(q.Run, s.RunID) && either(q.Slice, s.Slice) && either(q.MsgType, s.MsgType) &&
-				either(q.Destination, s.Destination) && (len(text) == 0 || bytes.Contains(bytes.ToLower(s.Body), text) ||
-				bytes.Contains(bytes.ToLower([]byte(s.Junk+" "+s.Sender+" "+s.Slice)), text))
+				either(q.Destination, s.Destination) && (len(text) == 0 || said(s, text))
 		},
-		show: func(s message.SeenMessage) message.SeenMessage {
-			s.Junk = logging.Redact(s.Junk)
-			s.Body = readable(s.Body)
-			return s
-		},
+		show: shown,
 	})
 }
+
+func shown(s message.SeenMessage) message.SeenMessage {
+	s.Junk = logging.Redact(s.Junk)
+	s.Body = readable(s.Body)
+	return s
+}
+
+// said reports whether a text, in lower case, is to be found in a message. In what is masked nobody may search; what is handed out
+// has no spaces between its words, so that the text need not stand there as it was found.
+func said(s *message.SeenMessage, text []byte) bool {
+	in := func(s *message.SeenMessage) bool {
+		return bytes.Contains(bytes.ToLower(s.Body), text) || bytes.Contains(bytes.ToLower([]byte(s.Junk+" "+s.Sender+" "+s.Slice)), text)
+	}
+	if !in(s) {
+		return false
+	}
+	out := shown(*s)
+	return in(&out) || !bytes.Contains(out.Body, []byte(inItsPlace)) && out.Junk == s.Junk
+}
+
+// inItsPlace is in what is handed out in place of a secret.
+const inItsPlace = "***"
 
 // readable is a body as it is handed out: JSON in any case, without secrets.
 func readable(body []byte) json.RawMessage {

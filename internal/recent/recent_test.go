@@ -248,6 +248,16 @@ func TestNoSecretIsHandedOut(t *testing.T) {
 	if strings.Contains(string(text), "s3cr3t") || strings.Contains(string(text), "170417017") {
 		t.Errorf("a secret is handed out: %s", text)
 	}
+	for _, text := range []string{"s3cr3t", "S3cr3t v", "170417017"} {
+		lines, lerr := m.Logs(recent.Query{Text: text})
+		messages, merr := m.Messages(recent.Query{Text: text})
+		if err := errors.Join(lerr, merr); len(lines.Items)+len(messages.Items) > 0 || err != nil {
+			t.Errorf("%q is found: %+v, %+v, %v", text, lines.Items, messages.Items, err)
+		}
+	}
+	if found, err := m.Messages(recent.Query{Text: "MSG_TYPE"}); len(found.Items) != 1 || err != nil {
+		t.Errorf("what is no secret is not found: %+v, %v", found.Items, err)
+	}
 	again, err := m.Messages(recent.Query{})
 	if diff := cmp.Diff(s, again); diff != "" || err != nil {
 		t.Error("reading changes what is kept:", diff, err)
