@@ -66,6 +66,11 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 	if err := s.watch.Outlast(ctx, func(ctx context.Context) error { return s.enter(ctx, entries, keys, now) }); err != nil {
 		return ours, err
 	}
+	for i := range entries {
+		if tell := entries[i].tell; tell != nil {
+			tell()
+		}
+	}
 	return ours, s.answer(ctx, entries)
 }
 

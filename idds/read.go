@@ -22,6 +22,8 @@ type entry struct {
 	slice ledger.Key
 	// seen is what there is to be read on the outside of the message.
 	seen message.Envelope
+	// tell says in the log what has become of it, once that is stored; nil where there is nothing to be said.
+	tell func()
 	// reply is sent when it is stored; nil where nobody waits for one, and of no type where another answers.
 	reply *message.WorkflowReply
 }

@@ -43,6 +43,7 @@ type rig struct {
 	store   *sqlite.Store
 	away    *atomic.Bool // makes the store of the service full: it can be read
 	looks   *atomic.Int64
+	undone  *atomic.Int64
 	now     func() time.Time // of the service; the machine's when nil
 	log     *logLines
 	kill    func()
@@ -100,9 +101,9 @@ func (r *rig) start() {
 	must(r.t, err)
 	store := r.store
 	r.t.Cleanup(func() { _ = store.Close() })
-	r.away, r.looks = &atomic.Bool{}, &atomic.Int64{}
+	r.away, r.looks, r.undone = &atomic.Bool{}, &atomic.Int64{}, &atomic.Int64{}
 	r.log = &logLines{}
-	r.service, err = idds.New(shaky{store, r.away, r.looks}, r.newLink("idds"), slog.New(slog.NewTextHandler(r.log, nil)), r.cfg)
+	r.service, err = idds.New(shaky{store, r.away, r.looks, r.undone}, r.newLink("idds"), slog.New(slog.NewTextHandler(r.log, nil)), r.cfg)
 	must(r.t, err)
 	if r.now != nil {
 		r.service.SetClock(r.now)
@@ -252,8 +253,9 @@ func reopen(t *testing.T, dir string) *sqlite.Store {
 type shaky struct {
 	ledger.Store
 
-	away  *atomic.Bool
-	looks *atomic.Int64 // how often it was asked what is due
+	away   *atomic.Bool
+	looks  *atomic.Int64 // how often it was asked what is due
+	undone *atomic.Int64 // how often there was a workflow task in what it did not store
 }
 
 func (s shaky) Due(ctx context.Context, namespace string, now time.Time) ([]ledger.Slice, error) {
@@ -265,6 +267,9 @@ func (s shaky) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	return s.Store.Update(ctx, func(tx ledger.Tx) error {
 		if err := fn(tx); err != nil || !s.away.Load() {
 			return err
+		}
+		if made, err := tx.Tasks(ledger.TaskFilter{}); err == nil && len(made) > 0 {
+			s.undone.Add(1)
 		}
 		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
 	})

@@ -66,18 +66,14 @@ func (s *Service) readTask(ctx context.Context, d *broker.Delivery, e message.En
 	if by.Name == "" {
 		by.Name = "(no sender)"
 	}
-	apply := func(tx ledger.Tx, now time.Time) error {
-		a, err := s.tasks.Do(tx, m, by, now)
-		if err != nil {
-			return err
-		}
-		s.sayTask(ctx, m, a, by)
-		if s.cfg.DemandFrom == ledger.WorkflowTask {
+	var a workflow.Answer
+	apply := func(tx ledger.Tx, now time.Time) (err error) {
+		if a, err = s.tasks.Do(tx, m, by, now); err == nil && s.cfg.DemandFrom == ledger.WorkflowTask {
 			reply = workflow.Reply(m, a)
 		}
-		return nil
+		return err
 	}
-	return entry{apply: apply, reply: &reply}, nil
+	return entry{apply: apply, tell: func() { s.sayTask(ctx, m, a, by) }, reply: &reply}, nil
 }
 
 // readReply understands the answer of an iDDS that is not this one.

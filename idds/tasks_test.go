@@ -130,6 +130,23 @@ func TestARequestThatComesAgainIsDoneOnceAndAnsweredEachTime(t *testing.T) {
 	}
 }
 
+func TestTheLogHasNoChangeThatIsNotStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, byTask())
+	c := r.replies()
+	r.away.Store(true)
+	r.task(message.TypeCreateWorkflowTask, created)
+	r.until("a task that is made and not stored", func() bool { return r.undone.Load() > 0 })
+	if r.log.count("workflow_task.create") > 0 {
+		t.Error("a change that was not stored is in the log")
+	}
+	r.away.Store(false)
+	mustReply(t, c, message.TypeCreatedWorkflowTask, numbers1)
+	if n := r.log.count("workflow_task.create"); n != 1 {
+		t.Errorf("one change is in the log %d times", n)
+	}
+}
+
 func TestARequestWhoseReplyGotLostIsAnsweredByTheNextIDDS(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, byTask())
