@@ -138,7 +138,7 @@ func TestATokenThatIsNotGoodIsRefusedAndToldWhy(t *testing.T) {
 	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+revoked.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatal(text)
 	}
-	for token, why := range map[string]string{"": "Bearer TOKEN", "forged": "not known", revoked.Token: "revoked", "a.b.c": "not known"} {
+	for token, why := range map[string]string{"": "Bearer <token>", "forged": "not known", revoked.Token: "revoked", "a.b.c": "not known"} {
 		resp, text := request(t, http.MethodGet, base+"/v1/runs", token, "")
 		if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(text, why) || resp.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%q: %d, %s", token, resp.StatusCode, text)

@@ -29,7 +29,7 @@ func (a *api) visitor(ctx context.Context, method, host string, header func(stri
 	if !looks || authorization(header) != "" || !slices.Contains(roles, ledger.RoleViewer) {
 		return a.identify(ctx, header, addr, roles)
 	}
-	p, no := ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN, or log in at /login"}
+	p, no := ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>, or log in at /login"}
 	if token := sessionToken(header("Cookie"), host); token != "" {
 		p, no = a.onlooker(ctx, token)
 	}

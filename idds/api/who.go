@@ -75,7 +75,7 @@ func (a *api) admit(p ledger.Principal, no *refusal, addr string, roles []ledger
 func (a *api) holder(ctx context.Context, authorization string) (ledger.Principal, *refusal) {
 	kind, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(kind, "Bearer") || token == "" {
-		return ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN"}
+		return ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>"}
 	}
 	p, err := a.cfg.Tokens.Identify(ctx, token)
 	if errors.Is(err, ledger.ErrUnknownToken) && a.cfg.Issuer != nil {

@@ -201,7 +201,7 @@ func TestARefusalIsSaidWhenTheTerminalIsAsItWas(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []top.Config{{Screen: true}, {}} {
 		s := begin(t, t.Context(), cfg)
-		s.errs <- exitcode.New(exitcode.NoCredential, "idds does not know the token")
+		s.errs <- exitcode.New(exitcode.NoCredential, "idds does not take the token")
 		if err := s.end(t); exitcode.From(err) != exitcode.NoCredential {
 			t.Error(err)
 		}

@@ -43,7 +43,7 @@ func (c *Client) explain(status int, err error) error {
 	case status == http.StatusUnauthorized && c.token == "":
 		err = fmt.Errorf("no token was given: %w", err)
 	case status == http.StatusUnauthorized:
-		err = fmt.Errorf("idds does not know the token (%w)", err)
+		err = fmt.Errorf("idds does not take the token: %w", err)
 	case status != http.StatusForbidden:
 		return err
 	case c.role != "":

@@ -114,7 +114,7 @@ func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) {
 		want, next string
 	}{
 		{401, "", "no token was given", "idds token --state STATE viewer > FILE"},
-		{401, "s3cret", "idds does not know the token", "--token-file or TFPILOT_TOKEN_FILE"},
+		{401, "s3cret", "idds does not take the token", "--token-file or TFPILOT_TOKEN_FILE"},
 		{403, "s3cret", "the token must be of role viewer", "idds token --state STATE viewer > FILE"},
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) }))

@@ -142,7 +142,7 @@ func jwt(end time.Time) string {
 
 func TestTheTokenIsLookedAtAndTried(t *testing.T) {
 	t.Parallel()
-	refused := exitcode.New(exitcode.NoCredential, "idds does not know the token")
+	refused := exitcode.New(exitcode.NoCredential, "idds does not take the token")
 	for name, c := range map[string]struct {
 		token   string
 		answer  error

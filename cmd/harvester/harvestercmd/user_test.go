@@ -46,7 +46,7 @@ func TestACheckAsksIddsWhetherItTakesTheTokenOfPilots(t *testing.T) { //nolint:p
 	}))
 	defer idds.Close()
 	s := newSite(t, faithful, "")
-	for token, want := range map[string]string{"good": "which idds takes", "stale": "idds does not know the token"} {
+	for token, want := range map[string]string{"good": "which idds takes", "stale": "idds does not take the token"} {
 		file := filepath.Join(s.dir, token)
 		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 			t.Fatal(err)

@@ -111,7 +111,7 @@ func TestARefusedTokenIsNamedWithTheWayToAnother(t *testing.T) {
 	t.Setenv("TFPILOT_IDDS", in.url)
 	command(t, "runs").mustSay(t, 50, "no token was given", "--token-file or TFPILOT_TOKEN_FILE")
 	t.Setenv("TFPILOT_TOKEN", "another-token-of-another-idds")
-	command(t, "runs").mustSay(t, 50, "idds does not know the token", "idds token --state STATE viewer")
+	command(t, "runs").mustSay(t, 50, "idds does not take the token", "idds token --state STATE viewer")
 }
 
 func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all apps share one help flag

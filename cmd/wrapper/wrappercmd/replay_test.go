@@ -146,7 +146,7 @@ func TestReplayRunsASliceThatHasFailed(t *testing.T) { //nolint:paralleltest // 
 
 	command(t.Context(), t, append(at, "other")...).mustSay(t, exitcode.Usage.Code, `idds knows no slice "other"`, "`idds slices` lists those that there are")
 	must(t, os.WriteFile(idds.token, []byte("wrong"), 0o600))
-	command(t.Context(), t, append(at, "a/b #1")...).mustSay(t, exitcode.NoCredential.Code, "idds does not know the token")
+	command(t.Context(), t, append(at, "a/b #1")...).mustSay(t, exitcode.NoCredential.Code, "idds does not take the token")
 }
 
 func TestReplaySaysWhatItNeeds(t *testing.T) { //nolint:paralleltest // all apps share one help flag
