@@ -19,17 +19,25 @@ export const font = (size = 0.75) => Math.round(rem() * size) + "px " + getCompu
 // axis is one in the page's colours.
 export function axis(more) {
   return {
-    stroke: colour("--dim"), font: font(), grid: { stroke: faint("--dim", 0.18), width: 1 }, ticks: { stroke: faint("--dim", 0.4), width: 1, size: 4 }, ...more,
+    stroke: colour("--dim"), font: font(), grid: { stroke: faint("--dim", 0.18), width: thick(1) }, ticks: { stroke: faint("--dim", 0.4), width: thick(1), size: thick(4) }, ...more,
   };
 }
 export const axisSize = (factor) => Math.round(rem() * factor);
 
-// follow keeps a plot as large as its place.
+// thick is how thick a line is that is of so many pixels on a desk: on a wall it grows with the type.
+export const thick = (pixels) => pixels * Math.max(1, rem() / 17);
+
+// follow keeps a plot as large as its place; where the type has another size, as on another screen, it is drawn anew.
 const observer = new ResizeObserver((entries) => {
   for (const e of entries) e.target.resized?.();
 });
-export function follow(place, resized) {
-  place.resized = resized;
+export function follow(place, resized, redraw) {
+  let type = rem();
+  place.resized = () => {
+    if (type === rem()) return resized();
+    type = rem();
+    redraw();
+  };
   observer.observe(place);
 }
 export const sizeOf = (place) => ({ width: Math.max(120, place.clientWidth), height: Math.max(80, place.clientHeight) });

@@ -1,5 +1,5 @@
 // The merged histograms of a run, each with the statistical error of its bins, and those of a reference run behind them.
-import { axis, axisSize, colour, faint, follow, sizeOf } from "./draw.js";
+import { axis, axisSize, colour, faint, follow, sizeOf, thick } from "./draw.js";
 import { count } from "./format.js";
 
 const mostBins = 400; // more are not seen in a plot of this size: neighbours are drawn together
@@ -9,7 +9,8 @@ const number = (x) => (Number.isFinite(x) ? String(Number(x.toPrecision(4))) : "
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 const mean = (h) => h.sum_wx / h.sum_w;
 const width = (h) => Math.sqrt(Math.max(0, h.sum_wx2 / h.sum_w - mean(h) ** 2));
-const titleOf = (h) => (h.title || h.name) + (h.unit ? " [" + h.unit + "]" : "");
+const unitOf = (h) => (h.unit ? "[" + h.unit + "]" : "");
+const titleOf = (h) => [h.title || h.name, unitOf(h)].filter(Boolean).join(" ");
 
 // steps are the edges and heights of what is drawn.
 function steps(h, scale = 1) {
@@ -32,8 +33,9 @@ class Histogram {
     this.figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     this.title = document.createElement("b");
+    this.unit = document.createElement("b"); // apart, so that it is there however long the title is
     this.says = document.createElement("span");
-    caption.append(this.title, this.says);
+    caption.append(this.title, this.unit, this.says);
     this.place = document.createElement("div");
     this.place.className = "plot";
     this.place.setAttribute("role", "img");
@@ -50,7 +52,8 @@ class Histogram {
     const stays = this.plot && this.same(h, reference);
     this.h = h;
     this.reference = reference;
-    this.title.textContent = titleOf(h);
+    this.title.textContent = h.title || h.name;
+    this.unit.textContent = unitOf(h);
     this.title.title = titleOf(h);
     this.says.textContent = count(h.entries);
     this.place.setAttribute("aria-label", titleOf(h) + ": " + count(h.entries) + " entries, mean " + number(mean(h)) + ", width " + number(width(h)) + (reference ? ", reference mean " + number(mean(reference)) : ""));
@@ -67,29 +70,29 @@ class Histogram {
 
   redraw() {
     if (!this.place.isConnected) return;
+    if (!this.plot) follow(this.place, () => this.plot.setSize(sizeOf(this.place)), () => this.redraw());
     this.plot?.destroy();
     const steppy = uPlot.paths.stepped({ align: 1 });
     this.plot = new uPlot({
       ...sizeOf(this.place),
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-      padding: [6, axisSize(0.9), 0, 0],
+      padding: [axisSize(0.5), axisSize(0.9), 0, 0],
       scales: {
         x: { time: false, range: () => [this.h.low, this.h.high] },
         y: this.h.log_y ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, (max ?? 1) * 1.12)] },
       },
       axes: [
-        axis({ size: axisSize(1.6), gap: 2, space: axisSize(3.5) }),
-        axis({ size: axisSize(3), gap: 3, space: axisSize(2), ...(this.h.log_y ? { splits: (u) => decades(u.scales.y.max) } : {}), values: (_, splits) => splits.map((n) => (n === null ? null : n >= 1e6 ? n / 1e6 + " M" : n >= 1e4 ? n / 1e3 + " k" : number(n))) }),
+        axis({ size: axisSize(1.6), gap: axisSize(0.2), space: axisSize(3.5) }),
+        axis({ size: axisSize(3), gap: axisSize(0.25), space: axisSize(2), ...(this.h.log_y ? { splits: (u) => decades(u.scales.y.max) } : {}), values: (_, splits) => splits.map((n) => (n === null ? null : n >= 1e6 ? n / 1e6 + " M" : n >= 1e4 ? n / 1e3 + " k" : number(n))) }),
       ],
       series: [
         {},
-        { stroke: colour("--other"), width: 2, dash: [6, 4], paths: steppy, points: { show: false } },
-        { stroke: colour("--busy-fill"), fill: faint("--busy-fill", 0.25), width: 1.5, paths: steppy, points: { show: false } },
+        { stroke: colour("--other"), width: thick(2), dash: [thick(6), thick(4)], paths: steppy, points: { show: false } },
+        { stroke: colour("--busy-fill"), fill: faint("--busy-fill", 0.25), width: thick(1.5), paths: steppy, points: { show: false } },
       ],
       hooks: { draw: [(u) => this.errors(u)], setCursor: [(u) => this.tell(u)] },
     }, this.data(), this.place);
-    follow(this.place, () => this.plot?.setSize(sizeOf(this.place)));
   }
 
   // errors are the square roots of the counts, drawn where bins are wide enough to tell them apart.
@@ -99,7 +102,7 @@ class Histogram {
     if (edges.length < 2 || u.valToPos(edges[1], "x", true) - u.valToPos(edges[0], "x", true) < 3 * ratio) return;
     u.ctx.save();
     u.ctx.strokeStyle = colour("--text");
-    u.ctx.lineWidth = ratio;
+    u.ctx.lineWidth = thick(ratio);
     u.ctx.beginPath();
     for (let i = 0; i + 1 < edges.length; i++) {
       const n = heights[i];
