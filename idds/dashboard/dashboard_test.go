@@ -93,3 +93,12 @@ func TestWhoIsNotKnownIsLedToTheLogin(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestThePageSaysOnTopWhichNamespaceItShows(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[string]string{"": ">epic</span></a>", "?namespace=a%26b": ">a&amp;b</span></a>"} {
+		if _, text := page(t, showing(message.Board{}), "/"+asked); !strings.Contains(text, want) {
+			t.Errorf("%q: no %s in %s", asked, want, text)
+		}
+	}
+}
