@@ -77,6 +77,9 @@ func TestSlicesAreFoundByAllThatIsKnownOfThem(t *testing.T) {
 			t.Errorf("%q: %v, want %s", query, got, want)
 		}
 	}
+	if _, text, _ := s.ask("/slices?run=" + run); !strings.Contains(text, `title="/data/swf.100001.000001.stf">swf.100001.000001.stf</a>`) {
+		t.Errorf("a file does not stand by its name: %s", text)
+	}
 	if status, text, _ := s.ask("/slices?filename=f"); status != http.StatusBadRequest || !strings.Contains(text, "Which run?") {
 		t.Errorf("a file without a run: %d, %s", status, text)
 	}

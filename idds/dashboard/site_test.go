@@ -85,7 +85,7 @@ func published(namespace, run, identity, stf string, n int64, at time.Time) mess
 	return message.Slice{
 		MsgType: message.TypeSlice, RunID: message.Run(run), CreatedAt: message.At(at), Namespace: namespace, Sender: "daq",
 		Content: message.SliceContent{
-			ReqID: message.Text(identity), Filename: stf, TFFilename: fmt.Sprintf("%s_slice_%03d.tf", strings.TrimSuffix(stf, ".stf"), n), SliceID: message.NewInt(n),
+			ReqID: message.Text(identity), Filename: "/data/" + stf, TFFilename: fmt.Sprintf("%s_slice_%03d.tf", strings.TrimSuffix(stf, ".stf"), n), SliceID: message.NewInt(n),
 			Start: message.NewInt(n * 10), End: message.NewInt(n*10 + 9), Size: message.NewInt(27262976), Adler32: "1a2b3c4d", STFCreatedAt: message.At(at.Add(-time.Second)),
 		},
 	}

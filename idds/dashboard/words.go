@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/timeline"
 )
@@ -13,7 +14,7 @@ import (
 // furtherFunctions are what the templates of the further pages may call.
 func furtherFunctions() template.FuncMap {
 	return template.FuncMap{
-		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf,
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
 	}
 }
 
