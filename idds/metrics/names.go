@@ -1,9 +1,8 @@
 package metrics
 
 import (
-	"strings"
-
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/message"
 )
 
 const (
@@ -17,13 +16,7 @@ const (
 )
 
 // label is a text of others as a label: Prometheus refuses a whole scrape for a byte that is no UTF-8.
-func label(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "")
-	}
-	return text
-}
+func label(text string) string { return message.Cut(text, longest) }
 
 // names are the first so many that came; all further ones are other.
 type names struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
 )
 
@@ -71,5 +72,5 @@ func noRefresh(r *http.Request) (any, *refusal) {
 }
 
 func noPath(r *http.Request) (any, *refusal) {
-	return nil, &refusal{http.StatusNotFound, "IDDSException", "The requested REST API is not defined: " + cut(r.Method+" "+r.URL.Path, 200)}
+	return nil, &refusal{http.StatusNotFound, "IDDSException", "The requested REST API is not defined: " + message.Cut(r.Method+" "+r.URL.Path, 200)}
 }

@@ -125,14 +125,7 @@ func asker(r *http.Request) workflow.Asker {
 		by.From = host
 	}
 	if user := r.Header.Get("X-IDDS-Auth-Username-Original"); user != "" {
-		by.Name += " for " + cut(user, 40)
+		by.Name += " for " + message.Cut(user, 40)
 	}
 	return by
-}
-
-func cut(text string, most int) string {
-	if len(text) > most {
-		return text[:most]
-	}
-	return text
 }

@@ -55,7 +55,7 @@ func (r *Record) note(c message.ComponentDocument, now time.Time) {
 	for text, most := range map[*string]int{
 		&c.Name: 200, &c.Role: 50, &c.State: 50, &c.Status: 50, &c.Details: 2000, &c.RunID: 200, &c.Hostname: 300, &c.Version: 200,
 	} {
-		*text = ledger.Text(strings.ToValidUTF8((*text)[:min(len(*text), most)], "\uFFFD"))
+		*text = ledger.Text(message.Cut(*text, most))
 	}
 	wall := r.cfg.Now().UTC()
 	if c.StartedAt.Sub(wall) > aheadLimit {

@@ -187,7 +187,7 @@ func change(d *message.DetectorDocument, s *spoken) {
 }
 
 // short bounds a word of others'.
-func short(s string) string { return s[:min(len(s), 50)] }
+func short(s string) string { return message.Cut(s, 50) }
 
 // stf notes an STF file: that it was taken, or that the data agent has it.
 func (b *booking) stf(s *spoken) error {
@@ -221,7 +221,7 @@ func describe(f *ledger.Announced, s *spoken) {
 	f.SizeBytes, f.Adler32, f.Checksum = cmp.Or(s.Bytes(), f.SizeBytes), cmp.Or(adler, f.Adler32), cmp.Or(other, f.Checksum)
 	f.Sequence, f.Frames = cmp.Or(s.Sequence.Int64(), f.Sequence), cmp.Or(s.TFCount.Int64(), f.Frames)
 	f.State, f.Substate = cmp.Or(short(s.State), f.State), cmp.Or(short(s.Substate), f.Substate)
-	f.URL = cmp.Or(s.FileURL[:min(len(s.FileURL), 1000)], f.URL)
+	f.URL = cmp.Or(message.Cut(s.FileURL, 1000), f.URL)
 	if !s.Start.Time().IsZero() {
 		f.Start = s.Start.Time()
 	}
@@ -237,7 +237,7 @@ func describe(f *ledger.Announced, s *spoken) {
 }
 
 // name bounds the name of a sender.
-func name(s string) string { return s[:min(len(s), 200)] }
+func name(s string) string { return message.Cut(s, 200) }
 
 // tf notes a time-frame file.
 func (b *booking) tf(s *spoken) error {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -119,31 +118,19 @@ func tidy(l message.LogRecord, now time.Time) message.LogRecord {
 	}
 	l.At = l.At.UTC()
 	l.Level = level(l.Level).String()
-	l.Component, l.Role = cut(cmp.Or(l.Component, "(nobody)"), maxName), cut(l.Role, maxName)
-	l.RunID, l.Slice, l.Message = cut(l.RunID, maxName), cut(l.Slice, 2*maxName), cut(l.Message, maxMessage)
+	l.Component, l.Role = message.Cut(cmp.Or(l.Component, "(nobody)"), maxName), message.Cut(l.Role, maxName)
+	l.RunID, l.Slice, l.Message = message.Cut(l.RunID, maxName), message.Cut(l.Slice, 2*maxName), message.Cut(l.Message, maxMessage)
 	if len(l.Attrs) > 0 {
 		attrs := make(map[string]string, min(len(l.Attrs), maxAttrs))
 		for i, key := range slices.Sorted(maps.Keys(l.Attrs)) {
 			if i == maxAttrs {
 				break
 			}
-			attrs[cut(key, maxName)] = cut(l.Attrs[key], maxAttr)
+			attrs[message.Cut(key, maxName)] = message.Cut(l.Attrs[key], maxAttr)
 		}
 		l.Attrs = attrs
 	}
 	return l
-}
-
-// cut bounds a text, and leaves of it what is UTF-8.
-func cut(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		s = s[:max(0, len(s)-1)] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 func sizeOfLine(l *message.LogRecord) int {

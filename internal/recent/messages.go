@@ -25,14 +25,14 @@ func (m *Memory) AddMessage(s message.SeenMessage) {
 	if len(s.Body) > maxBody {
 		s.Body = nil
 	}
-	drawer := cut(s.MsgType, maxName)
-	s.MsgType, s.Sender, s.RunID, s.Slice = drawer, cut(s.Sender, maxName), cut(s.RunID, maxName), cut(s.Slice, 2*maxName)
+	drawer := message.Cut(s.MsgType, maxName)
+	s.MsgType, s.Sender, s.RunID, s.Slice = drawer, message.Cut(s.Sender, maxName), message.Cut(s.RunID, maxName), message.Cut(s.Slice, 2*maxName)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.space(s.Namespace)
 	switch {
 	case s.Junk != "":
-		s.Junk = cut(s.Junk, maxJunk)
+		s.Junk = message.Cut(s.Junk, maxJunk)
 		drawer = junk
 	case n.messages.drawers[drawer] == nil && len(n.messages.drawers) >= messageBounds.drawers-2:
 		drawer = others
@@ -90,7 +90,7 @@ func readable(body []byte) json.RawMessage {
 	d.UseNumber()
 	var v any
 	if d.Decode(&v) != nil || d.More() {
-		v = cut(string(body), maxJunk)
+		v = message.Cut(string(body), maxJunk)
 	}
 	out, err := json.Marshal(masked("", v))
 	if err != nil {
