@@ -2,11 +2,7 @@ package iddscmd
 
 import (
 	"context"
-	"log/slog"
-	"net"
-	"net/http"
 	"sync"
-	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -68,13 +64,8 @@ func serveCommand() *cli.Command {
 	}
 }
 
-// readyLimit is how long the address file waits for the broker.
-const readyLimit = 5 * time.Second
-
-// writeLimit is how long an answer may take with the reading of it: who asks and does not read would keep a connection for good.
-const writeLimit = time.Minute
-
 func serve(c *cli.Context, cfg serveConfig, p place) error {
+	// What it stands on: a folder, a clock, who holds a token, a store that tells of what is written to it.
 	log, err := program.Logger(c, "idds")
 	if err != nil {
 		return err
@@ -112,6 +103,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
+
+	// What it does: its lines to the broker, what it notes beside slices, and the service itself.
 	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
 	link, err := broker.New(cfg.Broker)
 	if err != nil {
@@ -131,6 +124,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
+
+	// What it answers: the REST interface, and all that is mounted beside it.
 	rest.Record = notes.serve(service)
 	feed := live.New(live.Config{Service: service, Store: store, Namespace: cfg.Namespace, Programs: notes.roll.Programs, Log: log})
 	watched.feed, rest.Feed, rest.ROOT = feed, feed, roothist.Encode
@@ -144,16 +139,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler: panda.Dialect(api.Handler(service, store, rest)), TLSConfig: secure,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeLimit, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
-	}
-	api.NewDoorman(cfg.connections(c.Context, log)).Guard(srv)
-	log.InfoContext(c.Context, "idds listens", slog.String("addr", ln.Addr().String()), slog.Bool("tls", secure != nil))
-	if host, _, err := net.SplitHostPort(ln.Addr().String()); secure == nil && (err != nil || !net.ParseIP(host).IsLoopback()) {
-		log.WarnContext(c.Context, "tokens and the broker's password travel in the clear: give it --tls-cert and --tls-key, or a TLS proxy before it")
-	}
+	srv := cfg.server(c.Context, panda.Dialect(api.Handler(service, store, rest)), secure, log)
+	sayListens(c.Context, ln, secure != nil, log)
 
 	// The link outlives its users: they give back what they hold before it says goodbye.
 	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(c.Context))
@@ -168,33 +155,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	g.Go(func() error { return feed.Run(ctx) })
 	g.Go(func() error { return notes.Run(ctx) })
 	g.Go(func() error { return watched.run(ctx) })
-	g.Go(func() error {
-		if cfg.AddressFile == "" {
-			return nil
-		}
-		// Whoever waits for the file may start a run next: what it says of itself must not be missed.
-		limit := time.After(readyLimit)
-		for _, ready := range []<-chan struct{}{service.Ready(), notes.Ready()} {
-			select {
-			case <-ready:
-				continue
-			case <-limit:
-				log.WarnContext(ctx, "no broker yet; serving all the same")
-			case <-ctx.Done():
-				return nil
-			}
-			break
-		}
-		return program.WriteAddress(cfg.AddressFile, ln)
-	})
-	g.Go(func() error {
-		return api.Serve(ctx, srv, func() error {
-			if secure != nil {
-				return srv.ServeTLS(ln, "", "")
-			}
-			return srv.Serve(ln)
-		})
-	})
+	g.Go(func() error { return cfg.tellAddress(ctx, ln, log, service.Ready(), notes.Ready()) })
+	g.Go(func() error { return api.Serve(ctx, srv, func() error { return answer(srv, ln) }) })
 	err = g.Wait()
 	hangUp()
 	links.Wait()
