@@ -3,6 +3,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -41,11 +42,21 @@ func (c Client) Demand(ctx context.Context) (message.DemandDocument, error) {
 	var d message.DemandDocument
 	err := c.rest.Read(ctx, path, &d)
 	for i := range d.Demands {
-		for _, part := range d.Demands[i].Sites {
-			if part.Site == c.site {
-				d.Demands[i].Wanted = part.Wanted
-			}
+		if c.site != "" && len(d.Demands[i].Sites) > 0 {
+			c.part(&d.Demands[i])
 		}
 	}
 	return d, err
+}
+
+// part leaves of what is wanted the part of the site. The workers of others are not ours where we have none.
+func (c Client) part(d *message.RunDemand) {
+	for _, part := range d.Sites {
+		if part.Site == c.site {
+			d.Wanted = part.Wanted
+			return
+		}
+	}
+	d.Reason = fmt.Sprintf("idds divides %d workers among other sites and has no part for %q: the token is not a harvester's, or there are too many sites", d.Wanted, c.site)
+	d.Wanted = 0
 }

@@ -28,6 +28,7 @@ func TestASiteGetsItsPartOfWhatIsWanted(t *testing.T) {
 	}{
 		{rest.New(server.URL, "t"), "/v1/demand", 9},
 		{rest.New(server.URL, "t").For("south & west", 40), "/v1/demand?max_workers=40&site=south+%26+west", 2},
+		{rest.New(server.URL, "t").For("east", 0), "/v1/demand?max_workers=0&site=east", 0}, // it is not one of the sites
 	} {
 		d, err := of.client.Demand(t.Context())
 		if err != nil {
