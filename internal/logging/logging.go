@@ -149,6 +149,8 @@ func redactAttr(a slog.Attr) slog.Attr {
 			return slog.String(a.Key, Redact(err.Error()))
 		}
 		return slog.String(a.Key, Redact(fmt.Sprint(v.Any())))
+	case slog.KindDuration: // of which JSON would have nanoseconds without a unit
+		return slog.String(a.Key, v.Duration().String())
 	default:
 		return a
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"tfpilot/internal/logging"
 )
@@ -33,6 +34,19 @@ func TestNoShapeOfASecretReachesTheLog(t *testing.T) {
 	}
 	if line["component"] != "pilot" || !strings.Contains(line["url"].(string), "x=1") {
 		t.Errorf("too much is masked: %s", &out)
+	}
+}
+
+func TestADurationHasItsUnit(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l, err := logging.New(&out, "idds", "info", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Info("the store is back", slog.Duration("after", 7158*time.Millisecond))
+	if !strings.Contains(out.String(), `"after":"7.158s"`) {
+		t.Errorf("got %s", &out)
 	}
 }
 
