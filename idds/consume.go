@@ -98,7 +98,7 @@ func (s *Service) enter(ctx context.Context, entries []entry, keys []ledger.Key,
 		for i := range entries {
 			err := entries[i].apply(tx, now)
 			if errors.Is(err, ledger.ErrUnmatched) {
-				s.log.WarnContext(ctx, "result fits no slice", logging.Err(err))
+				entries[i].tell = func() { s.log.WarnContext(ctx, "result fits no slice", logging.Err(err)) }
 			} else if err != nil {
 				return err
 			}

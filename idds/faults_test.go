@@ -149,7 +149,7 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 			t.Errorf("of %d results %d are acknowledged without a store", q.Added, q.Acked)
 		}
 	}
-	const away, back = "nothing is acknowledged until it is", "the store is back"
+	const away, back, ended = "nothing is acknowledged until it is", "the store is back", "run ended"
 	r.hear(away)
 	if h := r.service.Health(t.Context()); h.OK || !slices.ContainsFunc(h.Parts, func(p message.HealthPart) bool {
 		return p.Name == "store" && !p.OK && strings.Contains(p.Details, "on purpose")
@@ -161,9 +161,13 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 	if r.log.count(away) != 1 || r.log.count(back) != 0 {
 		t.Errorf("a full store can be read, and is full: %d times away, %d times back", r.log.count(away), r.log.count(back))
 	}
+	if n := r.log.count(ended); n > 0 {
+		t.Errorf("the log says %d times what is not stored", n)
+	}
 	r.away.Store(false)
 	c := r.await("the end", closed)
 	r.hear(back)
+	r.hear(ended)
 	r.until("health", func() bool { return r.service.Health(t.Context()).OK })
 	if c.Slices.Done != 2 || c.Slices.Absorbed != 0 || !c.OK {
 		t.Errorf("%+v", c)

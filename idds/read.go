@@ -22,7 +22,8 @@ type entry struct {
 	slice ledger.Key
 	// seen is what there is to be read on the outside of the message.
 	seen message.Envelope
-	// tell says in the log what has become of it, once that is stored; nil where there is nothing to be said.
+	// tell says in the log what has become of it, once that is stored: a store that is away has what came tried again and again. Nil
+	// where there is nothing to be said.
 	tell func()
 	// reply is sent when it is stored; nil where nobody waits for one, and of no type where another answers.
 	reply *message.WorkflowReply
@@ -72,10 +73,12 @@ func (s *Service) understand(ctx context.Context, d *broker.Delivery, e message.
 	case e.MsgType == message.TypeRunImminentWorker || e.MsgType == message.TypeRunImminent:
 		m, err := decode[message.RunImminentWorker](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return entry{apply: func(tx ledger.Tx, now time.Time) error {
-			s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
-			return s.ledger.Announce(tx, m, now)
-		}}, err
+		return entry{
+			apply: func(tx ledger.Tx, now time.Time) error { return s.ledger.Announce(tx, m, now) },
+			tell: func() {
+				s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
+			},
+		}, err
 	case message.IsWorkflowTask(e.MsgType):
 		return s.readTask(ctx, d, e)
 	case message.IsWorkflowReply(e.MsgType):
@@ -91,10 +94,10 @@ func (s *Service) understand(ctx context.Context, d *broker.Delivery, e message.
 	case message.IsEndRun(e.MsgType):
 		m, err := decode[message.EndRun](d.Body)
 		m.Namespace = s.cfg.Namespace
-		return entry{apply: func(tx ledger.Tx, now time.Time) error {
-			s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String()))
-			return s.ledger.End(tx, m, now)
-		}}, err
+		return entry{
+			apply: func(tx ledger.Tx, now time.Time) error { return s.ledger.End(tx, m, now) },
+			tell:  func() { s.log.InfoContext(ctx, "run ended", slog.String(logging.KeyRun, m.RunID.String())) },
+		}, err
 	case message.IsTransformer(e.MsgType): // who listens to what was seen knows of it
 		return entry{apply: func(ledger.Tx, time.Time) error { return nil }}, nil
 	default:
