@@ -25,27 +25,20 @@ func Inspect(ctx context.Context, dir string) (*ledger.StoreFacts, error) {
 	}
 	facts, err := inspect(ctx, path)
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "%s: %w", path, advised(err))
+		return nil, exitcode.New(exitcode.StoreFailed, "%s: %w", path, err)
 	}
 	return facts, nil
 }
 
-// advised adds what to do about a file that cannot be worked with.
-func advised(err error) error {
-	switch {
-	case errors.Is(err, ledger.ErrOlderSchema):
-		return err
-	case errors.Is(err, fs.ErrPermission):
-		return exitcode.WithNext(err, "ask as the user of the service")
-	default:
-		return exitcode.WithNext(err, "restore it from a backup, or start with an empty --state: what is still queued is counted again")
-	}
+// damaged adds what is to be done about a file that is no store, or not a whole one.
+func damaged(err error) error {
+	return exitcode.WithNext(err, "restore it from a backup, or start with an empty --state: what is still queued is counted again")
 }
 
 func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) // whether we may write
 	if err != nil {
-		return nil, err
+		return nil, exitcode.WithNext(err, "let the user of the service ask, and look at who may write the file")
 	}
 	if err := f.Close(); err != nil {
 		return nil, err
@@ -61,7 +54,7 @@ func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 		return nil, err
 	}
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
-		return nil, errors.Join(fmt.Errorf("it is damaged: %s", verdict), err)
+		return nil, damaged(errors.Join(fmt.Errorf("it is damaged: %s", verdict), err))
 	}
 	for _, suffix := range []string{"", "-wal"} {
 		if info, err := os.Stat(path + suffix); err == nil {
@@ -75,10 +68,10 @@ func inspect(ctx context.Context, path string) (*ledger.StoreFacts, error) {
 // present is the schema of a file, an error when it is not the present one.
 func present(ctx context.Context, db *sql.DB) (version int, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return 0, err
+		return 0, damaged(err)
 	}
 	if version == 0 {
-		return 0, errors.New("it is no store of idds")
+		return 0, damaged(errors.New("it is no store of idds"))
 	}
 	return version, schema.Present(version)
 }

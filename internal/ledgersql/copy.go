@@ -224,7 +224,8 @@ func MakeEmpty(ctx context.Context, of interface {
 			return err
 		}
 		if n > 0 && t.Name != "name" {
-			return fmt.Errorf("it is not empty: its table %s has %d rows, and a whole state goes only into an empty store", t.Name, n)
+			return exitcode.WithNext(fmt.Errorf("it is not empty: its table %s has %d rows, and a whole state goes only into an empty store", t.Name, n),
+				"name an empty store, or move what is there away")
 		}
 	}
 	return exec("DELETE FROM name")
