@@ -67,7 +67,7 @@ func New(cfg Config) (*Pages, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		t, err := template.New("").Funcs(functions()).Funcs(furtherFunctions()).ParseFS(templates, "templates/*.tmpl", name)
+		t, err := template.New("").Funcs(functions()).ParseFS(templates, "templates/*.tmpl", name)
 		if err != nil {
 			return nil, fmt.Errorf("parsing a page: %w", err)
 		}

@@ -3,7 +3,9 @@ package dashboard
 import (
 	"html/template"
 
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/timeline"
 	"tfpilot/internal/words"
 )
 
@@ -22,6 +24,7 @@ func functions() template.FuncMap {
 			}
 			return sum
 		},
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
 		"list":   func(items ...any) []any { return items },
 		"things": things,
 		"lastof": func(n int, list []message.BoardLatency) []message.BoardLatency {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"tfpilot/internal/ledger"
 )
 
 // fill fills in what a page shows, and its title before anything that may go wrong.
@@ -18,10 +16,7 @@ type fill func(r *http.Request, v *page) error
 // page makes a handler of what fills a page in.
 func (p *Pages) page(name string, refresh int, fn fill) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v := page{Name: name, Refresh: refresh, address: address{r.URL.EscapedPath(), r.URL.Query()}}
-		if ledger.PrincipalOf(r.Context()).Namespace == "" {
-			v.asked = v.query.Get("namespace")
-		}
+		v := page{Name: name, Refresh: refresh, address: address{r.URL.EscapedPath(), r.URL.Query()}, asked: asked(r)}
 		err := p.inScope(r)
 		if err == nil {
 			err = fn(r, &v)

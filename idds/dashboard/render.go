@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -80,13 +81,15 @@ func (v page) Here(s section) bool {
 
 // namespace is the one whose page is asked for.
 func (p *Pages) namespace(r *http.Request) string {
-	if ns := ledger.PrincipalOf(r.Context()).Namespace; ns != "" {
-		return ns
+	return cmp.Or(ledger.PrincipalOf(r.Context()).Namespace, asked(r), p.cfg.Namespace)
+}
+
+// asked is the namespace that somebody who sees them all has asked for.
+func asked(r *http.Request) string {
+	if ledger.PrincipalOf(r.Context()).Namespace != "" {
+		return ""
 	}
-	if ns := r.URL.Query().Get("namespace"); ns != "" {
-		return ns
-	}
-	return p.cfg.Namespace
+	return r.URL.Query().Get("namespace")
 }
 
 // policy lets the page load what it needs from here and nothing from anywhere else.
@@ -103,10 +106,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
 	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context())
-	v.Path, v.Sections, v.Now = r.URL.Path, p.links, time.Now().UTC()
-	if v.Who.Namespace == "" {
-		v.asked = r.URL.Query().Get("namespace")
-	}
+	v.Path, v.Sections, v.Now, v.asked = r.URL.Path, p.links, time.Now().UTC(), asked(r)
 	var buf bytes.Buffer
 	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {
 		p.cfg.Log.ErrorContext(r.Context(), "a page cannot be rendered: a bug", slog.String("page", v.Name), logging.Err(err))

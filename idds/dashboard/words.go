@@ -3,20 +3,10 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
-	"html/template"
 	"math"
 
-	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
-	"tfpilot/internal/timeline"
 )
-
-// furtherFunctions are what the templates of the further pages may call.
-func furtherFunctions() template.FuncMap {
-	return template.FuncMap{
-		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
-	}
-}
 
 // part is one of a bar's parts, in hundredths.
 type part struct {
