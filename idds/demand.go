@@ -36,11 +36,28 @@ func (s *Service) DemandOf(ctx context.Context, site string, most int) (message.
 	return s.Demand(ctx)
 }
 
+// DemandLately is that of the runs that are not over as it was when somebody looked last, which is seconds ago: who asks often asks the
+// store nothing.
+func (s *Service) DemandLately(ctx context.Context) (message.DemandDocument, error) {
+	if d := s.demanded.Load(); d != nil && s.now().Sub(d.At) < 5*demandEvery {
+		return *d, nil
+	}
+	err := s.watchDemand(ctx) // or it is not looked at now
+	if d := s.demanded.Load(); err == nil && d != nil {
+		return *d, nil
+	}
+	return message.DemandDocument{}, err
+}
+
 // watchDemand looks at the runs that are not over.
 func (s *Service) watchDemand(ctx context.Context) error {
 	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	demands, err := s.scale(ctx, runs)
 	if err == nil {
-		_, err = s.scale(ctx, runs)
+		s.demanded.Store(&message.DemandDocument{At: s.now().UTC(), Demands: demands})
 	}
 	return err
 }

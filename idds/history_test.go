@@ -1,8 +1,10 @@
 package idds_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,5 +74,38 @@ func TestAnAttemptThatWasGivenUpSaysSoAlsoWhenItsResultComesLater(t *testing.T) 
 	}
 	if got := strings.Join(told, ", "); got != "created 0 , sent 1 , lost 1 why, sent 2 , finished 1 done, final 0 done" {
 		t.Error(got)
+	}
+}
+
+// quiet is a store that counts how often it is asked for the open runs.
+type quiet struct {
+	ledger.Store
+
+	asked atomic.Int64
+}
+
+func (q *quiet) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
+	q.asked.Add(1)
+	return q.Store.OpenRuns(ctx, namespace)
+}
+
+func TestWhoAsksOftenForTheDemandAsksTheStoreOnce(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(func(tx ledger.Tx) error {
+		return b.ledger.Announce(tx, message.RunImminentWorker{MsgType: message.TypeRunImminentWorker, Namespace: namespace, RunID: message.Run(run)}, b.now)
+	})
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+	must(t, err)
+	store := &quiet{Store: b.store}
+	s, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
+	must(t, err)
+	for range 3 {
+		if d, err := s.DemandLately(t.Context()); err != nil || len(d.Demands) != 1 || d.Demands[0].RunID != run {
+			t.Fatalf("%+v, %v", d, err)
+		}
+	}
+	if n := store.asked.Load(); n != 1 {
+		t.Errorf("the store was asked %d times", n)
 	}
 }

@@ -73,12 +73,13 @@ type Service struct {
 	// foreign are messages of another namespace that got past the selector.
 	foreign  *sightings
 	watch    *storewatch.Watch
-	measured *latency.Measured    // what runs have taken
-	scaler   *scaler.Scaler       // how many workers they want
-	results  intake.Backlog       // of the queue of results
-	behind   func() bool          // isBehind, but for tests
-	absent   whereabouts.Absences // of findLost alone
-	downed   map[string]time.Time // of findLost alone: pilots that were noted as silent, with their last report
+	measured *latency.Measured                      // what runs have taken
+	scaler   *scaler.Scaler                         // how many workers they want
+	demanded atomic.Pointer[message.DemandDocument] // of the last look at the runs that are not over
+	results  intake.Backlog                         // of the queue of results
+	behind   func() bool                            // isBehind, but for tests
+	absent   whereabouts.Absences                   // of findLost alone
+	downed   map[string]time.Time                   // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 

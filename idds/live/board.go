@@ -84,7 +84,7 @@ func (f *Feed) askDemand(ctx context.Context, s *space) {
 	if time.Since(s.demandAt) < dearly {
 		return
 	}
-	d, err := f.cfg.Service.Demand(ctx)
+	d, err := f.cfg.Service.DemandLately(ctx)
 	if err != nil {
 		return
 	}

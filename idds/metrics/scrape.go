@@ -175,7 +175,7 @@ func traceMetrics(out chan<- prometheus.Metric, counts func() (sent, failed, dro
 }
 
 func (s scrape) demandMetrics(ctx context.Context, out chan<- prometheus.Metric, live Live) {
-	demand, err := live.Service.Demand(ctx)
+	demand, err := live.Service.DemandLately(ctx)
 	if err != nil {
 		s.missed(ctx, "the demand", err)
 		return
