@@ -306,7 +306,12 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	}
 	r := c.examine()
 	says(t, r, "clocks of 2 workers", doctor.Warning, "node7", "5s behind")
-	says(t, r, "service", doctor.Problem, "http://127.0.0.1:1 does not answer")
+	says(t, r, "service", doctor.Problem, "http://127.0.0.1:1 does not answer", "its --listen")
+	c.cfg.Running = func(context.Context) (doctor.Instance, error) {
+		err := exitcode.WithNext(&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "SSL_CERT_FILE names a file")
+		return doctor.Instance{Locked: true, Addr: "https://127.0.0.1:1", Err: err}, nil
+	}
+	says(t, c.examine(), "service", doctor.Problem, "unknown authority", "SSL_CERT_FILE")
 	c.cfg.Running = func(context.Context) (doctor.Instance, error) {
 		return doctor.Instance{Locked: true, Addr: "http://127.0.0.1:1", Err: errors.New("connection refused"), Assumed: true}, nil
 	}

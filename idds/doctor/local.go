@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,7 +119,11 @@ func (e *examination) service(ctx context.Context) {
 	case e.live.Err != nil && e.live.Assumed:
 		e.report.add(name, Warning, whereItAnswers, "one works on this state, but not at %s, which was assumed: %v", e.live.Addr, e.live.Err)
 	case e.live.Err != nil:
-		e.report.problem(name, exitcode.NoService, "look at its log, and whether its --listen is this one", "one works on this state, and %s does not answer: %v", e.live.Addr, e.live.Err)
+		next := "look at its log, and whether its --listen is this one"
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](e.live.Err); untrusted {
+			next = exitcode.Next(e.live.Err) // it is there, and it is us who do not know its authority
+		}
+		e.report.problem(name, exitcode.NoService, next, "one works on this state, and %s does not answer: %v", e.live.Addr, e.live.Err)
 	default:
 		e.report.add(name, OK, "", "one works on this state and answers at %s", e.live.Addr)
 	}
