@@ -119,6 +119,16 @@ type Lately struct {
 	Limit     int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many at most"`
 }
 
+var _ huma.Resolver = (*Lately)(nil)
+
+// Resolve refuses a time that is there and says nothing, which would else mean none.
+func (l *Lately) Resolve(ctx huma.Context) []error {
+	if u := ctx.URL(); l.Since.IsZero() && u.Query().Has("since") {
+		return []error{&huma.ErrorDetail{Message: "not a date and time", Location: "query.since", Value: u.Query().Get("since")}}
+	}
+	return nil
+}
+
 func (l *Lately) query(ctx context.Context) (recent.Query, error) {
 	namespace, err := scope(ctx, l.Namespace)
 	return recent.Query{

@@ -48,15 +48,20 @@ func (r *Record) Report(c message.ComponentDocument) {
 	r.note(c, time.Now())
 }
 
-// note notes a heart-beat. Of its times none counts but that at which it came. The lock is held.
-func (r *Record) note(c message.ComponentDocument, now time.Time) {
-	c.Namespace = ledger.Text(cmp.Or(c.Namespace, r.cfg.Namespace))
-	c.State = strings.ToUpper(cmp.Or(c.State, statePresent))
+// bound shortens what is too long for a document, whoever wrote it.
+func bound(c *message.ComponentDocument) {
 	for text, most := range map[*string]int{
 		&c.Name: 200, &c.Role: 50, &c.State: 50, &c.Status: 50, &c.Details: 2000, &c.RunID: 200, &c.Hostname: 300, &c.Version: 200,
 	} {
 		*text = ledger.Text(message.Cut(*text, most))
 	}
+}
+
+// note notes a heart-beat. Of its times none counts but that at which it came. The lock is held.
+func (r *Record) note(c message.ComponentDocument, now time.Time) {
+	c.Namespace = ledger.Text(cmp.Or(c.Namespace, r.cfg.Namespace))
+	c.State = strings.ToUpper(cmp.Or(c.State, statePresent))
+	bound(&c)
 	wall := r.cfg.Now().UTC()
 	if c.StartedAt.Sub(wall) > aheadLimit {
 		c.StartedAt = time.Time{}

@@ -159,5 +159,6 @@ func pilot(w *message.WorkerDocument) message.ComponentDocument {
 			c.Status = "WARNING"
 		}
 	}
+	bound(&c)
 	return c
 }

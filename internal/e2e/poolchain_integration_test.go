@@ -33,9 +33,13 @@ func poolChain(t *testing.T, on func(*testing.T) *production) *testbed.Chain {
 		c.Login, c.Passcode = p.login, p.passcode
 	}
 	must(t, err)
-	must(t, c.StartIDDS(t.Context()))
+	// No more pilots than the run asks for, however slow the machine makes them.
+	must(t, c.StartIDDS(t.Context(), "--demand-max-run", strconv.Itoa(poolPilots)))
 	return c
 }
+
+// poolPilots is how many a run asks for.
+const poolPilots = 3
 
 // TestIntegrationTheWholeChainRunsWithItsPilotsInABatchSystem takes a run with the pilots of one queue, while those of another one
 // wait until it is over.
@@ -61,7 +65,7 @@ func TestIntegrationTheWholeChainRunsWithItsPilotsInABatchSystem(t *testing.T) {
 			waits.edit(table{"slurm": table{"options": []string{"--begin=now+1hour"}}, "htcondor": table{"requirements": "TARGET.Cpus < 0"}})
 			s.run()
 			waits.run()
-			const pilots, stfs, each = 3, 3, 5
+			const pilots, stfs, each = poolPilots, 3, 5
 			must(t, chain.StartDAQ(t.Context(), run, "--stf-count", strconv.Itoa(stfs), "--frames", "40", "--slices-per-sample", strconv.Itoa(each),
 				"--target-worker-count", strconv.Itoa(pilots)))
 			queued := waits.awaits("pilots that wait", func(all []harvester.Worker) bool { return in(all, harvester.Queued) == pilots })
