@@ -47,7 +47,7 @@ func (a *api) registerBoard(h huma.API) {
 		"200": {
 			Description: "Events until the service stops, the token's time is over, or as many as `events` says have come: `board` is a Board with an id, " +
 				"`histograms` a HistogramsEvent of a run whose histograms have changed, `bye` a ByeEvent, the last one.",
-			Content:     map[string]*huma.MediaType{"text/event-stream": {}}, // OpenAPI 3.1 has no schema for a stream
+			Content: map[string]*huma.MediaType{"text/event-stream": {}}, // OpenAPI 3.1 has no schema for a stream
 		},
 	}
 	huma.Register(h, op, a.events)
