@@ -84,10 +84,13 @@ func viewOf(board message.Board, run, reference string) overview {
 // Workers are those that live.
 func (v overview) Workers() int { return v.Total.Starting + v.Total.Running + v.Total.Draining }
 
-// Headline is the time to results that is read from afar: that of now, and of a run that is over that of all its results.
+// Headline is the time to results that is read from afar: that of now, and of a run that is over that of its STFs, for what the ledger
+// keeps of a slice begins with its message, after the data was taken. It has nothing better of a producer that says nothing of STFs.
 func (v overview) Headline() headline {
-	if v.Run.State == message.RunClosed {
-		return headline{"over the run", v.Run.Latency.SliceResult, judge(v.Run.Latency.SliceResult, "no result")}
+	if l := v.Run.Latency; v.Run.State == message.RunClosed && l.STFComplete.N > 0 {
+		return headline{"for whole STFs, over the run", l.STFComplete, judge(l.STFComplete, "")}
+	} else if v.Run.State == message.RunClosed {
+		return headline{"from the slice on, over the run", l.SliceResult, judge(l.SliceResult, "no result")}
 	}
 	return headline{"in the last 30 s", v.Run.Recent, judge(v.Run.Recent, "no result in the last 30 s")}
 }

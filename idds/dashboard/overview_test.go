@@ -103,17 +103,17 @@ func TestTheTimeToResultsIsHeldAgainstTheGoals(t *testing.T) {
 	}
 }
 
-func TestOfARunThatIsOverAllResultsCount(t *testing.T) {
+func TestOfARunThatIsOverItsSTFsCount(t *testing.T) {
 	t.Parallel()
 	b := lively()
 	r := &b.Runs[0]
-	r.Recent, r.Latency.SliceResult = message.Quantiles{}, message.Quantiles{N: 10, P50: 12, P95: 14, Max: 16}
+	r.Recent, r.Latency.STFComplete = message.Quantiles{}, message.Quantiles{N: 10, P50: 12, P95: 14, Max: 16}
 	if _, text := page(t, showing(b), "/"); !strings.Contains(text, "no result in the last 30 s") || !strings.Contains(text, `id="p95">–<`) {
 		t.Error(text)
 	}
 	r.State = message.RunClosed
 	_, text := page(t, showing(b), "/")
-	for _, want := range []string{"95 % within, over the run", `id="p95">14 s<`, "within 30 s", `id="p50">12 s<`, "<dd>16 s<"} {
+	for _, want := range []string{"95 % within, for whole STFs, over the run", `id="p95">14 s<`, "within 30 s", `id="p50">12 s<`, "<dd>16 s<"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)
 		}
