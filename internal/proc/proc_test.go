@@ -252,9 +252,9 @@ func TestAProgramDiesWithItsParentWhenToldTo(t *testing.T) {
 	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	// It may be met on its way, but needs nobody to end it.
-	if _, err := p.Wait(); err != nil || alive(inner) {
-		t.Errorf("%v, alive %v", err, alive(inner))
+	// It may be met on its way, but needs nobody to end it, and was not left behind.
+	if res, err := p.Wait(); err != nil || res.LeftBehind != 0 || alive(inner) {
+		t.Errorf("%+v, %v, alive %v", res, err, alive(inner))
 	}
 }
 

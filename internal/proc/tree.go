@@ -37,7 +37,7 @@ func (p *Process) killTree() int {
 			break
 		}
 		for _, pid := range alive {
-			if s, ok := readStat(pid); ok && !s.exiting { // who is about to be gone was not left behind
+			if s, ok := readStat(pid); ok && !s.exiting && !s.killed { // who is about to be gone was not left behind
 				met[pid] = true
 			}
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -177,6 +177,8 @@ type stat struct {
 	group, session int
 	// exiting is true from the first step of its end, which may take a while: that of process 1 of a namespace is the end of all.
 	exiting bool
+	// killed says that SIGKILL waits for it: the kernel has sent it, as to what is to die with its parent, or somebody else.
+	killed bool
 	// Of itself, and of all below it that it has waited for.
 	user, system, reapedUser, reapedSystem time.Duration
 
@@ -207,7 +209,7 @@ func readStat(pid int) (stat, bool) {
 	}
 	const exiting = 0x4 // PF_EXITING of include/linux/sched.h
 	return stat{
-		state: f[0][0], group: int(number(5)), session: int(number(6)), exiting: number(9)&exiting != 0,
+		state: f[0][0], group: int(number(5)), session: int(number(6)), exiting: number(9)&exiting != 0, killed: number(31)&(1<<(syscall.SIGKILL-1)) != 0,
 		user: time.Duration(number(14)) * Tick, system: time.Duration(number(15)) * Tick,
 		reapedUser: time.Duration(number(16)) * Tick, reapedSystem: time.Duration(number(17)) * Tick, pages: number(24),
 	}, true

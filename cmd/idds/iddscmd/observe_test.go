@@ -41,7 +41,8 @@ func TestAServiceIsScrapedByWhoMayLook(t *testing.T) { //nolint:paralleltest // 
 		if status, text = in.scrape(t, in.viewer); status != http.StatusOK {
 			t.Fatal(status, text)
 		}
-		return strings.Contains(text, "\nidds_slices_done_total 1\n") && strings.Contains(text, `idds_messages_rejected_total{reason="junk"} 1`)
+		return strings.Contains(text, "\nidds_slices_done_total 1\n") && strings.Contains(text, `idds_messages_rejected_total{reason="junk"} 1`) &&
+			strings.Contains(text, "\nidds_run_wanted_workers{") // it is looked at every few seconds
 	})
 	for _, line := range []string{
 		"idds_broker_connected 1", "idds_broker_connections_total 1", `idds_healthy{part="store"} 1`, `idds_healthy{part="broker"} 1`, "idds_store_size_bytes ",
