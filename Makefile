@@ -5,9 +5,9 @@ LINT_VERSION := v2.15.0
 LINT := bin/golangci-lint-$(LINT_VERSION)
 GOTESTSUM_VERSION := v1.13.0
 GOTESTSUM := bin/gotestsum-$(GOTESTSUM_VERSION)
-# A test that fails is run again, twice at most, unless many fail or there is a data race: on a machine that others share one may fail for
-# want of time. It is named, and to be mended.
-TESTS := $(GOTESTSUM) --format pkgname --hide-summary skipped --rerun-fails=2 --rerun-fails-max-failures 6 --rerun-fails-abort-on-data-race
+# A test that fails is run again, twice at most, unless many fail (each counts with its parents) or there is a data race: on a machine that
+# others share one may fail for want of time. It is named, and to be mended.
+TESTS := $(GOTESTSUM) --format pkgname --hide-summary skipped --rerun-fails=2 --rerun-fails-max-failures 12 --rerun-fails-abort-on-data-race
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 # urfave_cli_no_docs leaves out the command-line library's generator of manual pages, 0.3 MB of the pilot.
 TAGS := urfave_cli_no_docs
