@@ -239,9 +239,15 @@ func expiresText(m *msgstore.Message) string {
 	return strconv.FormatInt(m.Expires.UnixMilli(), 10)
 }
 
-// find is the place of a message among those that are held, negative when it is not.
+// find is the place of a message among those that are held, negative when it is not: of hundreds the oldest, mostly.
 func (s *subscription) find(id string) int {
-	return slices.IndexFunc(s.unacked, func(m *msgstore.Message) bool { return s.messageID(m) == id })
+	text, ok := strings.CutPrefix(id, s.id)
+	number, comma := strings.CutPrefix(text, ",")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if !ok || !comma || err != nil {
+		return -1
+	}
+	return slices.IndexFunc(s.unacked, func(m *msgstore.Message) bool { return m.ID == n })
 }
 
 // settle ends the message at a place, and all before it when cumulative; refused, they are not wanted.
@@ -260,6 +266,11 @@ func (s *subscription) settle(i int, refused bool) {
 			b.disk.Gone(m)
 		}
 	}
-	s.unacked = slices.Delete(s.unacked, first, i+1)
+	if first == 0 { // without moving all that is behind
+		clear(s.unacked[:i+1])
+		s.unacked = s.unacked[i+1:]
+	} else {
+		s.unacked = slices.Delete(s.unacked, first, i+1)
+	}
 	s.queue.serve(s)
 }
