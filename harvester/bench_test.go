@@ -10,7 +10,7 @@ import (
 
 	"tfpilot/harvester"
 	"tfpilot/harvester/sqlite"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // crowd is a batch system with many jobs, of which some end and some start at every look.
@@ -59,7 +59,7 @@ func BenchmarkLookAtAThousandWorkers(b *testing.B) {
 	defer func() { _ = store.Close() }()
 	batch := &crowd{churn: 10}
 	h := harvester.New(harvester.Parts{
-		Demand: harvester.Fixed(message.RunDemand{RunID: "1", Wanted: 1000}), Batch: batch, Store: store,
+		Demand: harvester.Fixed(document.RunDemand{RunID: "1", Wanted: 1000}), Batch: batch, Store: store,
 		Pilot: func(string, string) harvester.Submission { return harvester.Submission{} },
 	}, harvester.Config{Jobs: b.TempDir(), MaxWorkers: 1000, MaxQueued: 1000, MaxSubmit: 1000})
 	for range 3 {

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // noCause is the batch system's when it tells none.
@@ -168,7 +168,7 @@ func (h *Harvester) Submit(ctx context.Context, run, namespace string, n int) ([
 		return nil, err
 	}
 	bad := badNodes(slices.Collect(maps.Values(h.book.ended)), slices.Collect(maps.Values(h.book.live)), h.cfg, h.now())
-	return h.submit(ctx, message.RunDemand{RunID: run, Namespace: namespace, Reason: "asked for by hand"}, n, bad)
+	return h.submit(ctx, document.RunDemand{RunID: run, Namespace: namespace, Reason: "asked for by hand"}, n, bad)
 }
 
 // refresh asks the batch system about all jobs. listed is false when it could not be asked.
@@ -181,7 +181,7 @@ func (h *Harvester) refresh(ctx context.Context) (listed bool, err error) {
 }
 
 // submit starts pilots for a run: intent first, so that a crash leaves a tag to look for.
-func (h *Harvester) submit(ctx context.Context, d message.RunDemand, n int, bad []BadNode) ([]Worker, error) {
+func (h *Harvester) submit(ctx context.Context, d document.RunDemand, n int, bad []BadNode) ([]Worker, error) {
 	s := h.pilot(d.RunID, d.Namespace)
 	s.Tag, s.Count, s.Dir = TagPrefix+h.submitter+"-"+random(10), n, h.cfg.Jobs
 	s.Env = append(slices.Clone(s.Env), EnvSubmittedAt+"="+h.now().Format(time.RFC3339Nano))

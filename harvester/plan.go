@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // runKey is a run of a namespace.
@@ -21,7 +21,7 @@ type snapshot struct {
 	now  time.Time
 	live []Worker // the newest first
 	// demands are of our namespace; asked is false when nobody could say.
-	demands []message.RunDemand
+	demands []document.RunDemand
 	asked   bool
 	drain   bool
 	pause   Pause
@@ -30,7 +30,7 @@ type snapshot struct {
 // plan is what one look does: at most one submission, at most one cancelling.
 type plan struct {
 	count  int
-	submit message.RunDemand
+	submit document.RunDemand
 	cancel []Worker // with their Cancel set
 	// why says what keeps wanted pilots from being submitted.
 	why []string
@@ -107,14 +107,14 @@ func (p *plan) cancelSurplus(s snapshot, wanted map[runKey]int) (alive map[runKe
 
 // grow submits for the run that has the smallest part of what it wants: one command in a look, whoever else waits.
 func (p *plan) grow(s snapshot, alive map[runKey]int, queued int) {
-	lacks := slices.DeleteFunc(slices.Clone(s.demands), func(d message.RunDemand) bool { return alive[runKey{d.Namespace, d.RunID}] >= d.Wanted })
+	lacks := slices.DeleteFunc(slices.Clone(s.demands), func(d document.RunDemand) bool { return alive[runKey{d.Namespace, d.RunID}] >= d.Wanted })
 	if len(lacks) == 0 {
 		return
 	}
-	part := func(d message.RunDemand) float64 {
+	part := func(d document.RunDemand) float64 {
 		return float64(alive[runKey{d.Namespace, d.RunID}]) / float64(d.Wanted)
 	}
-	d := slices.MinFunc(lacks, func(a, b message.RunDemand) int { return cmp.Compare(part(a), part(b)) })
+	d := slices.MinFunc(lacks, func(a, b document.RunDemand) int { return cmp.Compare(part(a), part(b)) })
 	missing := d.Wanted - alive[runKey{d.Namespace, d.RunID}]
 	if s.now.Before(s.pause.Until) {
 		p.why = append(p.why, fmt.Sprintf("after failures there is a pause; %s in a row failed, the last is %s: %s",

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // site is a batch system and an idds whose answers a test sets; the real ones are in harvester/local and internal/e2e. It is
@@ -110,10 +110,10 @@ func (s *site) Cancel(_ context.Context, ids []string) error {
 	return s.down
 }
 
-func (s *site) Demand(context.Context) (message.DemandDocument, error) {
-	var d message.DemandDocument
+func (s *site) Demand(context.Context) (document.Demand, error) {
+	var d document.Demand
 	for run, n := range s.wanted {
-		d.Demands = append(d.Demands, message.RunDemand{RunID: run, Namespace: "test", Wanted: n})
+		d.Demands = append(d.Demands, document.RunDemand{RunID: run, Namespace: "test", Wanted: n})
 	}
 	return d, s.silent
 }

@@ -9,21 +9,21 @@ import (
 	"os"
 	"path/filepath"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // wordsLimit bounds what is read of a worker's standard output: the last words are one line.
 const wordsLimit = 64 << 10
 
 // lastWords reads what a pilot reported at its end from its folder; nil when it did not, or did not yet.
-func lastWords(jobs, id string) *message.WorkerReport {
+func lastWords(jobs, id string) *document.WorkerReport {
 	text, err := tail(filepath.Join(jobs, id, StdoutFile), wordsLimit)
 	if err != nil {
 		return nil
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	var r message.WorkerReport
+	var r document.WorkerReport
 	if json.Unmarshal(lines[len(lines)-1], &r) != nil || r.Exit == nil {
 		return nil // whatever it printed, it is no report
 	}

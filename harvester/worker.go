@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // Worker is one submitted pilot, and what is known of it.
@@ -45,7 +45,7 @@ type Worker struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	// LastWords are what the pilot itself reported at its end.
-	LastWords *message.WorkerReport `json:"last_words,omitempty"`
+	LastWords *document.WorkerReport `json:"last_words,omitempty"`
 
 	// Cancel is set when we have told the batch system to end it.
 	Cancel *Cancellation `json:"cancel,omitempty"`
@@ -87,18 +87,18 @@ type Store interface {
 
 // Demand says how many workers are wanted.
 type Demand interface {
-	Demand(ctx context.Context) (message.DemandDocument, error)
+	Demand(ctx context.Context) (document.Demand, error)
 }
 
 // Fixed is a demand that nobody has to be asked for.
-type Fixed message.RunDemand
+type Fixed document.RunDemand
 
 // Demand is always the same.
-func (f Fixed) Demand(context.Context) (message.DemandDocument, error) {
+func (f Fixed) Demand(context.Context) (document.Demand, error) {
 	if f.Wanted == 0 {
-		return message.DemandDocument{}, nil
+		return document.Demand{}, nil
 	}
-	return message.DemandDocument{Demands: []message.RunDemand{message.RunDemand(f)}}, nil
+	return document.Demand{Demands: []document.RunDemand{document.RunDemand(f)}}, nil
 }
 
 // workerID is our name for a job.

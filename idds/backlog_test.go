@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -25,8 +26,8 @@ func TestALostSliceIsSentAgainWhileAnotherRunFlows(t *testing.T) {
 	w := r.workers()
 	m := r.send("lost")
 	next(t, w) // taken and acknowledged, and its result never sent
-	_, err := r.service.Report(soon(t), message.WorkerReport{
-		PilotID: "idle", Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: began, IdleSince: began.Add(-time.Hour),
+	_, err := r.service.Report(soon(t), document.WorkerReport{
+		PilotID: "idle", Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: began, IdleSince: began.Add(-time.Hour),
 		LinkProven: true, HeartbeatSeconds: 3600,
 	})
 	must(t, err)
@@ -43,7 +44,7 @@ func TestALostSliceIsSentAgainWhileAnotherRunFlows(t *testing.T) {
 		m.Content.ReqID = message.Text(fmt.Sprint("o", n))
 		r.publish(message.TopicSlices, m)
 		r.answer(m, nil)
-		r.awaitRun(other, "its result", func(c message.RunCheck) bool { return c.Slices.Done == n+1 })
+		r.awaitRun(other, "its result", func(c document.RunCheck) bool { return c.Slices.Done == n+1 })
 		passed.Add(int64(50 * time.Millisecond))
 	}
 }

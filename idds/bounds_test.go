@@ -15,6 +15,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -36,7 +37,7 @@ func TestAFloodOfOthersMessagesHoldsNothingUp(t *testing.T) {
 					`{"msg_type":"slice","run_id":"9","namespace":"theirs","content":{"req_id":"%d","pad":%q}}`, i, pad))
 			}
 			r.send("a")
-			r.await("our slice behind them", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+			r.await("our slice behind them", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 			r.until("its acknowledgement, after the commit", func() bool {
 				return slices.ContainsFunc(r.broker.Stats(), func(q stompd.QueueStat) bool {
 					return q.Name == message.QueueSlicesIDDS && q.Acked == 1
@@ -99,7 +100,7 @@ func TestAResultOf30MBIsCountedAndItsPicturesAreNot(t *testing.T) {
 	r.publishBody(message.TopicResults, big)
 	r.end(1)
 	c := r.await("the end", closed)
-	if c.Slices != (message.SliceCounts{Published: 1, Done: 1}) || c.Counts["events"] != 3 || c.Unmerged != 1 {
+	if c.Slices != (document.SliceCounts{Published: 1, Done: 1}) || c.Counts["events"] != 3 || c.Unmerged != 1 {
 		t.Errorf("%+v, %v, %d unmerged", c.Slices, c.Counts, c.Unmerged)
 	}
 }
@@ -119,7 +120,7 @@ func TestAResultOfPythonWithWhatIsNoNumberCountsAndItsPicturesDoNot(t *testing.T
 	}
 	r.end(3)
 	c := r.await("the end", closed)
-	if c.Slices != (message.SliceCounts{Published: 3, Done: 3}) || c.Counts["events"] != 9 || c.Unmerged != 3 {
+	if c.Slices != (document.SliceCounts{Published: 3, Done: 3}) || c.Counts["events"] != 9 || c.Unmerged != 3 {
 		t.Errorf("%+v, %v, %d unmerged", c.Slices, c.Counts, c.Unmerged)
 	}
 }
@@ -204,7 +205,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 		})
 	}
 	c, err := w.service.Check(t.Context(), w.run())
-	if must(t, err); c.Places[message.PlaceQueue] != n+1 || len(c.Outstanding) != 1000 || !c.OK {
+	if must(t, err); c.Places[document.PlaceQueue] != n+1 || len(c.Outstanding) != 1000 || !c.OK {
 		t.Errorf("%v, %d shown, %v", c.Places, len(c.Outstanding), c.Problems)
 	}
 	w.report("idle", 0, 30*time.Minute)
@@ -225,7 +226,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 	w.do(w.end)
 	w.now = w.now.Add(time.Hour)
 	must(t, w.service.CloseRuns(t.Context()))
-	if r := w.run(); r.Failed != n+1 || r.State != message.RunClosed {
+	if r := w.run(); r.Failed != n+1 || r.State != document.RunClosed {
 		t.Errorf("%+v", r)
 	}
 }

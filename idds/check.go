@@ -4,20 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // shownInCheck bounds the outstanding slices of an accounting; how many there are, and where, is said of all.
 const shownInCheck = ledger.PageSize
 
 // Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
-func (s *Service) Check(ctx context.Context, r ledger.Run) (message.RunCheck, error) {
+func (s *Service) Check(ctx context.Context, r ledger.Run) (document.RunCheck, error) {
 	doc, err := s.RunDocument(ctx, r)
 	if err != nil {
-		return message.RunCheck{}, err
+		return document.RunCheck{}, err
 	}
-	out := message.RunCheck{RunDocument: doc, Problems: []string{}, Places: map[message.Place]int{}, Outstanding: []message.SliceRecord{}}
+	out := document.RunCheck{Run: doc, Problems: []string{}, Places: map[document.Place]int{}, Outstanding: []document.Slice{}}
 	counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
 	if err != nil {
 		return out, err
@@ -38,13 +38,13 @@ func (s *Service) Check(ctx context.Context, r ledger.Run) (message.RunCheck, er
 	problem(doc.TotalSlices != nil && *doc.TotalSlices != c.Published, "the producer announced %d slices, %d were seen", deref(doc.TotalSlices), c.Published)
 	problem(c.Unmatched > 0, "%d results fit no slice", c.Unmatched)
 	problem(c.Unexplained > 0, "%d results came twice without any fault", c.Unexplained)
-	problem(doc.State == message.RunClosed && c.Outstanding > 0, "the run is closed with %d slices outstanding", c.Outstanding)
+	problem(doc.State == document.RunClosed && c.Outstanding > 0, "the run is closed with %d slices outstanding", c.Outstanding)
 	out.OK = len(out.Problems) == 0
 	return out, nil
 }
 
 // locate finds where every outstanding slice is.
-func (s *Service) locate(ctx context.Context, r ledger.Run, out *message.RunCheck) error {
+func (s *Service) locate(ctx context.Context, r ledger.Run, out *document.RunCheck) error {
 	f := ledger.Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}}
 	for {
 		page, err := s.store.Slices(ctx, f)

@@ -9,8 +9,8 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // off is a clock that is off.
@@ -22,7 +22,7 @@ func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
 	w := r.workers()
 	r.send("a")
 	r.answer(next(t, w), crashed)
-	r.await("the failure", func(message.RunCheck) bool {
+	r.await("the failure", func(document.RunCheck) bool {
 		list, err := r.store.Slices(soon(t), ledger.Filter{Run: run, States: []ledger.SliceState{ledger.Waiting}})
 		must(t, err)
 		return len(list) == 1
@@ -32,7 +32,7 @@ func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
 	r.start()
 	again := next(t, w) // after two seconds, not an hour and two seconds
 	r.end(1)
-	r.await("the end", func(c message.RunCheck) bool { return c.State == message.RunEnding })
+	r.await("the end", func(c document.RunCheck) bool { return c.State == document.RunEnding })
 	r.kill()
 	r.cfg.Now = off(3 * time.Hour)
 	r.start()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/intake"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -79,7 +80,7 @@ func (s *Service) tellSeen(d *broker.Delivery, e *entry, err error) {
 	if s.cfg.Saw == nil || errors.Is(err, errForeign) {
 		return
 	}
-	m := message.SeenMessage{
+	m := document.SeenMessage{
 		Namespace: s.cfg.Namespace, Destination: d.Destination, MsgType: e.seen.MsgType, Sender: e.seen.Sender, RunID: e.seen.RunID.String(),
 		Slice: e.slice.Identity, Bytes: len(d.Body), Body: d.Body,
 	}

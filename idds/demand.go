@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 const (
@@ -18,8 +18,8 @@ const (
 )
 
 // Demand is how many workers each run wants now, and why.
-func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
-	out := message.DemandDocument{At: s.now().UTC(), Demands: []message.RunDemand{}}
+func (s *Service) Demand(ctx context.Context) (document.Demand, error) {
+	out := document.Demand{At: s.now().UTC(), Demands: []document.RunDemand{}}
 	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
 	if err != nil {
 		return out, err
@@ -31,14 +31,14 @@ func (s *Service) Demand(ctx context.Context) (message.DemandDocument, error) {
 
 // DemandOf is the same for the harvester of a site, of which its runs have their parts from now on. It lets us have no more than so
 // many workers, any number when 0.
-func (s *Service) DemandOf(ctx context.Context, site string, most int) (message.DemandDocument, error) {
+func (s *Service) DemandOf(ctx context.Context, site string, most int) (document.Demand, error) {
 	s.scaler.Ask(site, most, s.now())
 	return s.Demand(ctx)
 }
 
 // DemandLately is that of the runs that are not over as it was when somebody looked last, which is seconds ago: who asks often asks the
 // store nothing.
-func (s *Service) DemandLately(ctx context.Context) (message.DemandDocument, error) {
+func (s *Service) DemandLately(ctx context.Context) (document.Demand, error) {
 	if d := s.demanded.Load(); d != nil && s.now().Sub(d.At) < 5*demandEvery {
 		return *d, nil
 	}
@@ -46,7 +46,7 @@ func (s *Service) DemandLately(ctx context.Context) (message.DemandDocument, err
 	if d := s.demanded.Load(); err == nil && d != nil {
 		return *d, nil
 	}
-	return message.DemandDocument{}, err
+	return document.Demand{}, err
 }
 
 // watchDemand looks at the runs that are not over.
@@ -57,13 +57,13 @@ func (s *Service) watchDemand(ctx context.Context) error {
 	}
 	demands, err := s.scale(ctx, runs)
 	if err == nil {
-		s.demanded.Store(&message.DemandDocument{At: s.now().UTC(), Demands: demands})
+		s.demanded.Store(&document.Demand{At: s.now().UTC(), Demands: demands})
 	}
 	return err
 }
 
-func (s *Service) scale(ctx context.Context, runs []ledger.Run) ([]message.RunDemand, error) {
-	var workers []message.WorkerDocument
+func (s *Service) scale(ctx context.Context, runs []ledger.Run) ([]document.RunDemand, error) {
+	var workers []document.Worker
 	f := ledger.WorkerFilter{Namespace: s.cfg.Namespace, SeenSince: s.now().Add(-demandFor), Limit: manyWorkers}
 	for {
 		page, err := s.FindWorkers(ctx, f)

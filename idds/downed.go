@@ -4,19 +4,19 @@ import (
 	"context"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // longAgo is after how long a worker's silence is history.
 const longAgo = 10 * time.Minute
 
 // noteDowned notes workers that fell silent without a last word, each once: their slices come again.
-func (s *Service) noteDowned(ctx context.Context, workers []message.WorkerDocument, now time.Time) error {
-	var fresh []message.WorkerDocument
+func (s *Service) noteDowned(ctx context.Context, workers []document.Worker, now time.Time) error {
+	var fresh []document.Worker
 	downed := map[string]time.Time{}
 	for _, w := range workers {
-		if w.Alive || w.Phase == message.WorkerEnded || now.Sub(w.LastSeen) > w.SilentAfter(s.cfg.WorkerSilence)+longAgo {
+		if w.Alive || w.Phase == document.WorkerEnded || now.Sub(w.LastSeen) > w.SilentAfter(s.cfg.WorkerSilence)+longAgo {
 			continue
 		}
 		downed[w.PilotID] = w.LastSeen

@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 )
 
 // running is a slice whose payload runs; others in hand wait for their turn.
-var running = message.SliceInHand{Identity: "a", RunID: run, Attempt: 1, RunningSince: time.Now()}
+var running = document.SliceInHand{Identity: "a", RunID: run, Attempt: 1, RunningSince: time.Now()}
 
 // down has a pilot fall silent with attempt 1 of the slice.
 func (b *book) down(pilot string, forEver bool) func(ledger.Tx) error {
 	return func(tx ledger.Tx) error {
-		w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{running}}
+		w := document.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []document.SliceInHand{running}}
 		return b.ledger.Down(tx, w, forEver, b.now)
 	}
 }
@@ -50,7 +50,7 @@ func TestASliceThatWaitedForItsTurnTookNobodyDown(t *testing.T) {
 	b.do(b.sent(1))
 	for _, pilot := range []string{"p1", "p2", "p3", "p4"} {
 		b.do(func(tx ledger.Tx) error {
-			return b.ledger.Down(tx, message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []message.SliceInHand{waiting}}, true, b.now)
+			return b.ledger.Down(tx, document.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run, InHand: []document.SliceInHand{waiting}}, true, b.now)
 		})
 	}
 	if s := b.slice(); s.State != ledger.Outstanding || len(s.Downed) > 0 {
@@ -69,27 +69,27 @@ func TestWhereTheBrokerGivesUpItselfWorkersThatFallSilentFailNoSlice(t *testing.
 
 func TestOnClassicWorkersThatFallSilentEndASlice(t *testing.T) {
 	t.Parallel()
-	for mode, want := range map[stompd.Mode]message.SliceCounts{
+	for mode, want := range map[stompd.Mode]document.SliceCounts{
 		stompd.Classic: {Published: 1, Failed: 1}, stompd.Artemis: {Published: 1, Outstanding: 1},
 	} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			r := newRigOn(t, stompd.Config{Mode: mode}, idds.Config{LostAfter: time.Second})
 			r.send("a")
-			r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+			r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 			for _, pilot := range []string{"p1", "p2", "p3"} {
-				_, err := r.service.Report(soon(t), message.WorkerReport{
-					PilotID: pilot, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.01,
-					InHand: []message.SliceInHand{running},
+				_, err := r.service.Report(soon(t), document.WorkerReport{
+					PilotID: pilot, Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.01,
+					InHand: []document.SliceInHand{running},
 				})
 				must(t, err)
 			}
-			r.await("the end of three workers", func(message.RunCheck) bool {
+			r.await("the end of three workers", func(document.RunCheck) bool {
 				list, err := r.store.Slices(soon(t), ledger.Filter{Run: run})
 				must(t, err)
 				return len(list) == 1 && len(list[0].Downed) == 3
 			})
-			if c := r.await("the accounting", func(message.RunCheck) bool { return true }); c.Slices != want {
+			if c := r.await("the accounting", func(document.RunCheck) bool { return true }); c.Slices != want {
 				t.Errorf("%+v", c.Slices)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -49,10 +50,10 @@ func (r *rig) wanted() int {
 }
 
 // actors waits for so many messages of second actors.
-func (r *rig) actors(count int) []message.ActorDocument {
+func (r *rig) actors(count int) []document.Actor {
 	r.t.Helper()
-	var list []message.ActorDocument
-	r.await(fmt.Sprintf("%d messages of another actor", count), func(message.RunCheck) bool {
+	var list []document.Actor
+	r.await(fmt.Sprintf("%d messages of another actor", count), func(document.RunCheck) bool {
 		var err error
 		list, err = r.store.Actors(soon(r.t), namespace)
 		must(r.t, err)
@@ -65,9 +66,9 @@ func (r *rig) actors(count int) []message.ActorDocument {
 	return list
 }
 
-func mustBe(t *testing.T, got []message.ActorDocument, want ...message.ActorDocument) {
+func mustBe(t *testing.T, got []document.Actor, want ...document.Actor) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(message.ActorDocument{}, "FirstAt", "LastAt")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(document.Actor{}, "FirstAt", "LastAt")); diff != "" {
 		t.Error(diff)
 	}
 	for _, a := range got {
@@ -81,20 +82,20 @@ func TestTheDemandMayComeFromTheTransceiver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, idds.Config{Duties: ledger.Duties{DemandFrom: ledger.WorkflowTask}})
 	r.imminent(7)
-	r.await("the announcement", func(message.RunCheck) bool { return true })
+	r.await("the announcement", func(document.RunCheck) bool { return true })
 	if n := r.wanted(); n != 0 {
 		t.Errorf("%d workers wanted before anybody asked for them", n)
 	}
 	r.task(message.TypeCreateWorkflowTask, created)
-	r.await("the task", func(c message.RunCheck) bool { return c.Workers == 30 })
+	r.await("the task", func(c document.RunCheck) bool { return c.Workers == 30 })
 	r.imminent(7) // only noted
 	r.task(message.TypeAdjustWorker, `"request_id":1,"transform_id":1,"workload_id":null,"core_count":90,"memory_per_core":null,"site":null`)
-	r.await("half as many again", func(c message.RunCheck) bool { return c.Workers == 45 })
+	r.await("half as many again", func(c document.RunCheck) bool { return c.Workers == 45 })
 	r.send("a")
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	r.task(message.TypeCloseWorkflowTask, `"request_id":1,"transform_id":1,"workload_id":null`)
 	r.end(1)
-	r.await("the end", func(c message.RunCheck) bool { return c.State == message.RunEnding })
+	r.await("the end", func(c document.RunCheck) bool { return c.State == document.RunEnding })
 	if n := r.wanted(); n != 45 {
 		t.Errorf("%d workers wanted with a slice left", n)
 	}
@@ -112,7 +113,7 @@ func TestADemandByTheOtherWayIsASecondActor(t *testing.T) {
 	r.imminent(7)
 	r.task(message.TypeCreateWorkflowTask, created)
 	r.task(message.TypeAdjustWorker, `"core_count":90`)
-	mustBe(t, r.actors(2), message.ActorDocument{Namespace: namespace, Duty: "demand", Sender: transceiver, Count: 2, RunID: run})
+	mustBe(t, r.actors(2), document.Actor{Namespace: namespace, Duty: "demand", Sender: transceiver, Count: 2, RunID: run})
 	if n := r.wanted(); n != 7 {
 		t.Errorf("%d workers wanted, the run asked for 7", n)
 	}
@@ -138,7 +139,7 @@ func TestTheStopOfAnotherCounts(t *testing.T) {
 	r.kill()
 	r.stop() // while idds is away
 	r.start()
-	r.await("the stop", func(message.RunCheck) bool { return stopped() })
+	r.await("the stop", func(document.RunCheck) bool { return stopped() })
 	// The first stop is the transceiver's: none is ours.
 	d, err := stops.Next(soon(t))
 	must(t, err)
@@ -161,7 +162,7 @@ func TestAStopThatWeDidNotSendIsASecondActor(t *testing.T) {
 		t.Errorf("our own stop: %v, %v", d, err)
 	}
 	r.stop()
-	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "(no sender)", Count: 1, RunID: run})
+	mustBe(t, r.actors(1), document.Actor{Namespace: namespace, Duty: "stop", Sender: "(no sender)", Count: 1, RunID: run})
 }
 
 func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
@@ -170,7 +171,7 @@ func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
 	w := r.workers()
 	m := r.send("a")
 	r.answer(next(t, w), crashed)
-	c := r.await("the failure", func(c message.RunCheck) bool {
+	c := r.await("the failure", func(c document.RunCheck) bool {
 		return len(c.Outstanding) == 1 && c.Outstanding[0].State == string(ledger.Waiting)
 	})
 	if where := c.Outstanding[0].Where; !strings.Contains(where, "another program") {
@@ -188,7 +189,7 @@ func TestWithAnotherRetryOwnerNothingIsSentAgain(t *testing.T) {
 	}
 	r.answer(again, crashed)
 	r.end(1)
-	if c := r.await("the end", closed); c.Slices != (message.SliceCounts{Published: 1, Failed: 1, Retried: 1}) {
+	if c := r.await("the end", closed); c.Slices != (document.SliceCounts{Published: 1, Failed: 1, Retried: 1}) {
 		t.Errorf("%+v", c.Slices)
 	}
 	// Dead letters are his too.
@@ -215,7 +216,7 @@ func TestAnAttemptThatWeDidNotSendIsASecondActor(t *testing.T) {
 	}
 	m.Content.Attempt, m.Sender = message.NewInt(3), "their-retries"
 	r.publish(message.TopicSlices, m)
-	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "retry", Sender: "their-retries", Count: 1, RunID: run})
+	mustBe(t, r.actors(1), document.Actor{Namespace: namespace, Duty: "retry", Sender: "their-retries", Count: 1, RunID: run})
 }
 
 func TestManyNamesOfSecondActorsAreBounded(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -22,7 +23,7 @@ func TestWithoutABrokerTimeGoesOn(t *testing.T) {
 	r.send("a")
 	r.end(5)
 	r.endOf(second, 5)
-	ending := func(c message.RunCheck) bool { return c.State == message.RunEnding }
+	ending := func(c document.RunCheck) bool { return c.State == document.RunEnding }
 	r.await("the first end", ending)
 	r.awaitRun(second, "the second end", ending)
 	r.cut()
@@ -37,7 +38,7 @@ func TestWorkersAreToldAfterARestartWhenTheyWereNotBefore(t *testing.T) {
 	stops := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicTransformer, Ack: "auto"})
 	<-stops.Ready()
 	r.send("a")
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	r.kill()
 	// It died between closing the run and telling the workers.
 	b := book{t: t, store: reopen(t, r.dir), now: time.Now()}
@@ -57,7 +58,7 @@ func TestAnAttemptThatWasDecidedOnAndNotSentIsSentAfterARestart(t *testing.T) {
 	w := r.workers()
 	r.send("a")
 	first := next(t, w)
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	r.kill()
 	b := book{t: t, store: reopen(t, r.dir), now: time.Now()}
 	var decided *message.Slice
@@ -73,7 +74,7 @@ func TestAnAttemptThatWasDecidedOnAndNotSentIsSentAfterARestart(t *testing.T) {
 	}
 	r.answer(got, nil)
 	r.end(1)
-	if c := r.await("the end", closed); c.Slices != (message.SliceCounts{Published: 1, Done: 1, Retried: 1}) {
+	if c := r.await("the end", closed); c.Slices != (document.SliceCounts{Published: 1, Done: 1, Retried: 1}) {
 		t.Errorf("%+v", c.Slices)
 	}
 }
@@ -121,7 +122,7 @@ func TestWhatOthersSayOnATopicIsIgnored(t *testing.T) {
 		Content: message.RunImminentWorkerContent{TargetWorkerCount: message.NewInt(7)},
 	})
 	r.imminent(3)
-	r.await("our announcement", func(c message.RunCheck) bool { return c.Workers == 3 })
+	r.await("our announcement", func(c document.RunCheck) bool { return c.Workers == 3 })
 	r.kill()
 	for _, q := range r.broker.Stats() {
 		if q.Depth > 0 {
@@ -137,7 +138,7 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 	t.Parallel()
 	r := newRig(t, idds.Config{})
 	r.send("a")
-	r.await("the first slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the first slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	r.away.Store(true)
 	w := r.workers()
 	r.answer(next(t, w), nil)
@@ -151,7 +152,7 @@ func TestAStoreThatIsAwayIsWaitedForAndNothingIsLostOrCountedTwice(t *testing.T)
 	}
 	const away, back, ended = "nothing is acknowledged until it is", "the store is back", "run ended"
 	r.hear(away)
-	if h := r.service.Health(t.Context()); h.OK || !slices.ContainsFunc(h.Parts, func(p message.HealthPart) bool {
+	if h := r.service.Health(t.Context()); h.OK || !slices.ContainsFunc(h.Parts, func(p document.HealthPart) bool {
 		return p.Name == "store" && !p.OK && strings.Contains(p.Details, "on purpose")
 	}) {
 		t.Errorf("%+v", h)

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func TestAClosedRunKeepsWhatItHasTakenUntilSomethingComesToIt(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAClosedRunKeepsWhatItHasTakenUntilSomethingComesToIt(t *testing.T) {
 	r.answer(next(t, w), nil)
 	r.end(1)
 	run := kept("the latency", func(run ledger.Run) bool { return run.Latency != nil })
-	if l := run.Latency.SliceResult; l.N != 1 || l.Max <= 0 || run.State != message.RunClosed {
+	if l := run.Latency.SliceResult; l.N != 1 || l.Max <= 0 || run.State != document.RunClosed {
 		t.Errorf("%+v of a run that is %s", l, run.State)
 	}
 	r.send("straggler")
@@ -53,8 +53,8 @@ func TestAClosedRunIsMeasuredAgainWhenTheSliceOfAResultComesLate(t *testing.T) {
 	b := newBook(t)
 	b.do(b.result("a", 1, nil), b.end, b.close)
 	measured := b.run()
-	measure := func(tx ledger.Tx) error { return b.ledger.Measured(tx, &measured, message.RunLatency{}) }
-	if b.do(measure); b.run().Latency == nil || measured.State != message.RunClosed {
+	measure := func(tx ledger.Tx) error { return b.ledger.Measured(tx, &measured, document.RunLatency{}) }
+	if b.do(measure); b.run().Latency == nil || measured.State != document.RunClosed {
 		t.Errorf("%+v", b.run())
 	}
 	if b.do(b.sent(1)); b.run().Latency != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -114,11 +115,11 @@ func TestAResultThatMakesItsSliceOpensAClosedRunAgain(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
 	b.do(b.sent(1), b.result("a", 1, nil), b.end, b.close)
-	if r := b.run(); r.State != message.RunClosed {
+	if r := b.run(); r.State != document.RunClosed {
 		t.Fatalf("%+v", r)
 	}
 	b.do(b.result("late", 1, crashed))
-	if r := b.run(); r.State != message.RunEnding || r.StopSent {
+	if r := b.run(); r.State != document.RunEnding || r.StopSent {
 		t.Errorf("a slice waits for its next attempt in a run that is %s", r.State)
 	}
 }

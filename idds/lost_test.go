@@ -6,6 +6,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -40,11 +41,11 @@ func newWatch(t *testing.T, peers bool) *watch {
 }
 
 // report is a worker's; its clock is wrong by skew, and it is idle since a time when it holds nothing.
-func (w *watch) report(pilot string, skew time.Duration, idleFor time.Duration, held ...message.SliceInHand) {
+func (w *watch) report(pilot string, skew time.Duration, idleFor time.Duration, held ...document.SliceInHand) {
 	w.t.Helper()
 	at := w.now.Add(skew)
-	r := message.WorkerReport{
-		PilotID: pilot, Namespace: namespace, RunID: run, Hostname: "node7", Phase: message.WorkerRunning, At: at,
+	r := document.WorkerReport{
+		PilotID: pilot, Namespace: namespace, RunID: run, Hostname: "node7", Phase: document.WorkerRunning, At: at,
 		LinkProven: true, HeartbeatSeconds: 3600, InHand: held,
 	}
 	if len(held) == 0 {
@@ -64,12 +65,12 @@ func (w *watch) after(d time.Duration) bool {
 	return list[0].State == ledger.Waiting
 }
 
-var hand = message.SliceInHand{Identity: "a", RunID: run, Attempt: 1}
+var hand = document.SliceInHand{Identity: "a", RunID: run, Attempt: 1}
 
 func TestABacklogIsNoLoss(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, false)
-	w.report("busy", 0, 0, message.SliceInHand{Identity: "b", RunID: run, Attempt: 1})
+	w.report("busy", 0, 0, document.SliceInHand{Identity: "b", RunID: run, Attempt: 1})
 	if w.after(0) || w.after(10*time.Minute) {
 		t.Error("given up by its age")
 	}
@@ -139,8 +140,8 @@ func TestTheClockOfAProducerMayBeWrong(t *testing.T) {
 func TestAWorkerWithoutARunIsIdleForAllRuns(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, false)
-	_, err := w.service.Report(t.Context(), message.WorkerReport{
-		PilotID: "late", Namespace: namespace, Phase: message.WorkerRunning, At: w.now, IdleSince: w.now.Add(-time.Hour), LinkProven: true, HeartbeatSeconds: 3600,
+	_, err := w.service.Report(t.Context(), document.WorkerReport{
+		PilotID: "late", Namespace: namespace, Phase: document.WorkerRunning, At: w.now, IdleSince: w.now.Add(-time.Hour), LinkProven: true, HeartbeatSeconds: 3600,
 	})
 	must(t, err)
 	if w.after(0) || !w.after(time.Minute) {

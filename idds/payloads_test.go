@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -86,7 +87,7 @@ func TestWhatAWorkerClaimsDoesNotSpoilTheSums(t *testing.T) {
 }
 
 // payloads are those of the run.
-func (b *book) payloads() []message.PayloadDocument {
+func (b *book) payloads() []document.Payload {
 	b.t.Helper()
 	r := b.run()
 	return r.PayloadDocuments()

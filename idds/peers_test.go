@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -74,11 +75,11 @@ func TestASliceAndItsResultAsTheyWereSeenAreCounted(t *testing.T) {
 			for _, step := range order {
 				destination, file, _ := strings.Cut(step, " ")
 				r.publishBody(destination, []byte(seen(t, file)))
-				r.awaitRun(seenRun, file, func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+				r.awaitRun(seenRun, file, func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 			}
 			r.endOf(seenRun, -1)
 			c := r.awaitRun(seenRun, "the end", closed)
-			if c.Slices != (message.SliceCounts{Published: 1, Done: 1}) || !c.OK {
+			if c.Slices != (document.SliceCounts{Published: 1, Done: 1}) || !c.OK {
 				t.Errorf("%+v, %v", c.Slices, c.Problems)
 			}
 			list, err := r.store.Slices(soon(t), ledger.Filter{Run: seenRun})
@@ -97,28 +98,28 @@ func TestPeersResultsAreMatchedInEveryShape(t *testing.T) {
 	renamed := strings.NewReplacer(`"req_id": "req-1", `, "").Replace(slice) // no req_id: file and number stand in
 	for name, c := range map[string]struct {
 		slice, result string
-		want          message.SliceCounts
+		want          document.SliceCounts
 	}{
-		"a failure of nothing, run as text":   {slice, pythonFailure(`"100001"`, "2026-01-18T14:36:03.100001"), message.SliceCounts{Published: 1, Failed: 1}},
-		"a failure of nothing, run as number": {slice, pythonFailure(`100001`, "2026-01-18T14:36:03.100001"), message.SliceCounts{Published: 1, Failed: 1}},
-		"the time with a zone":                {slice, pythonFailure(`100001`, "2026-01-18T14:36:03.100001+00:00"), message.SliceCounts{Published: 1, Failed: 1}},
-		"a good one, run as number":           {slice, pythonDone(t, slice), message.SliceCounts{Published: 1, Done: 1}},
-		"without req_id":                      {renamed, pythonDone(t, renamed), message.SliceCounts{Published: 1, Done: 1}},
-		"a time that no slice has":            {slice, pythonFailure(`100001`, "2026-01-18T14:36:04.000000"), message.SliceCounts{Published: 1, Outstanding: 1, Unmatched: 1}},
-		"no time at all":                      {slice, pythonFailure(`100001`, ""), message.SliceCounts{Published: 1, Outstanding: 1, Unmatched: 1}},
+		"a failure of nothing, run as text":   {slice, pythonFailure(`"100001"`, "2026-01-18T14:36:03.100001"), document.SliceCounts{Published: 1, Failed: 1}},
+		"a failure of nothing, run as number": {slice, pythonFailure(`100001`, "2026-01-18T14:36:03.100001"), document.SliceCounts{Published: 1, Failed: 1}},
+		"the time with a zone":                {slice, pythonFailure(`100001`, "2026-01-18T14:36:03.100001+00:00"), document.SliceCounts{Published: 1, Failed: 1}},
+		"a good one, run as number":           {slice, pythonDone(t, slice), document.SliceCounts{Published: 1, Done: 1}},
+		"without req_id":                      {renamed, pythonDone(t, renamed), document.SliceCounts{Published: 1, Done: 1}},
+		"a time that no slice has":            {slice, pythonFailure(`100001`, "2026-01-18T14:36:04.000000"), document.SliceCounts{Published: 1, Outstanding: 1, Unmatched: 1}},
+		"no time at all":                      {slice, pythonFailure(`100001`, ""), document.SliceCounts{Published: 1, Outstanding: 1, Unmatched: 1}},
 		"the older worker's time": {
 			strings.Replace(slice, "2026-01-18T14:36:03.100001", "Sun, 18 Jan 2026 14:36:03 UTC", 1),
 			pythonFailure(`100001`, "Sun, 18 Jan 2026 14:36:03 UTC"),
-			message.SliceCounts{Published: 1, Failed: 1},
+			document.SliceCounts{Published: 1, Failed: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, idds.Config{MaxAttempts: 1})
 			r.publishBody(message.TopicSlices, []byte(c.slice))
-			r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+			r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 			r.publishBody(message.TopicResults, []byte(c.result))
-			if got := r.await("the result", func(got message.RunCheck) bool { return got.Slices == c.want }); got.OK != (c.want.Unmatched == 0) {
+			if got := r.await("the result", func(got document.RunCheck) bool { return got.Slices == c.want }); got.OK != (c.want.Unmatched == 0) {
 				t.Errorf("%v", got.Problems)
 			}
 		})
@@ -131,10 +132,10 @@ func TestAFailureThatFitsTwoSlicesIsNobodys(t *testing.T) {
 	twin := strings.Replace(pythonSlice(2), "14:36:03.100002", "14:36:03.100001", 1)
 	r.publishBody(message.TopicSlices, []byte(pythonSlice(1)))
 	r.publishBody(message.TopicSlices, []byte(twin))
-	r.await("the slices", func(c message.RunCheck) bool { return c.Slices.Published == 2 })
+	r.await("the slices", func(c document.RunCheck) bool { return c.Slices.Published == 2 })
 	r.publishBody(message.TopicResults, []byte(pythonFailure(`"100001"`, "2026-01-18T14:36:03.100001")))
-	r.await("it to be counted", func(c message.RunCheck) bool {
-		return c.Slices.Unmatched == 1 && c.Slices.Outstanding == 2 && c.Places[message.PlaceQueue] == 2
+	r.await("it to be counted", func(c document.RunCheck) bool {
+		return c.Slices.Unmatched == 1 && c.Slices.Outstanding == 2 && c.Places[document.PlaceQueue] == 2
 	})
 }
 
@@ -147,7 +148,7 @@ func TestARunOfThePythonAgentIsRetriedAndCloses(t *testing.T) {
 	for i := range n {
 		r.publishBody(message.TopicSlices, []byte(pythonSlice(i)))
 	}
-	r.await("the slices", func(c message.RunCheck) bool { return c.Slices.Published == n }) // or their failures fit none
+	r.await("the slices", func(c document.RunCheck) bool { return c.Slices.Published == n }) // or their failures fit none
 	r.publishBody(message.TopicWorkers, []byte(pythonEnd))
 	retried := 0
 	for range n + n/2 { // every other one fails at first
@@ -169,7 +170,7 @@ func TestARunOfThePythonAgentIsRetriedAndCloses(t *testing.T) {
 		must(t, d.Ack(soon(t)))
 	}
 	c := r.await("the end", closed)
-	if c.Slices != (message.SliceCounts{Published: n, Done: n, Retried: n / 2}) || retried != n/2 || !c.OK || c.TotalSlices != nil {
+	if c.Slices != (document.SliceCounts{Published: n, Done: n, Retried: n / 2}) || retried != n/2 || !c.OK || c.TotalSlices != nil {
 		t.Errorf("%+v, %v", c.Slices, c.Problems)
 	}
 	if list, err := r.store.Actors(soon(t), namespace); err != nil || len(list) != 0 {
@@ -189,7 +190,9 @@ func TestDeadLettersOfOthersStay(t *testing.T) {
 	dead("namespace", namespace)
 	dead(message.HeaderOriginalQueue, message.QueueSlicesWorkers)
 	dead("namespace", namespace, message.HeaderOriginalQueue, message.QueueSlicesWorkers) // ours
-	r.await("ours", func(c message.RunCheck) bool { return c.Places[message.PlaceDeadLetter] == 1 || c.Slices.Retried == 1 })
+	r.await("ours", func(c document.RunCheck) bool {
+		return c.Places[document.PlaceDeadLetter] == 1 || c.Slices.Retried == 1
+	})
 	r.kill()
 	for _, q := range r.broker.Stats() {
 		if q.Name == "DLQ" && (q.Depth != 5 || q.InFlight != 0 || q.Dead != 0) {

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // where is the only slice of the watch.
-func (w *watch) where(t *testing.T) message.SliceRecord {
+func (w *watch) where(t *testing.T) document.Slice {
 	t.Helper()
 	list, err := w.service.Records(t.Context(), namespace, []ledger.Slice{w.slice()})
 	must(t, err)
@@ -23,7 +23,7 @@ func (w *watch) where(t *testing.T) message.SliceRecord {
 
 func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 	t.Parallel()
-	tell := func(t *testing.T, w *watch, place message.Place, words ...string) {
+	tell := func(t *testing.T, w *watch, place document.Place, words ...string) {
 		t.Helper()
 		got := w.where(t)
 		for _, word := range words {
@@ -40,7 +40,7 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 	}
 	t.Run("on the queue", func(t *testing.T) {
 		t.Parallel()
-		tell(t, newWatch(t, false), message.PlaceQueue, "on the queue")
+		tell(t, newWatch(t, false), document.PlaceQueue, "on the queue")
 	})
 	t.Run("with a pilot", func(t *testing.T) {
 		t.Parallel()
@@ -48,16 +48,16 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 		held := hand
 		held.Since = time.Date(2026, 1, 1, 0, 59, 0, 0, time.UTC)
 		w.report("p1", 0, 0, held)
-		tell(t, w, message.PlaceHeld, "held by p1 on node7 since 00:59:00")
+		tell(t, w, document.PlaceHeld, "held by p1 on node7 since 00:59:00")
 	})
 	t.Run("with a pilot that fell silent", func(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, false)
 		w.report("p1", 0, 0, hand)
 		w.now = w.now.Add(24 * time.Hour)
-		tell(t, w, message.PlaceSilent, "held by p1 on node7 when it fell silent at 01:00:01")
+		tell(t, w, document.PlaceSilent, "held by p1 on node7 when it fell silent at 01:00:01")
 		w.report("p2", 0, 0, hand) // it was given to another
-		tell(t, w, message.PlaceHeld, "held by p2")
+		tell(t, w, document.PlaceHeld, "held by p2")
 	})
 	t.Run("of another attempt nobody is asked", func(t *testing.T) {
 		t.Parallel()
@@ -65,13 +65,13 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 		other := hand
 		other.Attempt = 2
 		w.report("p1", 0, 0, other)
-		tell(t, w, message.PlaceQueue, "on the queue")
+		tell(t, w, document.PlaceQueue, "on the queue")
 	})
 	t.Run("waiting", func(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, false)
 		w.do(w.result("a", 1, crashed))
-		tell(t, w, message.PlaceWaiting, "waits for attempt 2 at 01:00:04; attempt 1 failed: payload_crashed")
+		tell(t, w, document.PlaceWaiting, "waits for attempt 2 at 01:00:04; attempt 1 failed: payload_crashed")
 	})
 	t.Run("a dead letter", func(t *testing.T) {
 		t.Parallel()
@@ -79,13 +79,13 @@ func TestTheAccountingSaysWhereASliceIs(t *testing.T) {
 		w.do(func(tx ledger.Tx) error {
 			return w.ledger.Lost(tx, keyA, 1, "the broker gave it up: died or expired", w.now)
 		})
-		tell(t, w, message.PlaceDeadLetter, "waits for attempt 2", "dead letters")
+		tell(t, w, document.PlaceDeadLetter, "waits for attempt 2", "dead letters")
 	})
 	t.Run("sent and not confirmed", func(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, false)
 		w.do(w.result("a", 1, crashed), resend(w))
-		tell(t, w, message.PlaceUnsent, "attempt 2 is decided on")
+		tell(t, w, document.PlaceUnsent, "attempt 2 is decided on")
 	})
 	t.Run("known from its result alone", func(t *testing.T) {
 		t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -106,7 +107,7 @@ func (s *Service) tellWorkers(ctx context.Context) error {
 	}
 	for i := range runs {
 		r := &runs[i]
-		if r.State != message.RunClosed || r.StopSent || others && s.now().Sub(r.ClosedAt) < s.cfg.TakeOverAfter {
+		if r.State != document.RunClosed || r.StopSent || others && s.now().Sub(r.ClosedAt) < s.cfg.TakeOverAfter {
 			continue
 		}
 		if others {

@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/demand"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/intake"
 	"tfpilot/internal/latency"
@@ -53,7 +54,7 @@ type Config struct {
 	Demand demand.Policy `toml:"demand"`
 
 	// Saw hears of every message of the namespace, also of junk; nobody when nil. It has to be quick.
-	Saw func(message.SeenMessage) `toml:"-"`
+	Saw func(document.SeenMessage) `toml:"-"`
 	// Stops is a line of its own on which to hear whether somebody else tells workers that their run is over: Artemis ends the
 	// connection of who may not subscribe, and only this use may be refused. The service's line when nil.
 	Stops *broker.Link `toml:"-"`
@@ -73,13 +74,13 @@ type Service struct {
 	// foreign are messages of another namespace that got past the selector.
 	foreign  *sightings
 	watch    *storewatch.Watch
-	measured *latency.Measured                      // what runs have taken
-	scaler   *scaler.Scaler                         // how many workers they want
-	demanded atomic.Pointer[message.DemandDocument] // of the last look at the runs that are not over
-	results  intake.Backlog                         // of the queue of results
-	behind   func() bool                            // isBehind, but for tests
-	absent   whereabouts.Absences                   // of findLost alone
-	downed   map[string]time.Time                   // of findLost alone: pilots that were noted as silent, with their last report
+	measured *latency.Measured               // what runs have taken
+	scaler   *scaler.Scaler                  // how many workers they want
+	demanded atomic.Pointer[document.Demand] // of the last look at the runs that are not over
+	results  intake.Backlog                  // of the queue of results
+	behind   func() bool                     // isBehind, but for tests
+	absent   whereabouts.Absences            // of findLost alone
+	downed   map[string]time.Time            // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 
@@ -238,8 +239,8 @@ func selectorText(s string) string {
 }
 
 // Report notes what a pilot says of itself and answers with what it should know.
-func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
-	reply := message.WorkerReply{At: s.now().UTC()}
+func (s *Service) Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error) {
+	reply := document.WorkerReply{At: s.now().UTC()}
 	err := s.store.Update(ctx, func(tx ledger.Tx) error {
 		if err := tx.PutWorker(w, s.now().UTC()); err != nil {
 			return err
@@ -247,7 +248,7 @@ func (s *Service) Report(ctx context.Context, w message.WorkerReport) (message.W
 		r, err := tx.Run(w.Namespace, w.RunID)
 		if r != nil {
 			reply.RunState = r.State
-			reply.Drain = r.State == message.RunClosed || s.scaler.Leaves(w.PilotID)
+			reply.Drain = r.State == document.RunClosed || s.scaler.Leaves(w.PilotID)
 		}
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -14,7 +15,7 @@ import (
 
 var crashed = &message.Failure{Code: 12, Name: "payload_crashed", Class: "payload", Retryable: true, Message: "signal"}
 
-func closed(c message.RunCheck) bool { return c.State == message.RunClosed }
+func closed(c document.RunCheck) bool { return c.State == document.RunClosed }
 
 func TestAFailedAttemptIsSentAgainAndTheNextOneCounts(t *testing.T) {
 	t.Parallel()
@@ -31,7 +32,7 @@ func TestAFailedAttemptIsSentAgainAndTheNextOneCounts(t *testing.T) {
 	r.answer(again, nil)
 	r.end(1)
 	got := r.await("the end", closed)
-	want := message.SliceCounts{Published: 1, Done: 1, Retried: 1}
+	want := document.SliceCounts{Published: 1, Done: 1, Retried: 1}
 	if got.Slices != want || !got.OK || got.Counts["events"] != 3 {
 		t.Errorf("%+v, problems %v", got.Slices, got.Problems)
 	}
@@ -45,7 +46,7 @@ func TestAPermanentFailureIsNotSentAgain(t *testing.T) {
 	r.answer(next(t, w), &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "no range"})
 	r.end(1)
 	got := r.await("the end", closed)
-	if got.Slices != (message.SliceCounts{Published: 1, Failed: 1}) {
+	if got.Slices != (document.SliceCounts{Published: 1, Failed: 1}) {
 		t.Errorf("%+v", got.Slices)
 	}
 }
@@ -54,14 +55,14 @@ func TestWhatThePeersSendIsCountedToo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, idds.Config{MaxAttempts: 1})
 	m := r.send("a")
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	// A peer's failure names no slice: only when it was asked for, in a format of its own.
 	asked := m.CreatedAt.Time().UTC().Format("2006-01-02T15:04:05.000000")
 	r.publishBody(message.TopicResults, []byte(`{"msg_type":"slice_result","run_id":`+run+`,"content":{"requested_at":"`+asked+
 		`","state":"failed","result":{"state":false,"result":null,"error":"boom"}}}`))
 	r.end(1)
 	got := r.await("the end", closed)
-	if got.Slices != (message.SliceCounts{Published: 1, Failed: 1}) {
+	if got.Slices != (document.SliceCounts{Published: 1, Failed: 1}) {
 		t.Errorf("%+v", got.Slices)
 	}
 }
@@ -81,7 +82,7 @@ func TestPeersFailuresOfAttemptsThatAreSentTogetherAreToldApart(t *testing.T) {
 			`","state":"failed","result":{"state":false,"result":null,"error":"boom"}}}`))
 	}
 	r.end(n)
-	if got := r.await("the end", closed); got.Slices != (message.SliceCounts{Published: n, Failed: n, Retried: n}) || !got.OK {
+	if got := r.await("the end", closed); got.Slices != (document.SliceCounts{Published: n, Failed: n, Retried: n}) || !got.OK {
 		t.Errorf("%+v, problems %v", got.Slices, got.Problems)
 	}
 }
@@ -90,7 +91,7 @@ func TestADeadLetterIsSentAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, idds.Config{})
 	r.send("a")
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	// Ten workers that die with it.
 	for range 10 {
 		c, err := stomp.Dial(soon(t), r.addr, stomp.Config{})
@@ -108,9 +109,9 @@ func TestADeadLetterIsSentAgain(t *testing.T) {
 func TestAnAttemptThatNobodyHoldsIsSentAgainWhenWorkersAreIdle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, idds.Config{LostAfter: 50 * time.Millisecond})
-	report := func(pilot string, held ...message.SliceInHand) {
-		w := message.WorkerReport{
-			PilotID: pilot, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: time.Now(), LinkProven: true, HeartbeatSeconds: 60, InHand: held,
+	report := func(pilot string, held ...document.SliceInHand) {
+		w := document.WorkerReport{
+			PilotID: pilot, Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: time.Now(), LinkProven: true, HeartbeatSeconds: 60, InHand: held,
 		}
 		if len(held) == 0 {
 			w.IdleSince = time.Now().Add(-time.Hour)
@@ -123,12 +124,12 @@ func TestAnAttemptThatNobodyHoldsIsSentAgainWhenWorkersAreIdle(t *testing.T) {
 	next(t, w) // taken and acknowledged, and its result never sent
 	r.send("held")
 	next(t, w)
-	report("busy", message.SliceInHand{Identity: "held", RunID: run, Attempt: 1})
+	report("busy", document.SliceInHand{Identity: "held", RunID: run, Attempt: 1})
 	report("idle")
 	if m := next(t, w); m.Content.Identity() != "lost" || m.Content.AttemptNumber() != 2 {
 		t.Errorf("sent again: %s, attempt %d", m.Content.Identity(), m.Content.AttemptNumber())
 	}
-	got := r.await("the second attempt", func(c message.RunCheck) bool { return c.Slices.Retried == 1 })
+	got := r.await("the second attempt", func(c document.RunCheck) bool { return c.Slices.Retried == 1 })
 	for _, s := range got.Outstanding {
 		if s.Identity == "held" && (!strings.HasPrefix(s.Where, "held by busy on ") || s.Attempt != 1) {
 			t.Errorf("held: %+v", s)
@@ -144,18 +145,18 @@ func TestARunClosesWithItsLastResultAndItsWorkersAreTold(t *testing.T) {
 	w := r.workers()
 	r.imminent(4)
 	r.send("a")
-	demand := func() message.RunDemand {
+	demand := func() document.RunDemand {
 		d, err := r.service.Demand(soon(t))
 		must(t, err)
 		return d.Demands[0]
 	}
-	r.await("the announcement", func(c message.RunCheck) bool { return c.Workers == 4 && c.Slices.Published == 1 })
-	if d := demand(); d.Wanted != 4 || d.State != message.RunOpen {
+	r.await("the announcement", func(c document.RunCheck) bool { return c.Workers == 4 && c.Slices.Published == 1 })
+	if d := demand(); d.Wanted != 4 || d.State != document.RunOpen {
 		t.Errorf("%+v", d)
 	}
 	r.end(2) // one is still on its way
 	r.answer(next(t, w), nil)
-	r.await("the first result", func(c message.RunCheck) bool { return c.Slices.Done == 1 && c.State == message.RunEnding })
+	r.await("the first result", func(c document.RunCheck) bool { return c.Slices.Done == 1 && c.State == document.RunEnding })
 	if d := demand(); d.Wanted != 4 {
 		t.Errorf("%+v", d)
 	}
@@ -193,7 +194,7 @@ func TestWhatIsLeftWhenTheRunsTimeIsOverFails(t *testing.T) {
 	late := next(t, w)
 	r.end(5)
 	got := r.await("the end", closed)
-	if got.Slices != (message.SliceCounts{Published: 1, Failed: 1}) {
+	if got.Slices != (document.SliceCounts{Published: 1, Failed: 1}) {
 		t.Errorf("%+v", got.Slices)
 	}
 	list, err := r.store.Slices(soon(t), ledger.Filter{Run: run})
@@ -201,7 +202,7 @@ func TestWhatIsLeftWhenTheRunsTimeIsOverFails(t *testing.T) {
 		t.Errorf("%+v", list[0])
 	}
 	r.answer(late, nil) // done wins all the same
-	r.await("the correction", func(c message.RunCheck) bool {
+	r.await("the correction", func(c document.RunCheck) bool {
 		return c.Slices.Corrected == 1 && c.Slices.Done == 1 && c.Slices.Failed == 0
 	})
 }
@@ -213,7 +214,7 @@ func TestARestartLosesNothingThatCameMeanwhile(t *testing.T) {
 	r.imminent(1)
 	r.send("a")
 	a := next(t, w)
-	r.await("the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 && c.Workers == 1 })
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 && c.Workers == 1 })
 	r.kill()
 	r.answer(a, crashed)
 	b := r.send("b")
@@ -223,7 +224,7 @@ func TestARestartLosesNothingThatCameMeanwhile(t *testing.T) {
 	r.start()
 	r.answer(next(t, w), nil)
 	got := r.await("the end", closed)
-	if got.Slices != (message.SliceCounts{Published: 2, Done: 2, Retried: 1}) || !got.OK {
+	if got.Slices != (document.SliceCounts{Published: 2, Done: 2, Retried: 1}) || !got.OK {
 		t.Errorf("%+v, problems %v", got.Slices, got.Problems)
 	}
 }
@@ -236,7 +237,7 @@ func TestAResultThatComesTwiceIsAbsorbedAndItsReasonAskedFor(t *testing.T) {
 	a := next(t, w)
 	r.answer(a, nil)
 	r.answer(a, nil)
-	got := r.await("both results", func(c message.RunCheck) bool { return c.Slices.Absorbed == 1 })
+	got := r.await("both results", func(c document.RunCheck) bool { return c.Slices.Absorbed == 1 })
 	if got.Slices.Done != 1 || got.Slices.Unexplained != 1 || got.OK || got.Counts["events"] != 3 {
 		t.Errorf("%+v, %v", got.Slices, got.Problems)
 	}
@@ -263,7 +264,7 @@ func TestJunkDisturbsNothingAndWhatIsOthersStays(t *testing.T) {
 		}
 		return depth, inFlight
 	}
-	r.await("the slice and the acknowledgements", func(c message.RunCheck) bool {
+	r.await("the slice and the acknowledgements", func(c document.RunCheck) bool {
 		_, inFlight := queues()
 		return c.Slices.Published == 1 && inFlight[message.QueueSlicesIDDS] == 1 && inFlight[message.QueueResultsIDDS] == 0
 	})

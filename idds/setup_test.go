@@ -17,6 +17,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -197,17 +198,17 @@ func next(t *testing.T, c *broker.Consumer) message.Slice {
 }
 
 // await waits until the run is as wanted.
-func (r *rig) await(what string, ok func(message.RunCheck) bool) message.RunCheck {
+func (r *rig) await(what string, ok func(document.RunCheck) bool) document.RunCheck {
 	r.t.Helper()
 	return r.awaitRun(run, what, ok)
 }
 
-func (r *rig) awaitRun(id, what string, ok func(message.RunCheck) bool) message.RunCheck {
+func (r *rig) awaitRun(id, what string, ok func(document.RunCheck) bool) document.RunCheck {
 	r.t.Helper()
 	ctx := soon(r.t)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	var last message.RunCheck
+	var last document.RunCheck
 	for {
 		runs, err := r.store.Runs(ctx, namespace)
 		must(r.t, err)

@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -184,7 +185,7 @@ func TestRunsOfOneNameShareARequestAndSitesOfOneRunAddUp(t *testing.T) {
 	}
 	r.task(message.TypeCloseWorkflowTask, `"transform_id":1`)
 	mustReply(t, c, message.TypeClosedWorkflowTask, closed1)
-	r.await("one site less", func(c message.RunCheck) bool { return c.Workers == 5 })
+	r.await("one site less", func(c document.RunCheck) bool { return c.Workers == 5 })
 }
 
 func TestARequestThatCannotBeMetIsAnsweredWithAnError(t *testing.T) {
@@ -240,7 +241,7 @@ func TestWhereAnotherIDDSAnswersThisOneDoesNot(t *testing.T) {
 			t.Errorf("answered: %s", heard)
 		}
 	}
-	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "demand", Sender: transceiver, Count: 1, RunID: run})
+	mustBe(t, r.actors(1), document.Actor{Namespace: namespace, Duty: "demand", Sender: transceiver, Count: 1, RunID: run})
 }
 
 func TestAnotherThatAnswersTooIsASecondActor(t *testing.T) {
@@ -248,7 +249,7 @@ func TestAnotherThatAnswersTooIsASecondActor(t *testing.T) {
 	r := newRig(t, byTask())
 	r.task(message.TypeCreateWorkflowTask, created)
 	r.publishBody(message.TopicWorkers, []byte(`{"msg_type":"created_workflow_task","run_id":"100001","content":{"request_id":99}}`))
-	mustBe(t, r.actors(1), message.ActorDocument{Namespace: namespace, Duty: "answer", Sender: "(no sender)", Count: 1, RunID: run})
+	mustBe(t, r.actors(1), document.Actor{Namespace: namespace, Duty: "answer", Sender: "(no sender)", Count: 1, RunID: run})
 }
 
 func TestADutyThatNobodyDoesIsTakenOver(t *testing.T) {
@@ -259,7 +260,7 @@ func TestADutyThatNobodyDoesIsTakenOver(t *testing.T) {
 	stops := r.link.Subscribe(stomp.SubscribeOptions{Destination: message.TopicTransformer, Ack: "auto"})
 	<-stops.Ready()
 	r.imminent(7) // and no transceiver makes a task of it
-	r.await("its workers", func(c message.RunCheck) bool { return c.Workers == 7 })
+	r.await("its workers", func(c document.RunCheck) bool { return c.Workers == 7 })
 	r.hear("nobody has made a workflow task of a run")
 	r.send("a")
 	r.answer(next(t, r.workers()), nil)
@@ -277,7 +278,7 @@ func TestATransceiverThatComesLateHasItsDutyAgain(t *testing.T) {
 	cfg.TakeOverAfter = time.Millisecond
 	r := newRig(t, cfg)
 	r.imminent(7)
-	r.await("its workers", func(c message.RunCheck) bool { return c.Workers == 7 })
+	r.await("its workers", func(c document.RunCheck) bool { return c.Workers == 7 })
 	r.task(message.TypeCreateWorkflowTask, created)
-	r.await("what the task asks for, and no more", func(c message.RunCheck) bool { return c.Workers == 30 })
+	r.await("what the task asks for, and no more", func(c document.RunCheck) bool { return c.Workers == 30 })
 }

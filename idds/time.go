@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // every does one kind of work at every tick, until ctx ends. Each kind has its own: what waits for a broker that is away must
@@ -52,13 +52,13 @@ func (s *Service) closeRuns(ctx context.Context) error {
 	}
 	for i := range runs {
 		r := &runs[i]
-		if r.State != message.RunEnding {
+		if r.State != document.RunEnding {
 			continue
 		}
 		if r, err = s.closeRun(ctx, r); err != nil {
 			return err
 		}
-		if r.State == message.RunClosed {
+		if r.State == document.RunClosed {
 			if err := s.keepLatency(ctx, r); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (s *Service) measureRuns(ctx context.Context) error {
 	}
 	for i := range runs {
 		r := &runs[i]
-		if r.State == message.RunClosed && r.Latency == nil { // closed by an idds that ended then, or by one of before
+		if r.State == document.RunClosed && r.Latency == nil { // closed by an idds that ended then, or by one of before
 			if err := s.keepLatency(ctx, r); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/wrapper"
 )
@@ -115,7 +116,7 @@ func (p *Pilot) workAhead(take, work context.Context) {
 func (p *Pilot) wantAhead(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.phase == message.WorkerDraining {
+	if p.phase == document.WorkerDraining {
 		return 0
 	}
 	quick := int(p.cfg.Slots)

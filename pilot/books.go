@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/wrapper"
 )
 
@@ -30,7 +30,7 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 				p.firstSliceAt = now
 			}
 			p.inHand[k.Identity] = inHand{
-				SliceInHand: message.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
+				SliceInHand: document.SliceInHand{Identity: k.Identity, RunID: k.Run, Attempt: k.Attempt, Since: now.UTC()},
 				left:        make(chan struct{}),
 			}
 			p.mu.Unlock()
@@ -47,7 +47,7 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 
 // inHand is a slice that a slot holds; left is closed when it does no more.
 type inHand struct {
-	message.SliceInHand
+	document.SliceInHand
 
 	stood  time.Duration // how long the pilot had stood still before it was begun
 	result time.Time     // when its result was in the journal; zero while a payload works on it
@@ -91,8 +91,8 @@ func (p *Pilot) leave(k JournalKey) {
 func (p *Pilot) ready() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.phase == message.WorkerStarting {
-		p.phase, p.last = message.WorkerRunning, time.Now()
+	if p.phase == document.WorkerStarting {
+		p.phase, p.last = document.WorkerRunning, time.Now()
 		p.readyAt = p.last
 	}
 }

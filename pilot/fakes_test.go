@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/payload"
 	"tfpilot/wrapper"
@@ -72,13 +73,13 @@ func (w *runner) count(identity string) int {
 // reporter is idds as a pilot sees it.
 type reporter struct {
 	mu      sync.Mutex
-	reply   message.WorkerReply
+	reply   document.WorkerReply
 	hold    chan struct{} // nobody is answered before it is closed
 	err     error
-	reports []message.WorkerReport
+	reports []document.WorkerReport
 }
 
-func (r *reporter) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+func (r *reporter) Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error) {
 	if r.hold != nil {
 		select {
 		case <-r.hold:
@@ -91,7 +92,7 @@ func (r *reporter) Report(ctx context.Context, w message.WorkerReport) (message.
 	return r.reply, r.err
 }
 
-func (r *reporter) answer(state message.RunState) {
+func (r *reporter) answer(state document.RunState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reply.RunState = state
@@ -109,17 +110,17 @@ func (r *reporter) count() int {
 	return len(r.reports)
 }
 
-func (r *reporter) first() message.WorkerReport {
+func (r *reporter) first() document.WorkerReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.reports[0]
 }
 
-func (r *reporter) last() message.WorkerReport {
+func (r *reporter) last() document.WorkerReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.reports) == 0 {
-		return message.WorkerReport{}
+		return document.WorkerReport{}
 	}
 	return r.reports[len(r.reports)-1]
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -84,7 +85,7 @@ func (p *Pilot) idle(now time.Time) error {
 		return errRunOver
 	case !p.listening():
 		return nil
-	case p.asked.Add(3*p.cfg.Heartbeat).After(now) && (p.runState == message.RunOpen || p.runState == message.RunEnding):
+	case p.asked.Add(3*p.cfg.Heartbeat).After(now) && (p.runState == document.RunOpen || p.runState == document.RunEnding):
 		if cause := p.tooQuiet(quiet); cause != nil && !p.staySaid { // idds knows better
 			stays, p.staySaid = cause, true
 		}
@@ -120,7 +121,7 @@ func (p *Pilot) stopQuiet() time.Duration {
 
 // listening says that some slot is subscribed, so that a slice could come. The caller holds p.mu.
 func (p *Pilot) listening() bool {
-	return p.phase != message.WorkerStarting && p.rests < int(p.cfg.Slots)
+	return p.phase != document.WorkerStarting && p.rests < int(p.cfg.Slots)
 }
 
 // idleSince is since when a slice could have come and none did: no sooner than this connection. The caller holds p.mu.

@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/pilot"
@@ -19,9 +20,9 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 	t.Run("idds says closed", func(t *testing.T) {
 		t.Parallel()
 		r, idds := newRig(t), &reporter{}
-		idds.answer(message.RunClosed)
+		idds.answer(document.RunClosed)
 		must(t, r.pilot(pilot.Config{Run: run}, nil, idds).wait())
-		if w := idds.last(); w.Phase != message.WorkerEnded || w.Exit == nil || w.Exit.Code != 0 {
+		if w := idds.last(); w.Phase != document.WorkerEnded || w.Exit == nil || w.Exit.Code != 0 {
 			t.Errorf("last word %+v", w)
 		}
 	})
@@ -29,7 +30,7 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 		t.Parallel()
 		r, idds := newRig(t), &reporter{}
 		p := r.pilot(pilot.Config{Run: run, StopQuiet: 10 * time.Millisecond}, nil, idds)
-		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+		await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
 		r.stop(`"8"`)
 		r.publish(slice("a", 1))
 		r.next() // it has not left for another run's stop
@@ -41,7 +42,7 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 		for _, number := range []string{run, `"` + run + `"`} {
 			r, idds := newRig(t), &reporter{}
 			p := r.pilot(pilot.Config{Run: run, StopQuiet: time.Hour}, nil, idds)
-			await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+			await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
 			r.stop(number)
 			must(t, p.wait())
 		}
@@ -70,14 +71,14 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 	t.Run("idds says closed to one that missed the stop message", func(t *testing.T) {
 		t.Parallel()
 		r, idds := newRig(t), &reporter{}
-		idds.answer(message.RunOpen)
+		idds.answer(document.RunOpen)
 		p := r.pilot(pilot.Config{Run: run}, nil, idds)
-		await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+		await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
 		r.refuse.Store(true)
 		r.cut()
 		await(t, "a report of the loss", func() bool { return !idds.last().LinkProven })
 		r.stop(run)
-		idds.answer(message.RunClosed)
+		idds.answer(document.RunClosed)
 		r.refuse.Store(false)
 		must(t, p.wait())
 	})
@@ -114,7 +115,7 @@ func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
 	t.Run("idds says that the run is open", func(t *testing.T) {
 		t.Parallel()
 		r, idds := newRig(t), &reporter{}
-		idds.answer(message.RunOpen)
+		idds.answer(document.RunOpen)
 		p := r.pilot(pilot.Config{Run: run, FirstSliceTimeout: time.Millisecond, IdleTimeout: time.Millisecond, Heartbeat: 200 * time.Millisecond}, nil, idds)
 		await(t, "a second report", func() bool { return idds.count() > 1 })
 		said := func() int { return strings.Count(r.log.String(), "pilot stays") }
@@ -122,7 +123,7 @@ func TestIdlenessCountsOnlyWhereItIsIdleness(t *testing.T) {
 		r.publish(slice("a", 1))
 		r.next()
 		await(t, "the word after the slice", func() bool { return said() == 2 })
-		idds.answer(message.RunClosed)
+		idds.answer(document.RunClosed)
 		must(t, p.wait())
 		if n := said(); n != 2 {
 			t.Errorf("said %d times that it stays", n)
@@ -281,7 +282,7 @@ func TestIDDSHearsOfAChangeLongBeforeTheNextHeartbeat(t *testing.T) {
 	t.Parallel()
 	r, g, idds := newRig(t), make(gate), &reporter{}
 	r.pilot(pilot.Config{Run: run, Heartbeat: time.Hour}, &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}, idds)
-	await(t, "a report of the subscription", func() bool { return idds.last().Phase == message.WorkerRunning && idds.last().LinkProven })
+	await(t, "a report of the subscription", func() bool { return idds.last().Phase == document.WorkerRunning && idds.last().LinkProven })
 	r.publish(slice("a", 1))
 	await(t, "a report of the slice", func() bool { return len(idds.last().InHand) == 1 })
 	close(g)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/pilot"
@@ -133,7 +134,7 @@ func TestANodeThatComesGoodIsWorkedOn(t *testing.T) {
 	await(t, "that idds knows", func() bool { return idds.last().Hold != "" })
 	n.breaks(false)
 	r.next()
-	await(t, "that idds knows", func() bool { return idds.last().Hold == "" && idds.last().Phase == message.WorkerRunning })
+	await(t, "that idds knows", func() bool { return idds.last().Hold == "" && idds.last().Phase == document.WorkerRunning })
 	if said := r.log.String(); !strings.Contains(said, "node is fit again") || strings.Count(said, `"verdict":"warning"`) != 1 {
 		t.Error(said)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -65,7 +66,7 @@ func (k JournalKey) attempt() slog.Attr { return slog.Int(logging.KeyAttempt, k.
 
 // Reporter tells idds how the pilot is.
 type Reporter interface {
-	Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error)
+	Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error)
 }
 
 // Destinations are where a pilot listens and speaks, from its broker configuration.
@@ -98,14 +99,14 @@ type Pilot struct {
 	startup  time.Duration // the longest that a payload has taken to become ready
 	// unready is why no payload becomes ready; empty while one is, or none has failed to.
 	unready  string
-	totals   message.WorkerTotals
+	totals   document.WorkerTotals
 	last     time.Time // when a slice was last in hand, or the first subscription confirmed
 	hadSlice bool
 	// readyAt is when it could have its first slice, firstSliceAt when it had one.
 	readyAt, firstSliceAt time.Time
 	staySaid              bool // that it stays although an idle time has passed; false again with the next slice
-	phase                 message.WorkerPhase
-	runState              message.RunState
+	phase                 document.WorkerPhase
+	runState              document.RunState
 	asked                 time.Time // when idds last answered
 	stopped               time.Time // when stop_transformer came
 	releases              map[string]releases
@@ -113,7 +114,7 @@ type Pilot struct {
 	takes                 takes
 	looked                time.Time // when something last looked at the time, see awake
 	resumed               time.Time // when the pilot last went on after it had stood still
-	exit                  *message.WorkerLastWord
+	exit                  *document.WorkerLastWord
 
 	signalled <-chan struct{} // closed with the first signal
 	warned    chan struct{}   // closed with the first warning that the slot will be taken back
@@ -171,7 +172,7 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
 		place: parts.Place, drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
-		phase: message.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
+		phase: document.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
 	}
 	p.warned, p.compared = make(chan struct{}), make(chan struct{})
@@ -268,6 +269,6 @@ func (p *Pilot) awaitDrain(ctx context.Context, stopTaking func(error)) {
 func (p *Pilot) drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.phase = message.WorkerDraining
+	p.phase = document.WorkerDraining
 	close(p.giveWay) // and workAhead replaces it no more: nothing waits from now on
 }

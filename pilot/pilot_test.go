@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -93,7 +94,7 @@ func TestASlotHoldsOneSliceAndLeavesTheOthersToOthers(t *testing.T) {
 	if depth := r.queue().Depth; depth != 3 {
 		t.Errorf("%d slices wait in the queue, want 3", depth)
 	}
-	if w := idds.last(); w.Phase != message.WorkerRunning || !w.LinkProven || !w.IdleSince.IsZero() || w.RunID != run {
+	if w := idds.last(); w.Phase != document.WorkerRunning || !w.LinkProven || !w.IdleSince.IsZero() || w.RunID != run {
 		t.Errorf("%+v", w)
 	}
 }

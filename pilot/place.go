@@ -7,15 +7,15 @@ import (
 	"syscall"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/wrapper"
 )
 
 // Place is the slot that a pilot sits in, as far as it is known: some of it the batch system tells only later.
 type Place interface {
-	Document() message.SlotDocument
+	Document() document.Slot
 	// End is the soonest of all ends; ok is false while none is known.
 	End() (end End, ok bool)
 	// Watch asks again, seldom, until ctx ends. It calls changed after every answer, with the error of one that did not come.
@@ -42,7 +42,7 @@ func (p *Pilot) watchPlace(ctx context.Context) {
 	if p.place == nil {
 		return
 	}
-	var said message.SlotDocument
+	var said document.Slot
 	say := func(failed error) {
 		d := p.place.Document()
 		if failed != nil && ctx.Err() == nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/pilot"
@@ -36,10 +37,10 @@ func (p *place) endIn(d time.Duration, cause exitcode.Failure) {
 	p.end = pilot.End{At: time.Now().Add(d), Source: "the test", Cause: cause}
 }
 
-func (p *place) Document() message.SlotDocument {
+func (p *place) Document() document.Slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return message.SlotDocument{Cores: 4, EndsAt: p.end.At, EndsBy: p.end.Source, Facts: []message.SlotFact{
+	return document.Slot{Cores: 4, EndsAt: p.end.At, EndsBy: p.end.Source, Facts: []document.SlotFact{
 		{Name: "cores", Value: "4", Source: "the allocation", Counts: true}, {Name: "cores", Value: "64", Source: "the node"},
 	}}
 }
@@ -184,7 +185,7 @@ func TestDrainingFinishesWhatIsUnderWayAndTakesNoMore(t *testing.T) {
 	p := r.pilot(pilot.Config{Run: run, DrainTime: time.Nanosecond}, w, idds)
 	await(t, "the payload", func() bool { return w.count("a") == 1 })
 	p.drain <- exitcode.New(exitcode.Drained, "told to")
-	await(t, "the draining", func() bool { return idds.last().Phase == message.WorkerDraining })
+	await(t, "the draining", func() bool { return idds.last().Phase == document.WorkerDraining })
 	r.publish(slice("b", 1))
 	close(g)
 	if m := r.next(); m.Identity() != "a" || m.Content.State != message.StateDone {
@@ -247,7 +248,7 @@ func TestTheCauseOfASignalIsWhatTheBatchSystemSays(t *testing.T) {
 			r, in, idds := newRig(t), endsIn(c.left), &reporter{}
 			in.taken = c.taken
 			p := r.pilotIn(in, pilot.Config{Run: run}, nil, idds)
-			await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+			await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
 			p.stop()
 			err := p.wait()
 			if exitcode.From(err) != c.want || !errors.Is(err, context.Canceled) {
@@ -287,7 +288,7 @@ func TestStandingStillIsNoIdleTime(t *testing.T) {
 	t.Parallel()
 	r, in, idds := newRig(t), endsIn(1000*time.Hour), &reporter{}
 	p := r.pilotIn(in, pilot.Config{Run: run, FirstSliceTimeout: time.Hour}, nil, idds)
-	await(t, "the start", func() bool { return idds.last().Phase == message.WorkerRunning })
+	await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
 	now := time.Now().Add(2 * time.Hour) // nothing has looked at the time for so long: it was stopped
 	if err := p.pilot.IdleAt(now); err != nil {
 		t.Errorf("it leaves: %v", err)

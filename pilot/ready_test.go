@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/payload"
@@ -55,7 +56,7 @@ func TestASlotTakesASliceOnlyWhenItsPayloadIsReady(t *testing.T) {
 		<-starts.begun
 	}
 	await(t, "a report", func() bool { return idds.count() > 2 })
-	if q := r.queue(); q.Consumers > 0 || q.InFlight > 0 || idds.last().Phase != message.WorkerStarting || !idds.last().IdleSince.IsZero() {
+	if q := r.queue(); q.Consumers > 0 || q.InFlight > 0 || idds.last().Phase != document.WorkerStarting || !idds.last().IdleSince.IsZero() {
 		t.Errorf("%+v, %+v", q, idds.last())
 	}
 	starts.ready <- 0

@@ -9,9 +9,9 @@ import (
 	"os"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/version"
 )
 
@@ -37,7 +37,7 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 				p.log.InfoContext(ctx, "idds answers again")
 			}
 			p.heard(reply, sent)
-			if reply.RunState == message.RunClosed {
+			if reply.RunState == document.RunClosed {
 				stop(errRunOver)
 			} else if reply.Drain {
 				stop(errDrain)
@@ -67,15 +67,15 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 // headline is what cannot wait for the next heart-beat. While slices come and go it stays the same, so that pilots at work do
 // not report every second.
 type headline struct {
-	phase  message.WorkerPhase
+	phase  document.WorkerPhase
 	run    string
 	proven bool
 	inHand int
 	held   bool
-	idle   message.WorkerTotals // when nothing is in hand
+	idle   document.WorkerTotals // when nothing is in hand
 }
 
-func headlineOf(w message.WorkerReport) headline {
+func headlineOf(w document.WorkerReport) headline {
 	h := headline{phase: w.Phase, run: w.RunID, proven: w.LinkProven, inHand: len(w.InHand), held: w.Hold != ""}
 	if h.inHand == 0 {
 		h.idle = w.Totals
@@ -91,7 +91,7 @@ func (p *Pilot) tellSoon() {
 	}
 }
 
-func (p *Pilot) heard(reply message.WorkerReply, sent time.Time) {
+func (p *Pilot) heard(reply document.WorkerReply, sent time.Time) {
 	now := time.Now()
 	if p.place != nil && !reply.At.IsZero() {
 		p.place.ClockOff(reply.At.Sub(sent.Add(now.Sub(sent) / 2)))
@@ -102,22 +102,22 @@ func (p *Pilot) heard(reply message.WorkerReply, sent time.Time) {
 }
 
 // document is the report of this moment.
-func (p *Pilot) document() message.WorkerReport {
+func (p *Pilot) document() document.WorkerReport {
 	state := p.link.State()
-	var slot *message.SlotDocument
+	var slot *document.Slot
 	if p.place != nil {
 		d := p.place.Document()
 		slot = &d
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := message.WorkerReport{
+	w := document.WorkerReport{
 		PilotID: p.id, Namespace: p.cfg.Namespace, RunID: p.run, Phase: p.phase, At: time.Now().UTC(), StartedAt: p.started.UTC(),
 		HeartbeatSeconds: p.cfg.Heartbeat.Seconds(),
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Site: p.cfg.Site, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
 		SubmittedAt: submittedAt(p.cfg.SubmittedAt), ReadyAt: p.readyAt.UTC(), FirstSliceAt: p.firstSliceAt.UTC(), AnyRun: p.cfg.Run == "",
-		InHand: []message.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
+		InHand: []document.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
 	}
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)
@@ -135,12 +135,12 @@ func submittedAt(text string) time.Time {
 }
 
 // Report is the report of this moment: the last words when Run has returned.
-func (p *Pilot) Report() message.WorkerReport { return p.document() }
+func (p *Pilot) Report() document.WorkerReport { return p.document() }
 
 // LastWord is why a pilot ends that has lived since started, with its accounting.
-func LastWord(cause error, w message.WorkerReport) *message.WorkerLastWord {
+func LastWord(cause error, w document.WorkerReport) *document.WorkerLastWord {
 	f := exitcode.From(cause)
-	word := &message.WorkerLastWord{Code: f.Code, Name: f.Name, Class: string(f.Class)}
+	word := &document.WorkerLastWord{Code: f.Code, Name: f.Name, Class: string(f.Class)}
 	if cause != nil {
 		word.Cause = logging.Redact(cause.Error())
 	}
@@ -156,7 +156,7 @@ func LastWord(cause error, w message.WorkerReport) *message.WorkerLastWord {
 // lastWord tells why the pilot leaves. The context has ended: a short one of its own bounds it.
 func (p *Pilot) lastWord(ctx context.Context, cause error) {
 	w := p.document()
-	w.Phase, w.Exit = message.WorkerEnded, LastWord(cause, w)
+	w.Phase, w.Exit = document.WorkerEnded, LastWord(cause, w)
 	p.mu.Lock()
 	p.phase, p.exit = w.Phase, w.Exit
 	p.mu.Unlock()

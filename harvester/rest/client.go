@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/rest"
 )
 
@@ -34,12 +34,12 @@ func (c Client) For(site string, most int) Client {
 }
 
 // Demand asks once: the next look comes soon. What is wanted is the part of the site, and all of it by an idds that knows no sites.
-func (c Client) Demand(ctx context.Context) (message.DemandDocument, error) {
+func (c Client) Demand(ctx context.Context) (document.Demand, error) {
 	path := "/v1/demand"
 	if c.site != "" {
 		path += "?" + url.Values{"site": {c.site}, "max_workers": {strconv.Itoa(c.most)}}.Encode()
 	}
-	var d message.DemandDocument
+	var d document.Demand
 	err := c.rest.Read(ctx, path, &d)
 	for i := range d.Demands {
 		if c.site != "" && len(d.Demands[i].Sites) > 0 {
@@ -50,7 +50,7 @@ func (c Client) Demand(ctx context.Context) (message.DemandDocument, error) {
 }
 
 // part leaves of what is wanted the part of the site. The workers of others are not ours where we have none.
-func (c Client) part(d *message.RunDemand) {
+func (c Client) part(d *document.RunDemand) {
 	for _, part := range d.Sites {
 		if part.Site == c.site {
 			d.Wanted = part.Wanted

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"tfpilot/harvester/rest"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 func TestASiteGetsItsPartOfWhatIsWanted(t *testing.T) {
@@ -15,8 +15,8 @@ func TestASiteGetsItsPartOfWhatIsWanted(t *testing.T) {
 	asked := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- r.URL.RequestURI()
-		_ = json.NewEncoder(w).Encode(message.DemandDocument{Demands: []message.RunDemand{
-			{RunID: "1", Wanted: 9, Sites: []message.SiteDemand{{Site: "north", Wanted: 7}, {Site: "south & west", Wanted: 2}}},
+		_ = json.NewEncoder(w).Encode(document.Demand{Demands: []document.RunDemand{
+			{RunID: "1", Wanted: 9, Sites: []document.SiteDemand{{Site: "north", Wanted: 7}, {Site: "south & west", Wanted: 2}}},
 			{RunID: "2", Wanted: 5}, // as an idds says it that knows no sites
 		}})
 	}))

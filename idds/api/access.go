@@ -9,8 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func (a *api) registerTokens(h huma.API) {
@@ -22,7 +22,7 @@ func (a *api) registerTokens(h huma.API) {
 	register(h, operation(http.MethodGet, "/v1/audit", "Changes that somebody made, the latest first, in pages", ledger.RoleOperator), a.auditPage)
 }
 
-func (a *api) createToken(ctx context.Context, in *body[message.TokenRequest]) (*body[message.NewToken], error) {
+func (a *api) createToken(ctx context.Context, in *body[document.TokenRequest]) (*body[document.NewToken], error) {
 	want := in.Body
 	namespace, err := scope(ctx, want.Namespace)
 	if err != nil {
@@ -41,16 +41,16 @@ func (a *api) createToken(ctx context.Context, in *body[message.TokenRequest]) (
 		return nil, err
 	}
 	a.audit(ctx, "token.create", t.ID, "role "+string(t.Role))
-	return &body[message.NewToken]{message.NewToken{TokenDocument: tokenDocument(t), Token: secret}}, nil
+	return &body[document.NewToken]{document.NewToken{Token: tokenDocument(t), Secret: secret}}, nil
 }
 
-func (a *api) listTokens(ctx context.Context, in *Scope) (*body[message.Page[message.TokenDocument]], error) {
+func (a *api) listTokens(ctx context.Context, in *Scope) (*body[document.Page[document.Token]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	out := &body[message.Page[message.TokenDocument]]{}
-	out.Body.Items = []message.TokenDocument{}
+	out := &body[document.Page[document.Token]]{}
+	out.Body.Items = []document.Token{}
 	for _, t := range a.cfg.Tokens.List(namespace) {
 		out.Body.Items = append(out.Body.Items, tokenDocument(t))
 	}
@@ -60,7 +60,7 @@ func (a *api) listTokens(ctx context.Context, in *Scope) (*body[message.Page[mes
 func (a *api) revokeToken(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 },
-) (*body[message.TokenDocument], error) {
+) (*body[document.Token], error) {
 	t, err := a.cfg.Tokens.Revoke(ctx, ledger.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
 	if errors.Is(err, ledger.ErrUnknownToken) {
 		return nil, huma.Error404NotFound("there is no token " + in.ID)
@@ -69,10 +69,10 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 		return nil, err
 	}
 	a.audit(ctx, "token.revoke", t.ID, "role "+string(t.Role))
-	return &body[message.TokenDocument]{tokenDocument(t)}, nil
+	return &body[document.Token]{tokenDocument(t)}, nil
 }
 
-func tokenDocument(t ledger.Token) message.TokenDocument {
+func tokenDocument(t ledger.Token) document.Token {
 	state := "valid"
 	switch {
 	case !t.RevokedAt.IsZero():
@@ -80,7 +80,7 @@ func tokenDocument(t ledger.Token) message.TokenDocument {
 	case t.Expired(time.Now()):
 		state = "expired"
 	}
-	return message.TokenDocument{
+	return document.Token{
 		ID: t.ID, Name: t.Name, Role: string(t.Role), Namespace: t.Namespace, State: state, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
 		ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt, RevokedBy: t.RevokedBy,
 	}
@@ -90,7 +90,7 @@ func (a *api) auditPage(ctx context.Context, in *struct {
 	Scope
 	PageQuery
 },
-) (*body[message.Page[message.AuditDocument]], error) {
+) (*body[document.Page[document.AuditLine]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -103,10 +103,10 @@ func (a *api) auditPage(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &body[message.Page[message.AuditDocument]]{}
-	out.Body.Items = []message.AuditDocument{}
+	out := &body[document.Page[document.AuditLine]]{}
+	out.Body.Items = []document.AuditLine{}
 	for _, l := range list {
-		out.Body.Items = append(out.Body.Items, message.AuditDocument{
+		out.Body.Items = append(out.Body.Items, document.AuditLine{
 			At: l.At, Who: l.Who, Role: string(l.Role), From: l.From, Did: l.Did, To: l.To, Namespace: l.Namespace, Details: l.Details,
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -43,15 +44,15 @@ func request(t *testing.T, method, url, token, body string, headers ...string) (
 }
 
 // tokenFor makes a token of a role for a namespace.
-func tokenFor(t *testing.T, base string, role ledger.Role, namespace string) message.NewToken {
+func tokenFor(t *testing.T, base string, role ledger.Role, namespace string) document.NewToken {
 	t.Helper()
-	body, err := json.Marshal(message.TokenRequest{Name: "one", Role: string(role), Namespace: namespace})
+	body, err := json.Marshal(document.TokenRequest{Name: "one", Role: string(role), Namespace: namespace})
 	must(t, err)
 	resp, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[ledger.RoleOperator], string(body))
 	if resp.StatusCode != http.StatusCreated {
 		t.Fatalf("%d: %s", resp.StatusCode, text)
 	}
-	var made message.NewToken
+	var made document.NewToken
 	must(t, json.Unmarshal([]byte(text), &made))
 	return made
 }
@@ -67,20 +68,20 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 	t.Parallel()
 	base, store := serverAndStore(t)
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-		return errors.Join(tx.PutWorker(message.WorkerReport{PilotID: "p1", Namespace: namespace, RunID: run}, time.Now()),
-			tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "them"}),
-			tx.PutDocument(ledger.TFFiles, message.TFFileDocument{Namespace: namespace, Filename: "1.tf", STF: "f.stf"}, namespace, run, "f.stf", "1.tf"))
+		return errors.Join(tx.PutWorker(document.WorkerReport{PilotID: "p1", Namespace: namespace, RunID: run}, time.Now()),
+			tx.PutActor(document.Actor{Namespace: namespace, Duty: "stop", Sender: "them"}),
+			tx.PutDocument(ledger.TFFiles, document.TFFile{Namespace: namespace, Filename: "1.tf", STF: "f.stf"}, namespace, run, "f.stf", "1.tf"))
 	}))
-	if status, text := post(t, base, "/v1/logs", ledger.RolePilot, message.LogBatch{Records: []message.LogRecord{{Component: "p1", Level: "INFO", Message: "f.stf"}}}); status != http.StatusOK {
+	if status, text := post(t, base, "/v1/logs", ledger.RolePilot, document.LogBatch{Records: []document.LogRecord{{Component: "p1", Level: "INFO", Message: "f.stf"}}}); status != http.StatusOK {
 		t.Fatal(text)
 	}
 	theirs := tokenFor(t, base, ledger.RoleOperator, "theirs")
 	ours := tokenFor(t, base, ledger.RoleOperator, namespace)
 	for _, path := range reading {
-		if resp, text := request(t, http.MethodGet, base+path, ours.Token, ""); resp.StatusCode != http.StatusOK || len(text) < 30 && !strings.Contains(path, "worker=") {
+		if resp, text := request(t, http.MethodGet, base+path, ours.Secret, ""); resp.StatusCode != http.StatusOK || len(text) < 30 && !strings.Contains(path, "worker=") {
 			t.Errorf("%s with a token of its namespace: %d, %s", path, resp.StatusCode, text)
 		}
-		resp, text := request(t, http.MethodGet, base+path, theirs.Token, "")
+		resp, text := request(t, http.MethodGet, base+path, theirs.Secret, "")
 		for _, secret := range []string{`"` + namespace + `"`, "f.stf", "data_invalid", ours.ID, `"p1"`, "them"} {
 			if strings.Contains(text, secret) && (resp.StatusCode != http.StatusNotFound || !strings.Contains(path, "p1")) {
 				t.Errorf("%s tells %s: %s", path, secret, text)
@@ -93,7 +94,7 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 		if strings.Contains(path, "demand") {
 			continue
 		}
-		if resp, _ := request(t, http.MethodGet, base+path+more+"namespace="+namespace, theirs.Token, ""); resp.StatusCode != http.StatusForbidden {
+		if resp, _ := request(t, http.MethodGet, base+path+more+"namespace="+namespace, theirs.Secret, ""); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("%s asked for another namespace: %d", path, resp.StatusCode)
 		}
 	}
@@ -103,15 +104,15 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 		http.MethodPost:   {"/v1/workers", report},
 		http.MethodDelete: {"/v1/tokens/" + ours.ID, ""},
 	} {
-		if resp, text := request(t, method, base+c[0], theirs.Token, c[1]); resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusNotFound {
+		if resp, text := request(t, method, base+c[0], theirs.Secret, c[1]); resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s %s: %d, %s", method, c[0], resp.StatusCode, text)
 		}
 	}
 	wide := `{"name":"wide","role":"operator","namespace":"` + namespace + `"}`
-	if resp, text := request(t, http.MethodPost, base+"/v1/tokens", theirs.Token, wide); resp.StatusCode != http.StatusForbidden {
+	if resp, text := request(t, http.MethodPost, base+"/v1/tokens", theirs.Secret, wide); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a token for another namespace: %d, %s", resp.StatusCode, text)
 	}
-	resp, text := request(t, http.MethodPost, base+"/v1/tokens", theirs.Token, `{"name":"every","role":"operator"}`)
+	resp, text := request(t, http.MethodPost, base+"/v1/tokens", theirs.Secret, `{"name":"every","role":"operator"}`)
 	if resp.StatusCode != http.StatusCreated || !strings.Contains(text, `"namespace":"theirs"`) {
 		t.Errorf("a token for every namespace: %d, %s", resp.StatusCode, text)
 	}
@@ -122,7 +123,7 @@ func TestTheBrokersPasswordIsForPilotsOfItsNamespaceAlone(t *testing.T) {
 	base := server(t)
 	for _, role := range ledger.Roles() {
 		for ns, want := range map[string]bool{namespace: role == ledger.RolePilot, "theirs": false} {
-			token := tokenFor(t, base, role, ns).Token
+			token := tokenFor(t, base, role, ns).Secret
 			resp, text := request(t, http.MethodGet, base+"/metainfo/prompt_broker", token, "")
 			if got := strings.Contains(text, `"password":"p"`); got != want || got != (resp.StatusCode == http.StatusOK) {
 				t.Errorf("%s of %s: %d, %s", role, ns, resp.StatusCode, text)
@@ -138,7 +139,7 @@ func TestATokenThatIsNotGoodIsRefusedAndToldWhy(t *testing.T) {
 	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+revoked.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatal(text)
 	}
-	for token, why := range map[string]string{"": "Bearer <token>", "forged": "not known", revoked.Token: "revoked", "a.b.c": "not known"} {
+	for token, why := range map[string]string{"": "Bearer <token>", "forged": "not known", revoked.Secret: "revoked", "a.b.c": "not known"} {
 		resp, text := request(t, http.MethodGet, base+"/v1/runs", token, "")
 		if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(text, why) || resp.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%q: %d, %s", token, resp.StatusCode, text)
@@ -155,7 +156,7 @@ func TestALifeThatIsShortIsNotForEver(t *testing.T) {
 	base := server(t)
 	for _, seconds := range []string{"1e-12", "0.5", "3600"} {
 		_, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[ledger.RoleOperator], `{"name":"short","role":"viewer","seconds":`+seconds+`}`)
-		var made message.NewToken
+		var made document.NewToken
 		if must(t, json.Unmarshal([]byte(text), &made)); made.ExpiresAt.IsZero() {
 			t.Errorf("%s: %s", seconds, text)
 		}
@@ -167,10 +168,10 @@ func TestAChangeLeavesALineInTheAudit(t *testing.T) {
 	base := server(t)
 	made := tokenFor(t, base, ledger.RolePilot, namespace)
 	_, text := request(t, http.MethodGet, base+"/v1/audit", secrets[ledger.RoleOperator], "")
-	var page message.Page[message.AuditDocument]
+	var page document.Page[document.AuditLine]
 	must(t, json.Unmarshal([]byte(text), &page))
 	if len(page.Items) != 1 || page.Items[0].Did != "token.create" || page.Items[0].To != made.ID || page.Items[0].From != "127.0.0.1" ||
-		page.Items[0].Who != "tokens.toml/operator" || strings.Contains(text, made.Token) {
+		page.Items[0].Who != "tokens.toml/operator" || strings.Contains(text, made.Secret) {
 		t.Error(text)
 	}
 	for _, role := range []ledger.Role{ledger.RolePilot, ledger.RoleHarvester, ledger.RoleViewer} {

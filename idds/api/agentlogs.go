@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
@@ -31,7 +32,7 @@ func AgentLogs(memory *recent.Memory, namespace string) Mount {
 			return
 		}
 		// Its time is local, without a zone: that at which it came says more.
-		line := message.LogRecord{
+		line := document.LogRecord{
 			Component: string(cmp.Or(in.InstanceName, in.AppName)), Role: string(in.AppName), Level: string(in.LevelName), Message: string(in.Message),
 			RunID: string(in.Extra["run_id"]), Attrs: map[string]string{},
 		}

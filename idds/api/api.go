@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -118,7 +119,7 @@ type api struct {
 // aliases say of types that write their own JSON what that looks like.
 func aliases(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[message.BrokerList](), reflect.TypeFor[string]())
-	r.RegisterTypeAlias(reflect.TypeFor[message.Quantiles](), reflect.TypeFor[quantiles]())
+	r.RegisterTypeAlias(reflect.TypeFor[document.Quantiles](), reflect.TypeFor[quantiles]())
 }
 
 // quantiles are null for a sample of nothing.
@@ -223,14 +224,14 @@ type PageQuery struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many at most"`
 }
 
-func (a *api) actors(ctx context.Context, in *Scope) (*body[message.Page[message.ActorDocument]], error) {
+func (a *api) actors(ctx context.Context, in *Scope) (*body[document.Page[document.Actor]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	list, err := a.store.Actors(ctx, namespace)
-	out := &body[message.Page[message.ActorDocument]]{}
-	out.Body.Items = append([]message.ActorDocument{}, list...)
+	out := &body[document.Page[document.Actor]]{}
+	out.Body.Items = append([]document.Actor{}, list...)
 	return out, err
 }
 
@@ -238,11 +239,11 @@ func (a *api) demand(ctx context.Context, in *struct {
 	Site       string `query:"site" maxLength:"200" doc:"of a harvester: its name for the queue, of which the demand has a part from now on"`
 	MaxWorkers int    `query:"max_workers" minimum:"0" maximum:"1000000" doc:"how many workers that lets the runs have, any number when 0"`
 },
-) (*body[message.DemandDocument], error) {
+) (*body[document.Demand], error) {
 	ask := a.service.Demand
 	// A site of another namespace would have a part of workers that it never starts.
 	if p := ledger.PrincipalOf(ctx); in.Site != "" && p.Sees(a.cfg.Namespace) && (p.Role == ledger.RoleHarvester || p.Role == ledger.RoleOperator) {
-		ask = func(ctx context.Context) (message.DemandDocument, error) {
+		ask = func(ctx context.Context) (document.Demand, error) {
 			return a.service.DemandOf(ctx, in.Site, in.MaxWorkers)
 		}
 	}
@@ -254,7 +255,7 @@ func (a *api) demand(ctx context.Context, in *struct {
 		}
 	}
 	d.Demands = seen
-	return &body[message.DemandDocument]{d}, err
+	return &body[document.Demand]{d}, err
 }
 
 // cursor is how a page says where the next one begins.

@@ -23,6 +23,7 @@ import (
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -242,12 +243,12 @@ func TestTheProductionCallsAnswerAsThere(t *testing.T) {
 func TestARunAddsUp(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	check := read[message.RunCheck](t, base+"/v1/runs/"+run+"/check")
-	want := message.SliceCounts{Published: 12, Done: 3, Failed: 1, Outstanding: 8}
-	if check.Slices != want || !check.OK || len(check.Outstanding) != 8 || check.Counts["events"] != 6 || check.State != message.RunOpen {
+	check := read[document.RunCheck](t, base+"/v1/runs/"+run+"/check")
+	want := document.SliceCounts{Published: 12, Done: 3, Failed: 1, Outstanding: 8}
+	if check.Slices != want || !check.OK || len(check.Outstanding) != 8 || check.Counts["events"] != 6 || check.State != document.RunOpen {
 		t.Errorf("%+v", check)
 	}
-	demand := read[message.DemandDocument](t, base+"/v1/demand")
+	demand := read[document.Demand](t, base+"/v1/demand")
 	if len(demand.Demands) != 1 || demand.Demands[0].Wanted != 5 {
 		t.Errorf("%+v", demand)
 	}
@@ -261,7 +262,7 @@ func TestSlicesComeInPagesAndByState(t *testing.T) {
 	base := server(t)
 	var got []string
 	for next := ""; ; {
-		page := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?run="+run+"&limit=5&after="+next)
+		page := read[document.Page[document.Slice]](t, base+"/v1/slices?run="+run+"&limit=5&after="+next)
 		for _, s := range page.Items {
 			got = append(got, s.Identity)
 		}
@@ -272,7 +273,7 @@ func TestSlicesComeInPagesAndByState(t *testing.T) {
 	if len(got) != 12 || got[0] != "s10" || got[11] != "s21" {
 		t.Errorf("got %v", got)
 	}
-	failed := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?state=failed").Items
+	failed := read[document.Page[document.Slice]](t, base+"/v1/slices?state=failed").Items
 	if len(failed) != 1 || failed[0].Failure == nil || failed[0].Failure.Message != "why" || len(failed[0].Attempts) != 1 {
 		t.Errorf("%+v", failed)
 	}
@@ -281,20 +282,20 @@ func TestSlicesComeInPagesAndByState(t *testing.T) {
 func TestFailuresAndFilesLeadToTheirSlicesAndThoseToTheirHistory(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	failures := read[message.Page[message.FailureDocument]](t, base+"/v1/failures?run="+run).Items
-	if want := []message.FailureDocument{{Class: "data", Name: "data_invalid", Failed: 1}}; !cmp.Equal(failures, want) {
+	failures := read[document.Page[document.FailureCount]](t, base+"/v1/failures?run="+run).Items
+	if want := []document.FailureCount{{Class: "data", Name: "data_invalid", Failed: 1}}; !cmp.Equal(failures, want) {
 		t.Errorf("%+v", failures)
 	}
-	files := read[message.Page[message.FileDocument]](t, base+"/v1/files").Items
+	files := read[document.Page[document.STFFile]](t, base+"/v1/files").Items
 	if len(files) != 1 || files[0].Filename != "f.stf" || files[0].Slices != 12 || files[0].Done != 3 || files[0].Failed != 1 || files[0].Outstanding != 8 {
 		t.Errorf("%+v", files)
 	}
 	for query, want := range map[string]int{"class=data": 1, "reason=data_invalid": 1, "reason=none": 0, "run=" + run + "&filename=f.stf": 12, "worker=nobody": 0} {
-		if got := read[message.Page[message.SliceRecord]](t, base+"/v1/slices?"+query).Items; len(got) != want {
+		if got := read[document.Page[document.Slice]](t, base+"/v1/slices?"+query).Items; len(got) != want {
 			t.Errorf("%s: %d slices, want %d", query, len(got), want)
 		}
 	}
-	h := read[message.SliceHistory](t, base+"/v1/runs/"+run+"/slices/s13")
+	h := read[document.SliceHistory](t, base+"/v1/runs/"+run+"/slices/s13")
 	var told []string
 	for _, e := range h.Events {
 		told = append(told, e.What+" "+e.Details)

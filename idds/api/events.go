@@ -11,19 +11,19 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // Feed is what watchers see.
 type Feed interface {
 	// Board is what is to be seen at a glance of a namespace, the service's own when it is empty.
-	Board(ctx context.Context, namespace string) (message.Board, error)
+	Board(ctx context.Context, namespace string) (document.Board, error)
 	// Follow hands over what happens in it until ctx ends, send returns an error, or the service ends, which is the last event. It
 	// does not hand over the board whose id is seen.
-	Follow(ctx context.Context, namespace, seen string, send func(message.Event) error) error
+	Follow(ctx context.Context, namespace, seen string, send func(document.Event) error) error
 	// Bye is the event of any other end.
-	Bye(reason string, back bool) message.Event
+	Bye(reason string, back bool) document.Event
 }
 
 const (
@@ -40,7 +40,7 @@ func (a *api) registerBoard(h huma.API) {
 	register(h, operation(http.MethodGet, "/v1/board", "What is to be seen at a glance: runs, workers, components", readers...), a.board)
 	op := operation(http.MethodGet, "/v1/events", "The same as it changes, as server-sent events", readers...)
 	schemas := h.OpenAPI().Components.Schemas
-	for _, t := range []reflect.Type{reflect.TypeFor[message.HistogramsEvent](), reflect.TypeFor[message.ByeEvent]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[document.HistogramsEvent](), reflect.TypeFor[document.ByeEvent]()} {
 		schemas.Schema(t, true, "") // their events' data, which the document has to have
 	}
 	op.Responses = map[string]*huma.Response{
@@ -53,13 +53,13 @@ func (a *api) registerBoard(h huma.API) {
 	huma.Register(h, op, a.events)
 }
 
-func (a *api) board(ctx context.Context, in *Scope) (*body[message.Board], error) {
+func (a *api) board(ctx context.Context, in *Scope) (*body[document.Board], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	b, err := a.cfg.Feed.Board(ctx, namespace)
-	return &body[message.Board]{b}, err
+	return &body[document.Board]{b}, err
 }
 
 // EventsQuery is what is wanted of a stream.
@@ -139,7 +139,7 @@ func (s *stream) begin() error {
 	return errors.Join(s.control.SetReadDeadline(time.Time{}), s.control.SetWriteDeadline(time.Now().Add(sendLimit)), s.control.Flush())
 }
 
-func (s *stream) send(e message.Event) error {
+func (s *stream) send(e document.Event) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
 		return err
 	}

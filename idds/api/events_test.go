@@ -12,16 +12,16 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // stream is a stream of events as it comes.
 type stream struct {
 	t      *testing.T
 	resp   *http.Response
-	events chan message.Event // closed at its end
+	events chan document.Event // closed at its end
 }
 
 func follow(t *testing.T, url, token string, headers ...string) *stream {
@@ -34,13 +34,13 @@ func follow(t *testing.T, url, token string, headers ...string) *stream {
 	}
 	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed at the test's end
 	must(t, err)
-	s := &stream{t: t, resp: resp, events: make(chan message.Event)}
+	s := &stream{t: t, resp: resp, events: make(chan document.Event)}
 	done := make(chan struct{})
 	go func() {
 		defer close(s.events)
-		_ = message.ReadEvents(resp.Body, func(e message.Event) error {
+		_ = document.ReadEvents(resp.Body, func(e document.Event) error {
 			select {
-			case s.events <- message.Event{Name: e.Name, ID: e.ID, Data: bytes.Clone(e.Data)}:
+			case s.events <- document.Event{Name: e.Name, ID: e.ID, Data: bytes.Clone(e.Data)}:
 				return nil
 			case <-done:
 				return io.EOF
@@ -55,7 +55,7 @@ func follow(t *testing.T, url, token string, headers ...string) *stream {
 }
 
 // until takes events until one is of a name, or the stream ends.
-func (s *stream) until(name string) message.Event {
+func (s *stream) until(name string) document.Event {
 	s.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
@@ -74,7 +74,7 @@ func (s *stream) until(name string) message.Event {
 }
 
 // last is the last event before the end of the stream.
-func (s *stream) last() (e message.Event) {
+func (s *stream) last() (e document.Event) {
 	s.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
@@ -95,8 +95,8 @@ func TestAStreamHasWhatTheBoardHas(t *testing.T) {
 	base := server(t)
 	_, text := request(t, http.MethodGet, base+"/v1/board", secrets[ledger.RoleViewer], "")
 	s := follow(t, base+"/v1/events", secrets[ledger.RoleViewer])
-	e := s.until(message.EventBoard)
-	var asked, told message.Board
+	e := s.until(document.EventBoard)
+	var asked, told document.Board
 	must(t, json.Unmarshal([]byte(text), &asked))
 	must(t, json.Unmarshal(e.Data, &told))
 	if len(told.Runs) != 1 || told.Runs[0].Slices != asked.Runs[0].Slices || told.Runs[0].Slices.Done != 3 || e.ID == "" {
@@ -106,7 +106,7 @@ func TestAStreamHasWhatTheBoardHas(t *testing.T) {
 	if next := <-back.events; next.ID == e.ID {
 		t.Error("the board that was seen comes again")
 	}
-	if h := s.until(message.EventHistograms); !strings.Contains(string(h.Data), `"histograms":[{"name":"h"`) {
+	if h := s.until(document.EventHistograms); !strings.Contains(string(h.Data), `"histograms":[{"name":"h"`) {
 		t.Errorf("%s", h.Data)
 	}
 }
@@ -120,8 +120,8 @@ func TestAStreamIsNotEndedByTheLimitsOnOtherAnswers(t *testing.T) {
 	base := serverWithin(t, store, api.Config{}, limit)
 	s := follow(t, base+"/v1/events", secrets[ledger.RoleViewer])
 	for began, n := time.Now(), 0; time.Since(began) < 2*limit; n++ {
-		s.until(message.EventBoard)
-		w, err := json.Marshal(message.WorkerReport{PilotID: strconv.Itoa(n), Namespace: namespace, Hostname: "host" + strconv.Itoa(n), InHand: []message.SliceInHand{}})
+		s.until(document.EventBoard)
+		w, err := json.Marshal(document.WorkerReport{PilotID: strconv.Itoa(n), Namespace: namespace, Hostname: "host" + strconv.Itoa(n), InHand: []document.SliceInHand{}})
 		must(t, err)
 		if resp, text := request(t, http.MethodPost, base+"/v1/workers", secrets[ledger.RolePilot], string(w)); resp.StatusCode != http.StatusOK {
 			t.Fatalf("%d: %s", resp.StatusCode, text)
@@ -144,14 +144,14 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	base := serverOn(t, store, api.Config{TokenCheck: 10 * time.Millisecond})
 	made := tokenFor(t, base, ledger.RoleViewer, namespace)
-	s := follow(t, base+"/v1/events", made.Token)
-	s.until(message.EventBoard)
+	s := follow(t, base+"/v1/events", made.Secret)
+	s.until(document.EventBoard)
 	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+made.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d: %s", resp.StatusCode, text)
 	}
-	var bye message.ByeEvent
+	var bye document.ByeEvent
 	e := s.last()
-	if must(t, json.Unmarshal(e.Data, &bye)); e.Name != message.EventBye || bye.Back || !strings.Contains(bye.Reason, "token") {
+	if must(t, json.Unmarshal(e.Data, &bye)); e.Name != document.EventBye || bye.Back || !strings.Contains(bye.Reason, "token") {
 		t.Errorf("%s: %s", e.Name, e.Data)
 	}
 }
@@ -183,10 +183,10 @@ func TestAStreamIsOfOneNamespace(t *testing.T) {
 	t.Parallel()
 	base := server(t)
 	theirs := tokenFor(t, base, ledger.RoleViewer, "theirs")
-	if resp, _ := request(t, http.MethodGet, base+"/v1/events?namespace="+namespace, theirs.Token, ""); resp.StatusCode != http.StatusForbidden {
+	if resp, _ := request(t, http.MethodGet, base+"/v1/events?namespace="+namespace, theirs.Secret, ""); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("%d", resp.StatusCode)
 	}
-	e := follow(t, base+"/v1/events", theirs.Token).until(message.EventBoard)
+	e := follow(t, base+"/v1/events", theirs.Secret).until(document.EventBoard)
 	if strings.Contains(string(e.Data), run) || !strings.Contains(string(e.Data), `"namespace":"theirs"`) {
 		t.Errorf("%s", e.Data)
 	}

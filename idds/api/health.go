@@ -7,13 +7,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // health is an answer whose status says it too, for whoever looks at nothing else.
 type health struct {
 	Status int
-	Body   message.HealthDocument
+	Body   document.Health
 }
 
 func (a *api) registerHealth(h huma.API) {
@@ -21,7 +21,7 @@ func (a *api) registerHealth(h huma.API) {
 	op.Responses = map[string]*huma.Response{
 		"304": {Description: "What the ETag in If-None-Match names is still so."},
 		"503": {Description: "Something is wrong; the same document says what. Or the token cannot be checked.", Content: map[string]*huma.MediaType{
-			"application/json":         {Schema: huma.SchemaFromType(h.OpenAPI().Components.Schemas, reflect.TypeFor[message.HealthDocument]())},
+			"application/json":         {Schema: huma.SchemaFromType(h.OpenAPI().Components.Schemas, reflect.TypeFor[document.Health]())},
 			"application/problem+json": {Schema: huma.SchemaFromType(h.OpenAPI().Components.Schemas, reflect.TypeFor[huma.ErrorModel]())},
 		}},
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
 
@@ -19,9 +19,9 @@ type Record struct {
 	// Recent is what was said and seen lately.
 	Recent *recent.Memory
 	// Components are the programs of a namespace, in the order of Compare; Beat notes that one is alive.
-	Components func(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
-	Compare    func(a, b message.ComponentDocument) int
-	Beat       func(c message.ComponentDocument)
+	Components func(ctx context.Context, namespace string) ([]document.Component, error)
+	Compare    func(a, b document.Component) int
+	Beat       func(c document.Component)
 }
 
 // reporters may say what they do.
@@ -42,7 +42,7 @@ func (a *api) own(ctx context.Context, said string) (string, error) {
 	return cmp.Or(namespace, a.cfg.Namespace), err
 }
 
-func (a *api) beat(ctx context.Context, in *body[message.ComponentDocument]) (*body[message.ComponentDocument], error) {
+func (a *api) beat(ctx context.Context, in *body[document.Component]) (*body[document.Component], error) {
 	var err error
 	if in.Body.Namespace, err = a.own(ctx, in.Body.Namespace); err != nil {
 		return nil, err
@@ -59,12 +59,12 @@ func (a *api) components(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most"`
 },
-) (*body[message.Page[message.ComponentDocument]], error) {
+) (*body[document.Page[document.Component]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	var after message.ComponentDocument
+	var after document.Component
 	if err := readCursor(in.After, &after); err != nil {
 		return nil, err
 	}
@@ -72,15 +72,15 @@ func (a *api) components(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &body[message.Page[message.ComponentDocument]]{}
-	out.Body.Items = []message.ComponentDocument{}
+	out := &body[document.Page[document.Component]]{}
+	out.Body.Items = []document.Component{}
 	for _, c := range list {
 		switch {
 		case in.After != "" && a.cfg.Record.Compare(c, after) <= 0:
 		case in.Role != "" && c.Role != in.Role, in.Alive && !c.Alive, in.Run != "" && c.RunID != in.Run:
 		case len(out.Body.Items) == in.Limit:
 			last := &out.Body.Items[in.Limit-1]
-			out.Body.Next, err = cursor(message.ComponentDocument{Namespace: last.Namespace, Role: last.Role, Name: last.Name})
+			out.Body.Next, err = cursor(document.Component{Namespace: last.Namespace, Role: last.Role, Name: last.Name})
 			return out, err
 		default:
 			out.Body.Items = append(out.Body.Items, c)
@@ -89,8 +89,8 @@ func (a *api) components(ctx context.Context, in *struct {
 	return out, nil
 }
 
-func (a *api) addLogs(ctx context.Context, in *body[message.LogBatch]) (*body[message.LogReceipt], error) {
-	out := &body[message.LogReceipt]{}
+func (a *api) addLogs(ctx context.Context, in *body[document.LogBatch]) (*body[document.LogReceipt], error) {
+	out := &body[document.LogReceipt]{}
 	for lines := in.Body.Records; len(lines) > 0; {
 		namespace, err := a.own(ctx, lines[0].Namespace)
 		if err != nil {
@@ -142,14 +142,14 @@ func (a *api) logs(ctx context.Context, in *struct {
 	Role  string `query:"role" maxLength:"50" doc:"only of programs of this role"`
 	Level string `query:"level" enum:"DEBUG,INFO,WARN,ERROR," doc:"only lines of this level or a higher one"`
 },
-) (*body[message.RecentPage[message.LogRecord]], error) {
+) (*body[document.RecentPage[document.LogRecord]], error) {
 	q, err := in.query(ctx)
 	if err != nil {
 		return nil, err
 	}
 	q.Role, q.Level = in.Role, in.Level
 	page, err := a.cfg.Record.Recent.Logs(q)
-	return &body[message.RecentPage[message.LogRecord]]{page}, badCursor(err)
+	return &body[document.RecentPage[document.LogRecord]]{page}, badCursor(err)
 }
 
 func (a *api) messages(ctx context.Context, in *struct {
@@ -159,14 +159,14 @@ func (a *api) messages(ctx context.Context, in *struct {
 	Destination string `query:"destination" maxLength:"400" doc:"only those sent to this destination"`
 	Junk        bool   `query:"junk" doc:"only what is no message that the service understands"`
 },
-) (*body[message.RecentPage[message.SeenMessage]], error) {
+) (*body[document.RecentPage[document.SeenMessage]], error) {
 	q, err := in.query(ctx)
 	if err != nil {
 		return nil, err
 	}
 	q.MsgType, q.Destination, q.Junk = in.Type, in.Destination, in.Junk
 	page, err := a.cfg.Record.Recent.Messages(q)
-	return &body[message.RecentPage[message.SeenMessage]]{page}, badCursor(err)
+	return &body[document.RecentPage[document.SeenMessage]]{page}, badCursor(err)
 }
 
 func badCursor(err error) error {
@@ -183,7 +183,7 @@ func (a *api) tfFiles(ctx context.Context, in *struct {
 	Run string `query:"run" required:"true" minLength:"1" maxLength:"200" doc:"of this run"`
 	STF string `query:"stf" maxLength:"1000" doc:"only of this STF file"`
 },
-) (*body[message.Page[message.TFFileDocument]], error) {
+) (*body[document.Page[document.TFFile]], error) {
 	namespace, err := a.own(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -197,8 +197,8 @@ func (a *api) tfFiles(ctx context.Context, in *struct {
 		f.STF = ledger.FileName(in.STF)
 	}
 	list, err := a.store.TFFiles(ctx, f)
-	out := &body[message.Page[message.TFFileDocument]]{}
-	out.Body.Items = append([]message.TFFileDocument{}, list...)
+	out := &body[document.Page[document.TFFile]]{}
+	out.Body.Items = append([]document.TFFile{}, list...)
 	if err == nil && len(list) == in.Limit {
 		last := &list[len(list)-1]
 		out.Body.Next, err = cursor(ledger.Key{Run: last.STF, Identity: last.Filename})

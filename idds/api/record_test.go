@@ -11,9 +11,9 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
 
@@ -28,7 +28,7 @@ func post(t *testing.T, base, path string, role ledger.Role, document any) (int,
 func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	lines := message.LogBatch{Records: []message.LogRecord{
+	lines := document.LogBatch{Records: []document.LogRecord{
 		{Component: "p1", Role: "pilot", Level: "INFO", Message: "slice taken", RunID: run, Slice: "s1", At: time.Now()},
 		{Component: "h1", Role: "harvester", Level: "ERROR", Message: "<script>alert(1)</script> password=hush-hush", Attrs: map[string]string{"token": "hush-hush"}},
 	}}
@@ -42,7 +42,7 @@ func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 		"p1 h1": {}, "p1": {"run": {run}, "component": {"p1"}, "slice": {"s1"}, "text": {"TAKEN"}}, "h1": {"level": {"WARN"}, "role": {"harvester"}},
 		"": {"since": {time.Now().Add(time.Hour).Format(time.RFC3339)}},
 	} {
-		page := read[message.RecentPage[message.LogRecord]](t, base+"/v1/logs?"+q.Encode())
+		page := read[document.RecentPage[document.LogRecord]](t, base+"/v1/logs?"+q.Encode())
 		var got []string
 		for _, l := range page.Items {
 			got = append(got, l.Component)
@@ -55,20 +55,20 @@ func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 		}
 		next = page.Next
 	}
-	if page := read[message.RecentPage[message.LogRecord]](t, base+"/v1/logs?after="+next); len(page.Items) != 0 || page.Next != next {
+	if page := read[document.RecentPage[document.LogRecord]](t, base+"/v1/logs?after="+next); len(page.Items) != 0 || page.Next != next {
 		t.Errorf("%+v", page)
 	}
 	if resp, text := request(t, http.MethodGet, base+"/v1/logs?after=nonsense", secrets[ledger.RoleViewer], ""); resp.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
 	theirs := tokenFor(t, base, ledger.RoleOperator, "theirs")
-	if resp, text := request(t, http.MethodPost, base+"/v1/logs", theirs.Token, fmt.Sprintf(`{"records":[{"namespace":%q,"component":"x","level":"INFO","message":"x"}]}`, namespace)); resp.StatusCode != http.StatusForbidden {
+	if resp, text := request(t, http.MethodPost, base+"/v1/logs", theirs.Secret, fmt.Sprintf(`{"records":[{"namespace":%q,"component":"x","level":"INFO","message":"x"}]}`, namespace)); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
-	if resp, text := request(t, http.MethodPost, base+"/v1/logs", theirs.Token, `{"records":[{"component":"x","level":"INFO","message":"mine"}]}`); resp.StatusCode != http.StatusOK {
+	if resp, text := request(t, http.MethodPost, base+"/v1/logs", theirs.Secret, `{"records":[{"component":"x","level":"INFO","message":"mine"}]}`); resp.StatusCode != http.StatusOK {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
-	if _, text := request(t, http.MethodGet, base+"/v1/logs", theirs.Token, ""); !strings.Contains(text, "mine") || strings.Contains(text, "slice taken") {
+	if _, text := request(t, http.MethodGet, base+"/v1/logs", theirs.Secret, ""); !strings.Contains(text, "mine") || strings.Contains(text, "slice taken") {
 		t.Error(text)
 	}
 	if _, text := request(t, http.MethodGet, base+"/v1/logs?namespace="+namespace, secrets[ledger.RoleViewer], ""); strings.Contains(text, "mine") {
@@ -80,9 +80,9 @@ func TestComponentsSayThatTheyAreAlive(t *testing.T) {
 	t.Parallel()
 	base, store := serverAndStore(t)
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-		return tx.PutWorker(message.WorkerReport{PilotID: "p1", Namespace: namespace, Phase: message.WorkerRunning, Slots: 2, HeartbeatSeconds: 60}, time.Now())
+		return tx.PutWorker(document.WorkerReport{PilotID: "p1", Namespace: namespace, Phase: document.WorkerRunning, Slots: 2, HeartbeatSeconds: 60}, time.Now())
 	}))
-	beat := message.ComponentDocument{Name: "site-a", Role: "harvester", State: "processing", StartedAt: time.Now().Add(time.Hour), HeartbeatSeconds: 10, LastSeen: time.Now().Add(time.Hour)}
+	beat := document.Component{Name: "site-a", Role: "harvester", State: "processing", StartedAt: time.Now().Add(time.Hour), HeartbeatSeconds: 10, LastSeen: time.Now().Add(time.Hour)}
 	for role, want := range map[ledger.Role]int{ledger.RoleViewer: 403, ledger.RoleHarvester: 200} {
 		if status, text := post(t, base, "/v1/components", role, beat); status != want {
 			t.Errorf("%s: %d, %s", role, status, text)
@@ -90,7 +90,7 @@ func TestComponentsSayThatTheyAreAlive(t *testing.T) {
 	}
 	var names []string
 	for after := ""; ; {
-		page := read[message.Page[message.ComponentDocument]](t, base+"/v1/components?limit=2&after="+after)
+		page := read[document.Page[document.Component]](t, base+"/v1/components?limit=2&after="+after)
 		for _, c := range page.Items {
 			names = append(names, c.Name)
 			if !c.Alive || c.Namespace != namespace || c.LastSeen.After(time.Now().Add(time.Minute)) || c.Name == "site-a" && (c.State != "PROCESSING" || !c.StartedAt.IsZero()) {
@@ -104,7 +104,7 @@ func TestComponentsSayThatTheyAreAlive(t *testing.T) {
 	if got := strings.Join(names, " "); got != "idds idds/backlog idds/broker idds/store idds/subscriptions site-a p1" {
 		t.Error(got)
 	}
-	if page := read[message.Page[message.ComponentDocument]](t, base+"/v1/components?role=pilot&alive=true"); len(page.Items) != 1 || page.Items[0].State != "READY" {
+	if page := read[document.Page[document.Component]](t, base+"/v1/components?role=pilot&alive=true"); len(page.Items) != 1 || page.Items[0].State != "READY" {
 		t.Errorf("%+v", page)
 	}
 }
@@ -115,18 +115,18 @@ func TestFilesOfTheDataSideAreListed(t *testing.T) {
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 		for i := range 5 {
 			name := fmt.Sprintf("%d.tf", i)
-			if err := tx.PutDocument(ledger.TFFiles, message.TFFileDocument{Filename: name, STF: "f.stf"}, namespace, run, "f.stf", name); err != nil {
+			if err := tx.PutDocument(ledger.TFFiles, document.TFFile{Filename: name, STF: "f.stf"}, namespace, run, "f.stf", name); err != nil {
 				return err
 			}
 		}
-		if err := tx.PutDocument(ledger.Detectors, message.DetectorDocument{State: "run", STFs: 1}, namespace, run); err != nil {
+		if err := tx.PutDocument(ledger.Detectors, document.Detector{State: "run", STFs: 1}, namespace, run); err != nil {
 			return err
 		}
-		return tx.PutDocument(ledger.STFFiles, ledger.Announced{STFDocument: message.STFDocument{Status: "ready"}, SizeBytes: 17}, namespace, run, "f.stf")
+		return tx.PutDocument(ledger.STFFiles, ledger.Announced{STF: document.STF{Status: "ready"}, SizeBytes: 17}, namespace, run, "f.stf")
 	}))
 	var names []string
 	for after := ""; ; {
-		page := read[message.Page[message.TFFileDocument]](t, base+"/v1/tf-files?run="+run+"&stf=%2Fdata%2Ff.stf&limit=2&after="+after)
+		page := read[document.Page[document.TFFile]](t, base+"/v1/tf-files?run="+run+"&stf=%2Fdata%2Ff.stf&limit=2&after="+after)
 		for _, f := range page.Items {
 			names = append(names, f.Filename)
 		}
@@ -137,11 +137,11 @@ func TestFilesOfTheDataSideAreListed(t *testing.T) {
 	if strings.Join(names, " ") != "0.tf 1.tf 2.tf 3.tf 4.tf" {
 		t.Error(names)
 	}
-	files := read[message.Page[message.FileDocument]](t, base+"/v1/files?run="+run).Items
+	files := read[document.Page[document.STFFile]](t, base+"/v1/files?run="+run).Items
 	if len(files) != 1 || files[0].TFFiles != 5 || files[0].SizeBytes != 17 || files[0].Status != "ready" || files[0].Slices != 12 {
 		t.Errorf("%+v", files)
 	}
-	if r := read[message.RunDocument](t, base+"/v1/runs/"+run); r.Detector == nil || r.Detector.State != "run" {
+	if r := read[document.Run](t, base+"/v1/runs/"+run); r.Detector == nil || r.Detector.State != "run" {
 		t.Errorf("%+v", r)
 	}
 }

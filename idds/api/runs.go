@@ -7,9 +7,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func (a *api) registerRuns(h huma.API) {
@@ -45,7 +45,7 @@ func (a *api) runs(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most"`
 },
-) (*body[message.Page[message.RunDocument]], error) {
+) (*body[document.Page[document.Run]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -56,8 +56,8 @@ func (a *api) runs(ctx context.Context, in *struct {
 		return nil, err
 	}
 	f.AfterNamespace, f.AfterRun = after.Namespace, after.Run
-	out := &body[message.Page[message.RunDocument]]{}
-	out.Body.Items = []message.RunDocument{}
+	out := &body[document.Page[document.Run]]{}
+	out.Body.Items = []document.Run{}
 	for {
 		list, err := a.store.FindRuns(ctx, f)
 		if err != nil {
@@ -101,30 +101,30 @@ func (a *api) find(ctx context.Context, in *RunPath) (ledger.Run, error) {
 	return list[0], nil
 }
 
-func (a *api) run(ctx context.Context, in *RunPath) (*body[message.RunDocument], error) {
+func (a *api) run(ctx context.Context, in *RunPath) (*body[document.Run], error) {
 	r, err := a.find(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	doc, err := a.service.RunDocument(ctx, r)
-	return &body[message.RunDocument]{doc}, err
+	return &body[document.Run]{doc}, err
 }
 
-func (a *api) check(ctx context.Context, in *RunPath) (*body[message.RunCheck], error) {
+func (a *api) check(ctx context.Context, in *RunPath) (*body[document.RunCheck], error) {
 	r, err := a.find(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	doc, err := a.service.Check(ctx, r)
-	return &body[message.RunCheck]{doc}, err
+	return &body[document.RunCheck]{doc}, err
 }
 
-func (a *api) payloads(ctx context.Context, in *RunPath) (*body[message.Page[message.PayloadDocument]], error) {
+func (a *api) payloads(ctx context.Context, in *RunPath) (*body[document.Page[document.Payload]], error) {
 	r, err := a.find(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &body[message.Page[message.PayloadDocument]]{message.Page[message.PayloadDocument]{Items: r.PayloadDocuments()}}, nil
+	return &body[document.Page[document.Payload]]{document.Page[document.Payload]{Items: r.PayloadDocuments()}}, nil
 }
 
 // Histograms is the answer of /v1/runs/{run}/histograms.
@@ -179,13 +179,13 @@ type About struct {
 	Run string `query:"run" maxLength:"200" doc:"only of this run"`
 }
 
-func (a *api) failures(ctx context.Context, in *About) (*body[message.Page[message.FailureDocument]], error) {
+func (a *api) failures(ctx context.Context, in *About) (*body[document.Page[document.FailureCount]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	list, err := a.store.Failures(ctx, namespace, in.Run)
-	return &body[message.Page[message.FailureDocument]]{message.Page[message.FailureDocument]{Items: ledger.FailureDocuments(list)}}, err
+	return &body[document.Page[document.FailureCount]]{document.Page[document.FailureCount]{Items: ledger.FailureDocuments(list)}}, err
 }
 
 func (a *api) files(ctx context.Context, in *struct {
@@ -194,7 +194,7 @@ func (a *api) files(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"how many at most; each is a sum over its slices"`
 },
-) (*body[message.Page[message.FileDocument]], error) {
+) (*body[document.Page[document.STFFile]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -204,8 +204,8 @@ func (a *api) files(ctx context.Context, in *struct {
 		return nil, err
 	}
 	list, err := a.store.Files(ctx, f)
-	out := &body[message.Page[message.FileDocument]]{}
-	out.Body.Items = []message.FileDocument{}
+	out := &body[document.Page[document.STFFile]]{}
+	out.Body.Items = []document.STFFile{}
 	for i := range list {
 		out.Body.Items = append(out.Body.Items, list[i].Document())
 	}

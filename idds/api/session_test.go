@@ -60,7 +60,7 @@ func TestWhoHasLoggedInLooksAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	base := sessions(t, api.Config{})
 	operator := tokenFor(t, base, ledger.RoleOperator, namespace)
-	to, cookie := submit(t, base, " "+operator.Token+"\n", "/look?a=b")
+	to, cookie := submit(t, base, " "+operator.Secret+"\n", "/look?a=b")
 	if to != "/look?a=b" || cookie == nil || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Secure {
 		t.Fatalf("led to %s with %v", to, cookie)
 	}
@@ -158,7 +158,7 @@ func TestAPublicPageIsForEverybodyToLookAtInOneNamespace(t *testing.T) {
 		t.Errorf("a bad token is no token: %d, %s", resp.StatusCode, text)
 	}
 	theirs := tokenFor(t, base, ledger.RoleViewer, "theirs")
-	_, cookie := submit(t, base, theirs.Token, "/")
+	_, cookie := submit(t, base, theirs.Secret, "/")
 	if _, text := request(t, http.MethodGet, base+"/look", "", "", "Cookie", cookie.Name+"="+cookie.Value); text != "token/"+theirs.ID+",viewer,theirs" {
 		t.Errorf("who has logged in looks as %s", text)
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func (a *api) registerSlices(h huma.API) {
@@ -26,7 +26,7 @@ func (a *api) slices(ctx context.Context, in *struct {
 	Reason   string `query:"reason" maxLength:"400" doc:"only slices that failed with the failure of this name, or did at their latest attempt"`
 	Filename string `query:"filename" maxLength:"4000" doc:"only slices of this STF file; together with run"`
 },
-) (*body[message.Page[message.SliceRecord]], error) {
+) (*body[document.Page[document.Slice]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (a *api) slices(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &body[message.Page[message.SliceRecord]]{}
+	out := &body[document.Page[document.Slice]]{}
 	if out.Body.Items, err = a.service.Records(ctx, namespace, list); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (a *api) slice(ctx context.Context, in *struct {
 
 	Slice string `path:"slice" maxLength:"1000" doc:"identity of the slice"`
 },
-) (*body[message.SliceHistory], error) {
+) (*body[document.SliceHistory], error) {
 	r, err := a.find(ctx, &in.RunPath)
 	if err != nil {
 		return nil, err
@@ -74,5 +74,5 @@ func (a *api) slice(ctx context.Context, in *struct {
 	if doc == nil {
 		return nil, huma.Error404NotFound("run " + in.Run + " has no slice " + in.Slice)
 	}
-	return &body[message.SliceHistory]{*doc}, nil
+	return &body[document.SliceHistory]{*doc}, nil
 }

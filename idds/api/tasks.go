@@ -6,8 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func (a *api) registerTasks(h huma.API) {
@@ -20,7 +20,7 @@ func (a *api) tasks(ctx context.Context, in *struct {
 
 	Run string `query:"run" maxLength:"200" doc:"only of this run"`
 },
-) (*body[message.Page[message.TaskDocument]], error) {
+) (*body[document.Page[document.Task]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func (a *api) tasks(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &body[message.Page[message.TaskDocument]]{}
-	out.Body.Items = []message.TaskDocument{}
+	out := &body[document.Page[document.Task]]{}
+	out.Body.Items = []document.Task{}
 	for i := range list {
 		out.Body.Items = append(out.Body.Items, list[i].Document())
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 func (a *api) registerWorkers(h huma.API) {
@@ -16,12 +16,12 @@ func (a *api) registerWorkers(h huma.API) {
 	register(h, with(operation(http.MethodGet, "/v1/workers/{worker}", "One pilot, by its id or the harvester's", readers...), http.StatusNotFound), a.worker)
 }
 
-func (a *api) report(ctx context.Context, in *body[message.WorkerReport]) (*body[message.WorkerReply], error) {
+func (a *api) report(ctx context.Context, in *body[document.WorkerReport]) (*body[document.WorkerReply], error) {
 	if !ledger.PrincipalOf(ctx).Sees(in.Body.Namespace) {
 		return nil, huma.Error403Forbidden("the token is of another namespace")
 	}
 	reply, err := a.service.Report(ctx, in.Body)
-	return &body[message.WorkerReply]{reply}, err
+	return &body[document.WorkerReply]{reply}, err
 }
 
 func (a *api) workers(ctx context.Context, in *struct {
@@ -32,7 +32,7 @@ func (a *api) workers(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"how many at most"`
 },
-) (*body[message.Page[message.WorkerDocument]], error) {
+) (*body[document.Page[document.Worker]], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func (a *api) workers(ctx context.Context, in *struct {
 		return nil, err
 	}
 	f := ledger.WorkerFilter{Namespace: namespace, AfterNamespace: after.Namespace, AfterPilot: after.Identity, Limit: in.Limit}
-	out := &body[message.Page[message.WorkerDocument]]{}
-	out.Body.Items = []message.WorkerDocument{}
+	out := &body[document.Page[document.Worker]]{}
+	out.Body.Items = []document.Worker{}
 	for {
 		list, err := a.service.FindWorkers(ctx, f)
 		if err != nil {
@@ -71,7 +71,7 @@ func (a *api) worker(ctx context.Context, in *struct {
 
 	Worker string `path:"worker" maxLength:"400"`
 },
-) (*body[message.WorkerDocument], error) {
+) (*body[document.Worker], error) {
 	namespace, err := scope(ctx, in.Namespace)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (a *api) worker(ctx context.Context, in *struct {
 	}
 	for i := range list {
 		if list[i].PilotID == in.Worker || list[i].WorkerID == in.Worker {
-			return &body[message.WorkerDocument]{list[i]}, nil
+			return &body[document.Worker]{list[i]}, nil
 		}
 	}
 	return nil, huma.Error404NotFound("worker " + in.Worker + " is not known")

@@ -6,16 +6,16 @@ import (
 	"slices"
 	"strings"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 type componentsPage struct {
-	Components []message.ComponentDocument
-	Actors     []message.ActorDocument
+	Components []document.Component
+	Actors     []document.Actor
 }
 
 // logOf is under which name a component's log lines are: what idds stands on has none of its own.
-func logOf(c message.ComponentDocument) string {
+func logOf(c document.Component) string {
 	if c.Role == "idds" {
 		name, _, _ := strings.Cut(c.Name, "/")
 		return name
@@ -32,8 +32,8 @@ func (p *Pages) components(r *http.Request, v *page) error {
 	if data.Components, err = p.cfg.Components(r.Context(), p.namespace(r)); err != nil {
 		return err
 	}
-	slices.SortStableFunc(data.Components, func(a, b message.ComponentDocument) int {
-		alive := func(c message.ComponentDocument) int {
+	slices.SortStableFunc(data.Components, func(a, b document.Component) int {
+		alive := func(c document.Component) int {
 			if c.Alive {
 				return 0
 			}

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 //go:embed templates
@@ -29,9 +29,9 @@ type Config struct {
 	// Namespace is shown to a token of every namespace.
 	Namespace string
 	// Board is what is to be seen at a glance of a namespace.
-	Board func(ctx context.Context, namespace string) (message.Board, error)
+	Board func(ctx context.Context, namespace string) (document.Board, error)
 	// Components are the programs of a namespace that say that they are alive.
-	Components func(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
+	Components func(ctx context.Context, namespace string) ([]document.Component, error)
 	Recent     Recent
 	Log        *slog.Logger
 }

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"tfpilot/idds/dashboard"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // page asks for a page as a viewer of every namespace.
@@ -46,14 +46,14 @@ func server(tb testing.TB, cfg dashboard.Config) func(path string) *httptest.Res
 }
 
 // showing is a page that shows one board.
-func showing(b message.Board) dashboard.Config {
-	return dashboard.Config{Namespace: "epic", Board: func(context.Context, string) (message.Board, error) { return b, nil }}
+func showing(b document.Board) dashboard.Config {
+	return dashboard.Config{Namespace: "epic", Board: func(context.Context, string) (document.Board, error) { return b, nil }}
 }
 
 func TestOfWhatCannotBeHadThePageSaysSoAndStaysUp(t *testing.T) {
 	t.Parallel()
-	status, text := page(t, dashboard.Config{Board: func(context.Context, string) (message.Board, error) {
-		return message.Board{}, errors.New("the disk of <b>the store</b> is full")
+	status, text := page(t, dashboard.Config{Board: func(context.Context, string) (document.Board, error) {
+		return document.Board{}, errors.New("the disk of <b>the store</b> is full")
 	}}, "/")
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "the disk of &lt;b&gt;the store&lt;/b&gt; is full") || !strings.Contains(text, "<footer>") {
 		t.Errorf("%d: %s", status, text)
@@ -63,7 +63,7 @@ func TestOfWhatCannotBeHadThePageSaysSoAndStaysUp(t *testing.T) {
 func TestLinksStayInTheNamespaceThatWasAskedFor(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string]string{"": `href="/"`, "?namespace=a%26b": `href="/?namespace=a%26b"`} {
-		if _, text := page(t, showing(message.Board{}), "/"+asked); !strings.Contains(text, want) {
+		if _, text := page(t, showing(document.Board{}), "/"+asked); !strings.Contains(text, want) {
 			t.Errorf("%q: no %s in %s", asked, want, text)
 		}
 	}
@@ -97,7 +97,7 @@ func TestWhoIsNotKnownIsLedToTheLogin(t *testing.T) {
 func TestThePageSaysOnTopWhichNamespaceItShows(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string]string{"": ">epic</span></a>", "?namespace=a%26b": ">a&amp;b</span></a>"} {
-		if _, text := page(t, showing(message.Board{}), "/"+asked); !strings.Contains(text, want) {
+		if _, text := page(t, showing(document.Board{}), "/"+asked); !strings.Contains(text, want) {
 			t.Errorf("%q: no %s in %s", asked, want, text)
 		}
 	}

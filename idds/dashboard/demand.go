@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // demand is how many workers are wanted, and why.
@@ -15,9 +15,9 @@ func (p *Pages) demand(r *http.Request, v *page) error {
 	if err != nil {
 		return err
 	}
-	seen := []message.RunDemand{}
+	seen := []document.RunDemand{}
 	for _, d := range all.Demands {
-		if d.Namespace == p.namespace(r) && d.State != message.RunClosed {
+		if d.Namespace == p.namespace(r) && d.State != document.RunClosed {
 			seen = append(seen, d)
 		}
 	}
@@ -27,7 +27,7 @@ func (p *Pages) demand(r *http.Request, v *page) error {
 }
 
 // demandOf is that of a run; nil where there is none.
-func (p *Pages) demandOf(ctx context.Context, run ledger.Run) (*message.RunDemand, error) {
+func (p *Pages) demandOf(ctx context.Context, run ledger.Run) (*document.RunDemand, error) {
 	all, err := p.cfg.Service.Demand(ctx)
 	for i := range all.Demands {
 		if d := &all.Demands[i]; d.Namespace == run.Namespace && d.RunID == run.RunID.String() {

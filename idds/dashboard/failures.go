@@ -3,9 +3,9 @@ package dashboard
 import (
 	"net/http"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 type failuresPage struct {
@@ -22,7 +22,7 @@ type failureClass struct {
 }
 
 type failureRow struct {
-	message.FailureDocument
+	document.FailureCount
 
 	Text, Next string
 }
@@ -40,7 +40,7 @@ func (p *Pages) failures(r *http.Request, v *page) error {
 			last++
 		}
 		c := &data.Classes[last]
-		row := failureRow{FailureDocument: f}
+		row := failureRow{FailureCount: f}
 		row.Text, row.Next = advice(f.Name)
 		c.Failures, c.Failed, c.Retrying = append(c.Failures, row), c.Failed+f.Failed, c.Retrying+f.Retrying
 		data.Failed += f.Failed

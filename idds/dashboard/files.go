@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 
 // fileRow is an STF file with its time-frame files.
 type fileRow struct {
-	message.FileDocument
+	document.STFFile
 
 	TimeFrames []frameRow
 	// More says that it has more of them.
@@ -26,16 +26,16 @@ type fileRow struct {
 
 // frameRow is a time-frame file, as it was registered and as its slices know it.
 type frameRow struct {
-	message.TFFileDocument
+	document.TFFile
 
-	Slices message.SliceCounts
+	Slices document.SliceCounts
 	// One is its slice, where it has one.
-	One *message.SliceRecord
+	One *document.Slice
 }
 
 // Parts are what became of its slices.
-func (f fileRow) Parts() message.SliceCounts {
-	return message.SliceCounts{Published: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Outstanding}
+func (f fileRow) Parts() document.SliceCounts {
+	return document.SliceCounts{Published: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Outstanding}
 }
 
 // Began is when it was written or, where nobody says, when its first slice was created.
@@ -69,13 +69,13 @@ func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 	if err != nil {
 		return err
 	}
-	of := map[string][]message.SliceRecord{}
+	of := map[string][]document.Slice{}
 	for i := range records {
 		name := ledger.FileName(records[i].Filename)
 		of[name] = append(of[name], records[i])
 	}
 	for i := range list {
-		row := fileRow{FileDocument: list[i].Document()}
+		row := fileRow{STFFile: list[i].Document()}
 		registered, err := p.cfg.Store.TFFiles(r.Context(), ledger.TFFilter{Namespace: f.Namespace, Run: f.Run, STF: row.Filename, Limit: framesShown})
 		if err != nil {
 			return err
@@ -90,11 +90,11 @@ func (p *Pages) files(r *http.Request, run ledger.Run, data *runPage) error {
 }
 
 // timeFrames fills in the first time-frame files: those that were registered, and those that only slices are of.
-func (f *fileRow) timeFrames(registered []message.TFFileDocument, records []message.SliceRecord) {
+func (f *fileRow) timeFrames(registered []document.TFFile, records []document.Slice) {
 	at := map[string]int{}
 	for i := range registered {
 		at[registered[i].Filename] = i
-		f.TimeFrames = append(f.TimeFrames, frameRow{TFFileDocument: registered[i]})
+		f.TimeFrames = append(f.TimeFrames, frameRow{TFFile: registered[i]})
 	}
 	for i := range records {
 		r := &records[i]
@@ -102,7 +102,7 @@ func (f *fileRow) timeFrames(registered []message.TFFileDocument, records []mess
 		if !known {
 			n = len(f.TimeFrames)
 			at[r.TFFilename] = n
-			f.TimeFrames = append(f.TimeFrames, frameRow{TFFileDocument: message.TFFileDocument{RunID: r.RunID, Filename: r.TFFilename}})
+			f.TimeFrames = append(f.TimeFrames, frameRow{TFFile: document.TFFile{RunID: r.RunID, Filename: r.TFFilename}})
 		}
 		f.TimeFrames[n].add(r)
 	}
@@ -111,7 +111,7 @@ func (f *fileRow) timeFrames(registered []message.TFFileDocument, records []mess
 }
 
 // add counts a slice of the file.
-func (f *frameRow) add(r *message.SliceRecord) {
+func (f *frameRow) add(r *document.Slice) {
 	f.Slices.Published++
 	switch ledger.SliceState(r.State) {
 	case ledger.Done:

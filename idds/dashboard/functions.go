@@ -3,8 +3,8 @@ package dashboard
 import (
 	"html/template"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/timeline"
 	"tfpilot/internal/words"
 )
@@ -15,9 +15,9 @@ func functions() template.FuncMap {
 		"count": words.Count, "seconds": words.Seconds, "bytes": words.Bytes, "percent": words.Percent, "share": share,
 		"clock": words.Clock, "date": words.Date, "iso": words.ISO, "ago": words.Ago, "took": words.Took,
 		"after": words.After, "moment": words.Moment, "instant": words.Instant,
-		"p50": func(q message.Quantiles) string { return quantile(q, q.P50) },
-		"p95": func(q message.Quantiles) string { return quantile(q, q.P95) },
-		"max": func(q message.Quantiles) string { return quantile(q, q.Max) },
+		"p50": func(q document.Quantiles) string { return quantile(q, q.P50) },
+		"p95": func(q document.Quantiles) string { return quantile(q, q.P95) },
+		"max": func(q document.Quantiles) string { return quantile(q, q.Max) },
 		"add": func(numbers ...int) (sum int) {
 			for _, n := range numbers {
 				sum += n
@@ -27,13 +27,13 @@ func functions() template.FuncMap {
 		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
 		"list":   func(items ...any) []any { return items },
 		"things": things,
-		"lastof": func(n int, list []message.BoardLatency) []message.BoardLatency {
+		"lastof": func(n int, list []document.BoardLatency) []document.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},
 	}
 }
 
-func quantile(q message.Quantiles, value float64) string {
+func quantile(q document.Quantiles, value float64) string {
 	if q.N == 0 {
 		return words.None
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tfpilot/idds/dashboard"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 func TestNumbersAndTimesAreWrittenForPeople(t *testing.T) {
@@ -37,8 +37,8 @@ func TestNumbersAndTimesAreWrittenForPeople(t *testing.T) {
 		{"{{percent .}}", &half, "50 %"},
 		{"{{percent .}}", (*float64)(nil), "–"},
 		{"{{percent .}}", math.Inf(1), "–"},
-		{"{{p95 .}}", message.Quantiles{}, "–"},
-		{"{{p95 .}}", message.Quantiles{N: 1, P95: 3}, "3.0 s"},
+		{"{{p95 .}}", document.Quantiles{}, "–"},
+		{"{{p95 .}}", document.Quantiles{N: 1, P95: 3}, "3.0 s"},
 		{"{{clock .}}", at, "04:05:06"},
 		{"{{date .}}", at, "2026-11-26 04:05:06"},
 		{"{{iso .}}", time.Time{}, ""},

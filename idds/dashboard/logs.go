@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/recent"
 )
 
 // Recent is what programs and messages have said of late.
 type Recent interface {
-	Logs(q recent.Query) (message.RecentPage[message.LogRecord], error)
-	Messages(q recent.Query) (message.RecentPage[message.SeenMessage], error)
+	Logs(q recent.Query) (document.RecentPage[document.LogRecord], error)
+	Messages(q recent.Query) (document.RecentPage[document.SeenMessage], error)
 }
 
 // linesShown is how many lines and how many messages the page has.
@@ -23,8 +23,8 @@ type logsPage struct {
 	Component, Run, Slice, Level, Text, MsgType string
 
 	Junk     bool
-	Lines    []message.LogRecord
-	Messages []message.SeenMessage
+	Lines    []document.LogRecord
+	Messages []document.SeenMessage
 	Since    time.Time
 	Dropped  uint64
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tfpilot/idds/dashboard"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
 
@@ -19,11 +19,11 @@ func TestLogLinesAndMessagesAreFoundByWhatTheyAreOf(t *testing.T) {
 	memory := recent.New(nil)
 	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
 	memory.AddLogs(namespace,
-		message.LogRecord{Component: "pilot-1", Level: "INFO", Message: "slice done " + nasty, RunID: run, Slice: "s0", Attrs: map[string]string{"took": "1.5s"}},
-		message.LogRecord{Component: "harvester", Level: "ERROR", Message: "no batch system"})
-	memory.AddLogs("theirs", message.LogRecord{Component: "pilot-9", Level: "INFO", Message: "not for others"})
-	memory.AddMessage(message.SeenMessage{Namespace: namespace, Destination: "/topic/panda.slices", MsgType: "slice", Sender: "daq", RunID: run, Slice: "s0", Bytes: 12, Body: []byte(`{"a":"` + "b" + `"}`)})
-	memory.AddMessage(message.SeenMessage{Namespace: namespace, Destination: "/topic/panda.results", Sender: nasty, Junk: "no msg_type", Bytes: 3})
+		document.LogRecord{Component: "pilot-1", Level: "INFO", Message: "slice done " + nasty, RunID: run, Slice: "s0", Attrs: map[string]string{"took": "1.5s"}},
+		document.LogRecord{Component: "harvester", Level: "ERROR", Message: "no batch system"})
+	memory.AddLogs("theirs", document.LogRecord{Component: "pilot-9", Level: "INFO", Message: "not for others"})
+	memory.AddMessage(document.SeenMessage{Namespace: namespace, Destination: "/topic/panda.slices", MsgType: "slice", Sender: "daq", RunID: run, Slice: "s0", Bytes: 12, Body: []byte(`{"a":"` + "b" + `"}`)})
+	memory.AddMessage(document.SeenMessage{Namespace: namespace, Destination: "/topic/panda.results", Sender: nasty, Junk: "no msg_type", Bytes: 3})
 	for query, want := range map[string][2]string{
 		"":                             {"slice done " + nasty + " took= 1.5s|no batch system|/topic/panda.slices|no msg_type", "not for others"},
 		"?level=WARN":                  {"no batch system", "slice done"},
@@ -52,7 +52,7 @@ func TestAWorkerHasItsLastLogLines(t *testing.T) {
 	memory := recent.New(nil)
 	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
 	for i := range 30 {
-		memory.AddLogs(namespace, message.LogRecord{Component: "pilot-1", Level: "INFO", Message: fmt.Sprintf("line %02d", i), Slice: "s0"}, message.LogRecord{Component: "pilot-2", Message: "of another"})
+		memory.AddLogs(namespace, document.LogRecord{Component: "pilot-1", Level: "INFO", Message: fmt.Sprintf("line %02d", i), Slice: "s0"}, document.LogRecord{Component: "pilot-2", Message: "of another"})
 	}
 	doc, text := s.read("/workers/pilot-1")
 	if to := links(doc); !slices.Contains(to, "/slices/find?identity=s0") {
@@ -66,8 +66,8 @@ func TestAWorkerHasItsLastLogLines(t *testing.T) {
 func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(cfg *dashboard.Config) {
-		cfg.Components = func(_ context.Context, ns string) ([]message.ComponentDocument, error) {
-			return []message.ComponentDocument{
+		cfg.Components = func(_ context.Context, ns string) ([]document.Component, error) {
+			return []document.Component{
 				{Namespace: ns, Name: "harvester-bnl", Role: "harvester", State: "PROCESSING", Details: nasty},
 				{Namespace: ns, Name: "pilot-1", Role: "pilot", State: "PROCESSING", Alive: true, LastSeen: time.Now(), RunID: run},
 				{Namespace: ns, Name: "idds/store", Role: "idds", State: "READY", Status: "ERROR", Alive: true, Details: "the disk is full"},
@@ -76,7 +76,7 @@ func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
 		}
 	})
 	s.update(func(tx ledger.Tx) error {
-		return tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: "transceiver", Count: 3})
+		return tx.PutActor(document.Actor{Namespace: namespace, Duty: "stop", Sender: "transceiver", Count: 3})
 	})
 	doc, text := s.read("/components")
 	var rows []string

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // The goals (s) for the time from data taken to result: what the experiment wants now, and what it wants next.
@@ -16,14 +16,14 @@ const (
 
 // overview is what the first page shows: one run large, the others small.
 type overview struct {
-	message.Board
+	document.Board
 
 	// Run is the one shown large; nil while there is none.
-	Run *message.BoardRun
+	Run *document.BoardRun
 	// Missing is the number of a run that was asked for and is not on the board.
 	Missing string
 	// Total is the workers of all sites.
-	Total message.BoardSite
+	Total document.BoardSite
 	// Wrong is what a shifter has to know first.
 	Wrong []trouble
 	// Reference is the run whose histograms are drawn behind; none when empty.
@@ -34,12 +34,12 @@ type overview struct {
 
 // plots are what the script needs to draw, beside the histograms, which it fetches when they have changed.
 type plots struct {
-	Run          string                 `json:"run"`
-	Reference    string                 `json:"reference"`
-	HistogramsAt int64                  `json:"histograms_at"`
-	Goal         float64                `json:"goal"`
-	Aim          float64                `json:"aim"`
-	History      []message.BoardLatency `json:"history"`
+	Run          string                  `json:"run"`
+	Reference    string                  `json:"reference"`
+	HistogramsAt int64                   `json:"histograms_at"`
+	Goal         float64                 `json:"goal"`
+	Aim          float64                 `json:"aim"`
+	History      []document.BoardLatency `json:"history"`
 }
 
 func (p *Pages) overview(r *http.Request, v *page) error {
@@ -50,9 +50,9 @@ func (p *Pages) overview(r *http.Request, v *page) error {
 }
 
 // viewOf is a board with one of its runs large: the one that was asked for, or the latest.
-func viewOf(board message.Board, run, reference string) overview {
-	v := overview{Board: board, Reference: reference, Plots: plots{Goal: goalSeconds, Aim: aimSeconds, Reference: reference, History: []message.BoardLatency{}}}
-	at := slices.IndexFunc(board.Runs, func(r message.BoardRun) bool { return run == "" || r.RunID == run })
+func viewOf(board document.Board, run, reference string) overview {
+	v := overview{Board: board, Reference: reference, Plots: plots{Goal: goalSeconds, Aim: aimSeconds, Reference: reference, History: []document.BoardLatency{}}}
+	at := slices.IndexFunc(board.Runs, func(r document.BoardRun) bool { return run == "" || r.RunID == run })
 	if at >= 0 {
 		v.Run = &board.Runs[at]
 		v.Plots.Run, v.Plots.HistogramsAt = v.Run.RunID, v.Run.HistogramsAt
@@ -73,7 +73,7 @@ func viewOf(board message.Board, run, reference string) overview {
 			used += *s.Efficiency * float64(s.Slots)
 		}
 	}
-	if v.Total.Slots > 0 && slices.ContainsFunc(board.Sites, func(s message.BoardSite) bool { return s.Efficiency != nil }) {
+	if v.Total.Slots > 0 && slices.ContainsFunc(board.Sites, func(s document.BoardSite) bool { return s.Efficiency != nil }) {
 		used /= float64(v.Total.Slots)
 		v.Total.Efficiency = &used
 	}
@@ -87,9 +87,9 @@ func (v overview) Workers() int { return v.Total.Starting + v.Total.Running + v.
 // Headline is the time to results that is read from afar: that of now, and of a run that is over that of its STFs, for what the ledger
 // keeps of a slice begins with its message, after the data was taken. It has nothing better of a producer that says nothing of STFs.
 func (v overview) Headline() headline {
-	if l := v.Run.Latency; v.Run.State == message.RunClosed && l.STFComplete.N > 0 {
+	if l := v.Run.Latency; v.Run.State == document.RunClosed && l.STFComplete.N > 0 {
 		return headline{"for whole STFs, over the run", l.STFComplete, judge(l.STFComplete, "")}
-	} else if v.Run.State == message.RunClosed {
+	} else if v.Run.State == document.RunClosed {
 		return headline{"from the slice on, over the run", l.SliceResult, judge(l.SliceResult, "no result")}
 	}
 	return headline{"in the last 30 s", v.Run.Recent, judge(v.Run.Recent, "no result in the last 30 s")}
@@ -98,14 +98,14 @@ func (v overview) Headline() headline {
 // headline is the time to the results of some time, with how it is against the goals.
 type headline struct {
 	When string
-	message.Quantiles
+	document.Quantiles
 	verdict
 }
 
 // verdict is a state with its words.
 type verdict struct{ State, Text string }
 
-func judge(q message.Quantiles, none string) verdict {
+func judge(q document.Quantiles, none string) verdict {
 	switch {
 	case q.N == 0:
 		return verdict{"waiting", none}

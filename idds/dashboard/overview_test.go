@@ -5,30 +5,30 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // lively is a board with something of everything.
-func lively() message.Board {
+func lively() document.Board {
 	at := time.Date(2026, 11, 26, 4, 5, 6, 0, time.UTC)
 	half := 0.5
 	total := 40
-	return message.Board{
-		At: at, Namespace: "epic", Health: message.HealthDocument{At: at, OK: true, Parts: []message.HealthPart{{Name: "store", OK: true}}},
-		Runs: []message.BoardRun{
+	return document.Board{
+		At: at, Namespace: "epic", Health: document.Health{At: at, OK: true, Parts: []document.HealthPart{{Name: "store", OK: true}}},
+		Runs: []document.BoardRun{
 			{
-				RunDocument: message.RunDocument{
-					RunID: "2", State: message.RunOpen, OpenedAt: at.Add(-time.Minute), TotalSlices: &total, Counts: map[string]int64{"tracks": 12345},
-					Slices:   message.SliceCounts{Published: 20, Done: 10, Failed: 1, Outstanding: 9},
-					Detector: &message.DetectorDocument{State: "run", Substate: "physics"},
+				Run: document.Run{
+					RunID: "2", State: document.RunOpen, OpenedAt: at.Add(-time.Minute), TotalSlices: &total, Counts: map[string]int64{"tracks": 12345},
+					Slices:   document.SliceCounts{Published: 20, Done: 10, Failed: 1, Outstanding: 9},
+					Detector: &document.Detector{State: "run", Substate: "physics"},
 				},
-				STFs: 1234, Waiting: 5, Running: 4, ResultsPerSecond: 2.5, Recent: message.Quantiles{N: 9, P50: 2, P95: 9.6},
-				History: []message.BoardLatency{{At: at, Done: 3, P50: 1, P95: 2}}, Failures: []message.FailureDocument{{Class: "data", Name: "no such file", Failed: 1}},
-				Demand: &message.RunDemand{Wanted: 7}, HistogramsAt: 3,
+				STFs: 1234, Waiting: 5, Running: 4, ResultsPerSecond: 2.5, Recent: document.Quantiles{N: 9, P50: 2, P95: 9.6},
+				History: []document.BoardLatency{{At: at, Done: 3, P50: 1, P95: 2}}, Failures: []document.FailureCount{{Class: "data", Name: "no such file", Failed: 1}},
+				Demand: &document.RunDemand{Wanted: 7}, HistogramsAt: 3,
 			},
-			{RunDocument: message.RunDocument{RunID: "1", State: message.RunClosed}},
+			{Run: document.Run{RunID: "1", State: document.RunClosed}},
 		},
-		Sites: []message.BoardSite{{Site: "bnl", Running: 3, Slots: 3, Busy: 2, Efficiency: &half}, {Site: "ornl", Starting: 1, Slots: 1}},
+		Sites: []document.BoardSite{{Site: "bnl", Running: 3, Slots: 3, Busy: 2, Efficiency: &half}, {Site: "ornl", Starting: 1, Slots: 1}},
 	}
 }
 
@@ -56,7 +56,7 @@ func TestTheRunThatIsAskedForIsShownLarge(t *testing.T) {
 		strings.Contains(text, "No run yet") || strings.Contains(text, "no slice has failed") || !strings.Contains(text, `<a href="/?run=2">2</a>`) {
 		t.Error(text)
 	}
-	if _, text := page(t, showing(message.Board{}), "/"); !strings.Contains(text, "No run yet") {
+	if _, text := page(t, showing(document.Board{}), "/"); !strings.Contains(text, "No run yet") {
 		t.Error(text)
 	}
 }
@@ -64,20 +64,20 @@ func TestTheRunThatIsAskedForIsShownLarge(t *testing.T) {
 func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 26, 4, 5, 6, 0, time.UTC)
-	for want, spoil := range map[string]func(*message.Board){
-		"broker: no connection: refused (since 04:05:06)": func(b *message.Board) {
-			b.Health.Parts = append(b.Health.Parts, message.HealthPart{Name: "broker", Details: "no connection: refused", Since: since})
+	for want, spoil := range map[string]func(*document.Board){
+		"broker: no connection: refused (since 04:05:06)": func(b *document.Board) {
+			b.Health.Parts = append(b.Health.Parts, document.HealthPart{Name: "broker", Details: "no connection: refused", Since: since})
 		},
-		"harvester farm has not been heard of since 04:05:06": func(b *message.Board) {
-			b.Components = []message.ComponentDocument{{Role: "harvester", Name: "farm", State: "READY", LastSeen: since}, {Role: "daq", Name: "daq", State: "EXITED"}}
+		"harvester farm has not been heard of since 04:05:06": func(b *document.Board) {
+			b.Components = []document.Component{{Role: "harvester", Name: "farm", State: "READY", LastSeen: since}, {Role: "daq", Name: "daq", State: "EXITED"}}
 		},
-		"2 workers fell silent at bnl":                              func(b *message.Board) { b.Sites[0].Silent = 2 },
-		"1 worker at ornl take no slices":                           func(b *message.Board) { b.Sites[1].Held = 1 },
-		"5 slices of run 2 wait, and there is no worker":            func(b *message.Board) { b.Sites = nil },
-		"results of run 2 come late: 5 % take longer than 45 s":     func(b *message.Board) { b.Runs[0].Recent.P95 = 45 },
-		"1 slice of run 2 failed for good":                          func(*message.Board) {},
-		"3 results of run 2 brought histograms that fit no others":  func(b *message.Board) { b.Runs[0].Unmerged = 3 },
-		"1 result of run 2 came twice, for no reason that is known": func(b *message.Board) { b.Runs[0].Slices.Unexplained = 1 },
+		"2 workers fell silent at bnl":                              func(b *document.Board) { b.Sites[0].Silent = 2 },
+		"1 worker at ornl take no slices":                           func(b *document.Board) { b.Sites[1].Held = 1 },
+		"5 slices of run 2 wait, and there is no worker":            func(b *document.Board) { b.Sites = nil },
+		"results of run 2 come late: 5 % take longer than 45 s":     func(b *document.Board) { b.Runs[0].Recent.P95 = 45 },
+		"1 slice of run 2 failed for good":                          func(*document.Board) {},
+		"3 results of run 2 brought histograms that fit no others":  func(b *document.Board) { b.Runs[0].Unmerged = 3 },
+		"1 result of run 2 came twice, for no reason that is known": func(b *document.Board) { b.Runs[0].Slices.Unexplained = 1 },
 	} {
 		b := lively()
 		spoil(&b)
@@ -107,11 +107,11 @@ func TestOfARunThatIsOverItsSTFsCount(t *testing.T) {
 	t.Parallel()
 	b := lively()
 	r := &b.Runs[0]
-	r.Recent, r.Latency.STFComplete = message.Quantiles{}, message.Quantiles{N: 10, P50: 12, P95: 14, Max: 16}
+	r.Recent, r.Latency.STFComplete = document.Quantiles{}, document.Quantiles{N: 10, P50: 12, P95: 14, Max: 16}
 	if _, text := page(t, showing(b), "/"); !strings.Contains(text, "no result in the last 30 s") || !strings.Contains(text, `id="p95">–<`) {
 		t.Error(text)
 	}
-	r.State = message.RunClosed
+	r.State = document.RunClosed
 	_, text := page(t, showing(b), "/")
 	for _, want := range []string{"95 % within, for whole STFs, over the run", `id="p95">14 s<`, "within 30 s", `id="p50">12 s<`, "<dd>16 s<"} {
 		if !strings.Contains(text, want) {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -45,12 +46,12 @@ func TestARunShowsWhatTheDetectorDidAndWhichFilesItHas(t *testing.T) {
 	first, last := int64(500), int64(519)
 	s.update(func(tx ledger.Tx) error {
 		return errors.Join(
-			tx.PutDocument(ledger.Detectors, message.DetectorDocument{
+			tx.PutDocument(ledger.Detectors, document.Detector{
 				State: "run", Substate: "physics", Since: at.Add(20 * time.Second), STFs: 3, STFBytes: 3e9,
-				Changes: []message.DetectorChange{{At: at, State: "imminent"}, {At: at.Add(20 * time.Second), State: "run", Substate: "physics"}},
+				Changes: []document.DetectorChange{{At: at, State: "imminent"}, {At: at.Add(20 * time.Second), State: "run", Substate: "physics"}},
 			}, namespace, run),
-			tx.PutDocument(ledger.STFFiles, ledger.Announced{STFDocument: message.STFDocument{Status: "ready", Frames: 1000, TakenAt: at}, SizeBytes: 31e6, Adler32: "0badcafe"}, namespace, run, "swf.100001.000002.stf"),
-			tx.PutDocument(ledger.TFFiles, message.TFFileDocument{
+			tx.PutDocument(ledger.STFFiles, ledger.Announced{STF: document.STF{Status: "ready", Frames: 1000, TakenAt: at}, SizeBytes: 31e6, Adler32: "0badcafe"}, namespace, run, "swf.100001.000002.stf"),
+			tx.PutDocument(ledger.TFFiles, document.TFFile{
 				Namespace: namespace, RunID: run, Filename: "sample.tf", STF: "swf.100001.000002.stf", First: &first, Last: &last, Status: "registered", RegisteredAt: at,
 			}, namespace, run, "swf.100001.000002.stf", "sample.tf"),
 		)
@@ -114,7 +115,7 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 	s.fill("theirs", run) // the same number
 	s.fill("theirs", "200002")
 	s.update(func(tx ledger.Tx) error {
-		return tx.PutWorker(message.WorkerReport{PilotID: "their-pilot", Namespace: "theirs", RunID: run, Phase: message.WorkerRunning}, time.Now())
+		return tx.PutWorker(document.WorkerReport{PilotID: "their-pilot", Namespace: "theirs", RunID: run, Phase: document.WorkerRunning}, time.Now())
 	})
 	paths := []string{"/runs", "/runs/" + run, "/runs/" + run + "/slices/s0", "/slices", "/slices?run=" + run, "/failures", "/workers", "/workers/pilot-1", "/demand"}
 	s.who.Namespace = namespace
@@ -167,10 +168,10 @@ func TestNamesOfAllKindsAreTextAndLeadToTheirPages(t *testing.T) {
 			s.update(func(tx ledger.Tx) error {
 				body, err := json.Marshal(m)
 				_, serr := ledger.Rules{}.Sent(tx, m, body, at)
-				return errors.Join(err, serr, ledger.Rules{}.Result(tx, r, at), ledger.Rules{}.Result(tx, done, at), tx.PutWorker(message.WorkerReport{
-					PilotID: name, Namespace: namespace, RunID: name, Phase: message.WorkerRunning, StartedAt: at, HeartbeatSeconds: 600, Hostname: name, Version: name, BatchSystem: name, BatchID: name,
-					Hold: name, InHand: []message.SliceInHand{{Identity: name, RunID: name}}, Slot: &message.SlotDocument{EndsBy: name, Facts: []message.SlotFact{{Name: name, Value: name, Source: name}}},
-					Exit: &message.WorkerLastWord{Name: name, Class: name, Cause: name},
+				return errors.Join(err, serr, ledger.Rules{}.Result(tx, r, at), ledger.Rules{}.Result(tx, done, at), tx.PutWorker(document.WorkerReport{
+					PilotID: name, Namespace: namespace, RunID: name, Phase: document.WorkerRunning, StartedAt: at, HeartbeatSeconds: 600, Hostname: name, Version: name, BatchSystem: name, BatchID: name,
+					Hold: name, InHand: []document.SliceInHand{{Identity: name, RunID: name}}, Slot: &document.Slot{EndsBy: name, Facts: []document.SlotFact{{Name: name, Value: name, Source: name}}},
+					Exit: &document.WorkerLastWord{Name: name, Class: name, Cause: name},
 				}, time.Now()))
 			})
 			seen := map[string]bool{}
@@ -224,7 +225,7 @@ func TestAListOfManyComesInPages(t *testing.T) {
 			if _, err := (ledger.Rules{}).Sent(tx, published(namespace, fmt.Sprint(200000+i), "s", "f", 0, at), []byte("{}"), at); err != nil {
 				return err
 			}
-			if err := tx.PutWorker(message.WorkerReport{PilotID: fmt.Sprintf("p%03d", i), Namespace: namespace, RunID: "100002"}, at); err != nil {
+			if err := tx.PutWorker(document.WorkerReport{PilotID: fmt.Sprintf("p%03d", i), Namespace: namespace, RunID: "100002"}, at); err != nil {
 				return err
 			}
 		}

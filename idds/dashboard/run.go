@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/timeline"
 )
 
@@ -16,13 +16,13 @@ const (
 )
 
 type runPage struct {
-	Run      message.RunDocument
+	Run      document.Run
 	States   *timeline.Picture
-	Payloads []message.PayloadDocument
-	Failures []message.FailureDocument
-	Demand   *message.RunDemand
+	Payloads []document.Payload
+	Failures []document.FailureCount
+	Demand   *document.RunDemand
 	// Check is nil while nobody has asked for it of a run that is large.
-	Check  *message.RunCheck
+	Check  *document.RunCheck
 	Places []placed
 	Files  []fileRow
 	Next   string
@@ -40,7 +40,7 @@ func (p runPage) Announced() int {
 
 // placed is how many outstanding slices are at a place.
 type placed struct {
-	Place message.Place
+	Place document.Place
 	Text  string
 	N     int
 }
@@ -92,7 +92,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 		}
 		data.Check, data.Places = &check, places(check.Places)
 	}
-	if run.State != message.RunClosed {
+	if run.State != document.RunClosed {
 		if data.Demand, err = p.demandOf(ctx, run); err != nil {
 			return err
 		}
@@ -101,14 +101,14 @@ func (p *Pages) run(r *http.Request, v *page) error {
 }
 
 // places say where outstanding slices are, in the order in which they are told.
-func places(counted map[message.Place]int) (out []placed) {
+func places(counted map[document.Place]int) (out []placed) {
 	for _, at := range []placed{
-		{message.PlaceQueue, "on the queue, or with a worker that reports nothing", 0},
-		{message.PlaceHeld, "held by pilots", 0},
-		{message.PlaceSilent, "held by pilots that fell silent", 0},
-		{message.PlaceUnsent, "sent again and not confirmed by the broker", 0},
-		{message.PlaceWaiting, "waiting for their next attempt", 0},
-		{message.PlaceDeadLetter, "dead letters, to be sent again", 0},
+		{document.PlaceQueue, "on the queue, or with a worker that reports nothing", 0},
+		{document.PlaceHeld, "held by pilots", 0},
+		{document.PlaceSilent, "held by pilots that fell silent", 0},
+		{document.PlaceUnsent, "sent again and not confirmed by the broker", 0},
+		{document.PlaceWaiting, "waiting for their next attempt", 0},
+		{document.PlaceDeadLetter, "dead letters, to be sent again", 0},
 	} {
 		if at.N = counted[at.Place]; at.N > 0 {
 			out = append(out, at)

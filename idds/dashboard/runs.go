@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"slices"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // perPage is how many rows a list has.
@@ -14,7 +14,7 @@ const perPage = 50
 
 type runsPage struct {
 	State, Next string
-	Runs        []message.RunDocument
+	Runs        []document.Run
 }
 
 // runs lists all runs, the highest number first.
@@ -33,7 +33,7 @@ func (p *Pages) runs(r *http.Request, v *page) error {
 	if q.Get("after") != "" {
 		v.Refresh = 0
 	}
-	list, next, err := p.findRuns(r.Context(), f, message.RunState(data.State))
+	list, next, err := p.findRuns(r.Context(), f, document.RunState(data.State))
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (p *Pages) runs(r *http.Request, v *page) error {
 }
 
 // findRuns are the runs of a filter in a state, in any when it is empty. next goes on.
-func (p *Pages) findRuns(ctx context.Context, f ledger.RunFilter, state message.RunState) (out []ledger.Run, next string, err error) {
-	if state == message.RunOpen || state == message.RunEnding { // few, among many
+func (p *Pages) findRuns(ctx context.Context, f ledger.RunFilter, state document.RunState) (out []ledger.Run, next string, err error) {
+	if state == document.RunOpen || state == document.RunEnding { // few, among many
 		list, err := p.cfg.Store.OpenRuns(ctx, f.Namespace)
 		slices.Reverse(list)
 		for i := range list {

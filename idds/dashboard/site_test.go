@@ -17,6 +17,7 @@ import (
 	"tfpilot/idds/dashboard"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -49,8 +50,8 @@ func newSite(t *testing.T, change func(*dashboard.Config)) *site {
 	must(t, err)
 	cfg := dashboard.Config{
 		Service: service, Store: store, Namespace: namespace, Log: logging.Discard(),
-		Board: func(context.Context, string) (message.Board, error) {
-			return message.Board{Sites: []message.BoardSite{{Site: "BNL", Running: 3, Slots: 12, Busy: 7}}}, nil
+		Board: func(context.Context, string) (document.Board, error) {
+			return document.Board{Sites: []document.BoardSite{{Site: "BNL", Running: 3, Slots: 12, Busy: 7}}}, nil
 		},
 	}
 	if change != nil {
@@ -141,12 +142,12 @@ func (s *site) fill(namespace, run string) {
 			}
 		}
 		err = errors.Join(err, l.Disturb(tx, namespace, run), l.Result(tx, outcome(published(namespace, run, "s0", "", 0, begin), "pilot-2", begin.Add(20*time.Second), nil), begin.Add(30*time.Second)))
-		return errors.Join(err, tx.PutWorker(message.WorkerReport{
-			PilotID: "pilot-1", Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: begin, StartedAt: begin, HeartbeatSeconds: 600, Hostname: "node1.example.org",
+		return errors.Join(err, tx.PutWorker(document.WorkerReport{
+			PilotID: "pilot-1", Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: begin, StartedAt: begin, HeartbeatSeconds: 600, Hostname: "node1.example.org",
 			PID: 17, Version: "v1", Slots: 2, BatchSystem: "slurm", BatchID: "4711", LinkProven: true, Hold: "node_unfit: no /cvmfs",
-			InHand: []message.SliceInHand{{Identity: "s4", RunID: run, Attempt: 1, Since: begin.Add(10 * time.Second), RunningSince: begin.Add(11 * time.Second)}},
-			Slot:   &message.SlotDocument{Cores: 2, Facts: []message.SlotFact{{Name: "cores", Value: "2", Source: "SLURM_CPUS_ON_NODE", Counts: true}}},
-			Totals: message.WorkerTotals{Done: 2, WallSeconds: 30},
+			InHand: []document.SliceInHand{{Identity: "s4", RunID: run, Attempt: 1, Since: begin.Add(10 * time.Second), RunningSince: begin.Add(11 * time.Second)}},
+			Slot:   &document.Slot{Cores: 2, Facts: []document.SlotFact{{Name: "cores", Value: "2", Source: "SLURM_CPUS_ON_NODE", Counts: true}}},
+			Totals: document.WorkerTotals{Done: 2, WallSeconds: 30},
 		}, time.Now()))
 	})
 }

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net/http"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/timeline"
 )
 
 type slicePage struct {
-	Slice    message.SliceHistory
+	Slice    document.SliceHistory
 	Timeline *timeline.Picture
 	Attempts []attemptRow
 	// Latency is from its creation to its end, negative while it has none.
@@ -22,7 +22,7 @@ type slicePage struct {
 
 // attemptRow is an attempt with how long its steps took.
 type attemptRow struct {
-	message.AttemptDocument
+	document.Attempt
 
 	Steps []timeline.Bar
 }

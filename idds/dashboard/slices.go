@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"net/http"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 type slicesPage struct {
 	Run, State, Class, Reason, Worker, Filename string
 
-	Slices []message.SliceRecord
+	Slices []document.Slice
 	Next   string
 }
 

@@ -3,7 +3,7 @@ package dashboard
 import (
 	"fmt"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/words"
 )
 
@@ -49,7 +49,7 @@ func troubles(v overview) []trouble {
 }
 
 // ofRun is what is wrong with a run.
-func ofRun(v overview, r *message.BoardRun) (out []trouble) {
+func ofRun(v overview, r *document.BoardRun) (out []trouble) {
 	if r.Waiting > 0 && v.Workers() == 0 {
 		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("%s of run %s wait, and there is no worker", things(r.Waiting, "slice"), r.RunID), Path: "/demand"})
 	}
@@ -63,7 +63,7 @@ func ofRun(v overview, r *message.BoardRun) (out []trouble) {
 }
 
 // passing is what is not well with a run and may pass.
-func passing(r *message.BoardRun) (out []trouble) {
+func passing(r *document.BoardRun) (out []trouble) {
 	if r.Unmerged > 0 {
 		out = append(out, trouble{State: "slow", Text: fmt.Sprintf("%s of run %s brought histograms that fit no others: they are not in the plots", things(r.Unmerged, "result"), r.RunID)})
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"math"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // part is one of a bar's parts, in hundredths.
@@ -21,7 +21,7 @@ type piece struct {
 }
 
 // parts are what has become of slices.
-func parts(s message.SliceCounts) []part {
+func parts(s document.SliceCounts) []part {
 	return divide(s.Published, piece{"done", s.Done}, piece{"failed", s.Failed}, piece{"waiting", s.Outstanding})
 }
 
@@ -79,7 +79,7 @@ func newPager(v page, next string) (out pager) {
 type lines struct {
 	Page    page
 	Caption string
-	Lines   []message.LogRecord
+	Lines   []document.LogRecord
 }
 
-func newLines(v page, caption string, of []message.LogRecord) lines { return lines{v, caption, of} }
+func newLines(v page, caption string, of []document.LogRecord) lines { return lines{v, caption, of} }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
 
@@ -16,22 +16,22 @@ const recently = time.Hour
 
 type workersPage struct {
 	Show, Run string
-	Sites     []message.BoardSite
+	Sites     []document.BoardSite
 	Workers   []workerRow
 	Next      string
 }
 
 // workerRow is a pilot with what its numbers mean.
 type workerRow struct {
-	message.WorkerDocument
+	document.Worker
 
 	State string
 	// Efficiency is the share of its slots' time that payloads had.
 	Efficiency *float64
 }
 
-func newWorkerRow(w message.WorkerDocument) workerRow {
-	row := workerRow{WorkerDocument: w, State: string(w.Phase)}
+func newWorkerRow(w document.Worker) workerRow {
+	row := workerRow{Worker: w, State: string(w.Phase)}
 	switch used, had := w.SlotTime(); {
 	case w.Exit != nil && w.Exit.Efficiency != nil:
 		row.Efficiency = w.Exit.Efficiency
@@ -40,7 +40,7 @@ func newWorkerRow(w message.WorkerDocument) workerRow {
 		row.Efficiency = &share
 	}
 	switch {
-	case w.Phase == message.WorkerEnded:
+	case w.Phase == document.WorkerEnded:
 	case !w.Alive:
 		row.State = "silent"
 	case w.Hold != "":
@@ -98,9 +98,9 @@ type workerPage struct {
 	// Worker is nil of one that has never reported: only its results have come.
 	Worker *workerRow
 	// Trouble are slices that failed here, or are to be tried again.
-	Trouble []message.SliceRecord
+	Trouble []document.Slice
 	// Lines are the last of its log, the last first.
-	Lines []message.LogRecord
+	Lines []document.LogRecord
 }
 
 // worker is all that a pilot says of itself.
@@ -116,7 +116,7 @@ func (p *Pages) worker(r *http.Request, v *page) error {
 	of := ledger.Filter{Namespace: ns, Pilot: id, Limit: 1}
 	if len(list) > 0 {
 		row := newWorkerRow(list[0])
-		if data.Worker = &row; row.Phase == message.WorkerEnded {
+		if data.Worker = &row; row.Phase == document.WorkerEnded {
 			v.Refresh = 0
 		}
 	} else if its, err := p.cfg.Store.Slices(r.Context(), of); err != nil {

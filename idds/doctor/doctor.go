@@ -9,8 +9,8 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
 
@@ -31,7 +31,7 @@ type Config struct {
 	Store func(ctx context.Context) (*ledger.StoreFacts, error)
 	// Running says whether a service works on the state, and Actors asks it, or the store, for second actors.
 	Running func(ctx context.Context) (Instance, error)
-	Actors  func(ctx context.Context) ([]message.ActorDocument, error)
+	Actors  func(ctx context.Context) ([]document.Actor, error)
 	// Access looks at tokens and certificates; nobody does when nil.
 	Access func(ctx context.Context) Access
 }

@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds/doctor"
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -46,7 +47,7 @@ func newClinic(t *testing.T, conf stompd.Config) *clinic {
 		State: t.TempDir(), ResultQueues: []string{message.QueueResultsFast, message.QueueResultsIDDS}, IDCacheSize: 20000, Limit: 300 * time.Millisecond,
 		Store:   func(context.Context) (*ledger.StoreFacts, error) { return nil, nil }, //nolint:nilnil // no store yet
 		Running: func(context.Context) (doctor.Instance, error) { return doctor.Instance{}, nil },
-		Actors:  func(context.Context) ([]message.ActorDocument, error) { return nil, nil },
+		Actors:  func(context.Context) ([]document.Actor, error) { return nil, nil },
 	}
 	c.cfg.Service.Namespace = namespace
 	c.cfg.Broker.Addrs = []string{c.addr}
@@ -293,16 +294,16 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
 	now := time.Now()
-	late := message.WorkerDocument{LastSeen: now}
+	late := document.Worker{LastSeen: now}
 	late.Hostname, late.At = "node7", now.Add(-5*time.Second)
 	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
-		return &ledger.StoreFacts{Schema: 3, Workers: []message.WorkerDocument{{LastSeen: now, WorkerReport: message.WorkerReport{At: now}}, late}}, nil
+		return &ledger.StoreFacts{Schema: 3, Workers: []document.Worker{{LastSeen: now, WorkerReport: document.WorkerReport{At: now}}, late}}, nil
 	}
 	c.cfg.Running = func(context.Context) (doctor.Instance, error) {
 		return doctor.Instance{Locked: true, Addr: "http://127.0.0.1:1", Err: errors.New("connection refused")}, nil
 	}
-	c.cfg.Actors = func(context.Context) ([]message.ActorDocument, error) {
-		return []message.ActorDocument{{Duty: "stop", Sender: "agent", Count: 2, RunID: "7", FirstAt: now, LastAt: now}}, nil
+	c.cfg.Actors = func(context.Context) ([]document.Actor, error) {
+		return []document.Actor{{Duty: "stop", Sender: "agent", Count: 2, RunID: "7", FirstAt: now, LastAt: now}}, nil
 	}
 	r := c.examine()
 	says(t, r, "clocks of 2 workers", doctor.Warning, "node7", "5s behind")

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // mostPrograms is how many are on a board: their names are anybody's.
@@ -24,7 +24,7 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 		return nil
 	}
 	now := f.cfg.Service.Now()
-	b := message.Board{At: now, Namespace: s.name, Health: f.cfg.Service.Health(ctx), Components: []message.ComponentDocument{}}
+	b := document.Board{At: now, Namespace: s.name, Health: f.cfg.Service.Health(ctx), Components: []document.Component{}}
 	f.askDemand(ctx, s)
 
 	f.mu.Lock()
@@ -37,7 +37,7 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 	f.cfg.Service.SayAlive(workers)
 	var held map[string]int
 	b.Sites, held = sites(workers)
-	b.Runs = make([]message.BoardRun, 0, len(runs))
+	b.Runs = make([]document.BoardRun, 0, len(runs))
 	for _, r := range runs {
 		f.ask(ctx, r)
 		doc, err := f.runOn(ctx, s, r, held, now)
@@ -128,10 +128,10 @@ func (f *Feed) ask(ctx context.Context, r *run) {
 }
 
 // runOn is a run as the board has it.
-func (f *Feed) runOn(ctx context.Context, s *space, r *run, held map[string]int, now time.Time) (message.BoardRun, error) {
+func (f *Feed) runOn(ctx context.Context, s *space, r *run, held map[string]int, now time.Time) (document.BoardRun, error) {
 	f.mu.Lock()
 	doc := r.Run
-	out := message.BoardRun{STFs: len(r.files), HistogramsAt: r.picturesAt, History: r.shownHistory(), Failures: r.failures}
+	out := document.BoardRun{STFs: len(r.files), HistogramsAt: r.picturesAt, History: r.shownHistory(), Failures: r.failures}
 	out.Recent, out.ResultsPerSecond = r.times.recent(now)
 	f.mu.Unlock()
 	if doc.Latency == nil { // as it was when it was asked for
@@ -139,7 +139,7 @@ func (f *Feed) runOn(ctx context.Context, s *space, r *run, held map[string]int,
 	}
 	doc.Detector = r.detector
 	var err error
-	if out.RunDocument, err = f.cfg.Service.RunDocument(ctx, doc); err != nil {
+	if out.Run, err = f.cfg.Service.RunDocument(ctx, doc); err != nil {
 		return out, err
 	}
 	out.Demand = s.demand[out.RunID]

@@ -3,7 +3,7 @@ package live
 import (
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // Times are the times of a run's results, for tests.
@@ -19,10 +19,10 @@ func (t Times) Add(at time.Time, seconds float64) { t.add(at, seconds) }
 func (t Times) Merge(other Times) { t.merge(other.history) }
 
 // Recent is of the last seconds.
-func (t Times) Recent(now time.Time) (message.Quantiles, float64) { return t.recent(now) }
+func (t Times) Recent(now time.Time) (document.Quantiles, float64) { return t.recent(now) }
 
 // Over is the whole time.
-func (t Times) Over(most int) []message.BoardLatency { return t.over(most) }
+func (t Times) Over(most int) []document.BoardLatency { return t.over(most) }
 
 // Remembered is how many runs a feed remembers of a namespace.
 func (f *Feed) Remembered(namespace string) int {

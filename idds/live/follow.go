@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // beat is how often a watcher hears that the line is alive.
@@ -21,7 +21,7 @@ const mostPicture = 1 << 20
 
 // Follow hands over what happens in a namespace, the service's own when it is empty, until ctx ends, send returns an error, or the feed
 // ends, which it says. Whoever is slow gets the latest when he comes back; a board that he has seen already, by its id, he does not get.
-func (f *Feed) Follow(ctx context.Context, namespace, seen string, send func(message.Event) error) error {
+func (f *Feed) Follow(ctx context.Context, namespace, seen string, send func(document.Event) error) error {
 	s := f.space(namespace)
 	f.join(s)
 	defer f.leave(s)
@@ -41,7 +41,7 @@ func (f *Feed) Follow(ctx context.Context, namespace, seen string, send func(mes
 		select {
 		case <-news:
 		case <-quiet.C:
-			if err := send(message.Event{}); err != nil {
+			if err := send(document.Event{}); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -53,9 +53,9 @@ func (f *Feed) Follow(ctx context.Context, namespace, seen string, send func(mes
 }
 
 // Bye is the last event of a stream.
-func (*Feed) Bye(reason string, back bool) message.Event {
-	b, _ := json.Marshal(message.ByeEvent{Reason: reason, Back: back}) // of two plain fields
-	return message.Event{Name: message.EventBye, Data: b}
+func (*Feed) Bye(reason string, back bool) document.Event {
+	b, _ := json.Marshal(document.ByeEvent{Reason: reason, Back: back}) // of two plain fields
+	return document.Event{Name: document.EventBye, Data: b}
 }
 
 func (f *Feed) join(s *space) {
@@ -63,7 +63,7 @@ func (f *Feed) join(s *space) {
 	defer f.mu.Unlock()
 	f.spaces[s.name] = s // it may have been forgotten meanwhile
 	if s.watchers++; s.watchers == 1 {
-		s.event, s.pictures = message.Event{}, map[string]picture{} // old ones
+		s.event, s.pictures = document.Event{}, map[string]picture{} // old ones
 	}
 	poke(f.wake)
 }
@@ -91,7 +91,7 @@ type place struct {
 }
 
 // next is what he has not seen, the latest of each kind.
-func (p *place) next(s *space) (out []message.Event) {
+func (p *place) next(s *space) (out []document.Event) {
 	if s.event.Name != "" && s.event.ID != p.board {
 		p.board = s.event.ID
 		out = append(out, s.event)
@@ -136,7 +136,7 @@ func (f *Feed) publish(ctx context.Context, s *space) error {
 		if err != nil {
 			return fmt.Errorf("encoding a board: %w", err)
 		}
-		s.told, s.event = told, message.Event{Name: message.EventBoard, ID: strconv.FormatInt(s.made.At.UnixMicro(), 10), Data: data}
+		s.told, s.event = told, document.Event{Name: document.EventBoard, ID: strconv.FormatInt(s.made.At.UnixMicro(), 10), Data: data}
 	}
 	maps.Copy(s.pictures, pictures)
 	s.tell()
@@ -144,7 +144,7 @@ func (f *Feed) publish(ctx context.Context, s *space) error {
 }
 
 // encoded is a board but for when it was made.
-func encoded(b message.Board) ([]byte, error) {
+func encoded(b document.Board) ([]byte, error) {
 	b.At, b.Health.At = time.Time{}, time.Time{}
 	text, err := json.Marshal(b)
 	if err != nil {
@@ -162,7 +162,7 @@ func (f *Feed) draw(ctx context.Context, s *space) map[string]picture {
 		f.mu.Lock()
 		last, drawn := s.pictures[id]
 		f.mu.Unlock()
-		if i > 0 && r.State == message.RunClosed && !drawn || last.at == r.HistogramsAt || time.Since(last.madeAt) < time.Second {
+		if i > 0 && r.State == document.RunClosed && !drawn || last.at == r.HistogramsAt || time.Since(last.madeAt) < time.Second {
 			continue
 		}
 		e, err := f.picture(ctx, s.name, r)
@@ -179,18 +179,18 @@ func (f *Feed) draw(ctx context.Context, s *space) map[string]picture {
 }
 
 // picture is the event of a run's histograms; without data when it has none.
-func (f *Feed) picture(ctx context.Context, namespace string, r *message.BoardRun) (message.Event, error) {
+func (f *Feed) picture(ctx context.Context, namespace string, r *document.BoardRun) (document.Event, error) {
 	set, err := f.cfg.Store.MergedHistograms(ctx, namespace, r.RunID)
 	if err != nil || len(set) == 0 {
-		return message.Event{}, err
+		return document.Event{}, err
 	}
-	doc := message.HistogramsEvent{RunID: r.RunID, Namespace: namespace, At: r.HistogramsAt}
+	doc := document.HistogramsEvent{RunID: r.RunID, Namespace: namespace, At: r.HistogramsAt}
 	if doc.Histograms, err = json.Marshal(set); err != nil {
-		return message.Event{}, fmt.Errorf("encoding histograms: %w", err)
+		return document.Event{}, fmt.Errorf("encoding histograms: %w", err)
 	}
 	if len(doc.Histograms) > mostPicture {
 		doc.Omitted, doc.Histograms = true, nil
 	}
 	data, err := json.Marshal(doc)
-	return message.Event{Name: message.EventHistograms, Data: data}, err
+	return document.Event{Name: document.EventHistograms, Data: data}, err
 }

@@ -3,8 +3,8 @@ package live
 import (
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 const (
@@ -103,7 +103,7 @@ func joined(of []sketch) []sketch {
 }
 
 // recent is of the last seconds.
-func (h *history) recent(now time.Time) (message.Quantiles, float64) {
+func (h *history) recent(now time.Time) (document.Quantiles, float64) {
 	var all sketch
 	n, end := 0, now.Unix()
 	for i := range h.last {
@@ -119,18 +119,18 @@ func (h *history) recent(now time.Time) (message.Quantiles, float64) {
 }
 
 // over is the time since the first result, in as many intervals at most.
-func (h *history) over(most int) []message.BoardLatency {
+func (h *history) over(most int) []document.BoardLatency {
 	of, width := h.of, h.width
 	for len(of) > most {
 		of, width = joined(of), 2*width
 	}
-	out := make([]message.BoardLatency, 0, len(of))
+	out := make([]document.BoardLatency, 0, len(of))
 	for i := range of {
 		if len(out) == 0 && of[i].n == 0 {
 			continue
 		}
 		q := of[i].quantiles()
-		out = append(out, message.BoardLatency{At: h.begin.Add(time.Duration(i) * width).UTC(), Done: q.N, P50: q.P50, P95: q.P95})
+		out = append(out, document.BoardLatency{At: h.begin.Add(time.Duration(i) * width).UTC(), Done: q.N, P50: q.P50, P95: q.P95})
 	}
 	return out
 }

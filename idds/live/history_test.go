@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tfpilot/idds/live"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 type sample struct {
@@ -93,7 +93,7 @@ func TestARateIsOfTheSecondsThatAreOver(t *testing.T) {
 	if q, rate := times.Recent(now); rate != 5 || q.N != 150 {
 		t.Errorf("%v per second, %d results", rate, q.N)
 	}
-	if q, rate := times.Recent(now.Add(time.Minute)); rate != 0 || q != (message.Quantiles{}) {
+	if q, rate := times.Recent(now.Add(time.Minute)); rate != 0 || q != (document.Quantiles{}) {
 		t.Errorf("a minute later: %v per second, %+v", rate, q)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/idds"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 const (
@@ -33,7 +33,7 @@ type Config struct {
 	Namespace string
 	// Programs are those of a namespace that say of themselves that they are alive, but for pilots; none when nil. It asks no store:
 	// it is called often.
-	Programs func(ctx context.Context, namespace string) []message.ComponentDocument
+	Programs func(ctx context.Context, namespace string) []document.Component
 	Log      *slog.Logger
 }
 
@@ -157,14 +157,14 @@ func (f *Feed) watched() (out []*space) {
 }
 
 // Board is what is to be seen at a glance of a namespace; the service's own when it is empty.
-func (f *Feed) Board(ctx context.Context, namespace string) (message.Board, error) {
+func (f *Feed) Board(ctx context.Context, namespace string) (document.Board, error) {
 	s := f.space(namespace)
 	if err := s.take(ctx); err != nil {
-		return message.Board{}, err
+		return document.Board{}, err
 	}
 	defer s.release()
 	if err := f.make(ctx, s, every); err != nil {
-		return message.Board{}, err
+		return document.Board{}, err
 	}
 	return s.made, nil
 }

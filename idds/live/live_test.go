@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -15,12 +16,12 @@ var crashed = &message.Failure{Class: "payload", Name: "payload_failed", Retryab
 
 // report is a worker's on a site, with slices of the run in hand and two slots.
 func report(pilot, site string, seen time.Time, held ...string) func(ledger.Tx) error {
-	w := message.WorkerReport{
-		PilotID: pilot, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: seen, StartedAt: seen.Add(-100 * time.Second), HeartbeatSeconds: 5,
-		Hostname: "node1", Site: site, Slots: 2, Totals: message.WorkerTotals{WallSeconds: 100},
+	w := document.WorkerReport{
+		PilotID: pilot, Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: seen, StartedAt: seen.Add(-100 * time.Second), HeartbeatSeconds: 5,
+		Hostname: "node1", Site: site, Slots: 2, Totals: document.WorkerTotals{WallSeconds: 100},
 	}
 	for _, h := range held {
-		w.InHand = append(w.InHand, message.SliceInHand{Identity: h, RunID: run, Attempt: 1, RunningSince: seen})
+		w.InHand = append(w.InHand, document.SliceInHand{Identity: h, RunID: run, Attempt: 1, RunningSince: seen})
 	}
 	return func(tx ledger.Tx) error { return tx.PutWorker(w, seen) }
 }
@@ -42,8 +43,8 @@ func TestABoardShowsWhatIsInTheLedger(t *testing.T) {
 	if q := got.Recent; q.N != 20 || q.P50 < 1.9 || q.P95 > 30 {
 		t.Errorf("from data taken to result: %+v", q)
 	}
-	if len(got.Failures) != 2 || got.Failures[0] != (message.FailureDocument{Class: "data", Name: "data_invalid", Failed: 1}) ||
-		got.Failures[1] != (message.FailureDocument{Class: "payload", Name: "payload_failed", Retrying: 3}) {
+	if len(got.Failures) != 2 || got.Failures[0] != (document.FailureCount{Class: "data", Name: "data_invalid", Failed: 1}) ||
+		got.Failures[1] != (document.FailureCount{Class: "payload", Name: "payload_failed", Retrying: 3}) {
 		t.Errorf("%+v", got.Failures)
 	}
 	n := 0
@@ -57,7 +58,7 @@ func TestABoardShowsWhatIsInTheLedger(t *testing.T) {
 		t.Fatalf("%+v", b.Sites)
 	}
 	b.Sites[0].Efficiency, b.Sites[1].Efficiency = nil, nil
-	if b.Sites[0] != (message.BoardSite{Site: "farm", Running: 2, Silent: 1, Slots: 4, Busy: 2}) || b.Sites[1] != (message.BoardSite{Site: "node1", Running: 1, Slots: 2, Busy: 1}) {
+	if b.Sites[0] != (document.BoardSite{Site: "farm", Running: 2, Silent: 1, Slots: 4, Busy: 2}) || b.Sites[1] != (document.BoardSite{Site: "node1", Running: 1, Slots: 2, Busy: 1}) {
 		t.Errorf("%+v", b.Sites)
 	}
 	if got.Demand == nil || got.Latency.SliceResult.N != 20 {
@@ -96,9 +97,9 @@ func TestAfterARestartTheHistoryIsTheSame(t *testing.T) {
 	r.start()
 	r.do(r.done(30, 35)) // before anybody looks
 	w := r.follow("")
-	var after message.BoardRun
-	w.until("the results of before", func(e message.Event) bool {
-		var b message.Board
+	var after document.BoardRun
+	w.until("the results of before", func(e document.Event) bool {
+		var b document.Board
 		must(t, json.Unmarshal(e.Data, &b))
 		after = b.Runs[0]
 		n := 0
@@ -142,7 +143,7 @@ func TestWhoComesBackGetsNoBoardThatHeHasSeen(t *testing.T) {
 	last := other.until("a board", showing(0))
 	back := r.follow(last.ID)
 	r.do(r.done(0, 1))
-	if e := back.next(); e.Name != message.EventBoard || e.ID == last.ID {
+	if e := back.next(); e.Name != document.EventBoard || e.ID == last.ID {
 		t.Errorf("%s %s", e.Name, e.ID)
 	}
 }
@@ -172,11 +173,11 @@ func TestMergedHistogramsComeWhenTheyHaveChanged(t *testing.T) {
 	w.until("a board", showing(0))
 	h := hist.New1D("h", "", "", 2, 0, 2)
 	h.Fill(1)
-	entries := func(n int) func(message.Event) bool {
-		return func(e message.Event) bool {
-			var doc message.HistogramsEvent
+	entries := func(n int) func(document.Event) bool {
+		return func(e document.Event) bool {
+			var doc document.HistogramsEvent
 			var set hist.Set
-			if e.Name != message.EventHistograms {
+			if e.Name != document.EventHistograms {
 				return false
 			}
 			must(t, json.Unmarshal(e.Data, &doc))
@@ -199,8 +200,8 @@ func TestHistogramsThatAreLargeAreToBeAskedFor(t *testing.T) {
 		set = append(set, *hist.New1D(fmt.Sprint("h", i), "", "", hist.MaxBins, 0, 1))
 	}
 	r.do(r.sent(1), r.result(0, 1, nil, set))
-	e := r.follow("").until("histograms", func(e message.Event) bool { return e.Name == message.EventHistograms })
-	var doc message.HistogramsEvent
+	e := r.follow("").until("histograms", func(e document.Event) bool { return e.Name == document.EventHistograms })
+	var doc document.HistogramsEvent
 	must(t, json.Unmarshal(e.Data, &doc))
 	if !doc.Omitted || doc.Histograms != nil || doc.At == 0 {
 		t.Errorf("%.200s", e.Data)
@@ -213,8 +214,8 @@ func TestTheEndOfTheServiceIsSaid(t *testing.T) {
 	w := r.follow("")
 	w.next()
 	r.end()
-	var bye message.ByeEvent
-	must(t, json.Unmarshal(w.until("the last event", func(e message.Event) bool { return e.Name == message.EventBye }).Data, &bye))
+	var bye document.ByeEvent
+	must(t, json.Unmarshal(w.until("the last event", func(e document.Event) bool { return e.Name == document.EventBye }).Data, &bye))
 	if !bye.Back || bye.Reason == "" {
 		t.Errorf("%+v", bye)
 	}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // run is a run as it is on a board, and what only we remember of it.
@@ -24,18 +24,18 @@ type run struct {
 	// files are its super time frames, as the hashes of their names.
 	files map[uint64]struct{}
 	// over is the history as it is shown, nil when it has changed.
-	over []message.BoardLatency
+	over []document.BoardLatency
 	// picturesAt grows with each change of its histograms.
 	picturesAt int64
 
 	// What was asked of the store, and when.
-	latency    message.RunLatency
+	latency    document.RunLatency
 	measured   ledger.Samples // of the run then
 	measuredAt time.Time
-	failures   []message.FailureDocument
+	failures   []document.FailureCount
 	failuresAt time.Time // the time until which it is good enough
 	failed     bool      // whether there is something new to ask
-	detector   *message.DetectorDocument
+	detector   *document.Detector
 	detected   bool // the same
 }
 
@@ -45,7 +45,7 @@ var seed = maphash.MakeSeed()
 func newRun(r ledger.Run, now time.Time, whole bool) *run {
 	return &run{
 		Run: r, times: newHistory(cmp.Or(r.OpenedAt, now)), since: now, whole: whole, files: map[uint64]struct{}{}, picturesAt: now.UnixMicro(),
-		failed: !whole, detected: true, failures: []message.FailureDocument{},
+		failed: !whole, detected: true, failures: []document.FailureCount{},
 	}
 }
 
@@ -77,10 +77,10 @@ func (r *run) complete(before *history, files map[uint64]struct{}) {
 }
 
 // shownHistory is made anew when it has changed.
-func (r *run) shownHistory() []message.BoardLatency {
+func (r *run) shownHistory() []document.BoardLatency {
 	if r.over == nil {
 		most := intervals
-		if r.State == message.RunClosed {
+		if r.State == document.RunClosed {
 			most = intervalsClosed
 		}
 		r.over = r.times.over(most)
@@ -94,13 +94,13 @@ const shown = 10
 // latest puts runs into the order of a board: those that are not over before those that are, and of each the latest first.
 func latest(runs []*run) []*run {
 	when := func(r *run) time.Time {
-		if r.State == message.RunClosed {
+		if r.State == document.RunClosed {
 			return r.ClosedAt
 		}
 		return r.OpenedAt
 	}
 	over := func(r *run) int {
-		if r.State == message.RunClosed {
+		if r.State == document.RunClosed {
 			return 1
 		}
 		return 0

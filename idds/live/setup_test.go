@@ -15,6 +15,7 @@ import (
 	"tfpilot/idds/live"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -190,7 +191,7 @@ func (r *room) resultIn(namespace, run string, from, to int, f *message.Failure,
 	}
 }
 
-func (r *room) board() message.Board {
+func (r *room) board() document.Board {
 	r.t.Helper()
 	b, err := r.feed.Board(r.t.Context(), "")
 	must(r.t, err)
@@ -200,18 +201,18 @@ func (r *room) board() message.Board {
 // watcher is somebody who follows. Events come one by one: he gets the next when the test has taken the last.
 type watcher struct {
 	t      *testing.T
-	events chan message.Event
+	events chan document.Event
 	leave  func()
 }
 
 func (r *room) follow(seen string) *watcher {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
-	w := &watcher{t: r.t, events: make(chan message.Event)}
+	w := &watcher{t: r.t, events: make(chan document.Event)}
 	ended := make(chan error, 1)
 	go func() {
 		defer close(w.events)
-		ended <- r.feed.Follow(ctx, namespace, seen, func(e message.Event) error {
+		ended <- r.feed.Follow(ctx, namespace, seen, func(e document.Event) error {
 			select {
 			case w.events <- e:
 				return nil
@@ -232,19 +233,19 @@ func (r *room) follow(seen string) *watcher {
 }
 
 // next is the next event.
-func (w *watcher) next() message.Event {
+func (w *watcher) next() document.Event {
 	w.t.Helper()
 	select {
 	case e := <-w.events:
 		return e
 	case <-time.After(30 * time.Second):
 		w.t.Fatal("no event")
-		return message.Event{}
+		return document.Event{}
 	}
 }
 
 // until takes events until one is as it should be.
-func (w *watcher) until(what string, ok func(message.Event) bool) message.Event {
+func (w *watcher) until(what string, ok func(document.Event) bool) document.Event {
 	w.t.Helper()
 	for limit := time.Now().Add(30 * time.Second); ; {
 		if e := w.next(); ok(e) {
@@ -257,10 +258,10 @@ func (w *watcher) until(what string, ok func(message.Event) bool) message.Event 
 }
 
 // showing is an event with a board that shows so many slices as done.
-func showing(done int) func(message.Event) bool {
-	return func(e message.Event) bool {
-		var b message.Board
-		return e.Name == message.EventBoard && json.Unmarshal(e.Data, &b) == nil && len(b.Runs) > 0 && b.Runs[0].Slices.Done == done
+func showing(done int) func(document.Event) bool {
+	return func(e document.Event) bool {
+		var b document.Board
+		return e.Name == document.EventBoard && json.Unmarshal(e.Data, &b) == nil && len(b.Runs) > 0 && b.Runs[0].Slices.Done == done
 	}
 }
 

@@ -7,42 +7,42 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // forgotten is after how long a worker's silence is history.
 const forgotten = 10 * time.Minute
 
 // workers are those that live, or fell silent a short while ago, by their ids.
-type workers map[string]message.WorkerDocument
+type workers map[string]document.Worker
 
 // note notes a report. Reports of one worker may be told in another order than they came.
-func (w workers) note(r message.WorkerReport, at time.Time) {
+func (w workers) note(r document.WorkerReport, at time.Time) {
 	if w[r.PilotID].LastSeen.After(at) {
 		return
 	}
 	// What is not for a board need not be kept of thousands.
 	r.Exit = nil
 	if r.Slot != nil {
-		r.Slot = &message.SlotDocument{Cores: r.Slot.Cores}
+		r.Slot = &document.Slot{Cores: r.Slot.Cores}
 	}
-	w[r.PilotID] = message.WorkerDocument{WorkerReport: r, LastSeen: at}
+	w[r.PilotID] = document.Worker{WorkerReport: r, LastSeen: at}
 }
 
 // forget drops those that have ended, and those whose silence is history.
 func (w workers) forget(now time.Time) {
-	maps.DeleteFunc(w, func(_ string, d message.WorkerDocument) bool {
-		return d.Phase == message.WorkerEnded || now.Sub(d.LastSeen) > forgotten
+	maps.DeleteFunc(w, func(_ string, d document.Worker) bool {
+		return d.Phase == document.WorkerEnded || now.Sub(d.LastSeen) > forgotten
 	})
 }
 
 // siteOf is where a worker runs.
-func siteOf(w *message.WorkerDocument) string { return cmp.Or(w.Site, w.Hostname, "unknown") }
+func siteOf(w *document.Worker) string { return cmp.Or(w.Site, w.Hostname, "unknown") }
 
 // sites are the workers by where they run, and how many slices of each run they have.
-func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[string]int) {
+func sites(list []document.Worker) (out []document.BoardSite, held map[string]int) {
 	type sum struct {
-		message.BoardSite
+		document.BoardSite
 
 		used, had float64 // seconds
 	}
@@ -52,7 +52,7 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 		w := &list[i]
 		s := sums[siteOf(w)]
 		if s == nil {
-			s = &sum{BoardSite: message.BoardSite{Site: siteOf(w)}}
+			s = &sum{BoardSite: document.BoardSite{Site: siteOf(w)}}
 			sums[s.Site] = s
 		}
 		if !w.Alive {
@@ -60,13 +60,13 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 			continue
 		}
 		switch w.Phase {
-		case message.WorkerStarting:
+		case document.WorkerStarting:
 			s.Starting++
-		case message.WorkerRunning:
+		case document.WorkerRunning:
 			s.Running++
-		case message.WorkerDraining:
+		case document.WorkerDraining:
 			s.Draining++
-		case message.WorkerEnded:
+		case document.WorkerEnded:
 		}
 		if w.Hold != "" {
 			s.Held++
@@ -79,7 +79,7 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 		used, had := w.SlotTime()
 		s.used, s.had = s.used+used, s.had+had
 	}
-	out = make([]message.BoardSite, 0, len(sums))
+	out = make([]document.BoardSite, 0, len(sums))
 	for _, s := range sums {
 		if s.had > 0 {
 			share := rounded(min(1, s.used/s.had))
@@ -87,6 +87,6 @@ func sites(list []message.WorkerDocument) (out []message.BoardSite, held map[str
 		}
 		out = append(out, s.BoardSite)
 	}
-	slices.SortFunc(out, func(a, b message.BoardSite) int { return strings.Compare(a.Site, b.Site) })
+	slices.SortFunc(out, func(a, b document.BoardSite) int { return strings.Compare(a.Site, b.Site) })
 	return out, held
 }

@@ -3,7 +3,7 @@ package live
 import (
 	"math"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 const (
@@ -45,9 +45,9 @@ func (s *sketch) merge(other *sketch) {
 	}
 }
 
-func (s *sketch) quantiles() message.Quantiles {
+func (s *sketch) quantiles() document.Quantiles {
 	if s.n == 0 {
-		return message.Quantiles{}
+		return document.Quantiles{}
 	}
 	at := func(q float64) float64 {
 		rank, seen := min(s.n-1, int(q*float64(s.n))), 0
@@ -58,7 +58,7 @@ func (s *sketch) quantiles() message.Quantiles {
 		}
 		return rounded(s.max)
 	}
-	return message.Quantiles{N: s.n, P50: at(0.5), P95: at(0.95), Max: rounded(s.max)}
+	return document.Quantiles{N: s.n, P50: at(0.5), P95: at(0.95), Max: rounded(s.max)}
 }
 
 // rounded leaves no digits that mean nothing: a board is sent often, and to many.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // space is a namespace: what we remember of it, and its board. All but turn is guarded by the feed's lock.
@@ -22,15 +22,15 @@ type space struct {
 	// changed says that something has happened since the board was made.
 	changed bool
 
-	demand   map[string]*message.RunDemand
+	demand   map[string]*document.RunDemand
 	demandAt time.Time
 
 	// turn is held by whoever makes the board.
 	turn chan struct{}
 	// made is the board, which belongs to whoever has the turn; event is the same as it is sent; news is closed when there is another one.
-	made     message.Board
+	made     document.Board
 	madeAt   time.Time
-	event    message.Event
+	event    document.Event
 	told     []byte // what the event says, but for its time
 	pictures map[string]picture
 	news     chan struct{}
@@ -44,12 +44,12 @@ type picture struct {
 	at     int64     // picturesAt of the run then
 	madeAt time.Time // no sooner than a second after it another one is made
 	number int       // grows with each that differs
-	event  message.Event
+	event  document.Event
 }
 
 func newSpace(name string) *space {
 	return &space{
-		name: name, runs: map[string]*run{}, workers: workers{}, mostWorkers: manyWorkers, demand: map[string]*message.RunDemand{}, turn: make(chan struct{}, 1),
+		name: name, runs: map[string]*run{}, workers: workers{}, mostWorkers: manyWorkers, demand: map[string]*document.RunDemand{}, turn: make(chan struct{}, 1),
 		pictures: map[string]picture{}, news: make(chan struct{}),
 	}
 }
@@ -113,7 +113,7 @@ const (
 )
 
 // add adds what the store had before we heard of anything.
-func (s *space) add(runs []ledger.Run, workers []message.WorkerDocument, now time.Time) {
+func (s *space) add(runs []ledger.Run, workers []document.Worker, now time.Time) {
 	for i := range runs {
 		if id := ledger.Text(runs[i].RunID.String()); s.runs[id] == nil {
 			s.runs[id] = newRun(runs[i], now, runs[i].Published == 0)
@@ -135,7 +135,7 @@ func (s *space) prune(now time.Time) {
 		return
 	}
 	for i, r := range latest(slices.Collect(maps.Values(s.runs))) {
-		if i >= remembered || i >= shown && r.State == message.RunClosed {
+		if i >= remembered || i >= shown && r.State == document.RunClosed {
 			id := ledger.Text(r.RunID.String())
 			delete(s.runs, id)
 			delete(s.pictures, id)

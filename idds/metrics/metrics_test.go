@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -22,7 +23,7 @@ func TestAScrapeTellsWhatBecameOfSlices(t *testing.T) {
 	b.result("7", "a", nil) // once more: absorbed
 	b.result("7", "b", &message.Failure{Name: "data_range", Class: "data"})
 	b.result("7", "c", &message.Failure{Name: "payload_failed", Class: "payload", Retryable: true})
-	b.report(message.WorkerReport{PilotID: "p", Site: "farm", Phase: message.WorkerRunning, Slots: 2, InHand: []message.SliceInHand{
+	b.report(document.WorkerReport{PilotID: "p", Site: "farm", Phase: document.WorkerRunning, Slots: 2, InHand: []document.SliceInHand{
 		{Identity: "d", RunID: "7", RunningSince: b.now},
 	}})
 	want(t, b.scrape(), map[string]float64{
@@ -59,14 +60,14 @@ func TestWhatTheLedgerCountsGoesOnOverARestart(t *testing.T) {
 	b := open(t, dir)
 	b.sent("7", "a", 0)
 	b.result("7", "a", nil)
-	b.report(message.WorkerReport{PilotID: "p", Phase: message.WorkerRunning, Slots: 3, Totals: message.WorkerTotals{Done: 5}})
+	b.report(document.WorkerReport{PilotID: "p", Phase: document.WorkerRunning, Slots: 3, Totals: document.WorkerTotals{Done: 5}})
 	must(t, b.Close())
 	again := open(t, dir)
 	want(t, again.scrape(), map[string]float64{
 		"idds_slices_done_total": 1, "idds_slice_result_latency_seconds count": 0,
 		"idds_workers{site=,state=running}": 1, "idds_worker_slots{site=}": 3,
 	})
-	again.report(message.WorkerReport{PilotID: "p", Phase: message.WorkerRunning, Totals: message.WorkerTotals{Done: 7}})
+	again.report(document.WorkerReport{PilotID: "p", Phase: document.WorkerRunning, Totals: document.WorkerTotals{Done: 7}})
 	want(t, again.scrape(), map[string]float64{"idds_worker_slices_total{outcome=done,site=}": 2}) // not those of before
 }
 
@@ -99,22 +100,22 @@ func TestWorkersAreCountedBySiteAndState(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
 	begin := time.Now().Add(time.Hour) // after the metrics', by whatever clock
-	report := func(id, site string, w message.WorkerReport) {
+	report := func(id, site string, w document.WorkerReport) {
 		w.PilotID, w.Site, w.StartedAt, w.Slots = id, site, begin, 4
 		b.report(w)
 	}
-	report("held", "farm", message.WorkerReport{Phase: message.WorkerRunning, Hold: "disk"})
-	report("new", "farm", message.WorkerReport{Phase: message.WorkerStarting})
-	report("worker", "other farm", message.WorkerReport{Phase: message.WorkerRunning, Totals: message.WorkerTotals{Done: 2, Released: 1, WallSeconds: 10, CPUSeconds: 8}})
-	report("worker", "other farm", message.WorkerReport{Phase: message.WorkerRunning, Totals: message.WorkerTotals{Done: 3, Failed: 1, Released: 1, WallSeconds: 15, CPUSeconds: 12}})
-	report("gone", "farm", message.WorkerReport{Phase: message.WorkerRunning})
-	report("gone", "farm", message.WorkerReport{Phase: message.WorkerEnded, Exit: &message.WorkerLastWord{Name: "node_unfit", Class: "site"}})
+	report("held", "farm", document.WorkerReport{Phase: document.WorkerRunning, Hold: "disk"})
+	report("new", "farm", document.WorkerReport{Phase: document.WorkerStarting})
+	report("worker", "other farm", document.WorkerReport{Phase: document.WorkerRunning, Totals: document.WorkerTotals{Done: 2, Released: 1, WallSeconds: 10, CPUSeconds: 8}})
+	report("worker", "other farm", document.WorkerReport{Phase: document.WorkerRunning, Totals: document.WorkerTotals{Done: 3, Failed: 1, Released: 1, WallSeconds: 15, CPUSeconds: 12}})
+	report("gone", "farm", document.WorkerReport{Phase: document.WorkerRunning})
+	report("gone", "farm", document.WorkerReport{Phase: document.WorkerEnded, Exit: &document.WorkerLastWord{Name: "node_unfit", Class: "site"}})
 	now := b.now
 	b.now = now.Add(-time.Minute)
-	report("silent", "farm", message.WorkerReport{Phase: message.WorkerRunning})
-	report("slow", "farm", message.WorkerReport{Phase: message.WorkerDraining, HeartbeatSeconds: 60})
+	report("silent", "farm", document.WorkerReport{Phase: document.WorkerRunning})
+	report("slow", "farm", document.WorkerReport{Phase: document.WorkerDraining, HeartbeatSeconds: 60})
 	b.now = now.Add(-2 * time.Hour)
-	report("forgotten", "farm", message.WorkerReport{Phase: message.WorkerRunning})
+	report("forgotten", "farm", document.WorkerReport{Phase: document.WorkerRunning})
 	got := b.scrape()
 	want(t, got, map[string]float64{
 		"idds_workers{site=farm,state=held}": 1, "idds_workers{site=farm,state=starting}": 1, "idds_workers{site=farm,state=running}": 0,
@@ -131,9 +132,9 @@ func TestLabelsAreBoundedWhateverOthersWrite(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
 	for i := range 150 {
-		b.report(message.WorkerReport{PilotID: fmt.Sprint("p", i), Site: fmt.Sprint("site", i), Phase: message.WorkerRunning})
+		b.report(document.WorkerReport{PilotID: fmt.Sprint("p", i), Site: fmt.Sprint("site", i), Phase: document.WorkerRunning})
 	}
-	b.report(message.WorkerReport{PilotID: "bad", Site: "\xff\n\"" + strings.Repeat("x", 10000), Phase: "no phase"})
+	b.report(document.WorkerReport{PilotID: "bad", Site: "\xff\n\"" + strings.Repeat("x", 10000), Phase: "no phase"})
 	for i := range 30 {
 		b.sent(fmt.Sprint("<script>", i), "a", 0)
 		b.result(fmt.Sprint("<script>", i), "a", &message.Failure{Name: fmt.Sprint("peer", i), Class: fmt.Sprint("class", i)})
@@ -162,7 +163,7 @@ func TestWorkersThatFellSilentAreForgottenAlsoWhenNobodyScrapes(t *testing.T) {
 	b := open(t, t.TempDir())
 	for i := range 5000 { // one every 10 s: of an hour there are 360
 		b.metrics.Hear(ledger.Commit{Number: uint64(i + 1), Workers: []ledger.WorkerSeen{{ //nolint:gosec // small
-			WorkerReport: message.WorkerReport{PilotID: fmt.Sprint("p", i), Namespace: namespace, Phase: message.WorkerRunning}, At: b.now.Add(time.Duration(i) * 10 * time.Second),
+			WorkerReport: document.WorkerReport{PilotID: fmt.Sprint("p", i), Namespace: namespace, Phase: document.WorkerRunning}, At: b.now.Add(time.Duration(i) * 10 * time.Second),
 		}}})
 	}
 	if n := b.metrics.Kept(); n > 1000 {

@@ -3,15 +3,15 @@ package metrics
 import (
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // figures are what is kept of a run.
 type figures struct {
 	id     string
 	number uint64 // of the transaction that said so
-	state  message.RunState
+	state  document.RunState
 	opened time.Time
 
 	published, done, failed, retried, absorbed, corrected, unmatched, unexplained, unmerged int

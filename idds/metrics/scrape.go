@@ -8,8 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // scrape makes what is not counted as it happens.
@@ -49,14 +49,14 @@ func one(out chan<- prometheus.Metric, kind prometheus.ValueType, value float64,
 
 func (s scrape) runMetrics(out chan<- prometheus.Metric) {
 	var sum figures
-	byState := map[message.RunState]int{message.RunOpen: 0, message.RunEnding: 0, message.RunClosed: 0}
+	byState := map[document.RunState]int{document.RunOpen: 0, document.RunEnding: 0, document.RunClosed: 0}
 	var open []figures
 	for _, f := range s.runs {
 		byState[f.state]++
 		sum.published, sum.done, sum.failed = sum.published+f.published, sum.done+f.done, sum.failed+f.failed
 		sum.retried, sum.absorbed, sum.corrected = sum.retried+f.retried, sum.absorbed+f.absorbed, sum.corrected+f.corrected
 		sum.unmatched, sum.unexplained, sum.unmerged = sum.unmatched+f.unmatched, sum.unexplained+f.unexplained, sum.unmerged+f.unmerged
-		if f.state != message.RunClosed {
+		if f.state != document.RunClosed {
 			open = append(open, f)
 		}
 	}
@@ -182,7 +182,7 @@ func (s scrape) demandMetrics(ctx context.Context, out chan<- prometheus.Metric,
 	}
 	shown, wanted := names{most: mostRuns}, map[string]int{}
 	for _, d := range slices.Backward(demand.Demands) { // the newest first
-		if d.State != message.RunClosed {
+		if d.State != document.RunClosed {
 			wanted[shown.of(d.RunID)] += d.Wanted
 		}
 	}

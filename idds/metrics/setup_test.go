@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds/metrics"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -77,7 +78,7 @@ func (b *bench) result(run, identity string, f *message.Failure) {
 	b.rules(func(tx ledger.Tx, l ledger.Rules) error { return l.Result(tx, m, b.now) })
 }
 
-func (b *bench) report(w message.WorkerReport) {
+func (b *bench) report(w document.WorkerReport) {
 	b.t.Helper()
 	w.Namespace = namespace
 	b.rules(func(tx ledger.Tx, _ ledger.Rules) error { return tx.PutWorker(w, b.now) })

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // forget is after how long without a report a worker is no longer counted as silent.
@@ -20,14 +20,14 @@ const manyWorkers = 1000
 type worker struct {
 	number  uint64
 	site    string
-	phase   message.WorkerPhase
+	phase   document.WorkerPhase
 	held    bool
 	slots   int
 	busy    int
 	inHand  map[string]int // slices by run
 	seen    time.Time
 	silence time.Duration
-	totals  message.WorkerTotals
+	totals  document.WorkerTotals
 }
 
 // state is what a worker counts as.
@@ -43,7 +43,7 @@ func (w worker) state(now time.Time) string {
 }
 
 // states of workers, all that there are.
-var states = []string{string(message.WorkerStarting), string(message.WorkerRunning), string(message.WorkerDraining), "held", "silent"}
+var states = []string{string(document.WorkerStarting), string(document.WorkerRunning), string(document.WorkerDraining), "held", "silent"}
 
 // workMetrics add up what workers say that they have done: each report has the sums since the worker's start.
 type workMetrics struct {
@@ -68,7 +68,7 @@ func newWorkMetrics(r prometheus.Registerer) workMetrics {
 }
 
 // seeWorker notes a report. What a worker had done before we were started was counted by the idds of then.
-func (m *Metrics) seeWorker(number uint64, r message.WorkerReport, at time.Time) {
+func (m *Metrics) seeWorker(number uint64, r document.WorkerReport, at time.Time) {
 	before, known := m.workers[r.PilotID]
 	if known && before.number > number {
 		return
@@ -84,13 +84,13 @@ func (m *Metrics) seeWorker(number uint64, r message.WorkerReport, at time.Time)
 	case known:
 		m.work.add(w.site, before.totals, r.Totals)
 	case number > 0 && r.StartedAt.After(m.started):
-		m.work.add(w.site, message.WorkerTotals{}, r.Totals)
+		m.work.add(w.site, document.WorkerTotals{}, r.Totals)
 	}
 	m.workers[r.PilotID] = w
 	if len(m.workers) > m.mostWorkers {
 		m.forgetWorkers(at)
 	}
-	if r.Phase != message.WorkerEnded {
+	if r.Phase != document.WorkerEnded {
 		return
 	}
 	delete(m.workers, r.PilotID)
@@ -107,7 +107,7 @@ func (m *Metrics) forgetWorkers(now time.Time) {
 }
 
 // add counts what has come since the report before. A pilot whose sums shrink is another one under the same name.
-func (m workMetrics) add(site string, before, now message.WorkerTotals) {
+func (m workMetrics) add(site string, before, now document.WorkerTotals) {
 	for outcome, n := range map[string]int{"done": now.Done - before.Done, "failed": now.Failed - before.Failed, "released": now.Released - before.Released} {
 		m.slices.WithLabelValues(site, outcome).Add(float64(max(0, n)))
 	}

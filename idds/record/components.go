@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -35,21 +36,21 @@ type componentKey struct{ namespace, name string }
 
 // component is a program as it was seen last. Its times are those of a clock that nobody sets.
 type component struct {
-	doc  message.ComponentDocument
+	doc  document.Component
 	seen time.Time
 	// dirty says that the store knows less, stored that it knows anything.
 	dirty, stored bool
 }
 
 // Report notes what a program says of itself.
-func (r *Record) Report(c message.ComponentDocument) {
+func (r *Record) Report(c document.Component) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.note(c, time.Now())
 }
 
 // bound shortens what is too long for a document, whoever wrote it.
-func bound(c *message.ComponentDocument) {
+func bound(c *document.Component) {
 	for text, most := range map[*string]int{
 		&c.Name: 200, &c.Role: 50, &c.State: 50, &c.Status: 50, &c.Details: 2000, &c.RunID: 200, &c.Hostname: 300, &c.Version: 200,
 	} {
@@ -58,7 +59,7 @@ func bound(c *message.ComponentDocument) {
 }
 
 // note notes a heart-beat. Of its times none counts but that at which it came. The lock is held.
-func (r *Record) note(c message.ComponentDocument, now time.Time) {
+func (r *Record) note(c document.Component, now time.Time) {
 	c.Namespace = ledger.Text(cmp.Or(c.Namespace, r.cfg.Namespace))
 	c.State = strings.ToUpper(cmp.Or(c.State, statePresent))
 	bound(&c)
@@ -87,7 +88,7 @@ func (r *Record) sender(namespace, name, run string, now time.Time) {
 		if !agent {
 			role = "sender"
 		}
-		r.note(message.ComponentDocument{Namespace: namespace, Name: name, Role: role, State: stateSeen, RunID: run}, now)
+		r.note(document.Component{Namespace: namespace, Name: name, Role: role, State: stateSeen, RunID: run}, now)
 		return
 	}
 	c.seen, c.doc.LastSeen = now, r.cfg.Now().UTC()
@@ -194,7 +195,7 @@ func (r *Record) flush(ctx context.Context) error {
 }
 
 // news are what the store does not know. Who has been silent for a day is forgotten.
-func (r *Record) news() (changed []message.ComponentDocument, gone []componentKey) {
+func (r *Record) news() (changed []document.Component, gone []componentKey) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

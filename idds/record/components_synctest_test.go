@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"tfpilot/idds/record"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
 
@@ -23,13 +23,13 @@ type shelf struct {
 	ledger.Store
 
 	mu   sync.Mutex
-	of   map[string]message.ComponentDocument
+	of   map[string]document.Component
 	away bool
 }
 
 func (s *shelf) Name() string { return "w2nmxkq3" }
 
-func (s *shelf) Components(context.Context, string) (out []message.ComponentDocument, err error) {
+func (s *shelf) Components(context.Context, string) (out []document.Component, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.of {
@@ -51,11 +51,11 @@ func (s *shelf) Update(_ context.Context, fn func(ledger.Tx) error) error {
 type page struct {
 	ledger.Tx
 
-	of map[string]message.ComponentDocument
+	of map[string]document.Component
 }
 
 func (s page) PutDocument(_ ledger.Kind, doc any, key ...string) error {
-	c, ok := doc.(message.ComponentDocument)
+	c, ok := doc.(document.Component)
 	if !ok {
 		return fmt.Errorf("%T is no component", doc)
 	}
@@ -85,7 +85,7 @@ func (s *shelf) setAway(away bool) {
 }
 
 // roll runs a record and returns it, what it knows by name, and its end.
-func roll(t *testing.T, store *shelf, now func() time.Time) (*record.Record, func() map[string]message.ComponentDocument, func()) {
+func roll(t *testing.T, store *shelf, now func() time.Time) (*record.Record, func() map[string]document.Component, func()) {
 	t.Helper()
 	r := record.New(store, recent.New(nil), logging.Discard(), record.Config{Namespace: namespace, Now: now})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -93,10 +93,10 @@ func roll(t *testing.T, store *shelf, now func() time.Time) (*record.Record, fun
 	go func() { done <- r.Run(ctx) }()
 	<-r.Ready()
 	calls := record.NewRoll(r, alone{})
-	return r, func() map[string]message.ComponentDocument {
+	return r, func() map[string]document.Component {
 			list, err := calls.Components(t.Context(), "")
 			must(t, err)
-			out := map[string]message.ComponentDocument{}
+			out := map[string]document.Component{}
 			for _, c := range list {
 				out[c.Name] = c
 			}
@@ -107,16 +107,16 @@ func roll(t *testing.T, store *shelf, now func() time.Time) (*record.Record, fun
 		}
 }
 
-func newShelf() *shelf { return &shelf{of: map[string]message.ComponentDocument{}} }
+func newShelf() *shelf { return &shelf{of: map[string]document.Component{}} }
 
 func TestWhoFallsSilentIsGoneAndForgottenAfterADay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newShelf()
 		r, known, end := roll(t, store, nil)
-		r.Report(message.ComponentDocument{Name: "h", Role: "harvester", HeartbeatSeconds: 10})
-		r.Report(message.ComponentDocument{Name: "d", Role: "daq", State: "exited", HeartbeatSeconds: 10})
-		r.Report(message.ComponentDocument{Name: "odd", Role: "odd", HeartbeatSeconds: -1e300})
+		r.Report(document.Component{Name: "h", Role: "harvester", HeartbeatSeconds: 10})
+		r.Report(document.Component{Name: "d", Role: "daq", State: "exited", HeartbeatSeconds: 10})
+		r.Report(document.Component{Name: "odd", Role: "odd", HeartbeatSeconds: -1e300})
 		alive := func(name string, want bool) {
 			t.Helper()
 			c, ok := known()[name]
@@ -156,7 +156,7 @@ func TestAClockThatIsSetBackKeepsNobodyAlive(t *testing.T) {
 		back := time.Duration(0)
 		now := func() time.Time { return time.Now().Add(back) }
 		r, known, end := roll(t, store, now)
-		r.Report(message.ComponentDocument{Name: "h", Role: "harvester", HeartbeatSeconds: 10, LastSeen: time.Now().Add(time.Hour), StartedAt: time.Now().Add(time.Hour)})
+		r.Report(document.Component{Name: "h", Role: "harvester", HeartbeatSeconds: 10, LastSeen: time.Now().Add(time.Hour), StartedAt: time.Now().Add(time.Hour)})
 		if c := known()["h"]; !c.StartedAt.IsZero() || c.LastSeen.After(time.Now()) {
 			t.Errorf("what it says of the future is taken: %+v", c)
 		}
@@ -182,8 +182,8 @@ func TestManyNamesTakeThePlaceOfThoseThatAreSilent(t *testing.T) {
 		r, known, end := roll(t, store, nil)
 		for i := range 3000 {
 			time.Sleep(100 * time.Millisecond)
-			r.Saw(message.SeenMessage{Namespace: namespace, MsgType: "slice", Sender: fmt.Sprint("x", i)})
-			r.Report(message.ComponentDocument{Name: "h", Role: "harvester"})
+			r.Saw(document.SeenMessage{Namespace: namespace, MsgType: "slice", Sender: fmt.Sprint("x", i)})
+			r.Report(document.Component{Name: "h", Role: "harvester"})
 		}
 		time.Sleep(11 * time.Second)
 		if n := len(known()); n > 503 || !known()["h"].Alive {
@@ -202,7 +202,7 @@ func TestWhatAStoreThatIsAwayMissesIsWrittenLater(t *testing.T) {
 		store := newShelf()
 		r, known, end := roll(t, store, nil)
 		store.setAway(true)
-		r.Report(message.ComponentDocument{Name: "h", Role: "harvester"})
+		r.Report(document.Component{Name: "h", Role: "harvester"})
 		time.Sleep(time.Minute)
 		if !known()["h"].Alive || len(store.names()) != 0 {
 			t.Errorf("%+v, %v", known(), store.names())
@@ -221,7 +221,7 @@ func TestPeersAreKnownByTheirHeartBeatsAndMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, known, end := roll(t, newShelf(), nil)
 		saw := func(msgType, sender, body string) {
-			r.Saw(message.SeenMessage{Namespace: namespace, MsgType: msgType, Sender: sender, RunID: run, Body: []byte(body)})
+			r.Saw(document.SeenMessage{Namespace: namespace, MsgType: msgType, Sender: sender, RunID: run, Body: []byte(body)})
 		}
 		saw("transformer_start", "", `{"content":{"id":4711,"hostname":"node7"}}`)
 		saw("transformer_heartbeat", "", `{"content":{"hostname":"node7"}}`) // names nobody
@@ -229,7 +229,7 @@ func TestPeersAreKnownByTheirHeartBeatsAndMessages(t *testing.T) {
 		saw("slice", "fast_processing-agent-me-3", "{}")
 		saw("slice", namespace+".idds.w2nmxkq3", "{}") // ourselves
 		saw("slice_result", "somebody", "{}")          // pilots say it themselves
-		r.Saw(message.SeenMessage{Namespace: namespace, MsgType: "slice", Sender: "junk", Junk: "no slice"})
+		r.Saw(document.SeenMessage{Namespace: namespace, MsgType: "slice", Sender: "junk", Junk: "no slice"})
 		got := known()
 		if len(got) != 5 || got["4711"].State != "STARTING" || got["4711"].Hostname != "node7" || got["fast_processing-agent-me-3"].Role != "fast_processing" {
 			t.Errorf("%+v", got)

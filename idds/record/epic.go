@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -22,7 +23,7 @@ func (r *Record) take(ctx context.Context, batch []*broker.Delivery) ([]*broker.
 		if m.Namespace != "" && m.Namespace != r.cfg.Namespace {
 			continue // others'
 		}
-		seen := message.SeenMessage{
+		seen := document.SeenMessage{
 			Namespace: r.cfg.Namespace, Destination: d.Destination, MsgType: cmp.Or(m.MsgType, message.TypeHeartbeat), Sender: m.From(), RunID: m.Run(),
 			Bytes: len(d.Body), Body: d.Body,
 		}
@@ -41,7 +42,7 @@ func (r *Record) take(ctx context.Context, batch []*broker.Delivery) ([]*broker.
 	}
 	return batch, r.watch.Outlast(ctx, func(ctx context.Context) error {
 		return r.store.Update(ctx, func(tx ledger.Tx) error {
-			b := booking{tx: tx, namespace: r.cfg.Namespace, detectors: map[string]*message.DetectorDocument{}}
+			b := booking{tx: tx, namespace: r.cfg.Namespace, detectors: map[string]*document.Detector{}}
 			for i := range said {
 				if err := b.enter(&said[i]); err != nil {
 					return err
@@ -61,7 +62,7 @@ func (r *Record) listenTo(m *message.EpicMessage, understood bool) {
 	switch {
 	case !understood:
 	case m.IsHeartbeat():
-		r.note(message.ComponentDocument{
+		r.note(document.Component{
 			Namespace: r.cfg.Namespace, Name: m.AgentName, Role: cmp.Or(m.AgentType, "agent"), State: agentState(m), Status: m.Status,
 			Details: m.Description, RunID: m.Run(), Hostname: m.Hostname, PID: int(m.PID.Int64()), HeartbeatSeconds: agentBeat.Seconds(),
 		}, now)
@@ -107,7 +108,7 @@ func (r *Record) when(d *broker.Delivery, said time.Time) time.Time {
 type booking struct {
 	tx        ledger.Tx
 	namespace string
-	detectors map[string]*message.DetectorDocument // read once, written once
+	detectors map[string]*document.Detector // read once, written once
 }
 
 // maxChanges is how many states of a run are kept.
@@ -133,10 +134,10 @@ func (b *booking) enter(s *spoken) error {
 	}
 }
 
-func (b *booking) detector(run string) (*message.DetectorDocument, error) {
+func (b *booking) detector(run string) (*document.Detector, error) {
 	d := b.detectors[run]
 	if d == nil {
-		d = &message.DetectorDocument{}
+		d = &document.Detector{}
 		if _, err := b.tx.Document(ledger.Detectors, d, b.namespace, run); err != nil {
 			return nil, err
 		}
@@ -161,7 +162,7 @@ var usual = map[string][2]string{
 }
 
 // change notes a state of the detector. One that comes again, or later than its successor, changes nothing.
-func change(d *message.DetectorDocument, s *spoken) {
+func change(d *document.Detector, s *spoken) {
 	if s.MsgType == message.TypeEndRun {
 		for _, n := range []message.Int{s.TotalSTFFiles, s.TotalFiles} {
 			if total := int(n.Int64()); !n.IsZero() && d.Announced == nil {
@@ -182,7 +183,7 @@ func change(d *message.DetectorDocument, s *spoken) {
 	if d.State != state || d.Substate != substate || d.Since.IsZero() {
 		d.State, d.Substate, d.Since = state, substate, s.at
 	}
-	d.Changes = append(d.Changes, message.DetectorChange{At: s.at, State: state, Substate: substate, MsgType: s.MsgType})
+	d.Changes = append(d.Changes, document.DetectorChange{At: s.at, State: state, Substate: substate, MsgType: s.MsgType})
 	d.Changes = d.Changes[max(0, len(d.Changes)-maxChanges):]
 }
 
@@ -241,7 +242,7 @@ func name(s string) string { return message.Cut(s, 200) }
 
 // tf notes a time-frame file.
 func (b *booking) tf(s *spoken) error {
-	f := message.TFFileDocument{
+	f := document.TFFile{
 		Namespace: b.namespace, RunID: s.Run(), Filename: s.File(), STF: s.STF(), Count: s.TFCount.Int64(), SizeBytes: s.Bytes(),
 		Status: short(s.Status), ID: name(string(s.TFFileID)), RegisteredAt: s.at, RegisteredBy: name(s.From()),
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/intake"
 	"tfpilot/internal/ledger"
@@ -119,13 +120,13 @@ func (r *Record) listen(ctx context.Context) error {
 }
 
 // Health is how the line to the data side is; ok is false when nothing is listened to.
-func (r *Record) Health() (part message.HealthPart, ok bool) {
+func (r *Record) Health() (part document.HealthPart, ok bool) {
 	if r.cfg.Link == nil {
 		return part, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	part = message.HealthPart{Name: "detector", OK: true, Details: "heard on " + r.cfg.Topic}
+	part = document.HealthPart{Name: "detector", OK: true, Details: "heard on " + r.cfg.Topic}
 	state := r.cfg.Link.State()
 	switch {
 	case r.refused != nil:
@@ -137,7 +138,7 @@ func (r *Record) Health() (part message.HealthPart, ok bool) {
 }
 
 // Saw notes a message that the service has seen.
-func (r *Record) Saw(s message.SeenMessage) {
+func (r *Record) Saw(s document.SeenMessage) {
 	r.memory.AddMessage(s)
 	now := time.Now()
 	r.mu.Lock()
@@ -153,7 +154,7 @@ func (r *Record) Saw(s message.SeenMessage) {
 }
 
 // transformer notes a heart-beat of a worker of the production system. The lock is held.
-func (r *Record) transformer(s message.SeenMessage, now time.Time) {
+func (r *Record) transformer(s document.SeenMessage, now time.Time) {
 	var m struct {
 		Content struct {
 			ID       message.Text `json:"id"`
@@ -164,7 +165,7 @@ func (r *Record) transformer(s message.SeenMessage, now time.Time) {
 		return
 	}
 	state := map[string]string{message.TypeTransformerStart: stateStarting, message.TypeTransformerEnd: stateExited}[s.MsgType]
-	r.note(message.ComponentDocument{
+	r.note(document.Component{
 		Namespace: s.Namespace, Name: string(m.Content.ID), Role: "transformer", State: cmp.Or(state, statePresent),
 		Hostname: m.Content.Hostname, RunID: s.RunID, HeartbeatSeconds: agentBeat.Seconds(),
 	}, now)

@@ -11,6 +11,7 @@ import (
 	"tfpilot/idds/record"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -110,21 +111,21 @@ func (r *rig) until(what string, ok func() bool) {
 	}
 }
 
-func (r *rig) detector(id string) message.DetectorDocument {
+func (r *rig) detector(id string) document.Detector {
 	r.t.Helper()
 	d, err := r.store.Detector(r.t.Context(), namespace, id)
 	must(r.t, err)
 	if d == nil {
-		return message.DetectorDocument{}
+		return document.Detector{}
 	}
 	return *d
 }
 
-func (r *rig) files() []message.FileDocument {
+func (r *rig) files() []document.STFFile {
 	r.t.Helper()
 	list, err := r.store.Files(r.t.Context(), ledger.FileFilter{Namespace: namespace, Run: run})
 	must(r.t, err)
-	var out []message.FileDocument
+	var out []document.STFFile
 	for i := range list {
 		out = append(out, list[i].Document())
 	}
@@ -132,11 +133,11 @@ func (r *rig) files() []message.FileDocument {
 }
 
 // known are the components by name, as the roll has them.
-func (r *rig) known() map[string]message.ComponentDocument {
+func (r *rig) known() map[string]document.Component {
 	r.t.Helper()
 	list, err := record.NewRoll(r.record, alone{}).Components(r.t.Context(), namespace)
 	must(r.t, err)
-	out := map[string]message.ComponentDocument{}
+	out := map[string]document.Component{}
 	for _, c := range list {
 		out[c.Name] = c
 	}
@@ -144,28 +145,28 @@ func (r *rig) known() map[string]message.ComponentDocument {
 }
 
 // alone is a service with those pilots.
-type alone struct{ pilots []message.WorkerDocument }
+type alone struct{ pilots []document.Worker }
 
-func (alone) Health(context.Context) message.HealthDocument {
-	return message.HealthDocument{At: time.Now(), Parts: []message.HealthPart{{Name: "store", OK: true}, {Name: "broker", Details: "gone"}}}
+func (alone) Health(context.Context) document.Health {
+	return document.Health{At: time.Now(), Parts: []document.HealthPart{{Name: "store", OK: true}, {Name: "broker", Details: "gone"}}}
 }
 
-func (a alone) FindWorkers(context.Context, ledger.WorkerFilter) ([]message.WorkerDocument, error) {
+func (a alone) FindWorkers(context.Context, ledger.WorkerFilter) ([]document.Worker, error) {
 	return a.pilots, nil
 }
 
 func TestARollWithoutPilotsAsksNoStore(t *testing.T) {
 	t.Parallel()
 	rec := record.New(newShelf(), recent.New(nil), logging.Discard(), record.Config{Namespace: namespace})
-	rec.Report(message.ComponentDocument{Name: "farm", Role: "harvester"})
-	names := func(list []message.ComponentDocument) string {
+	rec.Report(document.Component{Name: "farm", Role: "harvester"})
+	names := func(list []document.Component) string {
 		var out []string
 		for _, c := range list {
 			out = append(out, c.Name)
 		}
 		return strings.Join(out, " ")
 	}
-	roll := record.NewRoll(rec, alone{pilots: []message.WorkerDocument{{WorkerReport: message.WorkerReport{PilotID: "pilot-1"}}}})
+	roll := record.NewRoll(rec, alone{pilots: []document.Worker{{WorkerReport: document.WorkerReport{PilotID: "pilot-1"}}}})
 	if got := names(roll.Programs(t.Context(), namespace)); got != "idds idds/broker idds/store farm" {
 		t.Errorf("programs: %s", got)
 	}

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/version"
 )
 
 // Service is what a roll-call asks of idds.
 type Service interface {
-	Health(ctx context.Context) message.HealthDocument
-	FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error)
+	Health(ctx context.Context) document.Health
+	FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]document.Worker, error)
 }
 
 // Roll is who is alive.
@@ -39,8 +39,8 @@ var order = map[string]int{"idds": 1, "harvester": 2, "daq": 3, "pilot": 5}
 
 // Programs are those of a namespace, of all when it is empty: this one with its parts, those that say that they are alive, and those that
 // send messages; but no pilots, which are many and in the store. Those of which nothing was heard for a day are left out.
-func (r *Roll) Programs(ctx context.Context, namespace string) []message.ComponentDocument {
-	out := []message.ComponentDocument{}
+func (r *Roll) Programs(ctx context.Context, namespace string) []document.Component {
+	out := []document.Component{}
 	if namespace == "" || namespace == r.record.cfg.Namespace {
 		out = r.idds(ctx)
 	}
@@ -50,7 +50,7 @@ func (r *Roll) Programs(ctx context.Context, namespace string) []message.Compone
 }
 
 // Components are Programs, and pilots.
-func (r *Roll) Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error) {
+func (r *Roll) Components(ctx context.Context, namespace string) ([]document.Component, error) {
 	out := r.Programs(ctx, namespace)
 	f := ledger.WorkerFilter{Namespace: namespace, SeenSince: r.record.cfg.Now().Add(-forgotten), Limit: ledger.PageSize}
 	for {
@@ -72,13 +72,13 @@ func (r *Roll) Components(ctx context.Context, namespace string) ([]message.Comp
 }
 
 // Compare is the order of a roll.
-func Compare(a, b message.ComponentDocument) int {
+func Compare(a, b document.Component) int {
 	return cmp.Or(cmp.Compare(cmp.Or(order[a.Role], 4), cmp.Or(order[b.Role], 4)), cmp.Compare(a.Role, b.Role),
 		cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 }
 
 // known are the components that a record knows.
-func (r *Record) known(namespace string) (out []message.ComponentDocument) {
+func (r *Record) known(namespace string) (out []document.Component) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,17 +96,17 @@ func (r *Record) known(namespace string) (out []message.ComponentDocument) {
 }
 
 // idds is this program, and its parts.
-func (r *Roll) idds(ctx context.Context) []message.ComponentDocument {
+func (r *Roll) idds(ctx context.Context) []document.Component {
 	health := r.service.Health(ctx)
 	parts := health.Parts
 	if part, ok := r.record.Health(); ok {
 		parts = append(parts, part)
 	}
-	one := message.ComponentDocument{
+	one := document.Component{
 		Namespace: r.record.cfg.Namespace, Name: "idds", Role: "idds", State: r.record.state(), Status: "OK", Hostname: r.host, PID: os.Getpid(),
 		Version: version.String(), StartedAt: r.began, LastSeen: health.At, Alive: true,
 	}
-	out := []message.ComponentDocument{one}
+	out := []document.Component{one}
 	var wrong []string
 	for _, p := range parts {
 		part := one
@@ -134,16 +134,16 @@ func (r *Record) state() string {
 }
 
 // pilot is a pilot by its latest report.
-func pilot(w *message.WorkerDocument) message.ComponentDocument {
-	c := message.ComponentDocument{
+func pilot(w *document.Worker) document.Component {
+	c := document.Component{
 		Namespace: w.Namespace, Name: w.PilotID, Role: "pilot", Status: "OK", RunID: w.RunID, Hostname: w.Hostname, PID: w.PID, Version: w.Version,
 		StartedAt: w.StartedAt, HeartbeatSeconds: w.HeartbeatSeconds, LastSeen: w.LastSeen, Alive: w.Alive,
 		Details: fmt.Sprintf("%d of %d slots at work; %d slices done, %d failed", w.Busy(), w.Slots, w.Totals.Done, w.Totals.Failed),
 	}
 	switch {
-	case w.Phase == message.WorkerEnded:
+	case w.Phase == document.WorkerEnded:
 		c.State = stateExited
-	case w.Phase == message.WorkerStarting:
+	case w.Phase == document.WorkerStarting:
 		c.State = stateStarting
 	case len(w.InHand) > 0:
 		c.State = stateBusy

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -96,7 +97,7 @@ func TestAWatchedStoreTellsWhatWasCommitted(t *testing.T) {
 		t.Errorf("a result once more: %v, %+v", changes, c.Runs)
 	}
 
-	h.update(t, func(tx ledger.Tx) error { return tx.PutWorker(message.WorkerReport{PilotID: "p"}, now) })
+	h.update(t, func(tx ledger.Tx) error { return tx.PutWorker(document.WorkerReport{PilotID: "p"}, now) })
 	if c, _ = h.told(); len(c.Workers) != 1 || c.Workers[0].PilotID != "p" || !c.Workers[0].At.Equal(now) {
 		t.Errorf("a report: %+v", c.Workers)
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // beside checks what a store keeps that has nothing to do with slices.
@@ -19,9 +19,9 @@ func beside(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	t.Run("the detector's state comes with its run", func(t *testing.T) {
 		t.Parallel()
 		store := filled(t, open)
-		want := message.DetectorDocument{State: "run\x00", Substate: "<b>'", STFs: 3, Since: time.Now().UTC().Truncate(time.Microsecond)}
+		want := document.Detector{State: "run\x00", Substate: "<b>'", STFs: 3, Since: time.Now().UTC().Truncate(time.Microsecond)}
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-			var d message.DetectorDocument
+			var d document.Detector
 			if there, err := tx.Document(ledger.Detectors, &d, namespace, run); there || err != nil {
 				t.Error("there is one already", err)
 			}
@@ -55,10 +55,10 @@ func beside(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		store := filled(t, open)
 		put := func(run, name string, size int64, frames int) {
 			must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-				err := tx.PutDocument(ledger.STFFiles, ledger.Announced{STFDocument: message.STFDocument{Status: "taken"}, SizeBytes: size}, namespace, run, name)
+				err := tx.PutDocument(ledger.STFFiles, ledger.Announced{STF: document.STF{Status: "taken"}, SizeBytes: size}, namespace, run, name)
 				for i := range frames {
 					tf := fmt.Sprintf("%s_tf_%d", name, i)
-					err = errors.Join(err, tx.PutDocument(ledger.TFFiles, message.TFFileDocument{Namespace: namespace, RunID: run, Filename: tf, STF: name}, namespace, run, name, tf))
+					err = errors.Join(err, tx.PutDocument(ledger.TFFiles, document.TFFile{Namespace: namespace, RunID: run, Filename: tf, STF: name}, namespace, run, name, tf))
 				}
 				return err
 			}))
@@ -138,7 +138,7 @@ func beside(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 			for _, name := range []string{"b\x00'", "a"} {
 				for _, ns := range []string{namespace, "theirs"} {
-					if err := tx.PutDocument(ledger.Components, message.ComponentDocument{Namespace: ns, Name: name}, ns, name); err != nil {
+					if err := tx.PutDocument(ledger.Components, document.Component{Namespace: ns, Name: name}, ns, name); err != nil {
 						return err
 					}
 				}

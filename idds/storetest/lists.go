@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -133,8 +134,8 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		store := filled(t, open)
 		now := time.Now()
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-			return errors.Join(tx.PutWorker(message.WorkerReport{PilotID: "p", Namespace: "theirs"}, now), tx.PutWorker(message.WorkerReport{PilotID: "p", Namespace: namespace}, now),
-				tx.PutWorker(message.WorkerReport{PilotID: "q", Namespace: namespace}, now.Add(-time.Hour)))
+			return errors.Join(tx.PutWorker(document.WorkerReport{PilotID: "p", Namespace: "theirs"}, now), tx.PutWorker(document.WorkerReport{PilotID: "p", Namespace: namespace}, now),
+				tx.PutWorker(document.WorkerReport{PilotID: "q", Namespace: namespace}, now.Add(-time.Hour)))
 		}))
 		runs, err := store.FindRuns(t.Context(), ledger.RunFilter{AfterNamespace: namespace, AfterRun: "100001"})
 		if len(runs) != 1 || runs[0].RunID.String() != "100002" || err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -169,10 +170,10 @@ func (m *machine) Bury(rt *rapid.T) {
 // Silence is a pilot that is heard of no more, with attempts of two slices in hand.
 func (m *machine) Silence(rt *rapid.T) {
 	pilot, forEver := rapid.SampledFrom([]string{"p1", "p2", "p3", "p4"}).Draw(rt, "pilot"), rapid.Bool().Draw(rt, "for ever")
-	w := message.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run}
+	w := document.WorkerReport{PilotID: pilot, Namespace: namespace, RunID: run}
 	for range 2 {
 		id, n := identities(rt), rapid.IntRange(1, maxAttempts).Draw(rt, "attempt")
-		in := message.SliceInHand{Identity: id, RunID: run, Attempt: n}
+		in := document.SliceInHand{Identity: id, RunID: run, Attempt: n}
 		if rapid.Bool().Draw(rt, "running") {
 			in.RunningSince = m.now
 		}
@@ -379,7 +380,7 @@ func (m *machine) found(rt *rapid.T) summary {
 	r := runs[0]
 	f.Published, f.Done, f.Failed, f.Retried = r.Published, r.Done, r.Failed, r.Retried
 	f.Absorbed, f.Corrected, f.Unmatched = r.Absorbed, r.Corrected, r.Unmatched
-	f.Events, f.Closed, f.Open = r.Counts["events"], r.State == message.RunClosed, r.Open()
+	f.Events, f.Closed, f.Open = r.Counts["events"], r.State == document.RunClosed, r.Open()
 	set, err := m.store.MergedHistograms(ctx, namespace, run)
 	if err != nil {
 		rt.Fatal(err)

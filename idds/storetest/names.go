@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -37,10 +38,10 @@ func names(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}))
 		}
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-			return tx.PutWorker(message.WorkerReport{PilotID: pilot, Namespace: ns}, now)
+			return tx.PutWorker(document.WorkerReport{PilotID: pilot, Namespace: ns}, now)
 		}))
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-			return tx.PutDocument(ledger.TFFiles, message.TFFileDocument{Filename: "tf"}, ns, id, file, endless("tf"))
+			return tx.PutDocument(ledger.TFFiles, document.TFFile{Filename: "tf"}, ns, id, file, endless("tf"))
 		}))
 		for _, f := range []ledger.Filter{
 			{Namespace: ns},

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -157,7 +158,7 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 					if err := sent(tx, rules, m, now); err != nil {
 						return err
 					}
-					if err := tx.PutWorker(message.WorkerReport{PilotID: name, Namespace: namespace}, now); err != nil {
+					if err := tx.PutWorker(document.WorkerReport{PilotID: name, Namespace: namespace}, now); err != nil {
 						return err
 					}
 				}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -22,7 +23,7 @@ func tasks(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		store := open(t, t.TempDir())
 		task := func(namespace, run, scope, name string) ledger.Task {
 			return ledger.Task{
-				Namespace: namespace, RunID: message.Run(run), Scope: scope, Name: name, TaskSize: message.TaskSize{Workers: 3}, CreatedAt: time.Now().UTC(),
+				Namespace: namespace, RunID: message.Run(run), Scope: scope, Name: name, TaskSize: document.TaskSize{Workers: 3}, CreatedAt: time.Now().UTC(),
 				Asked: json.RawMessage(`{"a":"\u0000'"}`),
 			}
 		}

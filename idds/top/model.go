@@ -6,7 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // model is the screen for bubbletea.
@@ -30,7 +30,7 @@ func newModel(ctx context.Context, idds Source, colours bool) model {
 
 type (
 	second     time.Time
-	workersNow []message.WorkerDocument
+	workersNow []document.Worker
 )
 
 // Init has nothing to begin with.

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/words"
 )
 
 // Line is a board in one line, for where there is no screen: the first run, the workers, and what is wrong.
-func Line(b *message.Board) string {
+func Line(b *document.Board) string {
 	var said []string
 	for _, part := range b.Health.Parts {
 		if !part.OK {

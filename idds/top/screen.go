@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/words"
 )
 
@@ -28,14 +28,14 @@ var goals = [...]float64{30, 10}
 
 // State is all that is on the screen.
 type State struct {
-	Board *message.Board // nil before the first one
+	Board *document.Board // nil before the first one
 	// Away is since when idds does not answer, and Why; zero while it does.
 	Away    time.Time
 	Why     string
 	Now     time.Time
 	Run     int // the chosen one
 	Pane    Pane
-	Workers []message.WorkerDocument
+	Workers []document.Worker
 	Width   int
 	Height  int
 	Colours bool
@@ -75,7 +75,7 @@ func Screen(s State) string {
 }
 
 // Text is a board as a text that is read once: all of it, however long.
-func Text(b *message.Board, width int) string {
+func Text(b *document.Board, width int) string {
 	p := &page{State: State{Board: b, Now: b.At, Width: width, Height: 1000}}
 	p.head()
 	if len(b.Runs) == 0 {
@@ -202,14 +202,14 @@ func (p *page) runs() {
 }
 
 // late is how late results of the last seconds are.
-func late(q message.Quantiles) string {
+func late(q document.Quantiles) string {
 	if q.N == 0 {
 		return "-"
 	}
 	return words.Seconds(q.P95)
 }
 
-func (p *page) run(r *message.BoardRun) {
+func (p *page) run(r *document.BoardRun) {
 	s := r.Slices
 	const cells = 40
 	done := share(s.Done, s.Published, cells)
@@ -248,7 +248,7 @@ func share(n, of, cells int) int {
 var blocks = []rune("▁▂▃▄▅▆▇█")
 
 // sparks are the p95 of the latest intervals, each a block.
-func sparks(history []message.BoardLatency, width int) string {
+func sparks(history []document.BoardLatency, width int) string {
 	history = history[max(0, len(history)-width):]
 	top := highest(history)
 	var b strings.Builder
@@ -262,7 +262,7 @@ func sparks(history []message.BoardLatency, width int) string {
 	return b.String()
 }
 
-func highest(history []message.BoardLatency) float64 {
+func highest(history []document.BoardLatency) float64 {
 	top := goals[1]
 	for _, h := range history {
 		top = math.Max(top, h.P95)
@@ -271,11 +271,11 @@ func highest(history []message.BoardLatency) float64 {
 }
 
 // scale says what the highest block is.
-func scale(history []message.BoardLatency) string {
+func scale(history []document.BoardLatency) string {
 	return fmt.Sprintf("█=%s", words.Seconds(highest(history)))
 }
 
-func (p *page) failures(r *message.BoardRun, most int) {
+func (p *page) failures(r *document.BoardRun, most int) {
 	if len(r.Failures) == 0 {
 		p.line("no failures in run %s", clean(r.RunID))
 		p.line("")

@@ -9,24 +9,24 @@ import (
 	"unicode/utf8"
 
 	"tfpilot/idds/top"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // board has so many runs, the last of which has trouble of all kinds.
-func board(runs int) *message.Board {
+func board(runs int) *document.Board {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	b := &message.Board{At: at, Namespace: "demo", Health: message.HealthDocument{OK: true}}
+	b := &document.Board{At: at, Namespace: "demo", Health: document.Health{OK: true}}
 	share := 0.5
-	b.Sites = []message.BoardSite{{Site: "farm", Running: 3, Silent: 1, Slots: 12, Busy: 9, Efficiency: &share}}
+	b.Sites = []document.BoardSite{{Site: "farm", Running: 3, Silent: 1, Slots: 12, Busy: 9, Efficiency: &share}}
 	for i := range runs {
-		r := message.BoardRun{STFs: 4, Waiting: 30, Running: 9, Recent: message.Quantiles{N: 5, P50: 1.5, P95: 41, Max: 43}, ResultsPerSecond: 4.2}
-		r.RunID, r.State = fmt.Sprint(100001+i), message.RunOpen
-		r.Slices = message.SliceCounts{Published: 100, Done: 51, Failed: 10, Outstanding: 39}
+		r := document.BoardRun{STFs: 4, Waiting: 30, Running: 9, Recent: document.Quantiles{N: 5, P50: 1.5, P95: 41, Max: 43}, ResultsPerSecond: 4.2}
+		r.RunID, r.State = fmt.Sprint(100001+i), document.RunOpen
+		r.Slices = document.SliceCounts{Published: 100, Done: 51, Failed: 10, Outstanding: 39}
 		for k := range 100 {
-			r.History = append(r.History, message.BoardLatency{At: at, Done: k % 3, P50: 1, P95: float64(k)})
+			r.History = append(r.History, document.BoardLatency{At: at, Done: k % 3, P50: 1, P95: float64(k)})
 		}
 		for k := range 20 {
-			r.Failures = append(r.Failures, message.FailureDocument{Class: "payload", Name: fmt.Sprint("reason_", k), Failed: k})
+			r.Failures = append(r.Failures, document.FailureCount{Class: "payload", Name: fmt.Sprint("reason_", k), Failed: k})
 		}
 		b.Runs = append(b.Runs, r)
 	}
@@ -36,10 +36,10 @@ func board(runs int) *message.Board {
 func TestEveryPaneFitsEveryTerminal(t *testing.T) {
 	t.Parallel()
 	away := board(10)
-	away.Health = message.HealthDocument{Parts: []message.HealthPart{{Name: "store", Details: strings.Repeat("full ", 100)}}}
+	away.Health = document.Health{Parts: []document.HealthPart{{Name: "store", Details: strings.Repeat("full ", 100)}}}
 	for name, s := range map[string]top.State{
 		"waiting": {}, "away": {Away: time.Unix(1, 0), Why: "refused\n\x1b[2J"}, "no run": {Board: board(0)}, "runs": {Board: board(10), Run: 9}, "one": {Board: board(1)},
-		"failures": {Board: board(2), Pane: top.Failures}, "workers": {Board: board(1), Pane: top.Workers, Workers: make([]message.WorkerDocument, 300)},
+		"failures": {Board: board(2), Pane: top.Failures}, "workers": {Board: board(1), Pane: top.Workers, Workers: make([]document.Worker, 300)},
 		"help": {Board: board(1), Pane: top.Help}, "trouble": {Board: away},
 	} {
 		for _, size := range [][2]int{{80, 24}, {200, 60}, {40, 10}, {10, 3}, {1, 1}} {
@@ -82,10 +82,10 @@ func TestNamesOfOthersDoNotSteerTheTerminal(t *testing.T) {
 	b := board(1)
 	r := &b.Runs[0]
 	b.Namespace, r.RunID, b.Sites[0].Site = evil, evil, evil
-	r.Failures = []message.FailureDocument{{Class: evil, Name: evil}}
-	r.Demand, r.Detector = &message.RunDemand{Reason: evil}, &message.DetectorDocument{State: evil}
-	b.Health = message.HealthDocument{Parts: []message.HealthPart{{Name: evil, Details: evil}}}
-	w := []message.WorkerDocument{{WorkerReport: message.WorkerReport{PilotID: evil, Hostname: evil, Phase: evil, Hold: evil}}}
+	r.Failures = []document.FailureCount{{Class: evil, Name: evil}}
+	r.Demand, r.Detector = &document.RunDemand{Reason: evil}, &document.Detector{State: evil}
+	b.Health = document.Health{Parts: []document.HealthPart{{Name: evil, Details: evil}}}
+	w := []document.Worker{{WorkerReport: document.WorkerReport{PilotID: evil, Hostname: evil, Phase: evil, Hold: evil}}}
 	for _, pane := range []top.Pane{top.Overview, top.Failures, top.Workers, top.Help} {
 		text := top.Screen(top.State{Board: b, Pane: pane, Workers: w, Width: 200, Height: 50}) + top.Text(b, 200) + top.Line(b)
 		for _, c := range text {

@@ -11,16 +11,16 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 )
 
 // Source is idds.
 type Source interface {
 	// Follow hands over events until the stream ends; the board whose id is seen does not come again.
-	Follow(ctx context.Context, seen string, each func(message.Event) error) error
-	Workers(ctx context.Context) ([]message.WorkerDocument, error)
+	Follow(ctx context.Context, seen string, each func(document.Event) error) error
+	Workers(ctx context.Context) ([]document.Worker, error)
 }
 
 // Config is where it is shown.
@@ -94,7 +94,7 @@ func Run(ctx context.Context, idds Source, cfg Config) error {
 
 // news is a board, or why there is none.
 type news struct {
-	board *message.Board
+	board *document.Board
 	why   error
 }
 
@@ -102,18 +102,18 @@ type news struct {
 func follow(ctx context.Context, idds Source, tell func(news)) error {
 	seen, wait := "", firstWait
 	for {
-		err := idds.Follow(ctx, seen, func(e message.Event) error {
+		err := idds.Follow(ctx, seen, func(e document.Event) error {
 			wait = firstWait
 			switch e.Name {
-			case message.EventBoard:
-				b := &message.Board{}
+			case document.EventBoard:
+				b := &document.Board{}
 				if err := json.Unmarshal(e.Data, b); err != nil {
 					return fmt.Errorf("reading a board: %w", err)
 				}
 				seen = e.ID
 				tell(news{board: b})
-			case message.EventBye:
-				var bye message.ByeEvent
+			case document.EventBye:
+				var bye document.ByeEvent
 				if err := json.Unmarshal(e.Data, &bye); err == nil && !bye.Back {
 					return exitcode.New(exitcode.NoCredential, "idds has ended it: %s", bye.Reason)
 				}

@@ -14,24 +14,24 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/idds/top"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // idds hands over what the test gives it.
 type idds struct {
-	events chan message.Event
+	events chan document.Event
 	errs   chan error // ends a stream
 	seen   chan string
 }
 
 func newIDDS() *idds {
-	return &idds{events: make(chan message.Event), errs: make(chan error), seen: make(chan string, 100)}
+	return &idds{events: make(chan document.Event), errs: make(chan error), seen: make(chan string, 100)}
 }
 
-func (i *idds) Follow(ctx context.Context, seen string, each func(message.Event) error) error {
+func (i *idds) Follow(ctx context.Context, seen string, each func(document.Event) error) error {
 	i.seen <- seen
 	for {
 		select {
@@ -47,17 +47,17 @@ func (i *idds) Follow(ctx context.Context, seen string, each func(message.Event)
 	}
 }
 
-func (i *idds) Workers(context.Context) ([]message.WorkerDocument, error) {
-	return []message.WorkerDocument{{WorkerReport: message.WorkerReport{PilotID: "pilot-node7"}}}, nil
+func (i *idds) Workers(context.Context) ([]document.Worker, error) {
+	return []document.Worker{{WorkerReport: document.WorkerReport{PilotID: "pilot-node7"}}}, nil
 }
 
-func (i *idds) send(t *testing.T, b *message.Board, id string) {
+func (i *idds) send(t *testing.T, b *document.Board, id string) {
 	t.Helper()
 	data, err := json.Marshal(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.events <- message.Event{Name: message.EventBoard, ID: id, Data: data}
+	i.events <- document.Event{Name: document.EventBoard, ID: id, Data: data}
 }
 
 // screen is a terminal that somebody looks at.
@@ -206,7 +206,7 @@ func TestARefusalIsSaidWhenTheTerminalIsAsItWas(t *testing.T) {
 			t.Error(err)
 		}
 		s = begin(t, t.Context(), cfg)
-		s.events <- message.Event{Name: message.EventBye, Data: []byte(`{"reason":"the token is no longer valid","back":false}`)}
+		s.events <- document.Event{Name: document.EventBye, Data: []byte(`{"reason":"the token is no longer valid","back":false}`)}
 		if err := s.end(t); exitcode.From(err) != exitcode.NoCredential || !strings.Contains(err.Error(), "no longer valid") {
 			t.Error(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -58,7 +59,7 @@ func (e *Exporter) trace(ctx context.Context, s *ledger.Slice) {
 }
 
 // attempt makes those of one attempt. Clocks of several machines tell it.
-func (e *Exporter) attempt(ctx context.Context, a *message.AttemptDocument) {
+func (e *Exporter) attempt(ctx context.Context, a *document.Attempt) {
 	from, to := first(a.CreatedAt, a.ReceivedAt, a.StartedAt), first(a.FinishedAt, a.PublishedAt, a.ProcessedAt)
 	if from.IsZero() || to.IsZero() { // it is still under way: another one was quicker
 		return

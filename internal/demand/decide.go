@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
-const openState = message.RunOpen
+const openState = document.RunOpen
 
 // slack is the share of the workers that may be too many before fewer are wanted, one of them at least.
 const slack = 0.05
@@ -97,9 +98,9 @@ func (p Policy) decide(r *Run, now time.Time) Decision {
 func (r *Run) over() string {
 	left := r.Waiting + r.Running
 	switch {
-	case r.State == message.RunClosed:
+	case r.State == document.RunClosed:
 		return "The run is closed."
-	case r.State == message.RunEnding && left == 0 && r.Announced <= 0:
+	case r.State == document.RunEnding && left == 0 && r.Announced <= 0:
 		return "The run has ended and all its slices are final."
 	case r.Request.Closed && left == 0:
 		return "The workflow task is closed and all slices are final."

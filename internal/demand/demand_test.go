@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/demand"
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -25,7 +26,7 @@ var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 // running is a run at work: two slices a second of 8 s on 17 workers.
 func running() demand.Run {
 	return demand.Run{
-		Namespace: "test", ID: "1", State: message.RunOpen, Request: demand.Request{Workers: 17}, Announced: -1,
+		Namespace: "test", ID: "1", State: document.RunOpen, Request: demand.Request{Workers: 17}, Announced: -1,
 		Arrived:    demand.Arrived{Any: true, PerSecond: 2, Spread: 0.05, LastAt: noon},
 		Processing: demand.Took{N: 100, Mean: 8 * time.Second, Median: 7 * time.Second, High: 12 * time.Second},
 		Startup:    demand.Took{N: 17, Mean: 20 * time.Second, Median: 20 * time.Second, High: 30 * time.Second},
@@ -57,7 +58,7 @@ func follow(p demand.Policy, r demand.Run, from time.Time, long time.Duration, c
 
 func TestARunGetsWhatItAskedForBeforeItsFirstSlice(t *testing.T) {
 	t.Parallel()
-	r := demand.Run{Namespace: "test", ID: "1", State: message.RunOpen, Request: demand.Request{Workers: 12}, Announced: -1}
+	r := demand.Run{Namespace: "test", ID: "1", State: document.RunOpen, Request: demand.Request{Workers: 12}, Announced: -1}
 	if d := decide(asServed(), noon, r); d.Wanted != 12 || !strings.Contains(strings.Join(d.Reasons, " "), "asked for 12 workers") {
 		t.Errorf("%d wanted: %q", d.Wanted, d.Reasons)
 	}
@@ -70,8 +71,8 @@ func TestARunGetsWhatItAskedForBeforeItsFirstSlice(t *testing.T) {
 func TestARunThatIsOverWantsNobody(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(r *demand.Run){
-		"closed":    func(r *demand.Run) { r.State, r.Waiting = message.RunClosed, 5 },
-		"all final": func(r *demand.Run) { r.State, r.Waiting, r.Running, r.Announced = message.RunEnding, 0, 0, 0 },
+		"closed":    func(r *demand.Run) { r.State, r.Waiting = document.RunClosed, 5 },
+		"all final": func(r *demand.Run) { r.State, r.Waiting, r.Running, r.Announced = document.RunEnding, 0, 0, 0 },
 		"task closed": func(r *demand.Run) {
 			r.Request = demand.Request{Workers: 3, Fixed: true, Closed: true}
 			r.Waiting, r.Running = 0, 0
@@ -137,7 +138,7 @@ func TestADetectorThatStandsByKeepsItsWorkersForAWhile(t *testing.T) {
 func TestAProducerThatIsGoneKeepsNobodyForGood(t *testing.T) {
 	t.Parallel()
 	p := asServed()
-	announced := demand.Run{Namespace: "test", ID: "1", State: message.RunOpen, Since: noon, Request: demand.Request{Workers: 12}, Announced: -1}
+	announced := demand.Run{Namespace: "test", ID: "1", State: document.RunOpen, Since: noon, Request: demand.Request{Workers: 12}, Announced: -1}
 	silent := running()
 	silent.Since, silent.Running, silent.Arrived = noon.Add(-time.Hour), 0, demand.Arrived{Any: true, LastAt: noon}
 	for name, of := range map[string]struct {
@@ -197,7 +198,7 @@ func TestAConstantLoadDoesNotFlap(t *testing.T) {
 // anyRun is a run in any situation.
 func anyRun(t *rapid.T) demand.Run {
 	r := running()
-	r.State = rapid.SampledFrom([]message.RunState{message.RunOpen, message.RunEnding, message.RunClosed}).Draw(t, "state")
+	r.State = rapid.SampledFrom([]document.RunState{document.RunOpen, document.RunEnding, document.RunClosed}).Draw(t, "state")
 	r.Request.Workers = rapid.IntRange(0, 1000).Draw(t, "asked")
 	r.Request.ProcessingTime = time.Duration(rapid.Int64Range(0, math.MaxInt64/4).Draw(t, "guess"))
 	r.Arrived.Any = rapid.Bool().Draw(t, "any")
@@ -231,7 +232,7 @@ func TestNothingIsEverAboveACeiling(t *testing.T) {
 			if p.MaxRun > 0 && d.Wanted > p.MaxRun || p.MaxRun == 0 && d.Wanted > 2*s.Runs[i].Request.Workers || d.Wanted < 0 {
 				t.Errorf("%d for a run", d.Wanted)
 			}
-			if s.Runs[i].State == message.RunClosed && d.Wanted != 0 {
+			if s.Runs[i].State == document.RunClosed && d.Wanted != 0 {
 				t.Errorf("%d for a closed run", d.Wanted)
 			}
 			sum := 0

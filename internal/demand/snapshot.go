@@ -3,7 +3,7 @@ package demand
 import (
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // Snapshot is all that a decision rests on.
@@ -16,7 +16,7 @@ type Snapshot struct {
 // Run is a run as it stands.
 type Run struct {
 	Namespace, ID string
-	State         message.RunState
+	State         document.RunState
 	// Since is when workers were asked for, or the run was heard of first; zero when nobody knows.
 	Since   time.Time
 	Request Request

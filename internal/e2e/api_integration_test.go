@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -127,11 +128,11 @@ func inhabit(tx ledger.Tx) error {
 		if i == 0 {
 			name = "pilot-0"
 		}
-		w := message.WorkerReport{
-			PilotID: name, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: now, StartedAt: now, Hostname: name, Hold: name,
-			InHand: []message.SliceInHand{{Identity: "fuzz-3", RunID: run, Attempt: 1, Since: now}}, WorkerID: name, BatchID: name,
+		w := document.WorkerReport{
+			PilotID: name, Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: now, StartedAt: now, Hostname: name, Hold: name,
+			InHand: []document.SliceInHand{{Identity: "fuzz-3", RunID: run, Attempt: 1, Since: now}}, WorkerID: name, BatchID: name,
 		}
-		if err := errors.Join(tx.PutWorker(w, now), tx.PutActor(message.ActorDocument{Namespace: namespace, Duty: "stop", Sender: name, Count: 1, RunID: run})); err != nil {
+		if err := errors.Join(tx.PutWorker(w, now), tx.PutActor(document.Actor{Namespace: namespace, Duty: "stop", Sender: name, Count: 1, RunID: run})); err != nil {
 			return err
 		}
 	}

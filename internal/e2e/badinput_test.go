@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -92,9 +93,9 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 }
 
 // lastWords are the one line that a pilot prints.
-func lastWords(tb testing.TB, stdout string) message.WorkerLastWord {
+func lastWords(tb testing.TB, stdout string) document.WorkerLastWord {
 	tb.Helper()
-	var w message.WorkerReport
+	var w document.WorkerReport
 	if err := json.Unmarshal([]byte(stdout), &w); err != nil || w.Exit == nil || strings.Count(stdout, "\n") != 1 {
 		tb.Fatalf("%v: %q are no last words", err, stdout)
 	}

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 var programs = []string{"pilot", "wrapper", "harvester", "idds", "daq", "testbed"}
@@ -106,7 +106,7 @@ func TestAPilotThatIsTerminatedGivesItsSliceBackAndSaysSo(t *testing.T) {
 	c.runImminent(t, 1)
 	c.endRun(t, 1)
 	must(t, c.StartPilot(t.Context(), "next", "--run", run, "--payload", payloadFile(t, counts)))
-	if got := c.check(t, message.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 0 {
+	if got := c.check(t, document.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 0 {
 		t.Errorf("%+v", got.Slices)
 	}
 }
@@ -149,7 +149,7 @@ func TestNoSecretShowsAnywhere(t *testing.T) {
 	must(t, err)
 	look("the payload's environment", environment)
 	must(t, os.WriteFile(gate, nil, 0o600))
-	c.check(t, message.SliceCounts{Published: 1, Done: 1})
+	c.check(t, document.SliceCounts{Published: 1, Done: 1})
 	logs, err := filepath.Glob(c.Path("logs", "*.log"))
 	must(t, err)
 	more, err := filepath.Glob(c.Path("harvester", "jobs", "*", "*"))

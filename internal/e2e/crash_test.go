@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/testbed"
 )
@@ -69,13 +70,13 @@ func await(tb testing.TB, what string, ok func() bool) {
 }
 
 // check waits until the run is closed and holds its accounting to what is expected.
-func (c *chain) check(tb testing.TB, want message.SliceCounts) message.RunCheck {
+func (c *chain) check(tb testing.TB, want document.SliceCounts) document.RunCheck {
 	tb.Helper()
-	var check message.RunCheck
+	var check document.RunCheck
 	await(tb, "the run to be closed", func() bool {
 		var err error
 		check, err = c.Client().Check(soon(tb), run)
-		return err == nil && check.State == message.RunClosed
+		return err == nil && check.State == document.RunClosed
 	})
 	got := check.Slices
 	if !check.OK || got.Published != want.Published || got.Done != want.Done || got.Failed != want.Failed || got.Outstanding != 0 {
@@ -118,7 +119,7 @@ func TestAPilotKilledInTheMiddleOfASliceCostsNothing(t *testing.T) {
 	})
 	must(t, syscall.Kill(pid, syscall.SIGKILL))
 	must(t, os.WriteFile(gate, nil, 0o600))
-	got := c.check(t, message.SliceCounts{Published: n, Done: n})
+	got := c.check(t, document.SliceCounts{Published: n, Done: n})
 	if got.Counts["events"] != n {
 		t.Errorf("%d events, want %d", got.Counts["events"], n)
 	}
@@ -135,7 +136,7 @@ func TestAKilledPayloadIsTriedAgain(t *testing.T) {
 		c.publish(t, slice(i))
 	}
 	c.endRun(t, n)
-	if got := c.check(t, message.SliceCounts{Published: n, Done: n}); got.Slices.Retried != n {
+	if got := c.check(t, document.SliceCounts{Published: n, Done: n}); got.Slices.Retried != n {
 		t.Errorf("%d retried, want %d", got.Slices.Retried, n)
 	}
 	<-c.Ended("pilot")
@@ -164,7 +165,7 @@ func TestIDDSKilledAndStartedAgainOnTheSameStateLosesNothing(t *testing.T) {
 	}
 	must(t, c.StartIDDS(t.Context()))
 	c.endRun(t, n)
-	got := c.check(t, message.SliceCounts{Published: n, Done: n})
+	got := c.check(t, document.SliceCounts{Published: n, Done: n})
 	if got.Counts["events"] != n || got.Slices.Unexplained != 0 {
 		t.Errorf("%d events, %d unexplained duplicates", got.Counts["events"], got.Slices.Unexplained)
 	}
@@ -188,7 +189,7 @@ func TestTheEndOfARunOutlivesABrokerThatIsKilledWhileIDDSIsAway(t *testing.T) {
 	must(t, c.StartBroker(t.Context(), state...))
 	must(t, c.StartIDDS(t.Context()))
 	must(t, c.StartPilot(t.Context(), "pilot", "--run", run, "--payload", "synthetic"))
-	(&chain{Chain: c}).check(t, message.SliceCounts{Published: 5, Done: 5})
+	(&chain{Chain: c}).check(t, document.SliceCounts{Published: 5, Done: 5})
 }
 
 func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {
@@ -207,7 +208,7 @@ func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {
 	must(t, syscall.Kill(c.PID("daq"), syscall.SIGKILL))
 	<-c.Ended("daq")
 	must(t, c.StartDAQ(t.Context(), run, args...))
-	c.check(t, message.SliceCounts{Published: 30, Done: 30})
+	c.check(t, document.SliceCounts{Published: 30, Done: 30})
 	<-c.Ended("daq")
 	if res, err := c.Result("daq"); err != nil || res.ExitCode != 0 {
 		t.Errorf("daq ended with %d, %v", res.ExitCode, err)
@@ -233,7 +234,7 @@ func TestAKilledHarvesterStartedAgainKeepsTheRunGoing(t *testing.T) {
 	must(t, syscall.Kill(c.PID("harvester"), syscall.SIGKILL))
 	<-c.Ended("harvester")
 	must(t, c.StartHarvester(t.Context(), "--pilot-payload", payload))
-	if got := c.check(t, message.SliceCounts{Published: n, Done: n}); got.Counts["events"] != n {
+	if got := c.check(t, document.SliceCounts{Published: n, Done: n}); got.Counts["events"] != n {
 		t.Errorf("%d events", got.Counts["events"])
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
@@ -270,9 +271,9 @@ func (j *job) read(tb testing.TB, name string) string {
 
 // report is the job's report of itself.
 func (j *job) report(tb testing.TB) (r struct {
-	RunID  string               `json:"run_id"`
-	Slices message.WorkerTotals `json:"slices"`
-	Exit   message.WorkerLastWord
+	RunID  string                `json:"run_id"`
+	Slices document.WorkerTotals `json:"slices"`
+	Exit   document.WorkerLastWord
 },
 ) {
 	tb.Helper()

@@ -24,6 +24,7 @@ import (
 
 	"tfpilot/idds/postgres"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -203,11 +204,11 @@ func millionSlices(b *testing.B, kind string) {
 	serve("before")
 	before := newAsker(b, stack, "before", args)
 	for closed := 0; closed < millionRuns-1; <-time.After(200 * time.Millisecond) {
-		var page message.Page[message.RunDocument]
+		var page document.Page[document.Run]
 		must(b, json.Unmarshal(before.get("/v1/runs"), &page))
 		closed = 0
 		for _, r := range page.Items {
-			if r.State == message.RunClosed {
+			if r.State == document.RunClosed {
 				closed++
 			}
 		}
@@ -269,7 +270,7 @@ func lists(ask asker) (out []string) {
 	for _, run := range []string{"200010", "200019"} {
 		next := ""
 		for range 20 {
-			var page message.Page[message.SliceRecord]
+			var page document.Page[document.Slice]
 			must(ask.b, json.Unmarshal(ask.get("/v1/slices?limit=1000&run="+run+next), &page))
 			next = "&after=" + page.Next
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/rest"
 	"tfpilot/internal/testbed"
 )
@@ -65,19 +65,19 @@ func TestIntegrationClassicASliceThatTakesThreeWorkersDownFails(t *testing.T) {
 	must(t, c.StartIDDS(t.Context(), "--lost-after", "2s"))
 	m := slice(0)
 	c.publish(t, m)
-	c.until(t, "the slice", func(c message.RunCheck) bool { return c.Slices.Published == 1 })
+	c.until(t, "the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 	token, _, err := c.Secret("pilot.token")
 	must(t, err)
 	pilots := rest.New(rest.Config{Base: c.IDDS, Token: token})
 	for _, id := range []string{"p1", "p2", "p3"} { // each held it, and was not heard of again
-		must(t, pilots.Post(soon(t), "/v1/workers", message.WorkerReport{
-			PilotID: id, Namespace: namespace, RunID: run, Phase: message.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.1,
-			InHand: []message.SliceInHand{{Identity: m.Content.Identity(), RunID: run, Attempt: 1, Since: time.Now(), RunningSince: time.Now()}},
-		}, new(message.WorkerReply)))
+		must(t, pilots.Post(soon(t), "/v1/workers", document.WorkerReport{
+			PilotID: id, Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: time.Now(), HeartbeatSeconds: 0.1,
+			InHand: []document.SliceInHand{{Identity: m.Content.Identity(), RunID: run, Attempt: 1, Since: time.Now(), RunningSince: time.Now()}},
+		}, new(document.WorkerReply)))
 	}
 	c.endRun(t, 1)
-	c.check(t, message.SliceCounts{Published: 1, Failed: 1})
+	c.check(t, document.SliceCounts{Published: 1, Failed: 1})
 	w := c.take(t) // it is still on the queue, and not to be left there
 	c.mustWork(t, w, good)
-	c.until(t, "the correction", func(c message.RunCheck) bool { return c.Slices.Done == 1 && c.Slices.Corrected == 1 })
+	c.until(t, "the correction", func(c document.RunCheck) bool { return c.Slices.Done == 1 && c.Slices.Corrected == 1 })
 }

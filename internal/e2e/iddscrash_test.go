@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -49,7 +50,7 @@ func (c *chain) killIDDS(tb testing.TB, p *faultproxy.Proxy) {
 }
 
 // until waits for the run's accounting to be so.
-func (c *chain) until(tb testing.TB, what string, ok func(message.RunCheck) bool) {
+func (c *chain) until(tb testing.TB, what string, ok func(document.RunCheck) bool) {
 	tb.Helper()
 	await(tb, what, func() bool {
 		check, err := c.Client().Check(soon(tb), run)
@@ -120,7 +121,7 @@ func (c *chain) mustWork(tb testing.TB, w *broker.Consumer, verdict func(message
 func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 	t.Parallel()
 	const n = 20
-	waits := func(c message.RunCheck) bool { return c.Places[message.PlaceWaiting] == 1 }
+	waits := func(c document.RunCheck) bool { return c.Places[document.PlaceWaiting] == 1 }
 
 	t.Run("CommittedAndNotAcknowledged", func(t *testing.T) {
 		t.Parallel()
@@ -131,17 +132,17 @@ func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 			c.publish(t, slice(i))
 		}
 		// A batch of them; the next waits for the acknowledgements of this one.
-		c.until(t, "slices to be committed", func(c message.RunCheck) bool { return c.Slices.Published > 0 })
+		c.until(t, "slices to be committed", func(c document.RunCheck) bool { return c.Slices.Published > 0 })
 		c.killIDDS(t, p)
 		w := c.take(t)
 		p.Set(upHeld)
 		for range n {
 			c.mustWork(t, w, good)
 		}
-		c.until(t, "results to be committed", func(c message.RunCheck) bool { return c.Slices.Done > 0 })
+		c.until(t, "results to be committed", func(c document.RunCheck) bool { return c.Slices.Done > 0 })
 		c.killIDDS(t, p)
 		c.endRun(t, n)
-		got := c.check(t, message.SliceCounts{Published: n, Done: n})
+		got := c.check(t, document.SliceCounts{Published: n, Done: n})
 		if got.Counts["events"] != n || got.Slices.Unexplained != 0 || got.Slices.Retried != 0 {
 			t.Errorf("%d events, %+v", got.Counts["events"], got.Slices)
 		}
@@ -155,7 +156,7 @@ func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 		c.mustWork(t, w, bad)
 		c.until(t, "the failure", waits)
 		p.Set(upHeld)
-		c.until(t, "the decision", func(c message.RunCheck) bool { return c.Places[message.PlaceUnsent] == 1 })
+		c.until(t, "the decision", func(c document.RunCheck) bool { return c.Places[document.PlaceUnsent] == 1 })
 		c.killIDDS(t, p)
 		c.secondAttempt(t, w)
 	})
@@ -171,10 +172,10 @@ func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 		if m := c.mustWork(t, w, good); m.Content.AttemptNumber() != 2 { // it is out
 			t.Errorf("attempt %d", m.Content.AttemptNumber())
 		}
-		c.until(t, "it to be open whether it is", func(c message.RunCheck) bool { return c.Places[message.PlaceUnsent] == 1 })
+		c.until(t, "it to be open whether it is", func(c document.RunCheck) bool { return c.Places[document.PlaceUnsent] == 1 })
 		c.killIDDS(t, p)
 		c.endRun(t, 1)
-		if got := c.check(t, message.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Unexplained != 0 {
+		if got := c.check(t, document.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Unexplained != 0 {
 			t.Errorf("%+v", got.Slices)
 		}
 		c.nothingLeft(t, w)
@@ -188,17 +189,17 @@ func TestIDDSKilledBetweenTwoSteps(t *testing.T) {
 		<-stops.Ready()
 		c.publish(t, slice(0))
 		c.mustWork(t, w, good)
-		c.until(t, "the result", func(c message.RunCheck) bool { return c.Slices.Done == 1 })
+		c.until(t, "the result", func(c document.RunCheck) bool { return c.Slices.Done == 1 })
 		p.Set(upHeld)
 		c.endRun(t, 1)
-		c.until(t, "the close", func(c message.RunCheck) bool { return c.State == message.RunClosed })
+		c.until(t, "the close", func(c document.RunCheck) bool { return c.State == document.RunClosed })
 		c.killIDDS(t, p)
 		d, err := stops.Next(soon(t))
 		must(t, err)
 		if m, err := message.Decode[message.StopTransformer](d.Body); err != nil || m.RunID.String() != run {
 			t.Errorf("%s, %v", d.Body, err)
 		}
-		c.check(t, message.SliceCounts{Published: 1, Done: 1})
+		c.check(t, document.SliceCounts{Published: 1, Done: 1})
 	})
 }
 
@@ -210,7 +211,7 @@ func (c *chain) secondAttempt(tb testing.TB, w *broker.Consumer) {
 		tb.Errorf("attempt %d", m.Content.AttemptNumber())
 	}
 	c.endRun(tb, 1)
-	if got := c.check(tb, message.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Absorbed > 1 {
+	if got := c.check(tb, document.SliceCounts{Published: 1, Done: 1}); got.Slices.Retried != 1 || got.Slices.Absorbed > 1 {
 		tb.Errorf("%+v", got.Slices)
 	}
 	c.nothingLeft(tb, w)
@@ -284,7 +285,7 @@ func unlessOver(err error) error {
 }
 
 // fated publishes slices and says what has to become of them.
-func (c *chain) fated(tb testing.TB, n int, after func(i int)) (want message.SliceCounts) {
+func (c *chain) fated(tb testing.TB, n int, after func(i int)) (want document.SliceCounts) {
 	tb.Helper()
 	for i := range n {
 		m := slice(i)
@@ -303,7 +304,7 @@ func (c *chain) fated(tb testing.TB, n int, after func(i int)) (want message.Sli
 }
 
 // endFated ends the run and holds it to what has to become of its slices.
-func (c *chain) endFated(tb testing.TB, want message.SliceCounts) {
+func (c *chain) endFated(tb testing.TB, want document.SliceCounts) {
 	tb.Helper()
 	c.endRun(tb, int64(want.Published))
 	got := c.check(tb, want)

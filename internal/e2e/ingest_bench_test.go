@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -64,7 +65,7 @@ func ingest(b *testing.B, kind string) {
 	stream(b, e.addr, want)
 	published := time.Now()
 	for done := 0; done < want; <-time.After(20 * time.Millisecond) {
-		var doc message.RunDocument
+		var doc document.Run
 		must(b, json.Unmarshal(ask.get("/v1/runs/"+run), &doc))
 		done = doc.Slices.Done
 	}

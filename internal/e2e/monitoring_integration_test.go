@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/proc"
 )
 
@@ -74,7 +74,7 @@ func TestIntegrationPrometheusFollowsARun(t *testing.T) {
 	server := startPrometheus(t, strings.TrimPrefix(m.IDDS, "http://"), strings.TrimPrefix(collector.URL, "http://"), token)
 	await(t, "both targets", func() bool { return server.value(t, `sum(up)`) == 2 })
 	m.play(t)
-	m.check(t, message.SliceCounts{Published: 4, Done: 4, Retried: 1})
+	m.check(t, document.SliceCounts{Published: 4, Done: 4, Retried: 1})
 	await(t, "the run in Prometheus", func() bool {
 		return server.value(t, "sum(idds_slices_done_total)") == 4 && server.value(t, "sum(idds_attempts_failed_total)") == 1 &&
 			server.value(t, "idds_data_result_latency_seconds_count") == 4 && server.value(t, "sum(harvester_workers_ended_total)") >= 1

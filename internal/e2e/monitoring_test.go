@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // monitored is a chain that has taken a run, in which one attempt failed.
@@ -146,7 +146,7 @@ func TestWhatDashboardAndAlertsAskForIsThere(t *testing.T) {
 		})
 		return len(asked) == 0
 	})
-	m.check(t, message.SliceCounts{Published: 4, Done: 4, Retried: 1})
+	m.check(t, document.SliceCounts{Published: 4, Done: 4, Retried: 1})
 }
 
 func TestGrafanaCanShowTheDashboard(t *testing.T) {

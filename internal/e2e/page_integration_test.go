@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
@@ -132,7 +133,7 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 
 	// Whose token is revoked while he looks is led to the login too.
 	made := operator(t, c, http.MethodPost, "/v1/tokens", `{"name":"a shifter","role":"viewer","namespace":"`+namespace+`"}`)
-	b.open(c.IDDS + "/login#token=" + url.PathEscape(made.Token))
+	b.open(c.IDDS + "/login#token=" + url.PathEscape(made.Secret))
 	b.until("one is in", `location.pathname === "/" && document.getElementById("wrong")`)
 	operator(t, c, http.MethodDelete, "/v1/tokens/"+made.ID, "")
 	b.until("one is out", `location.pathname === "/login"`)
@@ -159,11 +160,11 @@ func TestIntegrationForeignTextOnThePageIsText(t *testing.T) {
 		r.PilotID, r.State = evil, message.StateFailed
 		r.Failure = &message.Failure{Code: 99, Name: evil, Class: evil, Message: evil}
 	})
-	report(t, c, message.WorkerReport{
-		PilotID: evil, Namespace: namespace, RunID: evil, Phase: message.WorkerRunning, At: time.Now(), StartedAt: time.Now(), HeartbeatSeconds: 60,
-		Hostname: evil, PID: 1, Version: evil, Slots: 1, LinkProven: true, InHand: []message.SliceInHand{{Identity: "s" + evil, RunID: evil, Attempt: 1, Since: time.Now()}},
+	report(t, c, document.WorkerReport{
+		PilotID: evil, Namespace: namespace, RunID: evil, Phase: document.WorkerRunning, At: time.Now(), StartedAt: time.Now(), HeartbeatSeconds: 60,
+		Hostname: evil, PID: 1, Version: evil, Slots: 1, LinkProven: true, InHand: []document.SliceInHand{{Identity: "s" + evil, RunID: evil, Attempt: 1, Since: time.Now()}},
 		Hold: evil, BatchSystem: evil, BatchID: evil, WorkerID: evil, Site: evil,
-		Slot: &message.SlotDocument{Facts: []message.SlotFact{{Name: evil, Value: evil, Source: evil}}},
+		Slot: &document.Slot{Facts: []document.SlotFact{{Name: evil, Value: evil, Source: evil}}},
 	})
 	b.open(c.IDDS + "/")
 	b.until("the run is there", `document.getElementById("run-number")?.innerText.includes("DROP TABLE")`)
@@ -230,7 +231,7 @@ func publishResult(t *testing.T, c *chain, of, identity string, edit func(*messa
 }
 
 // report is what a pilot says of itself.
-func report(t *testing.T, c *chain, r message.WorkerReport) {
+func report(t *testing.T, c *chain, r document.WorkerReport) {
 	t.Helper()
 	body, err := json.Marshal(r)
 	must(t, err)
@@ -238,7 +239,7 @@ func report(t *testing.T, c *chain, r message.WorkerReport) {
 }
 
 // operator makes or revokes a token.
-func operator(t *testing.T, c *chain, method, path, body string) (made message.NewToken) {
+func operator(t *testing.T, c *chain, method, path, body string) (made document.NewToken) {
 	t.Helper()
 	must(t, json.Unmarshal(ask(t, c, "operator", method, path, body), &made))
 	return made

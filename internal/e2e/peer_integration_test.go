@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/testbed"
 )
 
@@ -37,14 +37,14 @@ func pythonWorkerDoesARun(t *testing.T, c *testbed.Chain) {
 	for range 2 {
 		startPythonWorker(t, c)
 	}
-	var check message.RunCheck
+	var check document.RunCheck
 	await(t, "the run to be closed", func() bool {
 		var err error
 		check, err = c.Client().Check(soon(t), run)
-		return err == nil && check.State == message.RunClosed
+		return err == nil && check.State == document.RunClosed
 	})
 	// Two slices of eight fail in each STF, and are sent again: by us, since these workers know of no attempts.
-	if got, want := check.Slices, (message.SliceCounts{Published: 16, Done: 16, Retried: 4}); !check.OK || got != want {
+	if got, want := check.Slices, (document.SliceCounts{Published: 16, Done: 16, Retried: 4}); !check.OK || got != want {
 		t.Errorf("got %+v, want %+v, problems %v\n%s", got, want, check.Problems, readFile(t, c.Path("logs", "idds.log")))
 	}
 	if check.Latency.SliceResult.P95 <= 0 {

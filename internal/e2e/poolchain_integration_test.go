@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"tfpilot/harvester"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/testbed"
 )
 
@@ -72,11 +72,11 @@ func TestIntegrationTheWholeChainRunsWithItsPilotsInABatchSystem(t *testing.T) {
 			if got := waits.jobs(); len(got) != len(queued) {
 				t.Errorf("%d jobs wait: %v", len(got), got)
 			}
-			var check message.RunCheck
+			var check document.RunCheck
 			s.patiently("the run to be closed", func() bool {
 				var err error
 				check, err = chain.Client().Check(soon(t), run)
-				return err == nil && check.State == message.RunClosed
+				return err == nil && check.State == document.RunClosed
 			}, func() string { return tabled(s.workers()) })
 			if !check.OK || check.Slices.Published != stfs*each || check.Slices.Done != stfs*each {
 				t.Errorf("%+v", check)
@@ -115,7 +115,7 @@ func (s *site) accounted(chain *testbed.Chain, all []harvester.Worker, slicesDon
 			words.BatchID != w.BatchID || words.WorkerID != w.ID || words.BatchSystem != s.system {
 			t.Errorf("worker %+v with last words %+v", w, words)
 		}
-		if !slices.ContainsFunc(reports, func(r message.WorkerDocument) bool {
+		if !slices.ContainsFunc(reports, func(r document.Worker) bool {
 			return r.WorkerID == w.ID && r.Exit != nil && r.BatchID == w.BatchID
 		}) {
 			t.Errorf("idds has no last report of %s: %s", w.ID, s.harvester("workers", "show", w.BatchID))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
@@ -108,11 +109,11 @@ func pythonTransceiverDoesARun(t *testing.T, c *testbed.Chain) {
 	await(t, "the transceiver to listen", func() bool { return strings.Contains(said.String(), "listening") })
 	must(t, c.StartDAQ(t.Context(), run, "--stf-count", "1", "--frames", "20", "--slices-per-sample", "8", "--stf-interval", "100ms", "--target-worker-count", "10"))
 	startPythonWorker(t, c)
-	var check message.RunCheck
+	var check document.RunCheck
 	await(t, "the run to be closed", func() bool {
 		var err error
 		check, err = c.Client().Check(soon(t), run)
-		return err == nil && check.State == message.RunClosed
+		return err == nil && check.State == document.RunClosed
 	})
 	select {
 	case status := <-ended:
@@ -141,7 +142,7 @@ func pythonTransceiverDoesARun(t *testing.T, c *testbed.Chain) {
 	if diff := cmp.Diff(want, replies); diff != "" {
 		t.Errorf("%s\n%s", diff, errs)
 	}
-	if got, want := check.Slices, (message.SliceCounts{Published: 8, Done: 8, Retried: 2}); !check.OK || got != want || check.Workers != 15 {
+	if got, want := check.Slices, (document.SliceCounts{Published: 8, Done: 8, Retried: 2}); !check.OK || got != want || check.Workers != 15 {
 		t.Errorf("%d workers, got %+v, want %+v, problems %v\n%s", check.Workers, got, want, check.Problems, readFile(t, c.Path("logs", "idds.log")))
 	}
 	status, actors, stderr := tool(t, "idds", "doctor", "--state", c.Path("idds"), "--broker-addr", "127.0.0.1:1", "--output", "json")

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/testbed"
 )
 
@@ -74,7 +74,7 @@ func TestTheChainRunsOverTLSAndOverAKillOfTheBroker(t *testing.T) {
 	start()
 	must(t, os.WriteFile(gate, nil, 0o600))
 	c.endRun(t, n)
-	c.check(t, message.SliceCounts{Published: n, Done: n})
+	c.check(t, document.SliceCounts{Published: n, Done: n})
 	stack.StopAll() // then all is written that ever will be
 	must(t, filepath.WalkDir(stack.Path(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || path == users || path == passcodeFile {

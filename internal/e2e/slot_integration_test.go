@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
@@ -133,9 +134,9 @@ func inSlot(t *testing.T, pool *pool, extra ...string) *slot {
 }
 
 // lastWords waits for those of the first pilot, takes the job away, and checks that nothing was lost, doubled or left.
-func (s *slot) lastWords() message.WorkerReport {
+func (s *slot) lastWords() document.WorkerReport {
 	s.t.Helper()
-	var w message.WorkerReport
+	var w document.WorkerReport
 	await(s.t, "the last words", func() bool {
 		files, _ := filepath.Glob(filepath.Join(s.dir, "out.*"))
 		slices.Sort(files)
@@ -202,7 +203,7 @@ func marked(t *testing.T, mark string) (pids []string) {
 }
 
 // fact is that of a name which counts.
-func fact(w message.WorkerReport, name string) string {
+func fact(w document.WorkerReport, name string) string {
 	for _, f := range w.Slot.Facts {
 		if f.Name == name && f.Counts {
 			return f.Value + " (" + f.Source + ")"

@@ -15,6 +15,7 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -74,7 +75,7 @@ func TestASliceIsTracedFromTheDataTakenToItsResult(t *testing.T) {
 	seen := filepath.Join(t.TempDir(), "seen")
 	must(t, c.StartPilot(t.Context(), "pilot", "--run", run, "--payload", payloadFile(t, "echo $TRACEPARENT >>"+seen+"; "+counts)))
 	must(t, c.StartDAQ(t.Context(), run, "--stf-count", "1", "--frames", "20", "--slices-per-sample", "3", "--time-scale", "0.1"))
-	c.check(t, message.SliceCounts{Published: 3, Done: 3})
+	c.check(t, document.SliceCounts{Published: 3, Done: 3})
 	text, err := os.ReadFile(seen)
 	must(t, err)
 	parents := strings.Fields(string(text)) // what the programs go on with

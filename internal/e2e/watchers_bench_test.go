@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -38,12 +39,12 @@ func BenchmarkWatchers(b *testing.B) {
 			var looking sync.WaitGroup
 			for n := range watchers {
 				looking.Go(func() {
-					err := ask.follow(ctx, func(ev message.Event) error {
-						if ev.Name != message.EventBoard {
+					err := ask.follow(ctx, func(ev document.Event) error {
+						if ev.Name != document.EventBoard {
 							return nil
 						}
 						events.Add(1)
-						var board message.Board
+						var board document.Board
 						if n > 0 {
 							return nil
 						}
@@ -117,7 +118,7 @@ func probe(ctx context.Context, addr string, shown <-chan int) (took []time.Dura
 }
 
 // follow reads events until ctx ends.
-func (a asker) follow(ctx context.Context, each func(message.Event) error) error {
+func (a asker) follow(ctx context.Context, each func(document.Event) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+"/v1/events", http.NoBody)
 	if err != nil {
 		return err
@@ -128,5 +129,5 @@ func (a asker) follow(ctx context.Context, each func(message.Event) error) error
 		return err
 	}
 	defer resp.Body.Close()
-	return message.ReadEvents(resp.Body, each)
+	return document.ReadEvents(resp.Body, each)
 }

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // large is how many slices a run has whose first measurement nobody waits for: until it is there, soon after a start, it has no samples.
@@ -36,12 +36,12 @@ func keyOf(r *ledger.Run) runKey { return runKey{r.Namespace, r.RunID.String()} 
 
 type measurement struct {
 	of      ledger.Samples // of the run as it was
-	latency message.RunLatency
+	latency document.RunLatency
 	took    time.Duration
 }
 
 // Of is what a run has taken. That of a large run may be some moments old.
-func (m *Measured) Of(ctx context.Context, r *ledger.Run) (message.RunLatency, error) {
+func (m *Measured) Of(ctx context.Context, r *ledger.Run) (document.RunLatency, error) {
 	if r.Latency != nil {
 		return *r.Latency, nil
 	}
@@ -66,15 +66,15 @@ func (m *Measured) Changed(r *ledger.Run) bool {
 }
 
 // Measure looks at all samples of a run.
-func (m *Measured) Measure(ctx context.Context, r *ledger.Run) (message.RunLatency, error) {
+func (m *Measured) Measure(ctx context.Context, r *ledger.Run) (document.RunLatency, error) {
 	began := time.Now()
 	l, err := m.store.Latencies(ctx, r.Namespace, r.RunID.String())
 	if err != nil {
-		return message.RunLatency{}, err
+		return document.RunLatency{}, err
 	}
 	now := measurement{
 		of: r.Sampled(), took: time.Since(began),
-		latency: message.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
+		latency: document.RunLatency{SliceResult: quantiles(l.Slice), STFComplete: quantiles(l.STF)},
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -90,11 +90,11 @@ func (m *Measured) Forget(r *ledger.Run) {
 }
 
 // quantiles of a sorted sample.
-func quantiles(sorted []float64) message.Quantiles {
+func quantiles(sorted []float64) document.Quantiles {
 	n := len(sorted)
 	if n == 0 {
-		return message.Quantiles{}
+		return document.Quantiles{}
 	}
 	at := func(q float64) float64 { return sorted[min(n-1, int(q*float64(n)))] }
-	return message.Quantiles{N: n, P50: at(0.5), P95: at(0.95), Max: sorted[n-1]}
+	return document.Quantiles{N: n, P50: at(0.5), P95: at(0.95), Max: sorted[n-1]}
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 )
 
 // Rows is a store within one transaction, as rows of text and numbers: all of a [Tx] that differs from technology to technology.
@@ -222,7 +222,7 @@ func (b *Batch) PutHistograms(namespace, run string, set hist.Set) error {
 }
 
 // PutWorker writes what a pilot says of itself.
-func (b *Batch) PutWorker(w message.WorkerReport, at time.Time) error {
+func (b *Batch) PutWorker(w document.WorkerReport, at time.Time) error {
 	doc, err := encode(w)
 	if err != nil {
 		return err
@@ -231,12 +231,12 @@ func (b *Batch) PutWorker(w message.WorkerReport, at time.Time) error {
 }
 
 // Actors are the programs of a namespace that were seen to do one of our duties.
-func (b *Batch) Actors(namespace string) ([]message.ActorDocument, error) {
+func (b *Batch) Actors(namespace string) ([]document.Actor, error) {
 	docs, err := b.rows.Actors(Text(namespace))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]message.ActorDocument, len(docs))
+	out := make([]document.Actor, len(docs))
 	for i, doc := range docs {
 		if err := decode(doc, &out[i]); err != nil {
 			return nil, err
@@ -246,7 +246,7 @@ func (b *Batch) Actors(namespace string) ([]message.ActorDocument, error) {
 }
 
 // PutActor writes such a program.
-func (b *Batch) PutActor(a message.ActorDocument) error {
+func (b *Batch) PutActor(a document.Actor) error {
 	doc, err := encode(a)
 	if err != nil {
 		return err

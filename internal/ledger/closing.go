@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 )
@@ -17,8 +18,8 @@ func (l Rules) End(tx Tx, m message.EndRun, now time.Time) error {
 		n := int(m.Content.TotalSlices.Int64())
 		r.TotalSlices = &n
 	}
-	if r.State == message.RunOpen {
-		r.State, r.EndedAt, r.EndCreatedAt = message.RunEnding, now, m.CreatedAt
+	if r.State == document.RunOpen {
+		r.State, r.EndedAt, r.EndCreatedAt = document.RunEnding, now, m.CreatedAt
 	}
 	return tx.PutRun(r)
 }
@@ -26,7 +27,7 @@ func (l Rules) End(tx Tx, m message.EndRun, now time.Time) error {
 // Close closes a run when all of it is known and final. left are the slices to fail first when the run's time is over.
 func (l Rules) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout time.Duration, now time.Time) (*Run, error) {
 	r, err := tx.Run(namespace, runID)
-	if r == nil || err != nil || r.State != message.RunEnding {
+	if r == nil || err != nil || r.State != document.RunEnding {
 		return r, err
 	}
 	over := now.Sub(r.EndedAt) > timeout
@@ -40,14 +41,14 @@ func (l Rules) Close(tx Tx, namespace, runID string, left []Key, quiet, timeout 
 	if r.Outstanding() > 0 || !over && !r.complete(quiet, now) {
 		return r, tx.PutRun(r)
 	}
-	r.State, r.ClosedAt, r.StopSent = message.RunClosed, now, l.StopSender == Other && r.StopSeen
+	r.State, r.ClosedAt, r.StopSent = document.RunClosed, now, l.StopSender == Other && r.StopSeen
 	return r, tx.PutRun(r)
 }
 
 // Measured notes what a closed run has taken, unless something has come to it since it was measured.
-func (l Rules) Measured(tx Tx, as *Run, latency message.RunLatency) error {
+func (l Rules) Measured(tx Tx, as *Run, latency document.RunLatency) error {
 	r, err := tx.Run(as.Namespace, as.RunID.String())
-	if r == nil || err != nil || r.State != message.RunClosed || r.Sampled() != as.Sampled() {
+	if r == nil || err != nil || r.State != document.RunClosed || r.Sampled() != as.Sampled() {
 		return err
 	}
 	r.Latency = &latency
@@ -57,7 +58,7 @@ func (l Rules) Measured(tx Tx, as *Run, latency message.RunLatency) error {
 // Stopped notes that the workers were told of the run's end.
 func (l Rules) Stopped(tx Tx, namespace, runID string) error {
 	r, err := tx.Run(namespace, runID)
-	if r == nil || err != nil || r.State != message.RunClosed { // opened again meanwhile
+	if r == nil || err != nil || r.State != document.RunClosed { // opened again meanwhile
 		return err
 	}
 	r.StopSent = true

@@ -4,7 +4,7 @@ import (
 	"context"
 	"path"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // Kind is a kind of documents that stand beside the accounting, each under a key of its own.
@@ -36,10 +36,10 @@ type Documents interface {
 // Beside is what a store is asked that has nothing to do with slices.
 type Beside interface {
 	// Detector is what the data side says of a run, nil when it has said nothing.
-	Detector(ctx context.Context, namespace, run string) (*message.DetectorDocument, error)
+	Detector(ctx context.Context, namespace, run string) (*document.Detector, error)
 	// Components are the programs of a namespace, of all when it is empty, as they were seen last.
-	Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error)
-	TFFiles(ctx context.Context, f TFFilter) ([]message.TFFileDocument, error)
+	Components(ctx context.Context, namespace string) ([]document.Component, error)
+	TFFiles(ctx context.Context, f TFFilter) ([]document.TFFile, error)
 }
 
 // TFFilter selects the time-frame files of a run, in the order of their STFs and names.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 )
@@ -13,7 +14,7 @@ import (
 // Down notes that a worker fell silent, with what it had in hand. A broker that redelivers for ever would feed a slice that kills
 // its workers to one after the other: there it ends as failed when it took as many down as it has attempts. What merely waited
 // for its turn took nobody down.
-func (l Rules) Down(tx Tx, w message.WorkerReport, forEver bool, now time.Time) error {
+func (l Rules) Down(tx Tx, w document.WorkerReport, forEver bool, now time.Time) error {
 	if err := l.Disturb(tx, w.Namespace, w.RunID); err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func (l Rules) Down(tx Tx, w message.WorkerReport, forEver bool, now time.Time) 
 		if s == nil || s.State.Final() || slices.Contains(s.Downed, w.PilotID) || len(s.Downed) >= l.maxAttempts() && !forEver {
 			continue
 		}
-		i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool {
+		i := slices.IndexFunc(s.Attempts, func(a document.Attempt) bool {
 			return a.Attempt == max(1, in.Attempt) && a.State == "sent"
 		})
 		if i < 0 {
@@ -49,7 +50,7 @@ func (l Rules) Down(tx Tx, w message.WorkerReport, forEver bool, now time.Time) 
 }
 
 // poisonous ends a slice that takes its workers down.
-func (l Rules) poisonous(tx Tx, s *Slice, a *message.AttemptDocument, now time.Time) error {
+func (l Rules) poisonous(tx Tx, s *Slice, a *document.Attempt, now time.Time) error {
 	r, err := tx.Run(s.Key.Namespace, s.Key.Run)
 	if r == nil || err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 )
@@ -62,7 +63,7 @@ func Second(tx Tx, namespace string, duty Duty, sender, run string, now time.Tim
 	if err != nil {
 		return false, err
 	}
-	find := func(name string) *message.ActorDocument {
+	find := func(name string) *document.Actor {
 		for i := range known {
 			if a := &known[i]; a.Duty == string(duty) && a.Sender == name {
 				return a
@@ -77,7 +78,7 @@ func Second(tx Tx, namespace string, duty Duty, sender, run string, now time.Tim
 	}
 	if a == nil {
 		news = true
-		a = &message.ActorDocument{Namespace: namespace, Duty: string(duty), Sender: sender, FirstAt: now}
+		a = &document.Actor{Namespace: namespace, Duty: string(duty), Sender: sender, FirstAt: now}
 	}
 	a.Count++
 	a.LastAt, a.RunID = now, run
@@ -94,6 +95,6 @@ func (l Rules) Stop(tx Tx, m message.StopTransformer, now time.Time) (news bool,
 		return false, err
 	}
 	r.StopSeen = true
-	r.StopSent = r.State == message.RunClosed
+	r.StopSent = r.State == document.RunClosed
 	return false, tx.PutRun(r)
 }

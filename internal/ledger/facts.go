@@ -3,7 +3,7 @@ package ledger
 import (
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // StoreFacts are what an examination wants to know of a store that is intact and can be written.
@@ -17,9 +17,9 @@ type StoreFacts struct {
 	PeakRate    float64
 	LongestHold time.Duration
 	// Workers are those that reported in the last day.
-	Workers []message.WorkerDocument
+	Workers []document.Worker
 	// Tokens are all that were made, without their secrets.
 	Tokens []Token
 	// Actors are the programs that were seen to do a duty of idds.
-	Actors []message.ActorDocument
+	Actors []document.Actor
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -14,7 +15,7 @@ type Lists interface {
 	// Slice is one slice, nil when it is not known.
 	Slice(ctx context.Context, k Key) (*Slice, error)
 	FindRuns(ctx context.Context, f RunFilter) ([]Run, error)
-	FindWorkers(ctx context.Context, f WorkerFilter) ([]message.WorkerDocument, error)
+	FindWorkers(ctx context.Context, f WorkerFilter) ([]document.Worker, error)
 	Files(ctx context.Context, f FileFilter) ([]File, error)
 	// Outcomes are told of every slice of a run, in any order: of all of them, so that it takes as long as that.
 	Outcomes(ctx context.Context, namespace, run string, each func(Outcome)) error
@@ -51,7 +52,7 @@ type FileFilter struct {
 
 // Announced is what the data side says of an STF file, as the store keeps it.
 type Announced struct {
-	message.STFDocument
+	document.STF
 
 	SizeBytes int64  `json:"size_bytes,omitempty"`
 	Adler32   string `json:"adler32,omitempty"`
@@ -69,10 +70,10 @@ type File struct {
 }
 
 // Document is a file as the world sees it.
-func (f *File) Document() message.FileDocument {
+func (f *File) Document() document.STFFile {
 	var m message.Slice
 	_ = json.Unmarshal(f.Message, &m) // what its slices do not say is not known
-	d := message.FileDocument{
+	d := document.STFFile{
 		Namespace: f.Namespace, RunID: f.Run, Filename: f.Identity, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32,
 		TFFiles: f.TFFiles, Slices: f.Slices, Done: f.Done, Failed: f.Failed, Outstanding: f.Slices - f.Done - f.Failed,
 		STFCreatedAt: f.STFAt, FirstCreatedAt: f.FirstCreatedAt, LastFinishedAt: f.LastFinishedAt,
@@ -81,7 +82,7 @@ func (f *File) Document() message.FileDocument {
 		d.Path = m.Content.Filename
 	}
 	if a := f.Announced; a != nil {
-		d.STFDocument = a.STFDocument
+		d.STF = a.STF
 		d.SizeBytes, d.Adler32 = cmp.Or(a.SizeBytes, d.SizeBytes), cmp.Or(a.Adler32, d.Adler32)
 		if d.STFCreatedAt.IsZero() {
 			d.STFCreatedAt = a.TakenAt
@@ -119,12 +120,12 @@ type FailureCount struct {
 }
 
 // FailureDocuments are counts, in the order of class and name, as the world sees them.
-func FailureDocuments(counts []FailureCount) []message.FailureDocument {
-	out := []message.FailureDocument{}
+func FailureDocuments(counts []FailureCount) []document.FailureCount {
+	out := []document.FailureCount{}
 	for _, c := range counts {
 		last := len(out) - 1
 		if last < 0 || out[last].Class != c.Class || out[last].Name != c.Name {
-			out = append(out, message.FailureDocument{Class: c.Class, Name: c.Name})
+			out = append(out, document.FailureCount{Class: c.Class, Name: c.Name})
 			last++
 		}
 		if c.State == Failed {

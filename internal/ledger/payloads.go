@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -103,19 +104,19 @@ func believable(u message.Usage) bool {
 }
 
 // PayloadDocuments are what the payloads of a run took as the world sees it, by name and version.
-func (r *Run) PayloadDocuments() []message.PayloadDocument {
-	out := make([]message.PayloadDocument, len(r.Payloads))
+func (r *Run) PayloadDocuments() []document.Payload {
+	out := make([]document.Payload, len(r.Payloads))
 	for i, p := range r.Payloads {
 		out[i] = p.document()
 	}
-	slices.SortFunc(out, func(a, b message.PayloadDocument) int {
+	slices.SortFunc(out, func(a, b document.Payload) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
 	})
 	return out
 }
 
-func (p PayloadSums) document() message.PayloadDocument {
-	d := message.PayloadDocument{
+func (p PayloadSums) document() document.Payload {
+	d := document.Payload{
 		Name: p.Name, Version: p.Version, Done: p.Done, Failed: p.Failed, Seconds: p.quantiles(), Measured: p.Measured,
 		CPUSeconds: p.CPUSeconds, PeakBytes: p.PeakBytes, ReadBytes: p.ReadBytes, WrittenBytes: p.WrittenBytes,
 	}
@@ -126,8 +127,8 @@ func (p PayloadSums) document() message.PayloadDocument {
 	return d
 }
 
-func (p PayloadSums) quantiles() message.Quantiles {
-	q := message.Quantiles{Max: p.Longest}
+func (p PayloadSums) quantiles() document.Quantiles {
+	q := document.Quantiles{Max: p.Longest}
 	for _, n := range p.Seconds {
 		q.N += n
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 )
@@ -43,7 +44,7 @@ func run(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error)
 	if err != nil || r != nil {
 		return r, err
 	}
-	return &Run{Namespace: namespace, RunID: id, State: message.RunOpen, OpenedAt: now, Counts: map[string]int64{}}, nil
+	return &Run{Namespace: namespace, RunID: id, State: document.RunOpen, OpenedAt: now, Counts: map[string]int64{}}, nil
 }
 
 // Announce notes that a run is coming and how many workers it asks for, unless that is for another message to say.
@@ -124,8 +125,8 @@ func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bo
 func (r *Run) publish(k Key) *Slice {
 	r.Published++
 	r.Latency = nil
-	if r.State == message.RunClosed {
-		r.State, r.StopSent = message.RunEnding, false
+	if r.State == document.RunClosed {
+		r.State, r.StopSent = document.RunEnding, false
 	}
 	return &Slice{Key: k, State: Outstanding}
 }
@@ -218,7 +219,7 @@ func matchRequest(tx Tx, m message.SliceResult) (*Slice, int, error) {
 	if s == nil || err != nil {
 		return nil, 0, err
 	}
-	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.CreatedAt.Equal(at) })
+	i := slices.IndexFunc(s.Attempts, func(a document.Attempt) bool { return a.CreatedAt.Equal(at) })
 	if i < 0 {
 		return nil, 0, nil
 	}
@@ -226,7 +227,7 @@ func matchRequest(tx Tx, m message.SliceResult) (*Slice, int, error) {
 }
 
 // done makes the slice done: final, and it wins over everything.
-func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) error {
+func (l Rules) done(tx Tx, r *Run, s *Slice, a *document.Attempt, m message.SliceResult, now time.Time) error {
 	if s.State == Failed {
 		r.Failed--
 		r.Corrected++
@@ -245,7 +246,7 @@ func (l Rules) done(tx Tx, r *Run, s *Slice, a *message.AttemptDocument, m messa
 }
 
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
-func (l Rules) failed(r *Run, s *Slice, a *message.AttemptDocument, m message.SliceResult, now time.Time) {
+func (l Rules) failed(r *Run, s *Slice, a *document.Attempt, m message.SliceResult, now time.Time) {
 	record(a, m, now)
 	r.payload(m.Content.Payload).Failed++
 	l.settle(r, s, a.Failure, now)
@@ -272,7 +273,7 @@ func (l Rules) settle(r *Run, s *Slice, f *message.Failure, now time.Time) {
 const maxReason = 4 << 10
 
 // record writes into an attempt what its result says.
-func record(a *message.AttemptDocument, m message.SliceResult, now time.Time) {
+func record(a *document.Attempt, m message.SliceResult, now time.Time) {
 	c := m.Content
 	a.State, a.PilotID, a.Hostname, a.StartedAt, a.FinishedAt = "done", c.PilotID, c.Hostname, c.ProcessingStartAt.Time(), now
 	a.ReceivedAt, a.ProcessedAt, a.PublishedAt = c.ReceivedAt.Time(), c.ProcessedAt.Time(), m.CreatedAt.Time()
@@ -313,7 +314,7 @@ func (l Rules) Lost(tx Tx, k Key, attempt int, reason string, now time.Time) err
 	if r == nil || err != nil {
 		return err
 	}
-	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == attempt && a.State == "sent" })
+	i := slices.IndexFunc(s.Attempts, func(a document.Attempt) bool { return a.Attempt == attempt && a.State == "sent" })
 	if i < 0 || s.State.Final() {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
@@ -32,19 +33,19 @@ type Key struct {
 
 // Slice is one slice with all its attempts.
 type Slice struct {
-	Key        Key                       `json:"-"`
-	State      SliceState                `json:"state"`
-	Filename   string                    `json:"filename"`
-	TFFilename string                    `json:"tf_filename"`
-	SliceID    int64                     `json:"slice_id"`
-	Start      int64                     `json:"start"`
-	End        int64                     `json:"end"`
-	CreatedAt  time.Time                 `json:"created_at"`
-	STFAt      time.Time                 `json:"stf_at"`
-	FinishedAt time.Time                 `json:"finished_at"`
-	RetryAt    time.Time                 `json:"retry_at"`
-	Failure    *message.Failure          `json:"failure,omitempty"`
-	Attempts   []message.AttemptDocument `json:"attempts"`
+	Key        Key                `json:"-"`
+	State      SliceState         `json:"state"`
+	Filename   string             `json:"filename"`
+	TFFilename string             `json:"tf_filename"`
+	SliceID    int64              `json:"slice_id"`
+	Start      int64              `json:"start"`
+	End        int64              `json:"end"`
+	CreatedAt  time.Time          `json:"created_at"`
+	STFAt      time.Time          `json:"stf_at"`
+	FinishedAt time.Time          `json:"finished_at"`
+	RetryAt    time.Time          `json:"retry_at"`
+	Failure    *message.Failure   `json:"failure,omitempty"`
+	Attempts   []document.Attempt `json:"attempts"`
 	// Message is the slice as it was published last, to be sent again. Absent while only results are known.
 	// It is not part of the document: stores keep it beside.
 	Message json.RawMessage `json:"-"`
@@ -52,8 +53,8 @@ type Slice struct {
 	Unsent int              `json:"unsent,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// Absorbed are the first results that changed nothing, of AbsorbedCount.
-	Absorbed      []message.AbsorbedResult `json:"absorbed,omitempty"`
-	AbsorbedCount int                      `json:"absorbed_count,omitempty"`
+	Absorbed      []document.AbsorbedResult `json:"absorbed,omitempty"`
+	AbsorbedCount int                       `json:"absorbed_count,omitempty"`
 	// Disturbed says that a fault was seen that explains a further result.
 	Disturbed bool `json:"disturbed,omitempty"`
 	// Downed are the pilots that fell silent with the slice in hand.
@@ -61,15 +62,15 @@ type Slice struct {
 }
 
 // attempt finds an attempt by its number, making it when new: one beyond the first counts as a retry of the run.
-func (s *Slice) attempt(r *Run, n int) *message.AttemptDocument {
-	i := slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
+func (s *Slice) attempt(r *Run, n int) *document.Attempt {
+	i := slices.IndexFunc(s.Attempts, func(a document.Attempt) bool { return a.Attempt == n })
 	if i < 0 {
 		if n > 1 {
 			r.Retried++
 		}
-		s.Attempts = append(s.Attempts, message.AttemptDocument{Attempt: n})
-		slices.SortFunc(s.Attempts, func(a, b message.AttemptDocument) int { return a.Attempt - b.Attempt })
-		i = slices.IndexFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.Attempt == n })
+		s.Attempts = append(s.Attempts, document.Attempt{Attempt: n})
+		slices.SortFunc(s.Attempts, func(a, b document.Attempt) int { return a.Attempt - b.Attempt })
+		i = slices.IndexFunc(s.Attempts, func(a document.Attempt) bool { return a.Attempt == n })
 	}
 	return &s.Attempts[i]
 }
@@ -98,26 +99,26 @@ const maxAbsorbed = 10
 func (s *Slice) absorb(attempt int, c message.ResultContent, now time.Time) {
 	s.AbsorbedCount++
 	if len(s.Absorbed) < maxAbsorbed {
-		s.Absorbed = append(s.Absorbed, message.AbsorbedResult{At: now, Attempt: attempt, State: c.State, PilotID: c.PilotID})
+		s.Absorbed = append(s.Absorbed, document.AbsorbedResult{At: now, Attempt: attempt, State: c.State, PilotID: c.PilotID})
 	}
 }
 
 // outstanding reports whether an attempt was sent and has not ended.
 func (s *Slice) outstanding() bool {
-	return slices.ContainsFunc(s.Attempts, func(a message.AttemptDocument) bool { return a.State == "sent" })
+	return slices.ContainsFunc(s.Attempts, func(a document.Attempt) bool { return a.State == "sent" })
 }
 
 // Run is one run.
 type Run struct {
 	Namespace string `json:"-"`
 	// Detector is what the data side says of the run; absent from the runs of a transaction, and from those of Runs.
-	Detector    *message.DetectorDocument `json:"-"`
-	RunID       message.RunID             `json:"run_id"`
-	State       message.RunState          `json:"state"`
-	OpenedAt    time.Time                 `json:"opened_at"`
-	EndedAt     time.Time                 `json:"ended_at"`
-	ClosedAt    time.Time                 `json:"closed_at"`
-	LastSliceAt time.Time                 `json:"last_slice_at"`
+	Detector    *document.Detector `json:"-"`
+	RunID       message.RunID      `json:"run_id"`
+	State       document.RunState  `json:"state"`
+	OpenedAt    time.Time          `json:"opened_at"`
+	EndedAt     time.Time          `json:"ended_at"`
+	ClosedAt    time.Time          `json:"closed_at"`
+	LastSliceAt time.Time          `json:"last_slice_at"`
 	// EndCreatedAt is the created_at of the message that ended the run.
 	EndCreatedAt message.Timestamp `json:"end_created_at"`
 	TotalSlices  *int              `json:"total_slices"`
@@ -139,7 +140,7 @@ type Run struct {
 	Payloads []PayloadSums `json:"payloads,omitempty"`
 
 	// Latency is what a closed run has taken; nil while that may change.
-	Latency *message.RunLatency `json:"latency,omitempty"`
+	Latency *document.RunLatency `json:"latency,omitempty"`
 
 	// Early are nameless failures that came before their slices.
 	Early []message.SliceResult `json:"early,omitempty"`
@@ -172,7 +173,7 @@ type Guess struct {
 }
 
 // Open reports whether there is anything left to be done for the run.
-func (r *Run) Open() bool { return r.State != message.RunClosed || !r.StopSent }
+func (r *Run) Open() bool { return r.State != document.RunClosed || !r.StopSent }
 
 // Samples tell two states of a run apart whose [Latencies] may differ.
 type Samples struct {
@@ -199,10 +200,10 @@ type Tx interface {
 	PutRun(r *Run) error
 	Histograms(namespace, run string) (hist.Set, error)
 	PutHistograms(namespace, run string, set hist.Set) error
-	PutWorker(w message.WorkerReport, at time.Time) error
+	PutWorker(w document.WorkerReport, at time.Time) error
 	// Actors are the programs that were seen to do one of our duties.
-	Actors(namespace string) ([]message.ActorDocument, error)
-	PutActor(a message.ActorDocument) error
+	Actors(namespace string) ([]document.Actor, error)
+	PutActor(a document.Actor) error
 	PutToken(t Token) error
 	AddAudit(a AuditLine) error
 	Documents
@@ -255,8 +256,8 @@ type Store interface {
 	Due(ctx context.Context, namespace string, now time.Time) ([]Slice, error)
 	Latencies(ctx context.Context, namespace, run string) (Latencies, error)
 	MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error)
-	Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error)
-	Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error)
+	Workers(ctx context.Context, namespace string) ([]document.Worker, error)
+	Actors(ctx context.Context, namespace string) ([]document.Actor, error)
 	Lists
 	Beside
 	// Name tells this store from all others, for good.

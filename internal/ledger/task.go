@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -16,17 +17,17 @@ type Task struct {
 	RunID     message.RunID `json:"run_id"`
 	Scope     string        `json:"scope"`
 	Name      string        `json:"name"` // without the run's number
-	message.TaskSize
+	document.TaskSize
 	// First is what it was made with: of its core_count, that of a later adjustment is a multiple.
-	First message.TaskSize `json:"first"`
+	First document.TaskSize `json:"first"`
 	// CoresPerWorker is 0 when nobody said it.
 	CoresPerWorker int       `json:"cores_per_worker,omitempty"`
 	CreatedBy      string    `json:"created_by"`
 	CreatedAt      time.Time `json:"created_at"`
 	ClosedAt       time.Time `json:"closed_at,omitzero"` // zero while it is open
 	// Asked is the workflow as it came.
-	Asked   json.RawMessage      `json:"asked"`
-	Changes []message.TaskChange `json:"changes,omitempty"` // the latest of them
+	Asked   json.RawMessage       `json:"asked"`
+	Changes []document.TaskChange `json:"changes,omitempty"` // the latest of them
 }
 
 // Open reports whether it still asks for workers.
@@ -40,13 +41,13 @@ func (t *Task) Created() message.CreatedWorkflowTask {
 }
 
 // Document is a task as the world sees it.
-func (t *Task) Document() message.TaskDocument {
+func (t *Task) Document() document.Task {
 	n := t.Created()
 	state := "open"
 	if !t.Open() {
 		state = "closed"
 	}
-	return message.TaskDocument{
+	return document.Task{
 		Namespace: t.Namespace, RunID: t.RunID.String(), RequestID: n.RequestID, TransformID: n.TransformID, ProcessingID: n.ProcessingID,
 		InputCollID: n.InputCollID, OutputCollID: n.OutputCollID, WorkloadID: n.WorkloadID, Scope: t.Scope, Name: t.Name, State: state, TaskSize: t.TaskSize,
 		CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt, ClosedAt: t.ClosedAt, Changes: t.Changes,

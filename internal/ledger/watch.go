@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 )
 
 // Commit is what one transaction has changed, or that it failed.
@@ -36,7 +36,7 @@ type SliceChange struct {
 
 // WorkerSeen is a pilot's report with the time at which it came.
 type WorkerSeen struct {
-	message.WorkerReport
+	document.WorkerReport
 	At time.Time
 }
 
@@ -136,7 +136,7 @@ func (w *witness) PutRun(r *Run) error {
 }
 
 // PutWorker notes what a pilot said.
-func (w *witness) PutWorker(r message.WorkerReport, at time.Time) error {
+func (w *witness) PutWorker(r document.WorkerReport, at time.Time) error {
 	w.workers = append(w.workers, WorkerSeen{r, at})
 	return w.Tx.PutWorker(r, at)
 }

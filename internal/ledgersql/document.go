@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // places are $1, $2 and so on.
@@ -49,8 +49,8 @@ func Arguments(key []string, more ...any) []any {
 }
 
 // Detector is what the data side says of a run, nil when it has said nothing.
-func (r Reader) Detector(ctx context.Context, namespace, run string) (*message.DetectorDocument, error) {
-	list, err := collect(ctx, r, scanDocument[message.DetectorDocument], ReadDocument(ledger.Detectors), ledger.Text(namespace), ledger.Text(run))
+func (r Reader) Detector(ctx context.Context, namespace, run string) (*document.Detector, error) {
+	list, err := collect(ctx, r, scanDocument[document.Detector], ReadDocument(ledger.Detectors), ledger.Text(namespace), ledger.Text(run))
 	if len(list) == 0 {
 		return nil, err
 	}
@@ -58,19 +58,19 @@ func (r Reader) Detector(ctx context.Context, namespace, run string) (*message.D
 }
 
 // Components are the programs of a namespace, of all when it is empty.
-func (r Reader) Components(ctx context.Context, namespace string) ([]message.ComponentDocument, error) {
-	return collect(ctx, r, scanDocument[message.ComponentDocument],
+func (r Reader) Components(ctx context.Context, namespace string) ([]document.Component, error) {
+	return collect(ctx, r, scanDocument[document.Component],
 		"SELECT doc FROM component WHERE $1 IN ('', namespace) ORDER BY namespace, name", ledger.Text(namespace))
 }
 
 // TFFiles are time-frame files of a run.
-func (r Reader) TFFiles(ctx context.Context, f ledger.TFFilter) ([]message.TFFileDocument, error) {
+func (r Reader) TFFiles(ctx context.Context, f ledger.TFFilter) ([]document.TFFile, error) {
 	var c clauses
 	c.add("namespace = %s", ledger.Text(f.Namespace))
 	c.add("run = %s", ledger.Text(f.Run))
 	c.equal("stf", f.STF)
 	c.after("stf, name", f.AfterSTF, f.AfterName)
-	return collect(ctx, r, scanDocument[message.TFFileDocument], "SELECT doc FROM tf "+c.where()+" ORDER BY stf, name"+c.limit(f.Limit), c.args...)
+	return collect(ctx, r, scanDocument[document.TFFile], "SELECT doc FROM tf "+c.where()+" ORDER BY stf, name"+c.limit(f.Limit), c.args...)
 }
 
 // announced are the STF files of a run after one, or before it, as the data side knows them.

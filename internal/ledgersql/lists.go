@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // FindRuns are the runs of a filter.
@@ -31,7 +31,7 @@ func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run,
 }
 
 // FindWorkers are the pilots of a filter.
-func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]message.WorkerDocument, error) {
+func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]document.Worker, error) {
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("pilot", f.Pilot)

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // Reader answers what a [ledger.Store] is asked without changing it.
@@ -143,11 +143,11 @@ func (r Reader) MergedHistograms(ctx context.Context, namespace, run string) (se
 }
 
 // Workers are all pilots that ever reported.
-func (r Reader) Workers(ctx context.Context, namespace string) ([]message.WorkerDocument, error) {
+func (r Reader) Workers(ctx context.Context, namespace string) ([]document.Worker, error) {
 	return collect(ctx, r, scanWorker, "SELECT seen, doc FROM worker WHERE $1 IN ('', namespace) ORDER BY pilot, namespace", ledger.Text(namespace))
 }
 
-func scanWorker(rows *sql.Rows) (w message.WorkerDocument, err error) {
+func scanWorker(rows *sql.Rows) (w document.Worker, err error) {
 	var seen int64
 	var doc []byte
 	if err := rows.Scan(&seen, &doc); err != nil {
@@ -158,8 +158,8 @@ func scanWorker(rows *sql.Rows) (w message.WorkerDocument, err error) {
 }
 
 // Actors are the programs that were seen to do one of idds' duties, in all namespaces when none is given.
-func (r Reader) Actors(ctx context.Context, namespace string) ([]message.ActorDocument, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (a message.ActorDocument, err error) {
+func (r Reader) Actors(ctx context.Context, namespace string) ([]document.Actor, error) {
+	return collect(ctx, r, func(rows *sql.Rows) (a document.Actor, err error) {
 		var doc []byte
 		if err := rows.Scan(&doc); err != nil {
 			return a, err

@@ -5,5 +5,5 @@
 // drawers of its own, in which it lies longer than the rest. To put something in costs a lock and a slot: texts are looked at, and
 // secrets masked, when somebody reads them.
 //
-// Nothing of it outlives the process; a [message.RecentPage] says since when there is something to be known.
+// Nothing of it outlives the process; a [document.RecentPage] says since when there is something to be known.
 package recent

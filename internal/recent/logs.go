@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -27,7 +28,7 @@ const aheadLimit = time.Minute
 const serious = "\x00!"
 
 // AddLogs keeps lines of a namespace's programs, and says how many of them it took: more than so many a second are too many.
-func (m *Memory) AddLogs(name string, lines ...message.LogRecord) (taken int) {
+func (m *Memory) AddLogs(name string, lines ...document.LogRecord) (taken int) {
 	now := m.now().UTC()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,35 +46,35 @@ func (m *Memory) AddLogs(name string, lines ...message.LogRecord) (taken int) {
 		}
 		m.number++
 		n.latest = m.number
-		n.logs.put(drawer, item[message.LogRecord]{number: m.number, at: now, size: sizeOfLine(&l), value: l})
+		n.logs.put(drawer, item[document.LogRecord]{number: m.number, at: now, size: sizeOfLine(&l), value: l})
 	}
 	return len(lines)
 }
 
 // Logs are lines of a query; those of one page in the order of their times, for programs send them in batches. Secrets in them are
 // masked.
-func (m *Memory) Logs(q Query) (message.RecentPage[message.LogRecord], error) {
+func (m *Memory) Logs(q Query) (document.RecentPage[document.LogRecord], error) {
 	least, text := slog.LevelDebug, strings.ToLower(q.Text)
 	if q.Level != "" {
 		least = level(q.Level)
 	}
-	page, err := choose(m, &q, selection[message.LogRecord]{
-		of: func(n *namespace) *shelf[message.LogRecord] { return n.logs },
+	page, err := choose(m, &q, selection[document.LogRecord]{
+		of: func(n *namespace) *shelf[document.LogRecord] { return n.logs },
 		fits: func(drawer string) bool {
 			name, grave := strings.CutSuffix(drawer, serious)
 			return (q.Component == "" || q.Component == name) && (grave || least < slog.LevelWarn)
 		},
-		want: func(l *message.LogRecord) bool {
+		want: func(l *document.LogRecord) bool {
 			return either(q.Role, l.Role) && either(q.Run, l.RunID) && either(q.Slice, l.Slice) && level(l.Level) >= least && (text == "" || finds(l, text))
 		},
 		show: mask,
 	})
-	slices.SortStableFunc(page.Items, func(a, b message.LogRecord) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(page.Items, func(a, b document.LogRecord) int { return a.At.Compare(b.At) })
 	return page, err
 }
 
 // finds reports whether a text, in lower case, is to be found in a line as it is handed out: in what is masked nobody may search.
-func finds(l *message.LogRecord, text string) bool {
+func finds(l *document.LogRecord, text string) bool {
 	if !has(l, text) {
 		return false
 	}
@@ -82,7 +83,7 @@ func finds(l *message.LogRecord, text string) bool {
 }
 
 // has reports whether a text, in lower case, is to be found in a line.
-func has(l *message.LogRecord, text string) bool {
+func has(l *document.LogRecord, text string) bool {
 	if strings.Contains(strings.ToLower(l.Message), text) || strings.Contains(strings.ToLower(l.Component), text) {
 		return true
 	}
@@ -112,7 +113,7 @@ func level(text string) slog.Level {
 }
 
 // tidy bounds a line, and gives it a time that can be.
-func tidy(l message.LogRecord, now time.Time) message.LogRecord {
+func tidy(l document.LogRecord, now time.Time) document.LogRecord {
 	if l.At.IsZero() || l.At.Sub(now) > aheadLimit {
 		l.At = now
 	}
@@ -133,7 +134,7 @@ func tidy(l message.LogRecord, now time.Time) message.LogRecord {
 	return l
 }
 
-func sizeOfLine(l *message.LogRecord) int {
+func sizeOfLine(l *document.LogRecord) int {
 	n := 200 + len(l.Namespace) + len(l.Component) + len(l.Message) + len(l.RunID) + len(l.Slice)
 	for key, value := range l.Attrs {
 		n += 50 + len(key) + len(value)
@@ -141,7 +142,7 @@ func sizeOfLine(l *message.LogRecord) int {
 	return n
 }
 
-func mask(l message.LogRecord) message.LogRecord {
+func mask(l document.LogRecord) document.LogRecord {
 	l.Message = logging.Redact(l.Message)
 	if l.Attrs = maps.Clone(l.Attrs); l.Attrs != nil {
 		for key, value := range l.Attrs {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 const (
@@ -40,8 +40,8 @@ type Memory struct {
 }
 
 type namespace struct {
-	logs     *shelf[message.LogRecord]
-	messages *shelf[message.SeenMessage]
+	logs     *shelf[document.LogRecord]
+	messages *shelf[document.SeenMessage]
 	lines    *rate.Limiter
 	dropped  uint64 // lines that were too many
 	latest   uint64 // the last number that was put anywhere
@@ -70,7 +70,7 @@ func (m *Memory) space(name string) *namespace {
 			delete(m.of, silent)
 		}
 		n = &namespace{
-			logs: newShelf[message.LogRecord](logBounds), messages: newShelf[message.SeenMessage](messageBounds),
+			logs: newShelf[document.LogRecord](logBounds), messages: newShelf[document.SeenMessage](messageBounds),
 			lines: rate.NewLimiter(linesPerSecond, 5*linesPerSecond),
 		}
 		m.of[name] = n
@@ -124,8 +124,8 @@ type selection[T any] struct {
 }
 
 // choose answers a query.
-func choose[T any](m *Memory, q *Query, s selection[T]) (message.RecentPage[T], error) {
-	page := message.RecentPage[T]{Items: []T{}, Since: m.since}
+func choose[T any](m *Memory, q *Query, s selection[T]) (document.RecentPage[T], error) {
+	page := document.RecentPage[T]{Items: []T{}, Since: m.since}
 	after, given, err := m.cursor(q.After)
 	if err != nil {
 		return page, err

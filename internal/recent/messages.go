@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
@@ -19,7 +20,7 @@ const (
 )
 
 // AddMessage keeps a message. Its body is not copied, and not looked at.
-func (m *Memory) AddMessage(s message.SeenMessage) {
+func (m *Memory) AddMessage(s document.SeenMessage) {
 	now := m.now().UTC()
 	s.At = now
 	if len(s.Body) > maxBody {
@@ -40,18 +41,18 @@ func (m *Memory) AddMessage(s message.SeenMessage) {
 	m.number++
 	n.latest = m.number
 	size := 300 + len(s.Body) + len(s.Sender) + len(s.Slice) + len(s.Junk)
-	n.messages.put(drawer, item[message.SeenMessage]{number: m.number, at: now, size: size, value: s})
+	n.messages.put(drawer, item[document.SeenMessage]{number: m.number, at: now, size: size, value: s})
 }
 
 // Messages are those of a query: component is who sent them. Secrets in them are masked.
-func (m *Memory) Messages(q Query) (message.RecentPage[message.SeenMessage], error) {
+func (m *Memory) Messages(q Query) (document.RecentPage[document.SeenMessage], error) {
 	text := []byte(strings.ToLower(q.Text))
-	return choose(m, &q, selection[message.SeenMessage]{
-		of: func(n *namespace) *shelf[message.SeenMessage] { return n.messages },
+	return choose(m, &q, selection[document.SeenMessage]{
+		of: func(n *namespace) *shelf[document.SeenMessage] { return n.messages },
 		fits: func(drawer string) bool {
 			return (!q.Junk || drawer == junk) && (q.MsgType == "" || drawer == q.MsgType || drawer == junk || drawer == others)
 		},
-		want: func(s *message.SeenMessage) bool {
+		want: func(s *document.SeenMessage) bool {
 			return either(q.Component, s.Sender) && either(q.Run, s.RunID) && either(q.Slice, s.Slice) && either(q.MsgType, s.MsgType) &&
 				either(q.Destination, s.Destination) && (len(text) == 0 || said(s, text))
 		},
@@ -59,7 +60,7 @@ func (m *Memory) Messages(q Query) (message.RecentPage[message.SeenMessage], err
 	})
 }
 
-func shown(s message.SeenMessage) message.SeenMessage {
+func shown(s document.SeenMessage) document.SeenMessage {
 	s.Junk = logging.Redact(s.Junk)
 	s.Body = readable(s.Body)
 	return s
@@ -67,8 +68,8 @@ func shown(s message.SeenMessage) message.SeenMessage {
 
 // said reports whether a text, in lower case, is to be found in a message. In what is masked nobody may search; what is handed out
 // has no spaces between its words, so that the text need not stand there as it was found.
-func said(s *message.SeenMessage, text []byte) bool {
-	in := func(s *message.SeenMessage) bool {
+func said(s *document.SeenMessage, text []byte) bool {
+	in := func(s *document.SeenMessage) bool {
 		return bytes.Contains(bytes.ToLower(s.Body), text) || bytes.Contains(bytes.ToLower([]byte(s.Junk+" "+s.Sender+" "+s.Slice)), text)
 	}
 	if !in(s) {

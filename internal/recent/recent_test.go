@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/recent"
 )
 
@@ -35,8 +35,8 @@ func (c *clock) add(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-func line(component, level, text string) message.LogRecord {
-	return message.LogRecord{Component: component, Level: level, Message: text}
+func line(component, level, text string) document.LogRecord {
+	return document.LogRecord{Component: component, Level: level, Message: text}
 }
 
 func logs(t *testing.T, m *recent.Memory, q recent.Query) (texts []string, next string) {
@@ -55,10 +55,10 @@ func TestLinesAreFoundByWhatStandsInThem(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	m := recent.New(c.now)
-	m.AddLogs("a", message.LogRecord{Component: "p1", Role: "pilot", Level: "INFO", Message: "slice taken", RunID: "1", Slice: "s1", Attrs: map[string]string{"host": "Node7"}})
+	m.AddLogs("a", document.LogRecord{Component: "p1", Role: "pilot", Level: "INFO", Message: "slice taken", RunID: "1", Slice: "s1", Attrs: map[string]string{"host": "Node7"}})
 	c.add(time.Minute)
-	m.AddLogs("a", message.LogRecord{Component: "p2", Role: "pilot", Level: "warning", Message: "disk is full", RunID: "1"},
-		message.LogRecord{Component: "h", Role: "harvester", Level: "CRITICAL", Message: "no batch system", RunID: "2"})
+	m.AddLogs("a", document.LogRecord{Component: "p2", Role: "pilot", Level: "warning", Message: "disk is full", RunID: "1"},
+		document.LogRecord{Component: "h", Role: "harvester", Level: "CRITICAL", Message: "no batch system", RunID: "2"})
 	m.AddLogs("b", line("p1", "INFO", "theirs"))
 	for want, q := range map[string]recent.Query{
 		"slice taken, disk is full, no batch system": {Namespace: "a"},
@@ -120,7 +120,7 @@ func TestAFloodTakesNothingFromOthersAndErrorsStayLonger(t *testing.T) {
 	for range 100 { // for a minute and a half
 		c.add(time.Second)
 		for range 20 {
-			taken += m.AddLogs("a", make([]message.LogRecord, 200)...)
+			taken += m.AddLogs("a", make([]document.LogRecord, 200)...)
 			taken += m.AddLogs("a", line("loud", "INFO", strings.Repeat("x", 5000)))
 		}
 	}
@@ -172,8 +172,8 @@ func TestALineHasBoundsAndATimeThatCanBe(t *testing.T) {
 	for i := range 1000 {
 		attrs[fmt.Sprint(i)] = strings.Repeat("v", 10_000)
 	}
-	m.AddLogs("a", message.LogRecord{At: c.now().Add(time.Hour), Level: "<b>", Message: strings.Repeat("ü", 10_000) + "\xff", Attrs: attrs},
-		message.LogRecord{At: c.now().Add(-time.Hour), Message: "\xff"})
+	m.AddLogs("a", document.LogRecord{At: c.now().Add(time.Hour), Level: "<b>", Message: strings.Repeat("ü", 10_000) + "\xff", Attrs: attrs},
+		document.LogRecord{At: c.now().Add(-time.Hour), Message: "\xff"})
 	page, err := m.Logs(recent.Query{})
 	if err != nil {
 		t.Fatal(err)
@@ -190,15 +190,15 @@ func TestALineHasBoundsAndATimeThatCanBe(t *testing.T) {
 func TestMessagesAreFoundAndTheBusyKindLeavesTheRareOnes(t *testing.T) {
 	t.Parallel()
 	m := recent.New(nil)
-	see := func(s message.SeenMessage) {
+	see := func(s document.SeenMessage) {
 		s.Namespace = "a"
 		m.AddMessage(s)
 	}
-	see(message.SeenMessage{MsgType: "run_imminent", Sender: "daq", RunID: "7", Destination: "/topic/t", Body: json.RawMessage(`{"msg_type":"run_imminent","n":12345678901234567890}`)})
-	see(message.SeenMessage{MsgType: "run_imminent", Sender: "daq", Junk: "junk: no run_id", Body: json.RawMessage("<html>\xff</html>")})
+	see(document.SeenMessage{MsgType: "run_imminent", Sender: "daq", RunID: "7", Destination: "/topic/t", Body: json.RawMessage(`{"msg_type":"run_imminent","n":12345678901234567890}`)})
+	see(document.SeenMessage{MsgType: "run_imminent", Sender: "daq", Junk: "junk: no run_id", Body: json.RawMessage("<html>\xff</html>")})
 	for i := range 10_000 {
-		see(message.SeenMessage{MsgType: "slice", RunID: "8", Slice: fmt.Sprint("s", i), Body: make([]byte, 8000)})
-		see(message.SeenMessage{MsgType: fmt.Sprint("type", i%1000), Sender: "anybody"})
+		see(document.SeenMessage{MsgType: "slice", RunID: "8", Slice: fmt.Sprint("s", i), Body: make([]byte, 8000)})
+		see(document.SeenMessage{MsgType: fmt.Sprint("type", i%1000), Sender: "anybody"})
 	}
 	for want, q := range map[string]recent.Query{
 		"daq daq":  {MsgType: "run_imminent"},
@@ -235,10 +235,10 @@ func TestNoSecretIsHandedOut(t *testing.T) {
 	t.Parallel()
 	const hush = "s3cr3t V4lue"
 	m := recent.New(nil)
-	m.AddLogs("a", message.LogRecord{Message: "called with Bearer abcdefg.s3cr3t", Attrs: map[string]string{"broker_password": hush, "url": "https://u:s3cr3t@h/"}})
-	m.AddMessage(message.SeenMessage{Namespace: "a", MsgType: "x", Body: json.RawMessage(
+	m.AddLogs("a", document.LogRecord{Message: "called with Bearer abcdefg.s3cr3t", Attrs: map[string]string{"broker_password": hush, "url": "https://u:s3cr3t@h/"}})
+	m.AddMessage(document.SeenMessage{Namespace: "a", MsgType: "x", Body: json.RawMessage(
 		`{"msg_type":"x","brokers":[{"password":"` + hush + `","token":170417017,"passcode":["` + hush + `"]}],"uri":"ejfat://u:s3cr3t@h/lb","run":{"secret":{"token":"` + hush + `"}}}`)})
-	m.AddMessage(message.SeenMessage{Namespace: "a", Junk: "password=s3cr3t", Body: json.RawMessage("password=s3cr3t")})
+	m.AddMessage(document.SeenMessage{Namespace: "a", Junk: "password=s3cr3t", Body: json.RawMessage("password=s3cr3t")})
 	l, lerr := m.Logs(recent.Query{})
 	s, serr := m.Messages(recent.Query{})
 	text, err := json.Marshal([]any{l, s})
@@ -271,7 +271,7 @@ func TestManyMayReadAndWriteAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 500 {
-				m.AddMessage(message.SeenMessage{Namespace: fmt.Sprint("ns", i), MsgType: "slice", Body: json.RawMessage(`{"a":1}`)})
+				m.AddMessage(document.SeenMessage{Namespace: fmt.Sprint("ns", i), MsgType: "slice", Body: json.RawMessage(`{"a":1}`)})
 				m.AddLogs(fmt.Sprint("ns", i), line("p", "INFO", "x"))
 				if n%50 == 0 {
 					if _, err := m.Messages(recent.Query{Text: "a"}); err != nil {
@@ -291,6 +291,6 @@ func BenchmarkAMessageIsKept(b *testing.B) {
 	m := recent.New(nil)
 	body := json.RawMessage(strings.Repeat("x", 900))
 	for b.Loop() {
-		m.AddMessage(message.SeenMessage{Namespace: "a", MsgType: "slice_result", RunID: "100001", Slice: "2837c040-d0c9-4236-a645-4d838711c5e4", Body: body})
+		m.AddMessage(document.SeenMessage{Namespace: "a", MsgType: "slice_result", RunID: "100001", Slice: "2837c040-d0c9-4236-a645-4d838711c5e4", Body: body})
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // silence is for how long a stream of events may say nothing before it counts as dead: idds says something every 10 s.
@@ -20,7 +20,7 @@ var errSilent = errors.New("it has been silent for too long")
 
 // Follow hands over the events of a path as they come, until the stream ends, ctx does, or each returns an error. seen is the id of the
 // last event of an earlier stream, which does not come again.
-func (c *Client) Follow(ctx context.Context, path, seen string, each func(message.Event) error) error {
+func (c *Client) Follow(ctx context.Context, path, seen string, each func(document.Event) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
@@ -43,9 +43,9 @@ func (c *Client) Follow(ctx context.Context, path, seen string, each func(messag
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // the status alone says it
 		return c.refused(resp.StatusCode, path, b)
 	}
-	err = message.ReadEvents(resp.Body, func(e message.Event) error {
+	err = document.ReadEvents(resp.Body, func(e document.Event) error {
 		quiet.Reset(silence)
-		return each(message.Event{Name: e.Name, ID: e.ID, Data: bytes.Clone(e.Data)})
+		return each(document.Event{Name: e.Name, ID: e.ID, Data: bytes.Clone(e.Data)})
 	})
 	if err == nil {
 		err = io.ErrUnexpectedEOF

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // PageSize is how much of a list is asked for at once.
@@ -13,8 +13,8 @@ const PageSize = 1000
 
 // Pages reads a list page after page, until there are as many entries as are wanted, or all with 0; Next is where they would go on. A
 // limit in the query is that of a page, for lists that hand out fewer.
-func Pages[T any](read func(path string, into any) error, path string, query url.Values, most int) (message.Page[T], error) {
-	out, q := message.Page[T]{Items: []T{}}, url.Values{}
+func Pages[T any](read func(path string, into any) error, path string, query url.Values, most int) (document.Page[T], error) {
+	out, q := document.Page[T]{Items: []T{}}, url.Values{}
 	maps.Copy(q, query)
 	size := PageSize
 	if n, err := strconv.Atoi(q.Get("limit")); err == nil {
@@ -26,7 +26,7 @@ func Pages[T any](read func(path string, into any) error, path string, query url
 			want = min(want, most-len(out.Items))
 		}
 		q.Set("limit", strconv.Itoa(want))
-		var page message.Page[T]
+		var page document.Page[T]
 		if err := read(path+"?"+q.Encode(), &page); err != nil {
 			return out, err
 		}

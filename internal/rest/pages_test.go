@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/rest"
 )
 
@@ -20,7 +20,7 @@ func numbers(t *testing.T, n int) (read func(path string, into any) error, asked
 		if err != nil {
 			return err
 		}
-		page, ok := into.(*message.Page[int])
+		page, ok := into.(*document.Page[int])
 		limit, err := strconv.Atoi(u.Query().Get("limit"))
 		if !ok || err != nil {
 			return fmt.Errorf("%T, %w", into, err)

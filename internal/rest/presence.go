@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // presenceEvery is how often a program says that it is alive.
@@ -13,11 +13,11 @@ const presenceEvery = 10 * time.Second
 // Presence tells idds that a program is alive, and what it does. That idds is away is nothing to it: the next word comes soon.
 type Presence struct {
 	client *Client
-	now    func() message.ComponentDocument
+	now    func() document.Component
 }
 
 // NewPresence tells what now says; its own time and rhythm are filled in.
-func NewPresence(client *Client, now func() message.ComponentDocument) *Presence {
+func NewPresence(client *Client, now func() document.Component) *Presence {
 	return &Presence{client, now}
 }
 
@@ -45,5 +45,5 @@ func (p *Presence) tell(ctx context.Context, state string, limit time.Duration) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	_ = p.client.Post(ctx, "/v1/components", c, new(message.ComponentDocument)) // the next comes soon
+	_ = p.client.Post(ctx, "/v1/components", c, new(document.Component)) // the next comes soon
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 )
 
@@ -41,17 +41,17 @@ type Shipper struct {
 // shipment is what all handlers of a log share.
 type shipment struct {
 	client *Client
-	of     message.LogRecord // what is the same in every line
+	of     document.LogRecord // what is the same in every line
 
 	mu      sync.Mutex
-	waiting []message.LogRecord
+	waiting []document.LogRecord
 	dropped int
 }
 
 var _ slog.Handler = (*Shipper)(nil)
 
 // NewShipper sends the lines of a program: component, role and namespace of who are in each of them.
-func NewShipper(client *Client, who message.LogRecord) *Shipper {
+func NewShipper(client *Client, who document.LogRecord) *Shipper {
 	return &Shipper{shipment: &shipment{client: client, of: who}}
 }
 
@@ -187,8 +187,8 @@ func (s *Shipper) ship(ctx context.Context, limit time.Duration) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var receipt message.LogReceipt
-	err := s.client.Post(ctx, "/v1/logs", message.LogBatch{Records: lines}, &receipt)
+	var receipt document.LogReceipt
+	err := s.client.Post(ctx, "/v1/logs", document.LogBatch{Records: lines}, &receipt)
 	if err == nil {
 		return true
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/rest"
 )
 
@@ -23,14 +23,14 @@ type desk struct {
 	mu     sync.Mutex
 	status int
 	asked  int
-	lines  []message.LogRecord
-	beats  chan message.ComponentDocument
+	lines  []document.LogRecord
+	beats  chan document.Component
 	base   string
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{status: http.StatusOK, beats: make(chan message.ComponentDocument, 100)}
+	d := &desk{status: http.StatusOK, beats: make(chan document.Component, 100)}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -39,8 +39,8 @@ func newDesk(t *testing.T) *desk {
 			w.WriteHeader(d.status)
 			return
 		}
-		var batch message.LogBatch
-		var beat message.ComponentDocument
+		var batch document.LogBatch
+		var beat document.Component
 		var err error
 		if r.URL.Path == "/v1/logs" {
 			err = json.NewDecoder(r.Body).Decode(&batch)
@@ -66,14 +66,14 @@ func (d *desk) answer(status int) {
 }
 
 // taken are the lines that came; asked is how often somebody came.
-func (d *desk) taken() (lines []message.LogRecord, asked int) {
+func (d *desk) taken() (lines []document.LogRecord, asked int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.lines, d.asked
 }
 
 func newShipper(d *desk) (*rest.Shipper, *slog.Logger) {
-	s := rest.NewShipper(rest.New(rest.Config{Base: d.base, Token: "t"}), message.LogRecord{Component: "p1", Role: "pilot", Namespace: "test"})
+	s := rest.NewShipper(rest.New(rest.Config{Base: d.base, Token: "t"}), document.LogRecord{Component: "p1", Role: "pilot", Namespace: "test"})
 	return s, logging.Also(slog.New(slog.DiscardHandler), s)
 }
 
@@ -170,8 +170,8 @@ func TestAProgramSaysThatItIsAliveAndThatItHasGone(t *testing.T) {
 	d := newDesk(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	p := rest.NewPresence(rest.New(rest.Config{Base: d.base, Token: "t"}), func() message.ComponentDocument {
-		return message.ComponentDocument{Name: "h", Role: "harvester", State: "PROCESSING"}
+	p := rest.NewPresence(rest.New(rest.Config{Base: d.base, Token: "t"}), func() document.Component {
+		return document.Component{Name: "h", Role: "harvester", State: "PROCESSING"}
 	})
 	go func() { defer close(done); p.Run(ctx) }()
 	if first := <-d.beats; first.State != "PROCESSING" || first.HeartbeatSeconds != 10 {

@@ -7,16 +7,16 @@ import (
 	"net/url"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // FindSlice asks for a slice by its identity. Namespace and run may be empty: all runs are asked then, and one of them has to have it.
-func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string) (found message.SliceHistory, err error) {
-	runs := []message.RunDocument{{RunID: run, Namespace: namespace}}
+func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string) (found document.SliceHistory, err error) {
+	runs := []document.Run{{RunID: run, Namespace: namespace}}
 	if run == "" {
 		read := func(path string, into any) error { return c.Read(ctx, path, into) }
-		all, err := Pages[message.RunDocument](read, "/v1/runs", url.Values{"namespace": {namespace}}, 0)
+		all, err := Pages[document.Run](read, "/v1/runs", url.Values{"namespace": {namespace}}, 0)
 		if err != nil {
 			return found, err
 		}
@@ -24,7 +24,7 @@ func (c *Client) FindSlice(ctx context.Context, namespace, run, identity string)
 	}
 	var in []string
 	for _, r := range runs {
-		var doc message.SliceHistory
+		var doc document.SliceHistory
 		path := "/v1/runs/" + url.PathEscape(r.RunID) + "/slices/" + url.PathEscape(identity) + "?" + url.Values{"namespace": {r.Namespace}}.Encode()
 		err := c.Read(ctx, path, &doc)
 		if refused, ok := errors.AsType[*StatusError](err); ok && refused.Code == http.StatusNotFound {

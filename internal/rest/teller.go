@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // Teller is a program's voice at idds: its signs of life and the lines of its log. A nil one says nothing.
@@ -16,7 +16,7 @@ type Teller struct {
 }
 
 // NewTeller speaks for a program: component, role and namespace of who. lines says whether lines of its log are to be sent.
-func NewTeller(client *Client, who message.LogRecord, lines bool) *Teller {
+func NewTeller(client *Client, who document.LogRecord, lines bool) *Teller {
 	t := &Teller{client: client}
 	if lines {
 		t.shipper = NewShipper(client, who)
@@ -34,7 +34,7 @@ func (t *Teller) Logger(l *slog.Logger) *slog.Logger {
 
 // Start begins to speak. now is what the program does; nil for one that says so in another way. What is said until stop is sent,
 // also when ctx has ended: the last lines say why.
-func (t *Teller) Start(ctx context.Context, now func() message.ComponentDocument) (stop func()) {
+func (t *Teller) Start(ctx context.Context, now func() document.Component) (stop func()) {
 	if t == nil {
 		return func() {}
 	}

@@ -5,25 +5,25 @@ import (
 	"slices"
 
 	"tfpilot/internal/demand"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // document is a decision as the world sees it.
-func (s *Scaler) document(r *demand.Run, d demand.Decision) message.RunDemand {
-	out := message.RunDemand{RunID: r.ID, Namespace: r.Namespace, State: r.State, Wanted: d.Wanted, Reason: d.Reason, Reasons: d.Reasons}
-	if r.State == message.RunClosed {
+func (s *Scaler) document(r *demand.Run, d demand.Decision) document.RunDemand {
+	out := document.RunDemand{RunID: r.ID, Namespace: r.Namespace, State: r.State, Wanted: d.Wanted, Reason: d.Reason, Reasons: d.Reasons}
+	if r.State == document.RunClosed {
 		return out
 	}
 	for _, share := range d.Sites {
-		out.Sites = append(out.Sites, message.SiteDemand{Site: share.Site, Wanted: share.Wanted})
+		out.Sites = append(out.Sites, document.SiteDemand{Site: share.Site, Wanted: share.Wanted})
 	}
-	out.Facts = &message.DemandFacts{
+	out.Facts = &document.DemandFacts{
 		Asked: r.Request.Workers, SlicesPerSecond: r.Arrived.PerSecond, Waiting: r.Waiting, Running: r.Running, GoalSeconds: s.policy.Goal.Seconds(),
 		ProcessingSeconds: r.Processing.Mean.Seconds(), ProcessingP95Seconds: r.Processing.High.Seconds(), StartupSeconds: r.Startup.Median.Seconds(),
-		Workers: []message.DemandWorkers{},
+		Workers: []document.DemandWorkers{},
 	}
 	for _, w := range r.Workers {
-		out.Facts.Workers = append(out.Facts.Workers, message.DemandWorkers{
+		out.Facts.Workers = append(out.Facts.Workers, document.DemandWorkers{
 			Site: w.Site, Starting: w.Starting, Ready: w.Ready, Draining: w.Draining, Silent: w.Silent, Slots: w.Slots,
 		})
 	}
@@ -33,17 +33,17 @@ func (s *Scaler) document(r *demand.Run, d demand.Decision) message.RunDemand {
 // warm is a run that stands for whichever comes: its workers are kept between runs. It does not grow with them: who has found a run
 // keeps its place, and counts among the workers of that run.
 func (s *Scaler) warm() demand.Run {
-	return demand.Run{Namespace: s.namespace, State: message.RunOpen, Request: demand.Request{Workers: s.policy.Warm, Fixed: true}}
+	return demand.Run{Namespace: s.namespace, State: document.RunOpen, Request: demand.Request{Workers: s.policy.Warm, Fixed: true}}
 }
 
 // reduce takes from what runs want the workers that are kept warm and serve them, or will when their first slice comes.
-func reduce(all []message.RunDemand, workers []message.WorkerDocument) {
+func reduce(all []document.RunDemand, workers []document.Worker) {
 	var sites []string
 	spare := map[string]int{} // by site
 	bound := map[string]map[string]int{}
 	for i := range workers {
 		w := &workers[i]
-		if !w.Alive || !w.AnyRun || w.Phase == message.WorkerDraining {
+		if !w.Alive || !w.AnyRun || w.Phase == document.WorkerDraining {
 			continue
 		}
 		if !slices.Contains(sites, w.Site) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tfpilot/internal/demand"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 const (
@@ -67,7 +67,7 @@ func (s *Scaler) Leaves(pilot string) bool {
 }
 
 // Decide says how many workers each run wants. Workers are those that have reported lately, with whether they are alive.
-func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now time.Time) []message.RunDemand {
+func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.Time) []document.RunDemand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.measure(workers, now)
@@ -81,7 +81,7 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now
 	for i := range runs {
 		r := &runs[i]
 		id := r.RunID.String()
-		if r.State == message.RunClosed {
+		if r.State == document.RunClosed {
 			snapshot.Runs = append(snapshot.Runs, demand.Run{Namespace: r.Namespace, ID: id, State: r.State})
 			continue
 		}
@@ -97,7 +97,7 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now
 	if s.policy.Warm > 0 {
 		snapshot.Runs = append(snapshot.Runs, s.warm())
 	}
-	out := make([]message.RunDemand, len(snapshot.Runs))
+	out := make([]document.RunDemand, len(snapshot.Runs))
 	leaving := map[string]bool{}
 	for i, d := range s.policy.Decide(snapshot) {
 		r := &snapshot.Runs[i]
@@ -118,7 +118,7 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []message.WorkerDocument, now
 }
 
 // measure takes in what new workers took to start.
-func (s *Scaler) measure(workers []message.WorkerDocument, now time.Time) {
+func (s *Scaler) measure(workers []document.Worker, now time.Time) {
 	seen := make(map[string]time.Time, len(workers))
 	for i := range workers {
 		w := &workers[i]
@@ -135,7 +135,7 @@ func (s *Scaler) measure(workers []message.WorkerDocument, now time.Time) {
 }
 
 // run is a run of the ledger as the policy sees it.
-func (s *Scaler) run(r *ledger.Run, c *course, crew []*message.WorkerDocument, now time.Time) demand.Run {
+func (s *Scaler) run(r *ledger.Run, c *course, crew []*document.Worker, now time.Time) demand.Run {
 	out := demand.Run{
 		Namespace: r.Namespace, ID: r.RunID.String(), State: r.State, Request: demand.Request{Workers: r.Workers, Fixed: s.fixed, Closed: r.DemandClosed},
 		Arrived: c.meter.Arrived(now), Announced: -1, Processing: c.processing.Took(), Startup: s.startup.Took(), Before: c.before,
@@ -171,12 +171,12 @@ func (s *Scaler) run(r *ledger.Run, c *course, crew []*message.WorkerDocument, n
 			}
 		}
 		switch {
-		case w.Phase == message.WorkerEnded:
+		case w.Phase == document.WorkerEnded:
 		case !w.Alive:
 			site.Silent++
-		case w.Phase == message.WorkerDraining, s.leaving[w.PilotID]:
+		case w.Phase == document.WorkerDraining, s.leaving[w.PilotID]:
 			site.Draining++
-		case w.Phase == message.WorkerStarting, w.Hold != "":
+		case w.Phase == document.WorkerStarting, w.Hold != "":
 			site.Starting++
 		default:
 			site.Ready++
@@ -195,8 +195,8 @@ func (s *Scaler) run(r *ledger.Run, c *course, crew []*message.WorkerDocument, n
 const standby = "standby"
 
 // crews are the workers by their runs.
-func (s *Scaler) crews(workers []message.WorkerDocument) map[string][]*message.WorkerDocument {
-	out := map[string][]*message.WorkerDocument{}
+func (s *Scaler) crews(workers []document.Worker) map[string][]*document.Worker {
+	out := map[string][]*document.Worker{}
 	for i := range workers {
 		out[workers[i].RunID] = append(out[workers[i].RunID], &workers[i])
 	}
@@ -205,9 +205,9 @@ func (s *Scaler) crews(workers []message.WorkerDocument) map[string][]*message.W
 
 // release chooses who leaves of those that are too many at a site that follows the demand: first who has not started, then who is
 // idle, then who is slow. Who was chosen stays so: it may have heard of it.
-func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*message.WorkerDocument, leaving map[string]bool) {
+func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*document.Worker, leaving map[string]bool) {
 	for _, w := range crew {
-		if s.leaving[w.PilotID] && w.Phase != message.WorkerEnded {
+		if s.leaving[w.PilotID] && w.Phase != document.WorkerEnded {
 			leaving[w.PilotID] = true
 		}
 	}
@@ -215,13 +215,13 @@ func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*message.Worke
 		return
 	}
 	for _, share := range d.Sites {
-		var stay []*message.WorkerDocument
+		var stay []*document.Worker
 		for _, w := range crew {
-			if w.Site == share.Site && w.WorkerID != "" && w.Alive && w.Phase != message.WorkerDraining && !s.leaving[w.PilotID] {
+			if w.Site == share.Site && w.WorkerID != "" && w.Alive && w.Phase != document.WorkerDraining && !s.leaving[w.PilotID] {
 				stay = append(stay, w)
 			}
 		}
-		slices.SortStableFunc(stay, func(a, b *message.WorkerDocument) int {
+		slices.SortStableFunc(stay, func(a, b *document.Worker) int {
 			return cmp.Or(cmp.Compare(stage(a), stage(b)), cmp.Compare(perSlice(b), perSlice(a)), b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.PilotID, b.PilotID))
 		})
 		for i := range max(0, len(stay)-share.Wanted) {
@@ -231,9 +231,9 @@ func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*message.Worke
 }
 
 // stage is how little a worker that leaves is missed: the less, the smaller.
-func stage(w *message.WorkerDocument) int {
+func stage(w *document.Worker) int {
 	switch {
-	case w.Phase == message.WorkerStarting:
+	case w.Phase == document.WorkerStarting:
 		return 0
 	case len(w.InHand) == 0:
 		return 1
@@ -243,7 +243,7 @@ func stage(w *message.WorkerDocument) int {
 }
 
 // perSlice is what a worker took for each slice, in seconds.
-func perSlice(w *message.WorkerDocument) float64 {
+func perSlice(w *document.Worker) float64 {
 	return w.Totals.WallSeconds / float64(max(1, w.Totals.Done+w.Totals.Failed))
 }
 

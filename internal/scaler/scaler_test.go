@@ -8,6 +8,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/demand"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/scaler"
@@ -22,7 +23,7 @@ type scene struct {
 
 	now     time.Time
 	run     ledger.Run
-	workers []message.WorkerDocument
+	workers []document.Worker
 }
 
 func newScene(t *testing.T, demandFrom string, change func(p *demand.Policy)) *scene {
@@ -34,7 +35,7 @@ func newScene(t *testing.T, demandFrom string, change func(p *demand.Policy)) *s
 	}
 	return &scene{
 		T: t, Scaler: scaler.New(p, "test", demandFrom), now: noon,
-		run: ledger.Run{Namespace: "test", RunID: message.Run("7"), State: message.RunOpen, OpenedAt: noon, Workers: 4},
+		run: ledger.Run{Namespace: "test", RunID: message.Run("7"), State: document.RunOpen, OpenedAt: noon, Workers: 4},
 	}
 }
 
@@ -42,9 +43,9 @@ func newScene(t *testing.T, demandFrom string, change func(p *demand.Policy)) *s
 func (s *scene) start(n int, took time.Duration) {
 	for range n {
 		id := fmt.Sprintf("pilot-%d", len(s.workers))
-		s.workers = append(s.workers, message.WorkerDocument{
-			WorkerReport: message.WorkerReport{
-				PilotID: id, WorkerID: "tfpilot-" + id, Namespace: "test", RunID: "7", Site: "here", Phase: message.WorkerRunning, Slots: 1,
+		s.workers = append(s.workers, document.Worker{
+			WorkerReport: document.WorkerReport{
+				PilotID: id, WorkerID: "tfpilot-" + id, Namespace: "test", RunID: "7", Site: "here", Phase: document.WorkerRunning, Slots: 1,
 				SubmittedAt: s.now.Add(-took), StartedAt: s.now, ReadyAt: s.now,
 			},
 			Alive: true,
@@ -53,9 +54,9 @@ func (s *scene) start(n int, took time.Duration) {
 }
 
 // pass lets seconds pass, in each of which a slice comes and one is done, in so many seconds.
-func (s *scene) pass(long, each int) message.RunDemand {
+func (s *scene) pass(long, each int) document.RunDemand {
 	s.Helper()
-	var d message.RunDemand
+	var d document.RunDemand
 	for range long {
 		s.now = s.now.Add(time.Second)
 		s.run.Published, s.run.LastSliceAt = s.run.Published+1, s.now
@@ -69,7 +70,7 @@ func (s *scene) pass(long, each int) message.RunDemand {
 	return d
 }
 
-func (s *scene) decide() message.RunDemand {
+func (s *scene) decide() document.RunDemand {
 	s.Helper()
 	all := s.Decide([]ledger.Run{s.run}, s.workers, s.now)
 	return all[0]
@@ -96,7 +97,7 @@ func TestWhatIsMeasuredStandsInTheDemand(t *testing.T) {
 	if f.SlicesPerSecond != 1 || f.ProcessingSeconds < 2.9 || f.ProcessingSeconds > 3.1 || f.StartupSeconds < 39 || f.StartupSeconds > 41 || f.GoalSeconds != 30 {
 		t.Errorf("%+v", f)
 	}
-	if len(f.Workers) != 1 || f.Workers[0] != (message.DemandWorkers{Site: "here", Ready: 4, Slots: 4}) {
+	if len(f.Workers) != 1 || f.Workers[0] != (document.DemandWorkers{Site: "here", Ready: 4, Slots: 4}) {
 		t.Errorf("%+v", f.Workers)
 	}
 	if text := strings.Join(d.Reasons, " "); !strings.Contains(text, "1.00 slices come in a second") || !strings.Contains(text, d.Reason) {
@@ -159,8 +160,8 @@ func TestWhoIsTooManyLeavesWhenIdleAndSlowFirst(t *testing.T) {
 	s.run.Workers = 5
 	s.start(5, 20*time.Second)
 	for i := range s.workers {
-		s.workers[i].InHand = []message.SliceInHand{{RunID: "7", Identity: "s"}}
-		s.workers[i].Totals = message.WorkerTotals{Done: 10, WallSeconds: 30}
+		s.workers[i].InHand = []document.SliceInHand{{RunID: "7", Identity: "s"}}
+		s.workers[i].Totals = document.WorkerTotals{Done: 10, WallSeconds: 30}
 	}
 	s.workers[1].Totals.WallSeconds = 90
 	s.workers[3].InHand = nil

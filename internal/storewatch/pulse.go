@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 )
 
 // pulseLimit is how long a write may be under way before that is said.
@@ -36,10 +36,10 @@ func (p *pulse) end(err error, now time.Time) {
 }
 
 // health says how the store is.
-func (p *pulse) health(now time.Time) message.HealthPart {
+func (p *pulse) health(now time.Time) document.HealthPart {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	part := message.HealthPart{Name: "store", OK: true, Details: "can be written", Since: p.since.UTC()}
+	part := document.HealthPart{Name: "store", OK: true, Details: "can be written", Since: p.since.UTC()}
 	switch took := now.Sub(p.began); {
 	case !p.began.IsZero() && took > pulseLimit:
 		part.OK, part.Since = false, p.began.UTC()

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 )
 
@@ -94,7 +94,7 @@ func (w *Watch) Try(ctx context.Context) {
 }
 
 // Health is what the last try says and, when work waits for the store, that: a full disk may have room for a try.
-func (w *Watch) Health(now time.Time) message.HealthPart {
+func (w *Watch) Health(now time.Time) document.HealthPart {
 	part := w.pulse.health(now)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/url"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 	"tfpilot/internal/rest"
 )
 
@@ -18,27 +18,27 @@ func NewClient(base, token string) *Client {
 }
 
 // Check is the accounting of a run.
-func (c *Client) Check(ctx context.Context, run string) (message.RunCheck, error) {
-	var out message.RunCheck
+func (c *Client) Check(ctx context.Context, run string) (document.RunCheck, error) {
+	var out document.RunCheck
 	return out, c.rest.Read(ctx, "/v1/runs/"+url.PathEscape(run)+"/check", &out)
 }
 
 // Run is the state of a run.
-func (c *Client) Run(ctx context.Context, run string) (message.RunDocument, error) {
-	var out message.RunDocument
+func (c *Client) Run(ctx context.Context, run string) (document.Run, error) {
+	var out document.Run
 	return out, c.rest.Read(ctx, "/v1/runs/"+url.PathEscape(run), &out)
 }
 
 // Workers are all pilots that ever reported.
-func (c *Client) Workers(ctx context.Context) ([]message.WorkerDocument, error) {
-	var out message.Page[message.WorkerDocument]
+func (c *Client) Workers(ctx context.Context) ([]document.Worker, error) {
+	var out document.Page[document.Worker]
 	err := c.rest.Read(ctx, "/v1/workers?limit=1000", &out)
 	return out.Items, err
 }
 
 // Failed are the failed slices of a run, at most 1000.
-func (c *Client) Failed(ctx context.Context, run string) ([]message.SliceRecord, error) {
-	var out message.Page[message.SliceRecord]
+func (c *Client) Failed(ctx context.Context, run string) ([]document.Slice, error) {
+	var out document.Page[document.Slice]
 	err := c.rest.Read(ctx, "/v1/slices?state=failed&limit=1000&run="+url.QueryEscape(run), &out)
 	return out.Items, err
 }

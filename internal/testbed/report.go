@@ -17,9 +17,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 	"tfpilot/internal/stf"
 )
 
@@ -33,8 +33,8 @@ type Report struct {
 	// Counts are all that the payload counted, events and tracks among them.
 	Counts map[string]int64 `json:"counts"`
 	// LatencyS is in seconds: slice created -> its result, and STF file written -> all its results.
-	LatencyS message.RunLatency `json:"latency_s"`
-	Pilots   []ReportPilot      `json:"pilots"`
+	LatencyS document.RunLatency `json:"latency_s"`
+	Pilots   []ReportPilot       `json:"pilots"`
 	// Seconds is the whole demo, from the start of the first program to the last result.
 	Seconds float64 `json:"seconds"`
 	// Failures are the reasons of the failed slices, the most frequent first.
@@ -85,7 +85,7 @@ type ReportFailure struct {
 }
 
 // failures counts the reasons of failed slices.
-func failures(failed []message.SliceRecord) []ReportFailure {
+func failures(failed []document.Slice) []ReportFailure {
 	out := []ReportFailure{}
 	for _, s := range failed {
 		f := ReportFailure{Slices: 1, Name: "unknown", Message: "the worker gave no reason", Slice: s.TFFilename + " " + strconv.FormatInt(s.SliceID, 10)}
@@ -104,7 +104,7 @@ func failures(failed []message.SliceRecord) []ReportFailure {
 }
 
 // NewReport puts together what idds knows of a run.
-func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocument, histograms []hist.H1, took time.Duration) Report {
+func NewReport(check document.RunCheck, stfs int, workers []document.Worker, histograms []hist.H1, took time.Duration) Report {
 	s := check.Slices
 	r := Report{
 		RunID: check.RunID, STFs: stfs, Events: check.Counts["events"], Tracks: check.Counts["tracks"], Counts: check.Counts,
@@ -115,7 +115,7 @@ func NewReport(check message.RunCheck, stfs int, workers []message.WorkerDocumen
 		LatencyS: check.Latency, Seconds: took.Seconds(), Problems: check.Problems, Histograms: histograms,
 		Pilots: []ReportPilot{}, Failures: []ReportFailure{},
 	}
-	if check.State == message.RunOpen || check.State == message.RunEnding {
+	if check.State == document.RunOpen || check.State == document.RunEnding {
 		r.Slices.Lost, r.Slices.Unfinished = 0, r.Slices.Lost
 	}
 	for _, w := range workers {
@@ -266,7 +266,7 @@ func (r Report) further() map[string]int64 {
 }
 
 // latency shows quantiles, or that there are none.
-func latency(q message.Quantiles) string {
+func latency(q document.Quantiles) string {
 	if q.N == 0 {
 		return "- (no result)"
 	}

@@ -12,27 +12,27 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 	"tfpilot/internal/testbed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // report is one of a run with these slices.
-func report(s message.SliceCounts, problems ...string) testbed.Report {
+func report(s document.SliceCounts, problems ...string) testbed.Report {
 	h := hist.New1D("pt", "track pT", "GeV", 10, 0, 5)
 	h.Fill(1)
 	started := time.Now().Add(-10 * time.Second)
-	return testbed.NewReport(message.RunCheck{
-		RunDocument: message.RunDocument{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9, "fakes": 4}}, Problems: problems,
-	}, 2, []message.WorkerDocument{
-		{WorkerReport: message.WorkerReport{
-			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: message.WorkerTotals{Done: 3, WallSeconds: 10, Startups: 2, StartupSeconds: 2.5},
-			Exit: &message.WorkerLastWord{Cause: "the run is over"},
+	return testbed.NewReport(document.RunCheck{
+		Run: document.Run{RunID: "7", Slices: s, Counts: map[string]int64{"events": 5, "tracks": 9, "fakes": 4}}, Problems: problems,
+	}, 2, []document.Worker{
+		{WorkerReport: document.WorkerReport{
+			PilotID: "b<script>", Slots: 2, StartedAt: started, Totals: document.WorkerTotals{Done: 3, WallSeconds: 10, Startups: 2, StartupSeconds: 2.5},
+			Exit: &document.WorkerLastWord{Cause: "the run is over"},
 		}, LastSeen: started.Add(10 * time.Second)},
-		{WorkerReport: message.WorkerReport{PilotID: "a", Slots: 1, StartedAt: started}, LastSeen: started},
+		{WorkerReport: document.WorkerReport{PilotID: "a", Slots: 1, StartedAt: started}, LastSeen: started},
 	}, hist.Set{*h}, 3*time.Second)
 }
 
@@ -40,16 +40,16 @@ func TestTheVerdictIsThatOfEverySlice(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
-		slices   message.SliceCounts
+		slices   document.SliceCounts
 		problems []string
 		want     exitcode.Failure
 	}{
-		{"all done", message.SliceCounts{Published: 3, Done: 3}, nil, exitcode.OK},
-		{"one failed", message.SliceCounts{Published: 3, Done: 2, Failed: 1}, nil, exitcode.SliceFailed},
-		{"one lost", message.SliceCounts{Published: 3, Done: 1, Failed: 1}, nil, exitcode.CheckFailed},
-		{"more done than published", message.SliceCounts{Published: 1, Done: 2}, nil, exitcode.CheckFailed},
-		{"nothing happened", message.SliceCounts{}, nil, exitcode.CheckFailed},
-		{"books that do not add up", message.SliceCounts{Published: 1, Done: 1}, []string{"announced 2"}, exitcode.CheckFailed},
+		{"all done", document.SliceCounts{Published: 3, Done: 3}, nil, exitcode.OK},
+		{"one failed", document.SliceCounts{Published: 3, Done: 2, Failed: 1}, nil, exitcode.SliceFailed},
+		{"one lost", document.SliceCounts{Published: 3, Done: 1, Failed: 1}, nil, exitcode.CheckFailed},
+		{"more done than published", document.SliceCounts{Published: 1, Done: 2}, nil, exitcode.CheckFailed},
+		{"nothing happened", document.SliceCounts{}, nil, exitcode.CheckFailed},
+		{"books that do not add up", document.SliceCounts{Published: 1, Done: 1}, []string{"announced 2"}, exitcode.CheckFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +63,7 @@ func TestTheVerdictIsThatOfEverySlice(t *testing.T) {
 func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := report(message.SliceCounts{Published: 4, Done: 3, Failed: 1, Retried: 2, Absorbed: 1}, "a problem & more")
+	r := report(document.SliceCounts{Published: 4, Done: 3, Failed: 1, Retried: 2, Absorbed: 1}, "a problem & more")
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +99,8 @@ func TestAReportIsWrittenForMachinesAndForPeople(t *testing.T) {
 func TestHitsHaveALineWhereNoEventsAreCounted(t *testing.T) {
 	t.Parallel()
 	for events, want := range map[int64]bool{0: true, 5: false} {
-		r := testbed.NewReport(message.RunCheck{RunDocument: message.RunDocument{
-			RunID: "7", State: message.RunClosed, Counts: map[string]int64{"frames": 20, "hits": 792, "events": events},
+		r := testbed.NewReport(document.RunCheck{Run: document.Run{
+			RunID: "7", State: document.RunClosed, Counts: map[string]int64{"frames": 20, "hits": 792, "events": events},
 		}}, 1, nil, nil, time.Second)
 		var out bytes.Buffer
 		if err := r.Print(&out); err != nil || strings.Contains(out.String(), "hits 792") != want {
@@ -111,8 +111,8 @@ func TestHitsHaveALineWhereNoEventsAreCounted(t *testing.T) {
 
 func TestAReportOfAnUnfinishedRunCallsNothingLostAndNoLatencyZero(t *testing.T) {
 	t.Parallel()
-	r := testbed.NewReport(message.RunCheck{RunDocument: message.RunDocument{
-		RunID: "7", State: message.RunOpen, Slices: message.SliceCounts{Published: 3, Failed: 1, Outstanding: 2},
+	r := testbed.NewReport(document.RunCheck{Run: document.Run{
+		RunID: "7", State: document.RunOpen, Slices: document.SliceCounts{Published: 3, Failed: 1, Outstanding: 2},
 	}}, 1, nil, nil, time.Second)
 	if want := (testbed.ReportSlices{Published: 3, Failed: 1, Unfinished: 2}); r.Slices != want || exitcode.From(r.Verdict()) != exitcode.CheckFailed {
 		t.Errorf("%+v, %v", r.Slices, r.Verdict())

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tfpilot/harvester"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -73,7 +73,7 @@ func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *program.Prog
 			}
 		}
 		show.Show(time.Now(), howFar(len(stfFiles(stack)), cfg.STFs, run, alive))
-		if run.State == message.RunClosed && alive == 0 {
+		if run.State == document.RunClosed && alive == 0 {
 			show.Note(time.Now(), "run %s is closed, all pilots have left", demoRun)
 			return nil
 		}
@@ -81,7 +81,7 @@ func watch(ctx context.Context, chain *Chain, cfg DemoConfig, show *program.Prog
 }
 
 // howFar is one line about a run.
-func howFar(taken, planned int, run message.RunDocument, pilots int) string {
+func howFar(taken, planned int, run document.Run, pilots int) string {
 	s := run.Slices
 	return fmt.Sprintf("STFs %d/%d  slices %d: done %d, failed %d, to do %d  %s  pilots %d  events %d",
 		taken, planned, s.Published, s.Done, s.Failed, s.Outstanding, program.Bar(s.Done+s.Failed, max(1, s.Published)), pilots, run.Counts["events"])

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // OfSlice has a lane for the slice and one for each attempt.
-func OfSlice(doc *message.SliceHistory, now time.Time) *Picture {
+func OfSlice(doc *document.SliceHistory, now time.Time) *Picture {
 	t := &Picture{Title: "Time line of slice " + doc.Identity, Summary: "Each step stands in the list of events below."}
 	whole := Lane{ID: "slice", Label: "slice", Note: doc.State}
 	if !doc.STFCreatedAt.IsZero() && !doc.CreatedAt.IsZero() {
@@ -53,7 +53,7 @@ func OfSlice(doc *message.SliceHistory, now time.Time) *Picture {
 }
 
 // ended is when an attempt was over, so that another could follow.
-func ended(a *message.AttemptDocument) time.Time {
+func ended(a *document.Attempt) time.Time {
 	if lost := a.GivenUp(); !lost.IsZero() {
 		return lost
 	}
@@ -61,7 +61,7 @@ func ended(a *message.AttemptDocument) time.Time {
 }
 
 // Steps are what an attempt went through, as far as it is known.
-func Steps(doc *message.SliceHistory, a *message.AttemptDocument, now time.Time) (out []Bar) {
+func Steps(doc *document.SliceHistory, a *document.Attempt, now time.Time) (out []Bar) {
 	received, started := a.ReceivedAt, a.StartedAt
 	for _, e := range doc.Events { // what a living worker says of it
 		switch {
@@ -100,7 +100,7 @@ func Steps(doc *message.SliceHistory, a *message.AttemptDocument, now time.Time)
 }
 
 // Said is an event in words.
-func Said(e message.SliceEvent) string {
+func Said(e document.SliceEvent) string {
 	text := map[string]string{
 		"stf_created": "its STF was written", "created": "created", "sent": "sent to the queue", "received": "received by a worker", "started": "payload started",
 		"processed": "payload ended", "published": "result published", "finished": "counted by idds", "absorbed": "a further result came and changed nothing",
@@ -110,7 +110,7 @@ func Said(e message.SliceEvent) string {
 }
 
 // OfRun shows the run's own states, and the detector's where they are known.
-func OfRun(doc message.RunDocument, now time.Time) *Picture {
+func OfRun(doc document.Run, now time.Time) *Picture {
 	t := &Picture{Title: "Time line of run " + doc.RunID, Summary: "The times stand beneath."}
 	until := doc.ClosedAt
 	if until.IsZero() {

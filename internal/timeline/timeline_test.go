@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/timeline"
 )
 
@@ -15,13 +15,13 @@ var begin = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 func at(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
 
 // history is a slice that failed once, was lost once, and is in a worker's hand now.
-func history() *message.SliceHistory {
-	h := &message.SliceHistory{SliceRecord: message.SliceRecord{Identity: "a", State: "outstanding", CreatedAt: at(1), Attempts: []message.AttemptDocument{
+func history() *document.SliceHistory {
+	h := &document.SliceHistory{Slice: document.Slice{Identity: "a", State: "outstanding", CreatedAt: at(1), Attempts: []document.Attempt{
 		{Attempt: 1, State: "failed", CreatedAt: at(1), ReceivedAt: at(11), StartedAt: at(12), ProcessedAt: at(18), PublishedAt: at(19), FinishedAt: at(20)},
 		{Attempt: 2, State: "lost", CreatedAt: at(30), FinishedAt: at(60), LostAt: at(60), Reason: "why"},
 		{Attempt: 3, State: "sent", CreatedAt: at(70)},
 	}}, STFCreatedAt: at(0)}
-	h.Events = []message.SliceEvent{
+	h.Events = []document.SliceEvent{
 		{At: at(1), What: "created"}, {At: at(60), What: "lost", Attempt: 2}, {At: at(65), What: "absorbed", Attempt: 1}, {At: at(80), What: "received", Attempt: 3}, {At: at(90), What: "started", Attempt: 3},
 	}
 	return h
@@ -88,7 +88,7 @@ func TestTheAxisHasRoundTimesHoweverLongItIs(t *testing.T) {
 		30 * 86400: "0 +5 d 0 h +10 d 0 h +15 d 0 h +20 d 0 h +25 d 0 h +30 d 0 h",
 	} {
 		end := begin.Add(time.Duration(seconds * float64(time.Second)))
-		p := timeline.OfRun(message.RunDocument{OpenedAt: begin, EndedAt: end, ClosedAt: end}, end)
+		p := timeline.OfRun(document.Run{OpenedAt: begin, EndedAt: end, ClosedAt: end}, end)
 		var got []string
 		for _, tick := range p.Ticks {
 			got = append(got, tick.Label)
@@ -97,15 +97,15 @@ func TestTheAxisHasRoundTimesHoweverLongItIs(t *testing.T) {
 			t.Errorf("%v s: %q", seconds, got)
 		}
 	}
-	if p := timeline.OfRun(message.RunDocument{OpenedAt: begin}, begin); len(p.Ticks) != 1 || len(p.Lanes) != 1 {
+	if p := timeline.OfRun(document.Run{OpenedAt: begin}, begin); len(p.Ticks) != 1 || len(p.Lanes) != 1 {
 		t.Errorf("%+v", p)
 	}
 }
 
 func TestARunHasTheDetectorsStatesAboveItsOwn(t *testing.T) {
 	t.Parallel()
-	doc := message.RunDocument{RunID: "1", State: message.RunClosed, OpenedAt: at(5), EndedAt: at(50), ClosedAt: at(60), Detector: &message.DetectorDocument{
-		State: "ready", Changes: []message.DetectorChange{{At: at(0), State: "imminent"}, {At: at(10), State: "run", Substate: "physics"}, {At: at(70), State: "ready"}},
+	doc := document.Run{RunID: "1", State: document.RunClosed, OpenedAt: at(5), EndedAt: at(50), ClosedAt: at(60), Detector: &document.Detector{
+		State: "ready", Changes: []document.DetectorChange{{At: at(0), State: "imminent"}, {At: at(10), State: "run", Substate: "physics"}, {At: at(70), State: "ready"}},
 	}}
 	p := timeline.OfRun(doc, at(1000))
 	var told []string

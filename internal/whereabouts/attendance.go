@@ -3,8 +3,8 @@ package whereabouts
 import (
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // Attempt is one of a slice.
@@ -20,7 +20,7 @@ type attemptKey struct {
 }
 
 // inHand is the attempt that a worker holds, by the names that the store has for it.
-func inHand(h message.SliceInHand) attemptKey {
+func inHand(h document.SliceInHand) attemptKey {
 	return attemptKey{ledger.Text(h.RunID), ledger.Text(h.Identity), max(1, h.Attempt)}
 }
 
@@ -37,7 +37,7 @@ type Attendance struct {
 }
 
 // Attend gathers what the living workers report. Idle times are of each worker's own clock: clocks differ.
-func Attend(workers []message.WorkerDocument) Attendance {
+func Attend(workers []document.Worker) Attendance {
 	out := Attendance{held: map[attemptKey]bool{}, idle: map[string]time.Duration{}}
 	for _, w := range workers {
 		if !w.Alive {

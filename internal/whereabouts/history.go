@@ -7,25 +7,26 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
 
 // History is a slice with all that is known of it, of which the record is one part and what workers hold another.
-func History(sl *ledger.Slice, record message.SliceRecord, workers []message.WorkerDocument) *message.SliceHistory {
+func History(sl *ledger.Slice, record document.Slice, workers []document.Worker) *document.SliceHistory {
 	var m message.Slice
 	_ = json.Unmarshal(sl.Message, &m) // of a slice of which only results came there is none
-	doc := &message.SliceHistory{
-		SliceRecord: record, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
+	doc := &document.SliceHistory{
+		Slice: record, SizeBytes: m.Content.Size.Int64(), Adler32: m.Content.Adler32, STFCreatedAt: sl.STFAt, RetryAt: sl.RetryAt,
 		Counts: sl.Counts, Downed: sl.Downed, Absorbed: sl.AbsorbedCount, Message: sl.Message,
 	}
 	doc.Events = append(events(sl), received(sl, workers)...)
-	slices.SortStableFunc(doc.Events, func(a, b message.SliceEvent) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(doc.Events, func(a, b document.SliceEvent) int { return a.At.Compare(b.At) })
 	return doc
 }
 
 // received are the times at which pilots that hold a slice say that it came, and that its payload was started.
-func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message.SliceEvent) {
+func received(sl *ledger.Slice, workers []document.Worker) (out []document.SliceEvent) {
 	if sl.State.Final() {
 		return nil
 	}
@@ -34,7 +35,7 @@ func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message
 			if k := inHand(in); k.run != sl.Key.Run || k.identity != sl.Key.Identity {
 				continue
 			}
-			e := message.SliceEvent{Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname}
+			e := document.SliceEvent{Attempt: max(1, in.Attempt), PilotID: workers[i].PilotID, Details: workers[i].Hostname}
 			if e.What, e.At = "received", in.Since.UTC(); !in.Since.IsZero() {
 				out = append(out, e)
 			}
@@ -47,24 +48,24 @@ func received(sl *ledger.Slice, workers []message.WorkerDocument) (out []message
 }
 
 // events are what the ledger has noted of a slice, with the times that it knows.
-func events(sl *ledger.Slice) []message.SliceEvent {
-	out := []message.SliceEvent{}
-	add := func(at time.Time, e message.SliceEvent) {
+func events(sl *ledger.Slice) []document.SliceEvent {
+	out := []document.SliceEvent{}
+	add := func(at time.Time, e document.SliceEvent) {
 		if e.At = at.UTC(); !at.IsZero() {
 			out = append(out, e)
 		}
 	}
-	add(sl.STFAt, message.SliceEvent{What: "stf_created", Details: sl.Filename})
-	add(sl.CreatedAt, message.SliceEvent{What: "created"})
+	add(sl.STFAt, document.SliceEvent{What: "stf_created", Details: sl.Filename})
+	add(sl.CreatedAt, document.SliceEvent{What: "created"})
 	for i := range sl.Attempts {
 		a := &sl.Attempts[i]
-		e := message.SliceEvent{Attempt: a.Attempt, PilotID: a.PilotID}
-		sent, lost := message.SliceEvent{What: "sent", Attempt: a.Attempt}, a.GivenUp()
+		e := document.SliceEvent{Attempt: a.Attempt, PilotID: a.PilotID}
+		sent, lost := document.SliceEvent{What: "sent", Attempt: a.Attempt}, a.GivenUp()
 		if lost.IsZero() {
 			sent.Details = a.Reason
 		}
 		add(a.CreatedAt, sent)
-		add(lost, message.SliceEvent{What: "lost", Attempt: a.Attempt, Details: a.Reason})
+		add(lost, document.SliceEvent{What: "lost", Attempt: a.Attempt, Details: a.Reason})
 		if a.State == "lost" {
 			continue
 		}
@@ -83,11 +84,11 @@ func events(sl *ledger.Slice) []message.SliceEvent {
 		add(a.FinishedAt, e)
 	}
 	for _, a := range sl.Absorbed {
-		add(a.At, message.SliceEvent{What: "absorbed", Attempt: a.Attempt, PilotID: a.PilotID, Details: a.State})
+		add(a.At, document.SliceEvent{What: "absorbed", Attempt: a.Attempt, PilotID: a.PilotID, Details: a.State})
 	}
-	add(sl.RetryAt, message.SliceEvent{What: "retry_due", Attempt: sl.Latest() + 1})
+	add(sl.RetryAt, document.SliceEvent{What: "retry_due", Attempt: sl.Latest() + 1})
 	if sl.State.Final() {
-		add(sl.FinishedAt, message.SliceEvent{What: "final", Details: string(sl.State)})
+		add(sl.FinishedAt, document.SliceEvent{What: "final", Details: string(sl.State)})
 	}
 	return out
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // Why an attempt was given up.
@@ -22,15 +22,15 @@ func AskWorkers(list []ledger.Slice) bool {
 
 // Records are slices as the world sees them, each with the place where it is: with one of the workers, or what it waits for, and
 // whose duty that is.
-func Records(list []ledger.Slice, workers []message.WorkerDocument, retryOwner string) []message.SliceRecord {
-	out := make([]message.SliceRecord, 0, len(list))
+func Records(list []ledger.Slice, workers []document.Worker, retryOwner string) []document.Slice {
+	out := make([]document.Slice, 0, len(list))
 	held := holders{}
 	for i := range workers {
 		held.add(&workers[i])
 	}
 	for i := range list {
 		sl := &list[i]
-		r := message.SliceRecord{
+		r := document.Slice{
 			Identity: sl.Key.Identity, Namespace: sl.Key.Namespace, RunID: sl.Key.Run, Filename: sl.Filename, TFFilename: sl.TFFilename,
 			SliceID: sl.SliceID, Start: sl.Start, End: sl.End, State: string(sl.State), Attempt: sl.Latest(), CreatedAt: sl.CreatedAt,
 			FinishedAt: sl.FinishedAt, Failure: sl.Failure, Attempts: sl.Attempts,
@@ -48,12 +48,12 @@ func Records(list []ledger.Slice, workers []message.WorkerDocument, retryOwner s
 }
 
 // waits says what a slice waits for that has no attempt under way.
-func waits(sl *ledger.Slice, retryOwner string) (place message.Place, where string) {
+func waits(sl *ledger.Slice, retryOwner string) (place document.Place, where string) {
 	last := sl.Attempts[len(sl.Attempts)-1]
-	place, why := message.PlaceWaiting, "ended as "+last.State
+	place, why := document.PlaceWaiting, "ended as "+last.State
 	switch {
 	case last.Reason == ReasonDead && last.State == "lost":
-		place, why = message.PlaceDeadLetter, "was found among the dead letters"
+		place, why = document.PlaceDeadLetter, "was found among the dead letters"
 	case last.State == "lost":
 		why = "was lost: " + last.Reason
 	case last.Failure != nil && last.Hostname != "":
@@ -73,7 +73,7 @@ func waits(sl *ledger.Slice, retryOwner string) (place message.Place, where stri
 
 // holder is a worker that reports, or reported last, to hold an attempt.
 type holder struct {
-	worker *message.WorkerDocument
+	worker *document.Worker
 	since  time.Time
 }
 
@@ -86,8 +86,8 @@ type heldKey struct {
 type holders map[heldKey]holder
 
 // add notes what a worker has in hand. Of two, the one that lives has it.
-func (h holders) add(w *message.WorkerDocument) {
-	if w.Phase == message.WorkerEnded {
+func (h holders) add(w *document.Worker) {
+	if w.Phase == document.WorkerEnded {
 		return
 	}
 	for _, in := range w.InHand {
@@ -99,19 +99,19 @@ func (h holders) add(w *message.WorkerDocument) {
 }
 
 // find says where a slice is of which an attempt is under way.
-func (h holders) find(sl *ledger.Slice) (place message.Place, where string) {
-	place, where = message.PlaceQueue, "on the queue, or with a worker that reports nothing to idds"
+func (h holders) find(sl *ledger.Slice) (place document.Place, where string) {
+	place, where = document.PlaceQueue, "on the queue, or with a worker that reports nothing to idds"
 	if sl.Unsent != 0 {
-		place, where = message.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Unsent)
+		place, where = document.PlaceUnsent, fmt.Sprintf("attempt %d is decided on; the broker has not confirmed it", sl.Unsent)
 	}
 	for _, a := range sl.Attempts {
 		by, ok := h[heldKey{sl.Key.Namespace, attemptKey{sl.Key.Run, sl.Key.Identity, a.Attempt}}]
 		switch {
 		case !ok || a.State != "sent":
 		case by.worker.Alive:
-			return message.PlaceHeld, fmt.Sprintf("held by %s on %s since %s", by.worker.PilotID, by.worker.Hostname, by.since.UTC().Format(time.TimeOnly))
+			return document.PlaceHeld, fmt.Sprintf("held by %s on %s since %s", by.worker.PilotID, by.worker.Hostname, by.since.UTC().Format(time.TimeOnly))
 		default:
-			place = message.PlaceSilent
+			place = document.PlaceSilent
 			where = fmt.Sprintf("held by %s on %s when it fell silent at %s; on the queue again when the broker has noticed",
 				by.worker.PilotID, by.worker.Hostname, by.worker.LastSeen.UTC().Format(time.TimeOnly))
 		}

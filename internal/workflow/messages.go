@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 )
 
 // Leave keeps messages for whoever works on a request: all of them or none.
@@ -49,5 +49,5 @@ func (l Rules) TakeOver(tx ledger.Tx, namespace, runID string, after time.Durati
 
 // Waits reports whether a run has waited for a workflow task for longer than a time.
 func Waits(r *ledger.Run, after time.Duration, now time.Time) bool {
-	return r.State == message.RunOpen && r.Tasks == 0 && r.Workers == 0 && r.Announced > 0 && now.Sub(r.AnnouncedAt) >= after
+	return r.State == document.RunOpen && r.Tasks == 0 && r.Workers == 0 && r.Announced > 0 && now.Sub(r.AnnouncedAt) >= after
 }

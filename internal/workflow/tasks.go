@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -26,7 +27,7 @@ func (r request) create() error {
 	if !c.RunID.IsZero() && !c.RunID.Same(run) {
 		return r.refuse(BadRequest, "the workflow is for run %.100q, and its message for run %.100q", c.RunID, run)
 	}
-	size := message.TaskSize{Workers: c.Workers(), CoreCount: int(c.CoreCount.Int64()), Site: string(c.Site)}
+	size := document.TaskSize{Workers: c.Workers(), CoreCount: int(c.CoreCount.Int64()), Site: string(c.Site)}
 	if c.MemoryPerCore != nil {
 		size.MemoryPerCore = *c.MemoryPerCore
 	}
@@ -73,7 +74,7 @@ func nameOf(name, run string) string {
 	return name
 }
 
-func words(s message.TaskSize) string {
+func words(s document.TaskSize) string {
 	return fmt.Sprintf("%d workers, core_count %d, memory_per_core %g MB, site %.100q", s.Workers, s.CoreCount, s.MemoryPerCore, s.Site)
 }
 
@@ -159,7 +160,7 @@ func (r request) close() error {
 
 // change writes a task that has changed.
 func (r request) change(t *ledger.Task, did, audit, details string) error {
-	t.Changes = append(t.Changes, message.TaskChange{At: r.now, By: fmt.Sprintf("%.80s", r.by.Name), Did: did, TaskSize: t.TaskSize})
+	t.Changes = append(t.Changes, document.TaskChange{At: r.now, By: fmt.Sprintf("%.80s", r.by.Name), Did: did, TaskSize: t.TaskSize})
 	t.Changes = t.Changes[max(0, len(t.Changes)-maxChanges):]
 	if err := r.tx.PutTask(t); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/pilot/prompt"
 )
 
@@ -63,7 +63,7 @@ func TestNoLineOfTheLogIsTakenForTheReasonOfAFailure(t *testing.T) {
 func TestTheJobReportSaysWhatWasDoneAndWhyItEnded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := message.WorkerReport{PilotID: "pilot-1", RunID: "102023", Slots: 2, Totals: message.WorkerTotals{Done: 7, Failed: 1}}
+	w := document.WorkerReport{PilotID: "pilot-1", RunID: "102023", Slots: 2, Totals: document.WorkerTotals{Done: 7, Failed: 1}}
 	err := exitcode.New(exitcode.NoBroker, "no broker: %w", errors.New("password=s3cret refused"))
 	must(t, prompt.NewJobReport(w, time.Now(), err, 40).Write(dir))
 	text, err := os.ReadFile(filepath.Join(dir, "jobReport.json"))

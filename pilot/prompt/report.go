@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/version"
 	"tfpilot/pilot"
 )
@@ -28,7 +28,7 @@ type Reporter struct {
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	last message.WorkerReport
+	last document.WorkerReport
 	said time.Time
 }
 
@@ -40,7 +40,7 @@ func NewReporter(next pilot.Reporter, log *slog.Logger) *Reporter {
 }
 
 // Report keeps the report, says now and then what stands in it, and hands it on.
-func (r *Reporter) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
+func (r *Reporter) Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error) {
 	r.mu.Lock()
 	r.last = w
 	now := time.Now()
@@ -54,13 +54,13 @@ func (r *Reporter) Report(ctx context.Context, w message.WorkerReport) (message.
 			slog.Bool("connected", w.LinkProven), slog.Int("in_hand", len(w.InHand)), slog.Int("done", w.Totals.Done), slog.Int("failed", w.Totals.Failed))
 	}
 	if r.next == nil {
-		return message.WorkerReply{}, nil
+		return document.WorkerReply{}, nil
 	}
 	return r.next.Report(ctx, w)
 }
 
 // Last is the last report, zero when there was none.
-func (r *Reporter) Last() message.WorkerReport {
+func (r *Reporter) Last() document.WorkerReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
@@ -68,27 +68,27 @@ func (r *Reporter) Last() message.WorkerReport {
 
 // JobReport is jobReport.json, which PanDA keeps as the job's metadata.
 type JobReport struct {
-	Program   string                 `json:"program"`
-	Version   string                 `json:"version"`
-	PandaID   string                 `json:"panda_id,omitempty"`
-	TaskID    string                 `json:"panda_task_id,omitempty"`
-	RunID     string                 `json:"run_id"`
-	Namespace string                 `json:"namespace"`
-	PilotID   string                 `json:"pilot_id"` // empty when there was no pilot yet
-	Slots     int                    `json:"slots"`
-	StartedAt time.Time              `json:"started_at"`
-	EndedAt   time.Time              `json:"ended_at"`
-	Slices    message.WorkerTotals   `json:"slices"`
-	Exit      message.WorkerLastWord `json:"exit"`
+	Program   string                  `json:"program"`
+	Version   string                  `json:"version"`
+	PandaID   string                  `json:"panda_id,omitempty"`
+	TaskID    string                  `json:"panda_task_id,omitempty"`
+	RunID     string                  `json:"run_id"`
+	Namespace string                  `json:"namespace"`
+	PilotID   string                  `json:"pilot_id"` // empty when there was no pilot yet
+	Slots     int                     `json:"slots"`
+	StartedAt time.Time               `json:"started_at"`
+	EndedAt   time.Time               `json:"ended_at"`
+	Slices    document.WorkerTotals   `json:"slices"`
+	Exit      document.WorkerLastWord `json:"exit"`
 }
 
 // NewJobReport says what a pilot did that began at started and ends with err, as exit status code.
-func NewJobReport(w message.WorkerReport, started time.Time, err error, code int) JobReport {
+func NewJobReport(w document.WorkerReport, started time.Time, err error, code int) JobReport {
 	f := exitcode.From(err)
 	r := JobReport{
 		Program: "tfpilot", Version: version.String(), PandaID: os.Getenv("PANDAID"), TaskID: os.Getenv("PanDA_TaskID"),
 		RunID: w.RunID, Namespace: w.Namespace, PilotID: w.PilotID, Slots: w.Slots, StartedAt: started.UTC(), EndedAt: time.Now().UTC(),
-		Slices: w.Totals, Exit: message.WorkerLastWord{Code: code, Name: f.Name, Class: string(f.Class)},
+		Slices: w.Totals, Exit: document.WorkerLastWord{Code: code, Name: f.Name, Class: string(f.Class)},
 	}
 	if w.Exit != nil {
 		r.Exit.Cause = logging.Redact(w.Exit.Cause)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/rest"
@@ -45,12 +46,12 @@ func (c *Client) PromptBroker(ctx context.Context) (message.PromptBroker, error)
 }
 
 // Teller sends the lines of a log.
-func (c *Client) Teller(who message.LogRecord) *rest.Teller {
+func (c *Client) Teller(who document.LogRecord) *rest.Teller {
 	return rest.NewTeller(c.quick, who, true)
 }
 
 // Report sends one report.
-func (c *Client) Report(ctx context.Context, w message.WorkerReport) (message.WorkerReply, error) {
-	var out message.WorkerReply
+func (c *Client) Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error) {
+	var out document.WorkerReply
 	return out, c.quick.Post(ctx, "/v1/workers", w, &out)
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 // amount is how much of something there is, by one source.
@@ -28,11 +28,11 @@ func smallest(list []amount) int {
 }
 
 // facts are all amounts of one thing, of which the smallest counts.
-func facts(name string, list []amount, text func(int64) string) []message.SlotFact {
-	var out []message.SlotFact
+func facts(name string, list []amount, text func(int64) string) []document.SlotFact {
+	var out []document.SlotFact
 	best := smallest(list)
 	for i, a := range list {
-		out = append(out, message.SlotFact{Name: name, Value: text(a.n), Source: a.source, Counts: i == best})
+		out = append(out, document.SlotFact{Name: name, Value: text(a.n), Source: a.source, Counts: i == best})
 	}
 	return out
 }

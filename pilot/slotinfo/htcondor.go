@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // condor is a job of HTCondor, which leaves two files beside it: the ad of the job and that of the machine. Nothing is asked: the
@@ -74,7 +74,7 @@ func (j *condor) look(s *Slot) looked {
 	l := looked{system: "htcondor", id: j.job.text("ClusterId") + "." + j.job.text("ProcId")}
 	note := func(name string, a ad, where, attribute string) {
 		if v := a.text(attribute); v != "" {
-			l.facts = append(l.facts, message.SlotFact{Name: name, Value: v, Source: where + " " + attribute, Counts: true})
+			l.facts = append(l.facts, document.SlotFact{Name: name, Value: v, Source: where + " " + attribute, Counts: true})
 		}
 	}
 	const jobAd, machineAd = "_CONDOR_JOB_AD", "_CONDOR_MACHINE_AD"

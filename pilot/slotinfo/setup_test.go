@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/pilot/slotinfo"
 )
 
@@ -84,7 +84,7 @@ func (m *machine) slot(cfg slotinfo.Config) *slotinfo.Slot {
 }
 
 // counts is the source of the fact that counts.
-func counts(t *testing.T, d message.SlotDocument, name string) (source string) {
+func counts(t *testing.T, d document.Slot, name string) (source string) {
 	t.Helper()
 	n := 0
 	for _, f := range d.Facts {

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/pilot"
 )
 
@@ -38,7 +38,7 @@ type looked struct {
 	system, id    string
 	cores, memory []amount
 	kill          []amount // nanoseconds between SIGTERM and SIGKILL
-	facts         []message.SlotFact
+	facts         []document.SlotFact
 }
 
 // Slot is what is known of one slot.
@@ -51,7 +51,7 @@ type Slot struct {
 	kill    time.Duration
 	// What does not change.
 	cores, memory []amount
-	facts         []message.SlotFact
+	facts         []document.SlotFact
 	again         chan struct{} // has the batch system asked at once; holds one
 
 	mu       sync.Mutex
@@ -151,7 +151,7 @@ func (s *Slot) stood() time.Duration {
 
 func (s *Slot) note(name, value, source string) {
 	if value != "" {
-		s.facts = append(s.facts, message.SlotFact{Name: name, Value: value, Source: source, Counts: true})
+		s.facts = append(s.facts, document.SlotFact{Name: name, Value: value, Source: source, Counts: true})
 	}
 }
 
@@ -193,14 +193,14 @@ func (s *Slot) Fit(coresEach int, memoryEach int64) int {
 func (s *Slot) KillTime() time.Duration { return s.kill }
 
 // Add adds what others have found out about the slot, before the pilot begins to report.
-func (s *Slot) Add(f message.SlotFact) { s.facts = append(s.facts, f) }
+func (s *Slot) Add(f document.SlotFact) { s.facts = append(s.facts, f) }
 
 // Document is all that is known now.
-func (s *Slot) Document() message.SlotDocument {
-	d := message.SlotDocument{Cores: s.Cores(), MemoryBytes: s.Memory()}
+func (s *Slot) Document() document.Slot {
+	d := document.Slot{Cores: s.Cores(), MemoryBytes: s.Memory()}
 	if s.system != "" {
-		d.Facts = append(d.Facts, message.SlotFact{Name: "batch_system", Value: s.system, Source: "the environment", Counts: true},
-			message.SlotFact{Name: "batch_id", Value: s.id, Source: "the environment", Counts: true})
+		d.Facts = append(d.Facts, document.SlotFact{Name: "batch_system", Value: s.system, Source: "the environment", Counts: true},
+			document.SlotFact{Name: "batch_id", Value: s.id, Source: "the environment", Counts: true})
 	}
 	d.Facts = append(d.Facts, s.facts...)
 	d.Facts = append(d.Facts, facts("cores", s.cores, coresText)...)
@@ -211,7 +211,7 @@ func (s *Slot) Document() message.SlotDocument {
 		if i == 0 {
 			d.EndsAt, d.EndsBy = time.Now().Add(left+off).UTC().Round(time.Second), e.source
 		}
-		d.Facts = append(d.Facts, message.SlotFact{
+		d.Facts = append(d.Facts, document.SlotFact{
 			Name: "end", Value: time.Now().Add(left + off).UTC().Format(time.RFC3339), Source: e.source, Counts: i == 0,
 		})
 	}
@@ -220,7 +220,7 @@ func (s *Slot) Document() message.SlotDocument {
 		if off < 0 {
 			value = (-off).Round(time.Second).String() + " ahead"
 		}
-		d.Facts = append(d.Facts, message.SlotFact{Name: "clock", Value: value, Source: "idds", Counts: true})
+		d.Facts = append(d.Facts, document.SlotFact{Name: "clock", Value: value, Source: "idds", Counts: true})
 	}
 	return d
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 )
 
 // slurm is a job of Slurm. Its environment says little of the end (22.05: nothing), so squeue is asked.
@@ -30,7 +30,7 @@ func (j *slurm) look(s *Slot) looked {
 	l := looked{system: "slurm", id: j.id}
 	note := func(name, variable string) {
 		if v := j.m.Getenv(variable); v != "" {
-			l.facts = append(l.facts, message.SlotFact{Name: name, Value: v, Source: variable, Counts: true})
+			l.facts = append(l.facts, document.SlotFact{Name: name, Value: v, Source: variable, Counts: true})
 		}
 	}
 	note("node", "SLURMD_NODENAME")

@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 	"tfpilot/internal/version"
@@ -24,15 +24,15 @@ func (o runOptions) teller() (*rest.Teller, error) {
 		return nil, rest.TokenError(err, "harvester")
 	}
 	client := rest.New(rest.Config{Base: o.IDDS, Token: token, Role: "harvester"})
-	return rest.NewTeller(client, message.LogRecord{Component: o.Sender, Role: "daq", Namespace: o.Namespace}, !o.NoShipLogs), nil
+	return rest.NewTeller(client, document.LogRecord{Component: o.Sender, Role: "daq", Namespace: o.Namespace}, !o.NoShipLogs), nil
 }
 
 // presence is what daq says of itself while it takes a run.
-func (o runOptions) presence(run string) func() message.ComponentDocument {
+func (o runOptions) presence(run string) func() document.Component {
 	host, _ := os.Hostname() // only for people
-	c := message.ComponentDocument{
+	c := document.Component{
 		Namespace: o.Namespace, Name: o.Sender, Role: "daq", State: "PROCESSING", Status: "OK", RunID: run, Hostname: host, PID: os.Getpid(),
 		Version: version.String(), StartedAt: time.Now().UTC(), Details: fmt.Sprintf("takes run %s", run),
 	}
-	return func() message.ComponentDocument { return c }
+	return func() document.Component { return c }
 }

@@ -11,17 +11,17 @@ import (
 	"sync"
 	"testing"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/stompd"
 )
 
 func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	var mu sync.Mutex
-	var lines []message.LogRecord
-	var beats []message.ComponentDocument
+	var lines []document.LogRecord
+	var beats []document.Component
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var batch message.LogBatch
-		var beat message.ComponentDocument
+		var batch document.LogBatch
+		var beat document.Component
 		mu.Lock()
 		defer mu.Unlock()
 		if r.URL.Path == "/v1/logs" && json.NewDecoder(r.Body).Decode(&batch) == nil {

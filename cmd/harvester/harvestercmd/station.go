@@ -14,8 +14,8 @@ import (
 	"tfpilot/harvester/rest"
 	"tfpilot/harvester/sqlite"
 	"tfpilot/harvester/textfile"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
 )
@@ -84,7 +84,7 @@ func (cfg siteConfig) demand() (harvester.Demand, error) {
 		}
 	}
 	if cfg.Count > 0 {
-		return harvester.Fixed(message.RunDemand{RunID: cfg.Run, Namespace: cfg.Namespace, Wanted: cfg.Count, Reason: "count is set"}), nil
+		return harvester.Fixed(document.RunDemand{RunID: cfg.Run, Namespace: cfg.Namespace, Wanted: cfg.Count, Reason: "count is set"}), nil
 	}
 	if cfg.IDDS == "" {
 		return nil, exitcode.New(exitcode.BadConfig, "nobody says how many pilots are wanted: give --idds or --count")

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
 	"tfpilot/internal/version"
@@ -24,7 +24,7 @@ func (cfg siteConfig) teller() (*base.Teller, error) {
 		return nil, base.TokenError(err, "harvester")
 	}
 	client := base.New(base.Config{Base: cfg.IDDS, Token: token, Role: "harvester"})
-	return base.NewTeller(client, message.LogRecord{Component: cfg.Name, Role: "harvester", Namespace: cfg.Namespace}, !cfg.NoShipLogs), nil
+	return base.NewTeller(client, document.LogRecord{Component: cfg.Name, Role: "harvester", Namespace: cfg.Namespace}, !cfg.NoShipLogs), nil
 }
 
 // reader is where the harvester's last report is found.
@@ -33,13 +33,13 @@ type reader interface {
 }
 
 // presence is what the harvester says of itself, by its last report.
-func (cfg siteConfig) presence(ctx context.Context, store reader) func() message.ComponentDocument {
+func (cfg siteConfig) presence(ctx context.Context, store reader) func() document.Component {
 	host, _ := os.Hostname() // only for people
-	one := message.ComponentDocument{
+	one := document.Component{
 		Namespace: cfg.Namespace, Name: cfg.Name, Role: "harvester", State: "READY", Status: "OK", Details: "system " + cfg.System,
 		Hostname: host, PID: os.Getpid(), Version: version.String(), StartedAt: time.Now().UTC(),
 	}
-	return func() message.ComponentDocument {
+	return func() document.Component {
 		c := one
 		var r harvester.Report
 		// One that cannot be read, or was left by a harvester before, says nothing.

@@ -11,16 +11,16 @@ import (
 	"sync"
 	"testing"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 func TestIddsHearsOfTheHarvesterUntilItHasGone(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	var mu sync.Mutex
-	var lines []message.LogRecord
-	beats := make(chan message.ComponentDocument, 1000)
+	var lines []document.LogRecord
+	beats := make(chan document.Component, 1000)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var batch message.LogBatch
-		var beat message.ComponentDocument
+		var batch document.LogBatch
+		var beat document.Component
 		var err error
 		switch r.URL.Path {
 		case "/v1/logs":
@@ -64,7 +64,7 @@ func TestIddsHearsOfTheHarvesterUntilItHasGone(t *testing.T) { //nolint:parallel
 		if status := <-ended; status != 0 {
 			t.Errorf("ended with %d", status)
 		}
-		last := message.ComponentDocument{}
+		last := document.Component{}
 		for len(beats) > 0 {
 			last = <-beats
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/rest"
 )
@@ -139,7 +140,7 @@ func TestTablesAndDocumentsOfARun(t *testing.T) { //nolint:paralleltest // all a
 	if o = in.ask(t, "slices", "--output", "quiet"); o.stdout != "slice-a\nslice-b\n" {
 		t.Errorf("%q", o.stdout)
 	}
-	var page message.Page[message.SliceRecord]
+	var page document.Page[document.Slice]
 	o = in.ask(t, "slices", "--output", "json", "--limit", "1")
 	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || len(page.Items) != 1 || page.Items[0].Identity != "slice-a" || page.Next == "" {
 		t.Errorf("%v: %s", err, o.stdout)
@@ -165,7 +166,7 @@ func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:par
 	until(t, "the slice", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "slice-a") })
 	o := in.ask(t, "run", "check", "100001")
 	o.mustSay(t, 4, "problem: the producer announced 3 slices, 1 were seen", "slice-a", "on the queue")
-	var check message.RunCheck
+	var check document.RunCheck
 	o = in.ask(t, "run", "check", "--output", "json", "100001")
 	if err := json.Unmarshal([]byte(o.stdout), &check); err != nil || o.status != 4 || check.OK || len(check.Outstanding) != 1 {
 		t.Errorf("%d, %v: %s", o.status, err, o.stdout)
@@ -211,7 +212,7 @@ func TestATableHasALinePerSliceAndADocumentTheWholeReason(t *testing.T) { //noli
 	if lines := strings.Split(o.stdout, "\n"); len(lines) != 3 || len(lines[1]) > 250 || strings.ContainsAny(o.stdout, "\t\x1b") {
 		t.Errorf("%q", o.stdout)
 	}
-	var page message.Page[message.SliceRecord]
+	var page document.Page[document.Slice]
 	o = in.ask(t, "slices", "--output", "json")
 	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || page.Items[0].Failure.Message != reason {
 		t.Errorf("%v: %s", err, o.stdout)
@@ -228,7 +229,7 @@ func TestOneSliceIsShownWithItsAttempts(t *testing.T) { //nolint:paralleltest //
 	if text := columns(o.stdout); !strings.Contains(text, "state failed 20") || !strings.Contains(text, "attempt 1 failed by p1") {
 		t.Error(text)
 	}
-	var doc message.SliceHistory
+	var doc document.SliceHistory
 	o = in.ask(t, "slices", "show", "a/b #1", "--run", "100001", "--output", "json")
 	if err := json.Unmarshal([]byte(o.stdout), &doc); err != nil || doc.Identity != "a/b #1" || !strings.Contains(string(doc.Message), `"req_id"`) {
 		t.Errorf("%v: %s", err, o.stdout)
@@ -258,7 +259,7 @@ func TestRunCheckShowsTheFirstOfManyOutstandingSlices(t *testing.T) { //nolint:p
 	if o = in.ask(t, "run", "check", "100001", "--output", "quiet"); strings.Count(o.stdout, "\n") != 25 {
 		t.Errorf("%s", o.stdout)
 	}
-	var check message.RunCheck
+	var check document.RunCheck
 	o = in.ask(t, "run", "check", "100001", "--output", "json")
 	if err := json.Unmarshal([]byte(o.stdout), &check); err != nil || len(check.Outstanding) != 25 {
 		t.Errorf("%v: %s", err, o.stdout)
@@ -269,20 +270,20 @@ func TestWorkersAreListedWithTheirHoldAndTheirLastWord(t *testing.T) { //nolint:
 	in := serve(t, t.TempDir())
 	token, err := os.ReadFile(in.token(t, "pilot"))
 	must(t, err)
-	var reply message.WorkerReply
-	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", message.WorkerReport{
-		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: message.WorkerEnded, Hostname: "node7", Slots: 8, InHand: []message.SliceInHand{},
+	var reply document.WorkerReply
+	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", document.WorkerReport{
+		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: document.WorkerEnded, Hostname: "node7", Slots: 8, InHand: []document.SliceInHand{},
 		BatchSystem: "slurm", BatchID: "12", WorkerID: "tfpilot-a.3",
-		Slot: &message.SlotDocument{Cores: 4, Facts: []message.SlotFact{
+		Slot: &document.Slot{Cores: 4, Facts: []document.SlotFact{
 			{Name: "cores", Value: "4", Source: "SLURM_CPUS_ON_NODE", Counts: true}, {Name: "cores", Value: "64", Source: "sched_getaffinity"},
 		}},
-		Exit: &message.WorkerLastWord{Code: 55, Name: "idle_timeout", Cause: "no slice for 2m0s", Efficiency: new(0.63)},
+		Exit: &document.WorkerLastWord{Code: 55, Name: "idle_timeout", Cause: "no slice for 2m0s", Efficiency: new(0.63)},
 	}, &reply))
 	if reply.At.IsZero() {
 		t.Error("the answer does not say what time it is")
 	}
-	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", message.WorkerReport{
-		PilotID: "p2", Namespace: "default", RunID: "100001", Phase: message.WorkerRunning, InHand: []message.SliceInHand{}, Hold: "held until 12:00:00: disk: no room",
+	must(t, rest.New(rest.Config{Base: in.url, Token: strings.TrimSpace(string(token))}).Post(t.Context(), "/v1/workers", document.WorkerReport{
+		PilotID: "p2", Namespace: "default", RunID: "100001", Phase: document.WorkerRunning, InHand: []document.SliceInHand{}, Hold: "held until 12:00:00: disk: no room",
 	}, &reply))
 	o := in.ask(t, "workers")
 	o.mustSay(t, 0, "p1", "node7", "slurm 12", "ended", "idle_timeout: no slice for 2m0s", "p2", "held until 12:00:00: disk: no room")
@@ -290,7 +291,7 @@ func TestWorkersAreListedWithTheirHoldAndTheirLastWord(t *testing.T) { //nolint:
 		o = in.ask(t, "workers", "show", id)
 		o.mustSay(t, 0, "slurm 12", "cores", "SLURM_CPUS_ON_NODE", "(does not count)", "55 idle_timeout", "no slice for 2m0s", "efficiency", "63 %")
 		o = in.ask(t, "workers", "show", id, "--output", "json")
-		var w message.WorkerDocument
+		var w document.Worker
 		if err := json.Unmarshal([]byte(o.stdout), &w); err != nil || w.Slot == nil || len(w.Slot.Facts) != 2 {
 			t.Errorf("%v: %s", err, o.stdout)
 		}

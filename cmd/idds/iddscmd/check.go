@@ -11,8 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -78,18 +78,18 @@ func checkCommand() *cli.Command {
 
 // placeNames are the places of outstanding slices in words, in the order in which they are told.
 var placeNames = []struct {
-	place message.Place
+	place document.Place
 	text  string
 }{
-	{message.PlaceQueue, "on the queue"},
-	{message.PlaceHeld, "held by pilots"},
-	{message.PlaceSilent, "held by pilots that fell silent"},
-	{message.PlaceUnsent, "sent again and not confirmed"},
-	{message.PlaceWaiting, "waiting for the next attempt"},
-	{message.PlaceDeadLetter, "dead letters, to be sent again"},
+	{document.PlaceQueue, "on the queue"},
+	{document.PlaceHeld, "held by pilots"},
+	{document.PlaceSilent, "held by pilots that fell silent"},
+	{document.PlaceUnsent, "sent again and not confirmed"},
+	{document.PlaceWaiting, "waiting for the next attempt"},
+	{document.PlaceDeadLetter, "dead letters, to be sent again"},
 }
 
-func places(counted map[message.Place]int) string {
+func places(counted map[document.Place]int) string {
 	var said []string
 	for _, p := range placeNames {
 		if n := counted[p.place]; n > 0 {
@@ -103,8 +103,8 @@ func places(counted map[message.Place]int) string {
 const shown = 20
 
 // stillOpen says of a run that was waited for and did not close what it lacks.
-func stillOpen(check message.RunCheck, waited time.Duration) error {
-	if waited == 0 || check.State == message.RunClosed {
+func stillOpen(check document.RunCheck, waited time.Duration) error {
+	if waited == 0 || check.State == document.RunClosed {
 		return nil
 	}
 	lacks := ""
@@ -115,7 +115,7 @@ func stillOpen(check message.RunCheck, waited time.Duration) error {
 }
 
 // awaitClosed asks until the run is closed or the time of --wait is over, and returns the last answer.
-func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error) {
+func awaitClosed(c *cli.Context, get getter) (check document.RunCheck, err error) {
 	deadline := time.Now().Add(c.Duration("wait"))
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -123,7 +123,7 @@ func awaitClosed(c *cli.Context, get getter) (check message.RunCheck, err error)
 		err := get("/v1/runs/"+url.PathEscape(c.Args().First())+"/check", &check)
 		refused, ok := errors.AsType[*rest.StatusError](err)
 		unknown := ok && refused.Code == http.StatusNotFound // its first slice may be on its way
-		if (err != nil && !unknown) || check.State == message.RunClosed || !time.Now().Before(deadline) {
+		if (err != nil && !unknown) || check.State == document.RunClosed || !time.Now().Before(deadline) {
 			return check, unknownRun(err, c.Args().First())
 		}
 		select {

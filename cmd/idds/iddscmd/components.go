@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -26,7 +26,7 @@ func componentsCommand() *cli.Command {
 			if c.Bool("alive") {
 				q.Set("alive", "true")
 			}
-			page, err := rest.Pages[message.ComponentDocument](get, "/v1/components", q, 0)
+			page, err := rest.Pages[document.Component](get, "/v1/components", q, 0)
 			if err != nil {
 				return err
 			}

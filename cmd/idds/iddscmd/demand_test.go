@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -20,7 +21,7 @@ func TestWhatARunWantsIsExplained(t *testing.T) { //nolint:paralleltest // all a
 	in.ask(t, "explain", "demand").mustSay(t, 0, "Run 100001 (default, open) wants 3.")
 	in.ask(t, "explain", "demand", "100001", "--output", "quiet").mustSay(t, 0, "100001\n")
 
-	var d message.DemandDocument
+	var d document.Demand
 	o := in.ask(t, "explain", "demand", "100001", "--output", "json")
 	must(t, json.Unmarshal([]byte(o.stdout), &d))
 	if len(d.Demands) != 1 || d.Demands[0].Wanted != 3 || d.Demands[0].Facts.Asked != 3 || d.Demands[0].Facts.GoalSeconds != 30 {

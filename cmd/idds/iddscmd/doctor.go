@@ -18,9 +18,9 @@ import (
 	"tfpilot/idds/oidc"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -145,7 +145,7 @@ func (p *patient) client(token string) *rest.Client {
 }
 
 // actors asks the service or, when none answers, its store.
-func (p *patient) actors(ctx context.Context) ([]message.ActorDocument, error) {
+func (p *patient) actors(ctx context.Context) ([]document.Actor, error) {
 	if p.addr == "" {
 		if p.facts == nil {
 			return nil, fmt.Errorf("there is neither a service nor a store to ask")
@@ -162,7 +162,7 @@ func (p *patient) actors(ctx context.Context) ([]message.ActorDocument, error) {
 			token = cmp.Or(token, t)
 		}
 	}
-	var page message.Page[message.ActorDocument]
+	var page document.Page[document.Actor]
 	err = p.client(token).Read(ctx, "/v1/actors", &page)
 	return page.Items, err
 }

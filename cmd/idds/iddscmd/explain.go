@@ -8,8 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
 
@@ -24,12 +24,12 @@ func explainCommand() *cli.Command {
 			if c.NArg() > 1 {
 				return exitcode.New(exitcode.Usage, "explain demand takes one run: `idds runs` lists them")
 			}
-			var d message.DemandDocument
+			var d document.Demand
 			if err := get("/v1/demand", &d); err != nil {
 				return err
 			}
 			run, namespace := c.Args().First(), c.String("namespace")
-			chosen := slices.DeleteFunc(slices.Clone(d.Demands), func(r message.RunDemand) bool {
+			chosen := slices.DeleteFunc(slices.Clone(d.Demands), func(r document.RunDemand) bool {
 				return run == "" && r.Wanted == 0 || run != "" && r.RunID != run || namespace != "" && r.Namespace != namespace
 			})
 			switch {
@@ -40,7 +40,7 @@ func explainCommand() *cli.Command {
 				return exitcode.New(exitcode.Usage, "there is a run %s in more than one namespace: say which by --namespace", run)
 			}
 			if c.String("output") != "table" {
-				return program.Print(c, message.DemandDocument{At: d.At, Demands: chosen}, program.Table{Header: []string{"RUN"}, Rows: runColumn(chosen)})
+				return program.Print(c, document.Demand{At: d.At, Demands: chosen}, program.Table{Header: []string{"RUN"}, Rows: runColumn(chosen)})
 			}
 			if len(chosen) == 0 {
 				fmt.Fprintln(c.App.Writer, "No run wants workers.")
@@ -53,7 +53,7 @@ func explainCommand() *cli.Command {
 	return &cli.Command{Name: "explain", Usage: "say in sentences why something is as it is", Subcommands: []*cli.Command{explain}}
 }
 
-func runColumn(all []message.RunDemand) (rows [][]string) {
+func runColumn(all []document.RunDemand) (rows [][]string) {
 	for i := range all {
 		rows = append(rows, []string{all[i].RunID})
 	}
@@ -61,7 +61,7 @@ func runColumn(all []message.RunDemand) (rows [][]string) {
 }
 
 // sentences are a demand for people: the number, the sites, the reasons.
-func sentences(d *message.RunDemand) string {
+func sentences(d *document.RunDemand) string {
 	var b strings.Builder
 	name := "Run " + cell(d.RunID)
 	if d.RunID == "" {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -30,12 +30,12 @@ func filesCommand() *cli.Command {
 			if stf != "" {
 				return tfFiles(c, get, run, stf)
 			}
-			page, err := rest.Pages[message.FileDocument](get, "/v1/files", url.Values{"run": {run}, "limit": {"500"}}, 0)
+			page, err := rest.Pages[document.STFFile](get, "/v1/files", url.Values{"run": {run}, "limit": {"500"}}, 0)
 			if err != nil {
 				return err
 			}
 			if len(page.Items) == 0 {
-				if err := get("/v1/runs/"+url.PathEscape(run), new(message.RunDocument)); err != nil {
+				if err := get("/v1/runs/"+url.PathEscape(run), new(document.Run)); err != nil {
 					return unknownRun(err, run)
 				}
 			}
@@ -59,7 +59,7 @@ func tfFiles(c *cli.Context, get getter, run, stf string) error {
 	if stf != "all" {
 		q.Set("stf", stf)
 	}
-	page, err := rest.Pages[message.TFFileDocument](get, "/v1/tf-files", q, 0)
+	page, err := rest.Pages[document.TFFile](get, "/v1/tf-files", q, 0)
 	if err != nil {
 		return err
 	}

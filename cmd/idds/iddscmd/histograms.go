@@ -12,9 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -103,7 +103,7 @@ func save(c *cli.Context, path string, content []byte) error {
 
 // draw draws them for a terminal, and says what is not in them.
 func draw(c *cli.Context, client *rest.Client, path string, set hist.Set) error {
-	var run message.RunDocument
+	var run document.Run
 	if err := client.Read(c.Context, path, &run); err != nil {
 		return err
 	}

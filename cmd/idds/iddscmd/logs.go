@@ -14,8 +14,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -58,14 +58,14 @@ func logsCommand() *cli.Command {
 				return exitcode.New(exitcode.Usage, "--level %q is none of %s", c.String("level"), strings.Join(levels, ", "))
 			}
 			return lately(c, get, "/v1/logs", url.Values{"role": {c.String("role")}, "level": {level}},
-				[]string{"TIME", "LEVEL", "COMPONENT", "LINE"}, func(l message.LogRecord) []string {
+				[]string{"TIME", "LEVEL", "COMPONENT", "LINE"}, func(l document.LogRecord) []string {
 					return []string{l.At.Format(time.TimeOnly), l.Level, cell(l.Component), cell(sentence(l))}
 				})
 		})
 }
 
 // sentence is a line with what belongs to it.
-func sentence(l message.LogRecord) string {
+func sentence(l document.LogRecord) string {
 	words := []string{l.Message}
 	for _, a := range [][2]string{{"run_id", l.RunID}, {"slice_id", l.Slice}} {
 		if a[1] != "" {
@@ -94,7 +94,7 @@ func messagesCommand() *cli.Command {
 			if c.Bool("junk") {
 				q.Set("junk", "true")
 			}
-			return lately(c, get, "/v1/messages", q, []string{"TIME", "TYPE", "DESTINATION", "SENDER", "RUN", "SLICE", "BYTES", "JUNK"}, func(m message.SeenMessage) []string {
+			return lately(c, get, "/v1/messages", q, []string{"TIME", "TYPE", "DESTINATION", "SENDER", "RUN", "SLICE", "BYTES", "JUNK"}, func(m document.SeenMessage) []string {
 				return []string{
 					m.At.Format(time.TimeOnly), cell(m.MsgType), cell(m.Destination), cell(m.Sender), cell(m.RunID), cell(m.Slice), strconv.Itoa(m.Bytes), cell(m.Junk),
 				}
@@ -115,7 +115,7 @@ func lately[T any](c *cli.Context, get getter, path string, q url.Values, header
 		q.Set("since", time.Now().Add(-last).UTC().Format(time.RFC3339Nano))
 	}
 	q.Set("limit", strconv.Itoa(limit))
-	var page message.RecentPage[T]
+	var page document.RecentPage[T]
 	if err := get(path+"?"+q.Encode(), &page); err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func lately[T any](c *cli.Context, get getter, path string, q url.Values, header
 		if len(page.Items) < rest.PageSize {
 			_ = pause.For(c.Context, followEvery)
 		}
-		page = message.RecentPage[T]{}
+		page = document.RecentPage[T]{}
 		if err := get(path+"?"+q.Encode(), &page); err != nil && c.Err() == nil {
 			return err
 		}

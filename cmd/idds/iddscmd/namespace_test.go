@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
@@ -105,9 +106,9 @@ func (in *instance) fillOurs(t *testing.T, operator string) {
 // report is what a pilot of the service's own namespace says of itself.
 func report(t *testing.T, host string) string {
 	t.Helper()
-	b, err := json.Marshal(message.WorkerReport{
-		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: message.WorkerRunning, At: time.Now(), StartedAt: time.Now(), HeartbeatSeconds: 3600,
-		Hostname: host, Site: host, Slots: 1, InHand: []message.SliceInHand{},
+	b, err := json.Marshal(document.WorkerReport{
+		PilotID: "p1", Namespace: "default", RunID: "100001", Phase: document.WorkerRunning, At: time.Now(), StartedAt: time.Now(), HeartbeatSeconds: 3600,
+		Hostname: host, Site: host, Slots: 1, InHand: []document.SliceInHand{},
 	})
 	must(t, err)
 	return string(b)
@@ -151,7 +152,7 @@ func TestATokenOfOneNamespaceSeesAndChangesNothingOfAnother(t *testing.T) { //no
 
 	id := ""
 	_, list := in.request(t, ours["operator"], http.MethodGet, "/v1/tokens", "")
-	var tokens message.Page[message.TokenDocument]
+	var tokens document.Page[document.Token]
 	must(t, json.Unmarshal([]byte(list), &tokens))
 	for i := range tokens.Items {
 		id = tokens.Items[i].ID

@@ -8,8 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 )
 
@@ -24,7 +24,7 @@ func payloadsCommand() *cli.Command {
 			if c.NArg() != 1 || run == "" {
 				return exitcode.New(exitcode.Usage, "payloads needs one run number")
 			}
-			var page message.Page[message.PayloadDocument]
+			var page document.Page[document.Payload]
 			if err := get("/v1/runs/"+url.PathEscape(run)+"/payloads", &page); err != nil {
 				return unknownRun(err, run)
 			}
@@ -32,7 +32,7 @@ func payloadsCommand() *cli.Command {
 		})
 }
 
-func payloadTable(list []message.PayloadDocument) program.Table {
+func payloadTable(list []document.Payload) program.Table {
 	t := program.Table{Header: []string{"PAYLOAD", "VERSION", "DONE", "FAILED", "MEDIAN", "P95", "CPU", "EFFICIENCY", "PEAK MEMORY", "READ", "WRITTEN"}}
 	for _, p := range list {
 		row := []string{cmp.Or(cell(p.Name), "-"), cmp.Or(cell(p.Version), "-"), strconv.Itoa(p.Done), strconv.Itoa(p.Failed), "-", "-", "-", "-", "-", "-", "-"}

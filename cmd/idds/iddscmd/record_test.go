@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tfpilot/cmd/idds/iddscmd"
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -30,11 +31,11 @@ func TestWhatIsKnownBesideSlicesIsShown(t *testing.T) { //nolint:paralleltest //
 		map[string]string{"msg_type": "odd"}, map[string]string{"odd": "\x1b[31m<b>"})
 	in.publish(t, message.TopicSlices, slice("slice-a"))
 	client := in.client(t, "harvester")
-	must(t, client.Post(t.Context(), "/v1/components", message.ComponentDocument{Name: "site-a", Role: "harvester", State: "READY", Details: "all\nis well"}, new(message.ComponentDocument)))
-	must(t, client.Post(t.Context(), "/v1/logs", message.LogBatch{Records: []message.LogRecord{
+	must(t, client.Post(t.Context(), "/v1/components", document.Component{Name: "site-a", Role: "harvester", State: "READY", Details: "all\nis well"}, new(document.Component)))
+	must(t, client.Post(t.Context(), "/v1/logs", document.LogBatch{Records: []document.LogRecord{
 		{Component: "site-a", Role: "harvester", Level: "WARN", Message: "no batch system", Attrs: map[string]string{"err": "gone"}},
 		{Component: "site-b", Level: "INFO", Message: "all is well", RunID: "100001"},
-	}}, new(message.LogReceipt)))
+	}}, new(document.LogReceipt)))
 	until(t, "the slice and its file", func() bool {
 		return strings.Contains(columns(in.ask(t, "files", "100001").stdout), "\nf.stf taken run/physics")
 	})
@@ -69,7 +70,7 @@ func TestWhatIsKnownBesideSlicesIsShown(t *testing.T) { //nolint:paralleltest //
 	if o = in.ask(t, "messages"); strings.ContainsAny(o.stdout, "\x1b") {
 		t.Errorf("%q", o.stdout)
 	}
-	var page message.RecentPage[message.SeenMessage]
+	var page document.RecentPage[document.SeenMessage]
 	o = in.ask(t, "messages", "--type", "stf_gen", "--output", "json")
 	if err := json.Unmarshal([]byte(o.stdout), &page); err != nil || len(page.Items) != 1 || !strings.Contains(string(page.Items[0].Body), "0f00ba11") {
 		t.Errorf("%v: %s", err, o.stdout)
@@ -81,7 +82,7 @@ func TestLinesAreFollowedUntilCtrlC(t *testing.T) {
 	client := in.client(t, "pilot")
 	say := func(text string) {
 		t.Helper()
-		must(t, client.Post(t.Context(), "/v1/logs", message.LogBatch{Records: []message.LogRecord{{Component: "p1", Level: "INFO", Message: text}}}, new(message.LogReceipt)))
+		must(t, client.Post(t.Context(), "/v1/logs", document.LogBatch{Records: []document.LogRecord{{Component: "p1", Level: "INFO", Message: text}}}, new(document.LogReceipt)))
 	}
 	say("first")
 	t.Setenv("TFPILOT_IDDS", in.url)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -16,7 +16,7 @@ func runsCommand() *cli.Command {
 		"Examples:\n"+
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds runs --output json", nil, func(c *cli.Context, get getter) error {
-			page, err := rest.Pages[message.RunDocument](get, "/v1/runs", nil, 0)
+			page, err := rest.Pages[document.Run](get, "/v1/runs", nil, 0)
 			if err != nil {
 				return err
 			}

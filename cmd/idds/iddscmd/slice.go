@@ -7,8 +7,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -35,7 +35,7 @@ func showSliceCommand() *cli.Command {
 		})
 }
 
-func oneSlice(s message.SliceHistory) program.Table {
+func oneSlice(s document.SliceHistory) program.Table {
 	t := program.Table{Header: []string{"WHAT", "VALUE", "WHEN"}}
 	add := func(what, value string, at time.Time) {
 		when := ""

@@ -11,8 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -38,12 +38,12 @@ func slicesCommand() *cli.Command {
 			if limit < 0 {
 				return exitcode.New(exitcode.Usage, "--limit %d is negative; 0 is for all", limit)
 			}
-			page, err := rest.Pages[message.SliceRecord](get, "/v1/slices", url.Values{"run": {run}, "state": {state}}, limit)
+			page, err := rest.Pages[document.Slice](get, "/v1/slices", url.Values{"run": {run}, "state": {state}}, limit)
 			if err != nil {
 				return err
 			}
 			if run != "" && len(page.Items) == 0 { // none of that kind, or no such run?
-				if err := get("/v1/runs/"+url.PathEscape(run), new(message.RunDocument)); err != nil {
+				if err := get("/v1/runs/"+url.PathEscape(run), new(document.Run)); err != nil {
 					return unknownRun(err, run)
 				}
 			}
@@ -53,7 +53,7 @@ func slicesCommand() *cli.Command {
 	return list
 }
 
-func sliceTable(list []message.SliceRecord) program.Table {
+func sliceTable(list []document.Slice) program.Table {
 	t := program.Table{Header: []string{"SLICE", "RUN", "FRAMES", "STATE", "ATTEMPT", "WHERE OR WHY"}}
 	for _, s := range list {
 		why := s.Where

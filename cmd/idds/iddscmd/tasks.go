@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -20,7 +20,7 @@ func tasksCommand() *cli.Command {
 			"Examples:\n"+
 			"  idds tasks --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds tasks --run 102023 --output json", []cli.Flag{&cli.StringFlag{Name: "run", Usage: "only of this run"}}, func(c *cli.Context, get getter) error {
-			list, err := rest.Pages[message.TaskDocument](get, "/v1/tasks", url.Values{"run": {c.String("run")}}, 0)
+			list, err := rest.Pages[document.Task](get, "/v1/tasks", url.Values{"run": {c.String("run")}}, 0)
 			if err != nil {
 				return err
 			}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -42,8 +42,8 @@ func createTokenCommand() *cli.Command {
 				return exitcode.New(exitcode.Usage, "--expires %s is no life of a second or more; 0 is for ever", life)
 			}
 			seconds := life.Seconds()
-			var made message.NewToken
-			if err := client.Post(c.Context, "/v1/tokens", message.TokenRequest{
+			var made document.NewToken
+			if err := client.Post(c.Context, "/v1/tokens", document.TokenRequest{
 				Name: cmp.Or(c.String("name"), string(role)), Role: string(role), Namespace: c.String("namespace"), Seconds: &seconds,
 			}, &made); err != nil {
 				return err
@@ -51,8 +51,8 @@ func createTokenCommand() *cli.Command {
 			if c.String("output") != "table" {
 				return program.Print(c, made, program.Table{})
 			}
-			fmt.Fprintf(c.App.ErrWriter, "token %s: role %s, %s, %s\n", made.ID, made.Role, namespaceText(made.Namespace), endText(made.TokenDocument))
-			_, err := fmt.Fprintln(c.App.Writer, made.Token)
+			fmt.Fprintf(c.App.ErrWriter, "token %s: role %s, %s, %s\n", made.ID, made.Role, namespaceText(made.Namespace), endText(made.Token))
+			_, err := fmt.Fprintln(c.App.Writer, made.Secret)
 			return err
 		})
 }
@@ -64,7 +64,7 @@ func namespaceText(namespace string) string {
 	return "namespace " + namespace
 }
 
-func endText(t message.TokenDocument) string {
+func endText(t document.Token) string {
 	if t.ExpiresAt.IsZero() {
 		return "without an end"
 	}
@@ -75,7 +75,7 @@ func listTokensCommand() *cli.Command {
 	return call("list", "list the tokens that were made", noArgs,
 		"Those of the state folder (tokens.toml) are not among them.\n\nExample: idds token list --token-file operator.token", "operator", nil,
 		func(c *cli.Context, client *rest.Client) error {
-			var page message.Page[message.TokenDocument]
+			var page document.Page[document.Token]
 			if err := client.Read(c.Context, "/v1/tokens", &page); err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func revokeTokenCommand() *cli.Command {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "token revoke needs one id; `idds token list` has them")
 			}
-			var ended message.TokenDocument
+			var ended document.Token
 			if err := client.Delete(c.Context, "/v1/tokens/"+url.PathEscape(c.Args().First()), &ended); err != nil {
 				return err
 			}
@@ -121,7 +121,7 @@ func auditCommand() *cli.Command {
 			if limit < 1 || limit > rest.PageSize {
 				return exitcode.New(exitcode.Usage, "--limit %d is not from 1 to %d", limit, rest.PageSize)
 			}
-			var page message.Page[message.AuditDocument]
+			var page document.Page[document.AuditLine]
 			if err := client.Read(c.Context, fmt.Sprintf("/v1/audit?limit=%d", limit), &page); err != nil {
 				return err
 			}
@@ -137,7 +137,7 @@ func healthCommand() *cli.Command {
 	return ask("health", "say what is wrong with the running service, or with what it stands on", noArgs,
 		"Exit status: 0 when nothing is, 4 otherwise. `idds doctor` looks further.\n\nExample: idds health --token-file viewer.token", nil,
 		func(c *cli.Context, get getter) error {
-			var doc message.HealthDocument
+			var doc document.Health
 			err := get("/v1/health", &doc)
 			if refused, ok := errors.AsType[*rest.StatusError](err); ok && refused.Code == http.StatusServiceUnavailable {
 				_ = json.Unmarshal(refused.Body, &doc) // the document says why

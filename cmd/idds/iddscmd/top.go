@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/idds/top"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -46,7 +46,7 @@ func topCommand() *cli.Command {
 
 // once shows a board.
 func once(c *cli.Context, idds service) error {
-	var b message.Board
+	var b document.Board
 	if err := idds.client.Read(c.Context, "/v1/board"+idds.query(nil), &b); err != nil {
 		return err
 	}
@@ -82,13 +82,13 @@ func (s service) query(q url.Values) string {
 }
 
 // Follow follows the namespace.
-func (s service) Follow(ctx context.Context, seen string, each func(message.Event) error) error {
+func (s service) Follow(ctx context.Context, seen string, each func(document.Event) error) error {
 	return s.client.Follow(ctx, "/v1/events"+s.query(nil), seen, each)
 }
 
 // Workers are those that live, as many as anybody looks at.
-func (s service) Workers(ctx context.Context) ([]message.WorkerDocument, error) {
-	var page message.Page[message.WorkerDocument]
+func (s service) Workers(ctx context.Context) ([]document.Worker, error) {
+	var page document.Page[document.Worker]
 	err := s.client.Read(ctx, "/v1/workers"+s.query(url.Values{"alive": {"true"}, "limit": {"500"}}), &page)
 	return page.Items, err
 }

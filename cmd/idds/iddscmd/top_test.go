@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
 
@@ -14,7 +15,7 @@ func TestTopShowsTheBoardOnce(t *testing.T) { //nolint:paralleltest // all apps 
 	in.publish(t, message.TopicResults, result("slice-a", nil))
 	until(t, "the run", func() bool { return strings.Contains(in.ask(t, "top", "--once").stdout, "1 of 2") })
 	in.ask(t, "top", "--once").mustSay(t, 0, "> 100001", "no workers", "to result")
-	var b message.Board
+	var b document.Board
 	o := in.ask(t, "top", "--once", "--output", "json")
 	if must(t, json.Unmarshal([]byte(o.stdout), &b)); b.Runs[0].Slices.Done != 1 || b.Namespace != "default" {
 		t.Errorf("%s", o.stdout)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -22,7 +22,7 @@ func workersCommand() *cli.Command {
 			"  idds workers --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds workers --output quiet     their ids alone\n"+
 			"  idds workers show PILOT         one of them: its slot, what it holds, its last words", nil, func(c *cli.Context, get getter) error {
-			page, err := rest.Pages[message.WorkerDocument](get, "/v1/workers", nil, 0)
+			page, err := rest.Pages[document.Worker](get, "/v1/workers", nil, 0)
 			if err != nil {
 				return err
 			}
@@ -44,12 +44,12 @@ func workersCommand() *cli.Command {
 }
 
 // batch is a worker's place in its batch system.
-func batch(w message.WorkerDocument) string {
+func batch(w document.Worker) string {
 	return strings.TrimSpace(w.BatchSystem + " " + w.BatchID)
 }
 
 // lastWords is why a worker ended, or takes nothing for now.
-func lastWords(w message.WorkerDocument) string {
+func lastWords(w document.Worker) string {
 	if w.Exit == nil {
 		return cell(w.Hold)
 	}
@@ -65,7 +65,7 @@ func showWorkerCommand() *cli.Command {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "workers show needs one id: `idds workers` lists them")
 			}
-			var w message.WorkerDocument
+			var w document.Worker
 			if err := get("/v1/workers/"+url.PathEscape(c.Args().First()), &w); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
@@ -211,7 +212,7 @@ func newTeller(cfg *runConfig, client *rest.Client) *base.Teller {
 	if client == nil || cfg.NoShipLogs {
 		return nil
 	}
-	return client.Teller(message.LogRecord{Component: cfg.Pilot.ID, Role: "pilot", Namespace: cfg.Pilot.Namespace})
+	return client.Teller(document.LogRecord{Component: cfg.Pilot.ID, Role: "pilot", Namespace: cfg.Pilot.Namespace})
 }
 
 // brokerConfig is the first that there is: the file, then idds.

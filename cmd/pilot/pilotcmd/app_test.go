@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"tfpilot/cmd/pilot/pilotcmd"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/program"
 )
 
@@ -115,10 +115,10 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolint:paralle
 }
 
 // lastWords are what a pilot printed: one line.
-func lastWords(t *testing.T, stdout string) message.WorkerReport {
+func lastWords(t *testing.T, stdout string) document.WorkerReport {
 	t.Helper()
-	var w message.WorkerReport
-	if err := json.Unmarshal([]byte(stdout), &w); err != nil || strings.Count(stdout, "\n") != 1 || w.Phase != message.WorkerEnded || w.Exit == nil {
+	var w document.WorkerReport
+	if err := json.Unmarshal([]byte(stdout), &w); err != nil || strings.Count(stdout, "\n") != 1 || w.Phase != document.WorkerEnded || w.Exit == nil {
 		t.Fatalf("%v: %q are no last words", err, stdout)
 	}
 	return w

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/pilot/slotinfo"
 	"tfpilot/wrapper"
 )
@@ -18,7 +18,7 @@ func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, lo
 	if err != nil || used == "" {
 		return err
 	}
-	slot.Add(message.SlotFact{Name: "containment", Value: string(used), Source: cmp.Or(why, "tried on this node"), Counts: true})
+	slot.Add(document.SlotFact{Name: "containment", Value: string(used), Source: cmp.Or(why, "tried on this node"), Counts: true})
 	attrs := []slog.Attr{slog.String("containment", string(used))}
 	if why != "" {
 		attrs = append(attrs, slog.String("reason", why))
@@ -28,7 +28,7 @@ func contain(ctx context.Context, work *wrapper.Wrapper, slot *slotinfo.Slot, lo
 	if err != nil || inside == "" {
 		return err
 	}
-	slot.Add(message.SlotFact{Name: "container", Value: inside, Source: cmp.Or(why, "tried on this node"), Counts: true})
+	slot.Add(document.SlotFact{Name: "container", Value: inside, Source: cmp.Or(why, "tried on this node"), Counts: true})
 	log.LogAttrs(ctx, slog.LevelInfo, "payloads run in a container", slog.String("container", inside), slog.String("reason", why))
 	return nil
 }

@@ -65,7 +65,7 @@ func explain(c *cli.Context) error {
 	}
 	documents, t := make([]failureDocument, len(found)), program.Table{}
 	for i, f := range found {
-		documents[i] = document(f)
+		documents[i] = documentOf(f)
 		t.Rows = append(t.Rows, [][]string{
 			{fmt.Sprintf("%d %s", f.Code, f.Name), f.Text},
 			{"  whose fault", whose(f.Class)},
@@ -90,7 +90,7 @@ func explainTable(c *cli.Context) error {
 	var documents []failureDocument
 	t := program.Table{Header: []string{"CODE", "NAME", "PANDA", "CLASS", "RETRYABLE", "WHAT HAPPENED"}}
 	for _, f := range exitcode.Table() {
-		documents = append(documents, document(f))
+		documents = append(documents, documentOf(f))
 		retryable := "no"
 		if f.Retryable {
 			retryable = "yes"
@@ -100,7 +100,7 @@ func explainTable(c *cli.Context) error {
 	return program.Print(c, documents, t)
 }
 
-func document(f exitcode.Failure) failureDocument {
+func documentOf(f exitcode.Failure) failureDocument {
 	return failureDocument{Code: f.Code, Name: f.Name, PanDA: f.PanDA, Class: string(f.Class), Retryable: f.Retryable, Text: f.Text, Next: f.Next}
 }
 

@@ -12,30 +12,30 @@ import (
 
 	"github.com/mattn/go-isatty"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 	"tfpilot/internal/version"
 	"tfpilot/pilot"
 )
 
 // stillborn is the report of a pilot that has not begun.
-func stillborn(cfg runConfig) message.WorkerReport {
+func stillborn(cfg runConfig) document.WorkerReport {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	now := time.Now().UTC()
-	return message.WorkerReport{
-		PilotID: cmp.Or(cfg.Pilot.ID, pilot.NewID(host)), Namespace: cfg.Pilot.Namespace, RunID: cfg.Pilot.Run, Phase: message.WorkerEnded, At: now, StartedAt: now,
+	return document.WorkerReport{
+		PilotID: cmp.Or(cfg.Pilot.ID, pilot.NewID(host)), Namespace: cfg.Pilot.Namespace, RunID: cfg.Pilot.Run, Phase: document.WorkerEnded, At: now, StartedAt: now,
 		Hostname: host, PID: os.Getpid(), Version: version.String(), Slots: max(int(cfg.Pilot.Slots), 0),
 		// A configuration that was not read has no batch id, and whoever looks for the reason knows nothing else.
 		BatchSystem: cmp.Or(cfg.Pilot.BatchSystem, os.Getenv("TFPILOT_BATCH_SYSTEM")), BatchID: cmp.Or(cfg.Pilot.BatchID, os.Getenv("TFPILOT_BATCH_ID")),
 		WorkerID: cmp.Or(cfg.Pilot.WorkerID, os.Getenv("TFPILOT_WORKER_ID")), Site: cmp.Or(cfg.Pilot.Site, os.Getenv("TFPILOT_SITE")),
-		InHand: []message.SliceInHand{},
+		InHand: []document.SliceInHand{},
 	}
 }
 
 // tell reports the end of a pilot that has not begun to idds, which would otherwise never hear of it.
-func tell(ctx context.Context, idds pilot.Reporter, w message.WorkerReport, err error) {
+func tell(ctx context.Context, idds pilot.Reporter, w document.WorkerReport, err error) {
 	if idds == nil {
 		return
 	}
@@ -46,8 +46,8 @@ func tell(ctx context.Context, idds pilot.Reporter, w message.WorkerReport, err 
 }
 
 // sayLast prints the last words: one line of JSON for the harvester, which reads the pilot's output, or one for people.
-func sayLast(out io.Writer, w message.WorkerReport, err error) {
-	w.Phase = message.WorkerEnded
+func sayLast(out io.Writer, w document.WorkerReport, err error) {
+	w.Phase = document.WorkerEnded
 	// The end of the link and of the journal may have had a word after the pilot's own.
 	if word := pilot.LastWord(err, w); w.Exit == nil || err != nil {
 		w.Exit = word
@@ -64,7 +64,7 @@ func sayLast(out io.Writer, w message.WorkerReport, err error) {
 }
 
 // sentence is the last words for people.
-func sentence(w message.WorkerReport) string {
+func sentence(w document.WorkerReport) string {
 	t := w.Totals
 	parts := []string{fmt.Sprintf("%d done, %d failed, %d given back in %s", t.Done, t.Failed, t.Released,
 		time.Duration(w.Exit.WallSeconds*float64(time.Second)).Round(100*time.Millisecond))}

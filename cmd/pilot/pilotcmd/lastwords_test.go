@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 )
@@ -51,7 +52,7 @@ func embedded(t *testing.T) (config string, consumers func() int) {
 }
 
 // atWork runs a pilot on an embedded broker, and does something once it is subscribed.
-func atWork(t *testing.T, then func(), args ...string) (status int, w message.WorkerReport) {
+func atWork(t *testing.T, then func(), args ...string) (status int, w document.WorkerReport) {
 	t.Helper()
 	config, consumers := embedded(t)
 	over := make(chan struct{})
@@ -105,9 +106,9 @@ func TestAPilotThatDoesNotBeginSaysWhyInItsLastWords(t *testing.T) {
 }
 
 func TestIddsHearsOfAPilotThatDoesNotBegin(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	reports := make(chan message.WorkerReport, 1)
+	reports := make(chan document.WorkerReport, 1)
 	idds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var report message.WorkerReport
+		var report document.WorkerReport
 		if err := json.NewDecoder(r.Body).Decode(&report); err != nil || r.URL.Path != "/v1/workers" {
 			http.Error(w, "what?", http.StatusBadRequest)
 			return
@@ -117,7 +118,7 @@ func TestIddsHearsOfAPilotThatDoesNotBegin(t *testing.T) { //nolint:paralleltest
 	}))
 	defer idds.Close()
 	status, _, _ := command(t, "run", "--idds", idds.URL, "--token-file", file(t, "x", 0o600), "--payload", "no-such.toml")
-	if w := <-reports; w.Phase != message.WorkerEnded || w.Exit == nil || w.Exit.Code != status || w.Slot == nil {
+	if w := <-reports; w.Phase != document.WorkerEnded || w.Exit == nil || w.Exit.Code != status || w.Slot == nil {
 		t.Errorf("%d: %+v", status, w)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
@@ -19,7 +20,7 @@ import (
 )
 
 // run is `pilot run`. It returns the last report, also of a pilot that has not come to life.
-func run(c *cli.Context, cfg runConfig) (message.WorkerReport, error) {
+func run(c *cli.Context, cfg runConfig) (document.WorkerReport, error) {
 	warnings, err := listen(cfg.Warnings)
 	if err != nil {
 		return stillborn(cfg), err
@@ -111,18 +112,18 @@ func (cfg *runConfig) fitInto(kill time.Duration, log *slog.Logger) (limit time.
 }
 
 // hold adds link and journal to the parts of a pilot, and runs it until it leaves. It returns its last report.
-func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, parts pilot.Parts) (message.WorkerReport, error) {
+func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, parts pilot.Parts) (document.WorkerReport, error) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
 		runtime.GOMAXPROCS(1)
 	}
 	conf, err := linkConfig(cfg, brokers, parts.Logger)
 	if err != nil {
-		return message.WorkerReport{}, err
+		return document.WorkerReport{}, err
 	}
 	link, err := broker.New(conf)
 	if err != nil {
-		return message.WorkerReport{}, err
+		return document.WorkerReport{}, err
 	}
 	j := &lateJournal{}
 	parts.Link, parts.Journal = link, j
@@ -135,7 +136,7 @@ func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, part
 		Results: brokers.ResultBroker.Destination,
 	}, cfg.Pilot)
 	if err != nil {
-		return message.WorkerReport{}, err
+		return document.WorkerReport{}, err
 	}
 	// The link outlives the pilot, which gives back what it holds at its end.
 	linkCtx, hangUp := context.WithCancel(context.WithoutCancel(ctx))

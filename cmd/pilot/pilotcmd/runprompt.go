@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -52,7 +53,7 @@ func RunPrompt(ctx context.Context, argv []string, stdout, stderr io.Writer) int
 		return 0
 	}
 	started := time.Now()
-	var w message.WorkerReport
+	var w document.WorkerReport
 	if err == nil {
 		w, err = runPrompt(ctx, args, argv[0], stdout)
 	}
@@ -94,14 +95,14 @@ func leaveFolder(argv0 string, report prompt.JobReport) error {
 }
 
 // runPrompt runs a pilot as the production environment says, and returns its last report.
-func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Writer) (message.WorkerReport, error) {
+func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Writer) (document.WorkerReport, error) {
 	var cfg runConfig
 	bind := config.Bind(&cfg)
 	if err := bind.LoadEnv(); err != nil {
-		return message.WorkerReport{}, err
+		return document.WorkerReport{}, err
 	}
 	args.apply(&cfg, bind)
-	w := message.WorkerReport{RunID: cfg.Pilot.Run, Namespace: cfg.Pilot.Namespace, Slots: int(cfg.Pilot.Slots)} // until there is a pilot
+	w := document.WorkerReport{RunID: cfg.Pilot.Run, Namespace: cfg.Pilot.Namespace, Slots: int(cfg.Pilot.Slots)} // until there is a pilot
 	log, closeLog, err := promptLog(args, stdout)
 	if err != nil {
 		return w, err

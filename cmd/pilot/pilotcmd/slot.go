@@ -6,8 +6,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/pilot/slotinfo"
 )
@@ -47,7 +47,7 @@ func slotCommand() *cli.Command {
 	}
 }
 
-func mark(f message.SlotFact) string {
+func mark(f document.SlotFact) string {
 	if f.Counts {
 		return "yes"
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 )
@@ -17,11 +18,11 @@ import (
 func TestIddsGetsTheLinesOfAPilotUnderTheNameOfItsReports(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "2") // or it would be one for all tests
 	var mu sync.Mutex
-	var lines []message.LogRecord
+	var lines []document.LogRecord
 	names := map[string]bool{}
 	idds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var batch message.LogBatch
-		var report message.WorkerReport
+		var batch document.LogBatch
+		var report document.WorkerReport
 		mu.Lock()
 		defer mu.Unlock()
 		if r.URL.Path == "/v1/logs" && json.NewDecoder(r.Body).Decode(&batch) == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
@@ -97,7 +98,7 @@ func replay(c *cli.Context, cfg replayConfig, save string) error {
 }
 
 // fetch asks idds for the slice.
-func fetch(c *cli.Context, cfg replayConfig) (doc message.SliceHistory, err error) {
+func fetch(c *cli.Context, cfg replayConfig) (doc document.SliceHistory, err error) {
 	if err := rest.CheckBase("--idds", cfg.IDDS); err != nil {
 		return doc, err
 	}
@@ -110,7 +111,7 @@ func fetch(c *cli.Context, cfg replayConfig) (doc message.SliceHistory, err erro
 }
 
 // showPast shows what became of the slice so far, with the logs that are on this machine.
-func showPast(c *cli.Context, cfg replayConfig, doc message.SliceHistory, s message.Slice) error {
+func showPast(c *cli.Context, cfg replayConfig, doc document.SliceHistory, s message.Slice) error {
 	out := c.App.Writer
 	fmt.Fprintf(out, "slice %s of run %s is %s\n\n", program.Printable(doc.Identity), program.Printable(doc.RunID), doc.State)
 	t := program.Table{Header: []string{"ATTEMPT", "STATE", "PILOT", "HOST", "SECONDS", "FAILURE"}}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tfpilot/internal/demand"
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 const (
@@ -42,7 +42,7 @@ type Result struct {
 type worker struct {
 	submitted, ready float64
 	speed            float64 // how many times as long it takes
-	state            message.WorkerPhase
+	state            document.WorkerPhase
 	slice            int // in hand, or -1
 	until            float64
 	gone             float64 // when it is noticed that it died; 0 while it lives
@@ -153,8 +153,8 @@ func (w *world) happen(e event) {
 		w.finish(wk)
 	case readies:
 		wk := e.worker
-		if wk.state == message.WorkerStarting {
-			wk.state, wk.ready = message.WorkerRunning, w.now
+		if wk.state == document.WorkerStarting {
+			wk.state, wk.ready = document.WorkerRunning, w.now
 			w.startup.Add(demand.Bin(w.now-wk.submitted), 1, w.time())
 			w.hand()
 		}
@@ -162,7 +162,7 @@ func (w *world) happen(e event) {
 		w.look()
 		w.plan(event{w.now + look, looks, nil})
 	case dies:
-		ready := w.of(message.WorkerRunning)
+		ready := w.of(document.WorkerRunning)
 		for _, wk := range ready[:int(float64(len(ready))*w.Dying)] {
 			if wk.slice >= 0 { // the broker has it again
 				w.queue = slices.Insert(w.queue, 0, wk.slice)
@@ -170,7 +170,7 @@ func (w *world) happen(e event) {
 			}
 			wk.slice, wk.gone = -1, w.now+silence
 			w.leave(wk)
-			wk.state = message.WorkerRunning // nobody knows yet
+			wk.state = document.WorkerRunning // nobody knows yet
 		}
 		w.hand()
 	}
@@ -181,7 +181,7 @@ func (w *world) time() time.Time {
 }
 
 // of are the workers in a state, the newest first.
-func (w *world) of(state message.WorkerPhase) (out []*worker) {
+func (w *world) of(state document.WorkerPhase) (out []*worker) {
 	for _, wk := range slices.Backward(w.workers) {
 		if wk.state == state {
 			out = append(out, wk)
@@ -199,7 +199,7 @@ func (w *world) hand() {
 		if len(w.queue) == 0 {
 			return
 		}
-		if wk.state != message.WorkerRunning || wk.slice >= 0 || wk.gone > 0 {
+		if wk.state != document.WorkerRunning || wk.slice >= 0 || wk.gone > 0 {
 			continue
 		}
 		wk.slice, w.queue = w.queue[0], w.queue[1:]
@@ -216,7 +216,7 @@ func (w *world) finish(wk *worker) {
 	w.done++
 	w.strategy.Took(took, w.time())
 	wk.slice = -1
-	if wk.state == message.WorkerDraining {
+	if wk.state == document.WorkerDraining {
 		w.leave(wk)
 		return
 	}
@@ -225,34 +225,34 @@ func (w *world) finish(wk *worker) {
 
 // leave ends a worker.
 func (w *world) leave(wk *worker) {
-	if wk.state == message.WorkerStarting {
+	if wk.state == document.WorkerStarting {
 		w.result.StartSeconds += w.now - wk.submitted
 	} else {
 		w.result.WorkerSeconds += w.now - wk.ready
 		w.result.StartSeconds += wk.ready - wk.submitted
 	}
-	wk.state = message.WorkerEnded
+	wk.state = document.WorkerEnded
 }
 
 // snapshot is how the run stands.
 func (w *world) snapshot() demand.Snapshot {
 	r := demand.Run{
-		Namespace: "simulated", ID: w.Name, State: message.RunOpen, Request: demand.Request{Workers: w.Asked, ProcessingTime: w.Guess, RampUp: w.Startup},
+		Namespace: "simulated", ID: w.Name, State: document.RunOpen, Request: demand.Request{Workers: w.Asked, ProcessingTime: w.Guess, RampUp: w.Startup},
 		Arrived: w.meter.Arrived(w.time()), Waiting: len(w.queue), Announced: -1, Startup: w.startup.Took(),
 	}
 	if w.now >= w.Beam.Seconds() {
-		r.State, r.Announced = message.RunEnding, 0
+		r.State, r.Announced = document.RunEnding, 0
 	}
 	r.Paused = w.now >= 0 && w.rate(w.now) == 0
 	at := demand.Workers{}
 	for _, wk := range w.workers {
 		switch wk.state {
-		case message.WorkerStarting:
+		case document.WorkerStarting:
 			at.Starting++
-		case message.WorkerRunning:
+		case document.WorkerRunning:
 			at.Ready++
 			at.Slots++
-		case message.WorkerDraining:
+		case document.WorkerDraining:
 			at.Draining++
 		default:
 		}
@@ -267,11 +267,11 @@ func (w *world) snapshot() demand.Snapshot {
 // look asks the strategy and does what it wants.
 func (w *world) look() {
 	for _, wk := range w.workers {
-		if wk.state == message.WorkerRunning && wk.gone > 0 && wk.gone <= w.now {
-			wk.state = message.WorkerEnded
+		if wk.state == document.WorkerRunning && wk.gone > 0 && wk.gone <= w.now {
+			wk.state = document.WorkerEnded
 		}
 	}
-	w.workers = slices.DeleteFunc(w.workers, func(wk *worker) bool { return wk.state == message.WorkerEnded })
+	w.workers = slices.DeleteFunc(w.workers, func(wk *worker) bool { return wk.state == document.WorkerEnded })
 	n := w.strategy.Wanted(w.snapshot)
 	if n != w.wanted {
 		w.result.Changes++
@@ -281,7 +281,7 @@ func (w *world) look() {
 		}
 	}
 	w.wanted = n
-	starting, running := w.of(message.WorkerStarting), w.of(message.WorkerRunning)
+	starting, running := w.of(document.WorkerStarting), w.of(document.WorkerRunning)
 	have := len(starting) + len(running)
 	w.result.Most = max(w.result.Most, n)
 	for ; have < n; have++ {
@@ -302,13 +302,13 @@ func (w *world) look() {
 		if have--; wk.slice < 0 {
 			w.leave(wk)
 		} else {
-			wk.state = message.WorkerDraining
+			wk.state = document.WorkerDraining
 		}
 	}
 }
 
 func (w *world) submit() {
-	wk := &worker{submitted: w.now, speed: 1, slice: -1, state: message.WorkerStarting}
+	wk := &worker{submitted: w.now, speed: 1, slice: -1, state: document.WorkerStarting}
 	took := around(w.random, w.Startup.Seconds())
 	if w.started++; w.Slow > 0 && w.started%w.Slow == 0 {
 		wk.speed = w.SlowBy
@@ -320,7 +320,7 @@ func (w *world) submit() {
 // sum ends the run.
 func (w *world) sum() Result {
 	for _, wk := range w.workers {
-		if wk.state != message.WorkerEnded && wk.gone == 0 {
+		if wk.state != document.WorkerEnded && wk.gone == 0 {
 			w.leave(wk)
 		}
 	}

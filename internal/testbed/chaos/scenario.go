@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -86,20 +86,20 @@ const witnessLimit = 10 * time.Second
 var errStuck = errors.New("stuck")
 
 // breakAndFollow injects the fault at points of the run that the seed chooses, and follows the run to its end.
-func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.RunCheck, error) {
+func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (document.RunCheck, error) {
 	open, stop := c.whileOpen(ctx)
 	defer stop()
 	for i := range f.times {
 		// One point in each of as many equal parts of the first 60 % of the run.
 		share := 0.05 + 0.6*(float64(i)+0.8*c.rng.Float64())/float64(f.times)
 		if err := c.progressTo(ctx, int(share*float64(c.cfg.Slices))); err != nil {
-			return message.RunCheck{}, err
+			return document.RunCheck{}, err
 		}
 		if open.Err() != nil {
 			break
 		}
 		if err := pause.For(ctx, time.Duration(c.rng.Int64N(int64(100*time.Millisecond)))); err != nil {
-			return message.RunCheck{}, err
+			return document.RunCheck{}, err
 		}
 		during := open
 		if f.needs == killing {
@@ -110,7 +110,7 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.
 			break // the rest would hit nobody
 		}
 		if err != nil {
-			return message.RunCheck{}, fmt.Errorf("injecting %s: %w", f.name, err)
+			return document.RunCheck{}, fmt.Errorf("injecting %s: %w", f.name, err)
 		}
 		row.Times++
 		mended := time.Now()
@@ -123,7 +123,7 @@ func (c *chaos) breakAndFollow(ctx context.Context, f fault, row *Row) (message.
 			break
 		}
 		if err != nil {
-			return message.RunCheck{}, err
+			return document.RunCheck{}, err
 		}
 		row.Recover = max(row.Recover, after.Sub(mended).Seconds())
 	}
@@ -139,7 +139,7 @@ func (c *chaos) whileOpen(ctx context.Context) (open context.Context, stop func(
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for pause.For(open, 200*time.Millisecond) == nil {
-			if run, err := c.chain.Client().Run(open, c.run); err == nil && run.State == message.RunClosed {
+			if run, err := c.chain.Client().Run(open, c.run); err == nil && run.State == document.RunClosed {
 				cancel(errOver)
 			}
 		}
@@ -174,20 +174,20 @@ func (c *chaos) progressTo(ctx context.Context, n int) error {
 }
 
 // end waits until the run is closed and its pilots have left.
-func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
+func (c *chaos) end(ctx context.Context) (document.RunCheck, error) {
 	client := c.chain.Client()
 	var since time.Time // all pilots have left
 	for {
 		if err := c.stillThere(); err != nil {
-			return message.RunCheck{}, err
+			return document.RunCheck{}, err
 		}
 		check, err := client.Check(ctx, c.run)
 		unknown, ok := errors.AsType[*rest.StatusError](err)
 		if err != nil && (!ok || unknown.Code != http.StatusNotFound) {
 			return check, err
 		}
-		c.showRun(check.RunDocument)
-		if err == nil && check.State == message.RunClosed {
+		c.showRun(check.Run)
+		if err == nil && check.State == document.RunClosed {
 			left, err := c.left(ctx, client)
 			if left && since.IsZero() {
 				since = time.Now()
@@ -203,7 +203,7 @@ func (c *chaos) end(ctx context.Context) (message.RunCheck, error) {
 }
 
 // showRun says how far the present run is.
-func (c *chaos) showRun(r message.RunDocument) {
+func (c *chaos) showRun(r document.Run) {
 	final := r.Slices.Done + r.Slices.Failed
 	c.show.Show(time.Now(), fmt.Sprintf("%s  %d of %d slices final", program.Bar(final, c.cfg.Slices), final, c.cfg.Slices))
 }

@@ -1,9 +1,9 @@
-package message
+package document
 
 import "time"
 
-// DemandDocument is GET /v1/demand: how many workers each run wants now.
-type DemandDocument struct {
+// Demand is GET /v1/demand: how many workers each run wants now.
+type Demand struct {
 	At      time.Time   `json:"at"`
 	Demands []RunDemand `json:"demands"`
 }

@@ -1,9 +1,9 @@
-package message
+package document
 
 import "time"
 
-// FileDocument is an STF file, as the data side announced it and as its slices know it.
-type FileDocument struct {
+// STFFile is an STF file, as the data side announced it and as its slices know it.
+type STFFile struct {
 	Namespace string `json:"namespace"`
 	RunID     string `json:"run_id"`
 	// Filename is without folders; Path is what slices call it, where that is more.
@@ -12,7 +12,7 @@ type FileDocument struct {
 	SizeBytes int64  `json:"size_bytes,omitempty"`
 	Adler32   string `json:"adler32,omitempty"`
 
-	STFDocument
+	STF
 
 	// TFFiles is how many time-frame files were registered of it.
 	TFFiles     int `json:"tf_files"`
@@ -26,8 +26,8 @@ type FileDocument struct {
 	LastFinishedAt time.Time `json:"last_finished_at,omitzero"`
 }
 
-// STFDocument is what the data side alone says of an STF file; nothing of one of which only slices are known.
-type STFDocument struct {
+// STF is what the data side alone says of an STF file; nothing of one of which only slices are known.
+type STF struct {
 	// Status is taken, or ready once a data agent has it.
 	Status string `json:"status,omitempty"`
 	// Sequence counts the files of a run.
@@ -50,8 +50,8 @@ type STFDocument struct {
 	ReadyBy string `json:"ready_by,omitempty"`
 }
 
-// TFFileDocument is a time-frame file: a sample of an STF.
-type TFFileDocument struct {
+// TFFile is a time-frame file: a sample of an STF.
+type TFFile struct {
 	Namespace string `json:"namespace"`
 	RunID     string `json:"run_id"`
 	Filename  string `json:"filename"`

@@ -1,23 +1,23 @@
-package message
+package document
 
 import "time"
 
 // Board is GET /v1/board, and the event "board" of GET /v1/events: what is to be seen at a glance of a namespace.
 type Board struct {
-	At        time.Time      `json:"at"`
-	Namespace string         `json:"namespace"`
-	Health    HealthDocument `json:"health"`
+	At        time.Time `json:"at"`
+	Namespace string    `json:"namespace"`
+	Health    Health    `json:"health"`
 	// Runs are those that are open or ending, and those that were closed last, the latest first; 10 at most.
 	Runs []BoardRun `json:"runs"`
 	// Sites are the workers by where they run.
 	Sites []BoardSite `json:"sites"`
 	// Components are the programs that say of themselves that they are alive, but for pilots, which Sites count; 100 at most.
-	Components []ComponentDocument `json:"components"`
+	Components []Component `json:"components"`
 }
 
 // BoardRun is a run on the board.
 type BoardRun struct {
-	RunDocument
+	Run
 
 	// STFs is how many super time frames were taken; by the detector's word, or by the slices' where it says nothing.
 	STFs int `json:"stfs"`
@@ -30,8 +30,8 @@ type BoardRun struct {
 	Recent  Quantiles      `json:"recent"`
 	History []BoardLatency `json:"history"`
 	// Failures are all ways in which slices of it have failed.
-	Failures []FailureDocument `json:"failures"`
-	Demand   *RunDemand        `json:"demand,omitempty"`
+	Failures []FailureCount `json:"failures"`
+	Demand   *RunDemand     `json:"demand,omitempty"`
 	// HistogramsAt grows whenever the run's merged histograms have changed.
 	HistogramsAt int64 `json:"histograms_at"`
 }

@@ -1,4 +1,4 @@
-package message
+package document
 
 import "time"
 
@@ -13,8 +13,8 @@ type TokenRequest struct {
 	Seconds *float64 `json:"seconds,omitempty" minimum:"0" maximum:"3153600000" doc:"how long it lives; for ever when it is 0"`
 }
 
-// TokenDocument is a token without its secret.
-type TokenDocument struct {
+// Token is a token without its secret.
+type Token struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Role      string    `json:"role"`
@@ -29,12 +29,12 @@ type TokenDocument struct {
 
 // NewToken is a token with its secret, which is said this once.
 type NewToken struct {
-	TokenDocument
-	Token string `json:"token"`
+	Token
+	Secret string `json:"token"`
 }
 
-// AuditDocument is one change that somebody made.
-type AuditDocument struct {
+// AuditLine is one change that somebody made.
+type AuditLine struct {
 	At        time.Time `json:"at"`
 	Who       string    `json:"who"`
 	Role      string    `json:"role"`

@@ -1,11 +1,11 @@
-package message_test
+package document_test
 
 import (
 	"math"
 	"testing"
 	"time"
 
-	"tfpilot/internal/message"
+	"tfpilot/internal/document"
 )
 
 func TestAPilotIsMissedAfterThreeOfItsHeartbeats(t *testing.T) {
@@ -14,7 +14,7 @@ func TestAPilotIsMissedAfterThreeOfItsHeartbeats(t *testing.T) {
 		0: 15 * time.Second, -1: 15 * time.Second, math.NaN(): 15 * time.Second, 0.5: 1500 * time.Millisecond, 5: 15 * time.Second,
 		1e300: 3 * time.Hour, math.Inf(1): 3 * time.Hour,
 	} {
-		w := message.WorkerReport{HeartbeatSeconds: beat}
+		w := document.WorkerReport{HeartbeatSeconds: beat}
 		if got := w.SilentAfter(15 * time.Second); got != want {
 			t.Errorf("%v s: %v, want %v", beat, got, want)
 		}
@@ -24,9 +24,9 @@ func TestAPilotIsMissedAfterThreeOfItsHeartbeats(t *testing.T) {
 func TestASlotIsBusyWhileItsPayloadRuns(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 26, 6, 0, 0, 0, time.UTC)
-	w := message.WorkerReport{
-		Slots: 2, StartedAt: at.Add(-100 * time.Second), At: at, Totals: message.WorkerTotals{WallSeconds: 70, SuspendedSeconds: 10},
-		InHand: []message.SliceInHand{{Identity: "a", RunningSince: at.Add(-20 * time.Second)}, {Identity: "b"}, {Identity: "c"}},
+	w := document.WorkerReport{
+		Slots: 2, StartedAt: at.Add(-100 * time.Second), At: at, Totals: document.WorkerTotals{WallSeconds: 70, SuspendedSeconds: 10},
+		InHand: []document.SliceInHand{{Identity: "a", RunningSince: at.Add(-20 * time.Second)}, {Identity: "b"}, {Identity: "c"}},
 	}
 	if got := w.Busy(); got != 1 {
 		t.Errorf("%d are busy", got)

@@ -1,0 +1,23 @@
+package document
+
+import (
+	"time"
+)
+
+// Health is GET /v1/health: what is wrong, in words.
+type Health struct {
+	At time.Time `json:"at"`
+	OK bool      `json:"ok"`
+	// Parts are all that was looked at.
+	Parts []HealthPart `json:"parts"`
+}
+
+// HealthPart is one thing that the service stands on.
+type HealthPart struct {
+	// Name is store, broker, subscriptions or backlog.
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Details say what is wrong, or how it is.
+	Details string    `json:"details"`
+	Since   time.Time `json:"since,omitzero"`
+}
