@@ -3,6 +3,8 @@ package stomp
 import (
 	"fmt"
 	"strings"
+
+	"tfpilot/internal/stompframe"
 )
 
 // version is the protocol version of a session.
@@ -13,8 +15,7 @@ const (
 	v12 version = "1.2"
 )
 
-// header adds a line, escaped as the version wants it. go-stomp's writer escapes the same way in all versions and frames; a
-// carriage return has an escape in 1.2 only.
+// header adds a line, escaped as the version wants it.
 func (v version) header(b []byte, key, value string) []byte {
 	b = v.escape(b, key)
 	b = append(b, ':')
@@ -23,29 +24,16 @@ func (v version) header(b []byte, key, value string) []byte {
 }
 
 func (v version) escape(b []byte, s string) []byte {
-	from := 0
-	for i := range len(s) {
-		var code byte
-		switch s[i] {
-		case '\\':
-			code = '\\'
-		case '\n':
-			code = 'n'
-		case ':':
-			code = 'c'
-		case '\r':
-			if v == v11 {
-				continue
-			}
-			code = 'r'
-		default:
-			continue
-		}
-		b = append(b, s[from:i]...)
-		b = append(b, '\\', code)
-		from = i + 1
+	if v != v11 {
+		return stompframe.Escape(b, s)
 	}
-	return append(b, s[from:]...)
+	for { // a carriage return has an escape in 1.2 only
+		part, rest, more := strings.Cut(s, "\r")
+		if b = stompframe.Escape(b, part); !more {
+			return b
+		}
+		b, s = append(b, '\r'), rest
+	}
 }
 
 // headers adds the pairs that a caller gave, which must not be those that the session itself writes.

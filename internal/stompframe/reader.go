@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -18,11 +20,25 @@ type Limits struct {
 	BodyBytes int
 }
 
-// ErrTooLarge marks a frame over its limit. The connection cannot go on: where the frame ends is not known.
-var ErrTooLarge = errors.New("frame larger than allowed")
+var (
+	// ErrTooLarge marks a frame over its limit. The connection cannot go on: where the frame ends is not known.
+	ErrTooLarge = errors.New("frame larger than allowed")
 
-// Reader reads frames from a connection.
-type Reader struct{ frames *frame.Reader }
+	errMute = errors.New("the connection brings nothing and no error")
+)
+
+// bufferBytes is what is read from a connection at once: some dozens of slices.
+const bufferBytes = 32 << 10
+
+// Reader reads frames from a connection. A frame takes five allocations, however many headers it has: these are cut out of one text.
+type Reader struct {
+	next   io.Reader
+	limits Limits
+
+	buf      []byte
+	from, to int      // what of buf is not handed out yet
+	pairs    []string // of the frame at hand
+}
 
 // NewReader makes a Reader with limits.
 func NewReader(r io.Reader, limits Limits) *Reader {
@@ -32,116 +48,170 @@ func NewReader(r io.Reader, limits Limits) *Reader {
 	if limits.BodyBytes == 0 {
 		limits.BodyBytes = 32 << 20
 	}
-	return &Reader{frame.NewReaderSize(&guard{next: r, limits: limits}, 32<<10)}
+	return &Reader{next: r, limits: limits, buf: make([]byte, bufferBytes)}
 }
 
 // Read returns the next frame, or nil for a heart-beat.
-func (r *Reader) Read() (*frame.Frame, error) { return r.frames.Read() }
-
-// guard watches the bytes of frames go by and stops the stream before the frame reader behind it allocates too much.
-type guard struct {
-	next   io.Reader
-	limits Limits
-
-	line   []byte // the header line so far, cut at lineKept
-	header int    // bytes of the headers so far; 0 between frames
-	body   int    // bytes of the body still to come, or so far when unsized
-	phase  phase
-	length int // content-length, -1 when absent
-	err    error
+func (r *Reader) Read() (*frame.Frame, error) {
+	name, lines, err := r.head()
+	if err != nil || name == "" {
+		return nil, err
+	}
+	f := &frame.Frame{Command: name}
+	if f.Header, err = r.header(string(lines)); err != nil {
+		return nil, err
+	}
+	length, sized := f.Header.Contains(frame.ContentLength)
+	if !sized {
+		f.Body, err = r.freeBody()
+		return f, err
+	}
+	n, err := strconv.ParseUint(length, 10, 64)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: content-length %.20q is no size", frame.ErrInvalidFrameFormat, length)
+	case n > uint64(r.limits.BodyBytes):
+		return nil, fmt.Errorf("%w: body of %d bytes, limit %d", ErrTooLarge, n, r.limits.BodyBytes)
+	}
+	f.Body, err = r.sizedBody(int(n))
+	return f, err
 }
 
-type phase int
-
-const (
-	between phase = iota // heart-beats and line ends
-	headers
-	sizedBody
-	freeBody // until NUL
-)
-
-// lineKept is enough of a line to recognise content-length.
-const lineKept = 64
-
-func (g *guard) Read(p []byte) (int, error) {
-	if g.err != nil {
-		return 0, g.err
+// head is what comes before a body: the command, empty for a heart-beat, and the lines of the headers, which are the reader's own until
+// it reads on. Who speaks something else, TLS say, hears so at the first line, because nothing may follow it.
+func (r *Reader) head() (name string, lines []byte, err error) {
+	first, line, seen := 0, 0, 0 // from r.from on: the first header, the line at hand, and how far that was looked at
+	for {
+		if max(line, seen) > r.limits.HeaderBytes {
+			return "", nil, fmt.Errorf("%w: headers over %d bytes", ErrTooLarge, r.limits.HeaderBytes)
+		}
+		at := bytes.IndexByte(r.buf[r.from+seen:r.to], '\n')
+		if at < 0 {
+			seen = r.to - r.from
+			if err := r.fill(); err != nil {
+				return "", nil, err
+			}
+			continue
+		}
+		begin, end := r.from+line, r.from+seen+at
+		line = end + 1 - r.from
+		seen = line
+		switch text := bytes.TrimSuffix(r.buf[begin:end], []byte{'\r'}); {
+		case len(text) == 0:
+			lines = r.buf[r.from+first : begin]
+			r.from = end + 1
+			return name, lines, nil
+		case first == 0:
+			if name, first = command(text), line; name == "" {
+				return "", nil, frame.ErrInvalidCommand
+			}
+		}
 	}
-	n, err := g.next.Read(p)
-	if g.err = g.scan(p[:n]); g.err != nil {
-		return 0, g.err
-	}
-	return n, err
 }
 
-func (g *guard) scan(p []byte) error {
-	for len(p) > 0 {
-		switch g.phase {
-		case between:
-			if p[0] == '\n' || p[0] == '\r' {
-				p = p[1:]
-				continue
-			}
-			g.phase, g.header, g.length, g.line = headers, 0, -1, g.line[:0]
-		case headers:
-			i := bytes.IndexByte(p, '\n')
-			part := p
-			if i >= 0 {
-				part = p[:i]
-			}
-			g.line = append(g.line, part[:min(len(part), lineKept-min(len(g.line), lineKept))]...)
-			if g.header += len(part) + 1; g.header > g.limits.HeaderBytes {
-				return fmt.Errorf("%w: headers over %d bytes", ErrTooLarge, g.limits.HeaderBytes)
-			}
-			if i < 0 {
-				return nil
-			}
-			p = p[i+1:]
-			if err := g.endLine(); err != nil {
-				return err
-			}
-		case sizedBody:
-			n := min(len(p), g.body)
-			p, g.body = p[n:], g.body-n
-			if g.body == 0 {
-				g.phase = between
-			}
-		case freeBody:
-			i := bytes.IndexByte(p, 0)
-			n := len(p)
-			if i >= 0 {
-				n = i + 1
-				g.phase = between
-			}
-			if g.body += n; g.body > g.limits.BodyBytes+1 {
-				return fmt.Errorf("%w: body over %d bytes", ErrTooLarge, g.limits.BodyBytes)
-			}
-			p = p[n:]
+// header cuts lines into keys and values.
+func (r *Reader) header(lines string) (*frame.Header, error) {
+	r.pairs = r.pairs[:0]
+	for lines != "" {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\n")
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+		if !ok || key == "" {
+			return nil, frame.ErrInvalidFrameFormat
 		}
+		r.pairs = append(r.pairs, unescape(key), unescape(value))
 	}
-	return nil
+	h := frame.NewHeader(r.pairs...)
+	clear(r.pairs)
+	return h, nil
 }
 
-// endLine looks at a whole header line: content-length, or the empty line that ends the headers.
-func (g *guard) endLine() error {
-	line := bytes.TrimSuffix(g.line, []byte{'\r'})
-	if len(line) == 0 {
-		g.phase, g.body = freeBody, 0
-		if g.length >= 0 {
-			g.phase, g.body = sizedBody, g.length+1 // and its NUL
-		}
-		return nil
+// sizedBody reads so many bytes and a NUL.
+func (r *Reader) sizedBody(n int) ([]byte, error) {
+	body := make([]byte, n)
+	have := copy(body, r.buf[r.from:r.to])
+	r.from += have
+	_, err := io.ReadFull(r.next, body[have:])
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, io.EOF // as anywhere else in a frame
+	case err != nil:
+		return nil, err
 	}
-	if text, ok := bytes.CutPrefix(line, []byte("content-length:")); ok && g.length < 0 {
-		n, err := strconv.Atoi(string(bytes.TrimSpace(text)))
-		if err != nil || n < 0 {
-			return fmt.Errorf("content-length %.20q is no size", text)
+	for r.from == r.to {
+		if err := r.fill(); err != nil {
+			return nil, err
 		}
-		if n > g.limits.BodyBytes {
-			return fmt.Errorf("%w: body of %d bytes, limit %d", ErrTooLarge, n, g.limits.BodyBytes)
-		}
-		g.length = n
 	}
-	g.line = g.line[:0]
-	return nil
+	r.from++
+	if r.buf[r.from-1] != 0 {
+		return nil, frame.ErrInvalidFrameFormat
+	}
+	return body, nil
+}
+
+// freeBody reads up to a NUL.
+func (r *Reader) freeBody() (body []byte, err error) {
+	for {
+		have := r.buf[r.from:r.to]
+		at := bytes.IndexByte(have, 0)
+		if at >= 0 {
+			have = have[:at]
+		}
+		if len(body)+len(have) > r.limits.BodyBytes {
+			return nil, fmt.Errorf("%w: body over %d bytes", ErrTooLarge, r.limits.BodyBytes)
+		}
+		body = append(body, have...)
+		if r.from += len(have); at >= 0 {
+			r.from++
+			return body, nil
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill reads more behind what is there, and makes room for it.
+func (r *Reader) fill() error {
+	if r.from > 0 {
+		r.to, r.from = copy(r.buf, r.buf[r.from:r.to]), 0
+	}
+	if r.to == len(r.buf) {
+		r.buf = slices.Grow(r.buf, len(r.buf))[:2*len(r.buf)]
+	}
+	for range 100 {
+		n, err := r.next.Read(r.buf[r.to:])
+		r.to += n
+		if n > 0 {
+			return nil // an error with it comes again
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errMute
+}
+
+// command is the name of a command; empty when it is none.
+func command(line []byte) string {
+	for _, known := range []string{
+		frame.SEND, frame.ACK, frame.MESSAGE, frame.RECEIPT, frame.SUBSCRIBE, frame.UNSUBSCRIBE, frame.CONNECT, frame.CONNECTED, frame.STOMP,
+		frame.NACK, frame.BEGIN, frame.COMMIT, frame.ABORT, frame.DISCONNECT, frame.ERROR,
+	} {
+		if string(line) == known {
+			return known
+		}
+	}
+	return ""
+}
+
+var escapes = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\c`, ":", `\\`, `\`)
+
+// unescape leaves alone what is no escape, and makes no text anew that has none.
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	return escapes.Replace(s)
 }
