@@ -2,7 +2,6 @@ package idds
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/quickjson"
 	"tfpilot/internal/whereabouts"
 )
 
@@ -141,8 +141,8 @@ func (s *Service) key(m message.Slice) ledger.Key {
 
 // readSlice understands a slice. An invalid one with identity is known all the same: its pilot will say that it failed.
 func (s *Service) readSlice(d *broker.Delivery) (message.Slice, error) {
-	var m message.Slice
-	if err := json.Unmarshal(d.Body, &m); err != nil {
+	m, err := quickjson.Decode[message.Slice](d.Body)
+	if err != nil {
 		return m, fmt.Errorf("%w: %w", errJunk, err)
 	}
 	if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {

@@ -64,8 +64,8 @@ type Envelope struct {
 
 // Peek reads the envelope. Its error is always [ErrNotMessage].
 func Peek(body []byte) (Envelope, error) {
-	var e Envelope
-	if err := unmarshal(body, &e); err != nil {
+	e, err := unmarshal[Envelope](body)
+	if err != nil {
 		return Envelope{}, fmt.Errorf("%w: %w", ErrNotMessage, err)
 	}
 	if e.MsgType == "" {
@@ -76,8 +76,8 @@ func Peek(body []byte) (Envelope, error) {
 
 // Decode reads a message that can be validated.
 func Decode[T interface{ Validate() error }](body []byte) (T, error) {
-	var m T
-	if err := unmarshal(body, &m); err != nil {
+	m, err := unmarshal[T](body)
+	if err != nil {
 		return m, fmt.Errorf("decoding %T: %w", m, err)
 	}
 	return m, m.Validate()

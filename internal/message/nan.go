@@ -2,20 +2,21 @@ package message
 
 import (
 	"bytes"
-	"encoding/json"
+
+	"tfpilot/internal/quickjson"
 )
 
 // unmarshal reads JSON, and what Python takes for it: NaN, Infinity and -Infinity. They become texts, which is nothing that a field for
 // a number takes: a histogram with one is none, and the rest of its message is what it was.
-func unmarshal(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
+func unmarshal[T any](body []byte) (T, error) {
+	m, err := quickjson.Decode[T](body)
 	if err == nil {
-		return nil
+		return m, nil
 	}
 	if quoted := quoteNoNumbers(body); quoted != nil {
-		return json.Unmarshal(quoted, into)
+		return quickjson.Decode[T](quoted)
 	}
-	return err
+	return m, err
 }
 
 // quoteNoNumbers puts them in quotes; nil when there are none.

@@ -66,10 +66,15 @@ func (o Object) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads an object or null. The values share the memory of b's copy.
 func (o *Object) UnmarshalJSON(b []byte) error {
 	if !json.Valid(b) {
-		return errors.New("not JSON")
+		return errNotJSON
 	}
-	return o.read(bytes.Clone(bytes.TrimSpace(b)))
+	return o.UnmarshalValidJSON(b)
 }
+
+// UnmarshalValidJSON reads what is known to be JSON.
+func (o *Object) UnmarshalValidJSON(b []byte) error { return o.read(bytes.Clone(bytes.TrimSpace(b))) }
+
+var errNotJSON = errors.New("not JSON")
 
 // read splits valid JSON, which it keeps. The values need no look inside: this is what makes passing on what we do not know
 // cheap.
@@ -149,14 +154,22 @@ func unquote(b []byte) (string, error) {
 
 // text is the text of a JSON string. Nearly all are plain, and need no reader of their own.
 func text(b []byte) (string, error) {
-	for _, c := range b[1 : len(b)-1] {
-		if c < 0x20 || c >= 0x7f || c == '\\' || c == '"' {
-			var s string
-			err := json.Unmarshal(b, &s)
-			return s, err
+	if said := string(b[1 : len(b)-1]); plain(said) {
+		return said, nil
+	}
+	var s string
+	err := json.Unmarshal(b, &s)
+	return s, err
+}
+
+// plain reports whether a text is written in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '\\' || c == '"' {
+			return false
 		}
 	}
-	return string(b[1 : len(b)-1]), nil
+	return true
 }
 
 // quoted reports whether a JSON value is a string.
@@ -210,6 +223,10 @@ func (i Int) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON accepts a whole number, the same in quotes, and null.
 func (i *Int) UnmarshalJSON(b []byte) error {
+	if n, err := strconv.ParseInt(string(b), 10, 64); err == nil { // nearly always
+		*i = NewInt(n)
+		return nil
+	}
 	s := string(bytes.Trim(bytes.TrimSpace(b), `"`))
 	if s == "null" {
 		*i = Int{}

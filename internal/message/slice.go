@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"tfpilot/internal/quickjson"
 )
 
 // Slice is one message of /topic/panda.slices: a range of time frames of one file, to be processed once.
@@ -71,8 +73,15 @@ type sliceContent SliceContent
 // UnmarshalJSON keeps the whole object beside the fields that are known. A field of the wrong type leaves a content that has
 // its identity and says in Validate what is wrong: such a slice gets a failed result, and is no junk.
 func (c *SliceContent) UnmarshalJSON(b []byte) error {
-	var plain sliceContent
-	err := json.Unmarshal(b, &plain)
+	if !json.Valid(b) {
+		return errNotJSON
+	}
+	return c.UnmarshalValidJSON(b)
+}
+
+// UnmarshalValidJSON reads what is known to be JSON.
+func (c *SliceContent) UnmarshalValidJSON(b []byte) error {
+	plain, err := quickjson.Decode[sliceContent](b)
 	var wire Object
 	if werr := wire.read(bytes.Clone(b)); werr != nil {
 		return werr

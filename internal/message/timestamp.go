@@ -1,6 +1,8 @@
 package message
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
@@ -71,16 +73,18 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON keeps the text. A time in an unknown format is kept too, with a zero Time: a strange clock of a peer must
 // not cost a slice.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
-	s := strings.TrimSpace(string(b))
+	b = bytes.TrimSpace(b)
+	s := string(b)
 	if s == "null" {
 		*t = Timestamp{}
 		return nil
 	}
 	said := s
-	if raw := []byte(s); quoted(raw) {
-		var err error
-		if said, err = text(raw); err != nil {
-			return err
+	if quoted(b) {
+		if said = s[1 : len(s)-1]; !plain(said) {
+			if err := json.Unmarshal(b, &said); err != nil {
+				return err
+			}
 		}
 	}
 	parsed, err := ParseTime(said)
@@ -118,12 +122,19 @@ func ParseTime(s string) (time.Time, error) {
 			return time.UnixMilli(ms).UTC(), nil
 		}
 	}
+	if len(s) > 4 && s[4] == '-' && isDigits(s[:4]) { // a year is no number
+		return parseLayouts(s)
+	}
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		if math.IsNaN(f) || f <= 0 || f > 1e11 {
 			return time.Time{}, ErrTime
 		}
 		return time.UnixMicro(int64(math.Round(f * 1e6))).UTC(), nil
 	}
+	return parseLayouts(s)
+}
+
+func parseLayouts(s string) (time.Time, error) {
 	for _, layout := range timeLayouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), nil
