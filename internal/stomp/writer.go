@@ -2,6 +2,7 @@ package stomp
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -49,6 +50,7 @@ func (c *Conn) write(every time.Duration) {
 			continue
 		case <-beats:
 		case <-c.wake:
+			runtime.Gosched() // whoever else is about to queue a frame does so now, and it goes in the same piece
 			b = c.takeOut(spare)
 			// Whatever b holds, the former spare belongs to the senders now.
 			if spare = b; cap(spare) > keepBuffer {

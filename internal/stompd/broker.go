@@ -87,6 +87,8 @@ type Broker struct {
 	duplicate uint64
 	disk      *msgstore.Store // nil: in memory
 	conns     map[*conn]struct{}
+	touched   []*outbox // by the command at hand, which have something to be written
+	pairs     []string  // headers of the frame that is being made
 	accepted  uint64
 	closing   bool
 }
@@ -132,11 +134,14 @@ func New(cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-// unlock ends what one command does; serial is the number of its record, 0 when nothing of it is kept.
-func (b *Broker) unlock() (serial uint64) {
-	serial = b.disk.Commit(b.nextID)
+// unlock ends what is done for nobody's command, and wakes who has something to write.
+func (b *Broker) unlock() {
+	b.disk.Commit(b.nextID)
+	for _, o := range b.touched {
+		o.signal()
+	}
+	b.touched = b.touched[:0]
 	b.mu.Unlock()
-	return serial
 }
 
 func (b *Broker) bind(address, name string) {

@@ -41,6 +41,8 @@ type conn struct {
 	open    map[string]*transaction
 	// givenBack are the messages that the last UNSUBSCRIBE gave back.
 	givenBack []string
+	touched   []*outbox // to be woken; the reader's alone
+	patience  time.Duration
 	once      sync.Once
 	done      chan struct{}  // closed by close
 	late      sync.WaitGroup // frames that a fault holds
@@ -68,15 +70,17 @@ func (b *Broker) serve(nc net.Conn) {
 	c.number = b.accepted
 	b.mu.Unlock()
 
-	r := stompframe.NewReader(nc, b.cfg.Limits)
+	r := stompframe.NewReader(hearing{c}, b.cfg.Limits)
 	w := stompframe.NewWriter(nc)
 	every, patience, err := c.connect(r, w)
 	if err == nil {
+		c.patience = patience
 		var wg sync.WaitGroup
 		wg.Go(func() { newWriter(c, w).run(every) })
-		err = c.read(r, patience)
+		err = c.read(r)
+		c.wake()
 		if refused, ok := errors.AsType[*refusal](err); ok {
-			c.out.put(errorFrame(refused.text, ""))
+			c.out.add(outgoing{frame: errorFrame(refused.text, "")})
 		}
 		_ = nc.SetWriteDeadline(time.Now().Add(goodbye)) // for a write under way too
 		c.out.close()
@@ -89,6 +93,7 @@ func (b *Broker) serve(nc net.Conn) {
 	c.close()
 	c.late.Wait()
 	c.detach()
+	c.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)
@@ -106,8 +111,45 @@ func (c *conn) serve() {
 	}
 }
 
-// unlock ends what one command of this client does.
-func (c *conn) unlock() { c.after = max(c.after, c.b.unlock()) }
+// unlock ends what one command of this client does. Who has something to write because of it is woken when the client has said all.
+func (c *conn) unlock() {
+	b := c.b
+	c.after = max(c.after, b.disk.Commit(b.nextID))
+	for _, o := range b.touched {
+		c.touch(o)
+	}
+	b.touched = b.touched[:0]
+	b.mu.Unlock()
+}
+
+// touch notes that an outbox has something to be written.
+func (c *conn) touch(o *outbox) {
+	if n := len(c.touched); n == 0 || c.touched[n-1] != o {
+		c.touched = append(c.touched, o)
+	}
+}
+
+// wake lets be written what this client's commands have brought. It is called before anything that may wait: until then what they
+// bring is gathered, and goes out in one piece for each receiver.
+func (c *conn) wake() {
+	for i, o := range c.touched {
+		o.signal()
+		c.touched[i] = nil
+	}
+	c.touched = c.touched[:0]
+}
+
+// hearing is a client's connection for its reader.
+type hearing struct{ c *conn }
+
+func (h hearing) Read(p []byte) (int, error) {
+	h.c.wake()
+	// The client may be silent for its patience, if there is one; heart-beats are not silence.
+	if h.c.patience > 0 {
+		_ = h.c.nc.SetReadDeadline(time.Now().Add(h.c.patience))
+	}
+	return h.c.nc.Read(p)
+}
 
 // detach gives everything back that the client holds, and its client-id.
 func (c *conn) detach() {
@@ -122,7 +164,7 @@ func (c *conn) detach() {
 // connect does the CONNECT. every is how often we beat, patience how long the client may be silent.
 func (c *conn) connect(r *stompframe.Reader, w *stompframe.Writer) (every, patience time.Duration, err error) {
 	_ = c.nc.SetDeadline(time.Now().Add(connectLimit))
-	f, fault, err := c.next(r, 0)
+	f, fault, err := c.next(r)
 	switch {
 	case err != nil:
 		return 0, 0, refuse("%v", err)

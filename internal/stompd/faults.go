@@ -64,6 +64,7 @@ func (c *conn) emit(w *stompframe.Writer, f outgoing) error {
 			select {
 			case <-fault.Late:
 				c.out.add(outgoing{frame: f.frame, asked: true})
+				c.out.signal()
 			case <-c.done:
 			}
 		})

@@ -36,20 +36,19 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1), taken: make(chan struct{}, 1)} }
 
-func (o *outbox) put(f *frame.Frame) { o.add(outgoing{frame: f}) }
-
+// add puts a frame; the writer does not know of it before signal.
 func (o *outbox) add(f outgoing) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if !o.closed {
 		o.frames = append(o.frames, f)
 		if f.frame != nil {
 			o.bytes += len(f.frame.Body)
 		}
 	}
-	o.mu.Unlock()
-	o.signal()
 }
 
+// signal tells the writer.
 func (o *outbox) signal() {
 	select {
 	case o.wake <- struct{}{}:
@@ -82,8 +81,8 @@ func (o *outbox) take(spare []outgoing) (frames []outgoing, wasFull, closed bool
 	return frames, wasFull, o.closed
 }
 
-// await waits until few enough answers are left; false when they are not, in time or before done.
-func (o *outbox) await(limit time.Duration, done <-chan struct{}) bool {
+// await waits until few enough answers are left, after a call of waiting; false when they are not, in time or before done.
+func (o *outbox) await(limit time.Duration, done <-chan struct{}, waiting func()) bool {
 	var late <-chan time.Time
 	for {
 		o.mu.Lock()
@@ -93,6 +92,7 @@ func (o *outbox) await(limit time.Duration, done <-chan struct{}) bool {
 			return true
 		}
 		if late == nil {
+			waiting()
 			late = time.After(limit)
 		}
 		select {

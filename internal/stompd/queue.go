@@ -188,8 +188,9 @@ func (s *subscription) deliver(m *msgstore.Message) {
 	if how.namedQueues && strings.HasPrefix(s.queue.name, queuePrefix) {
 		destination = s.queue.name
 	}
-	f := frame.New(frame.MESSAGE,
-		frame.Subscription, s.id, frame.MessageId, s.messageID(m), frame.Destination, destination,
+	b, id := s.conn.b, s.messageID(m)
+	pairs := append(b.pairs[:0],
+		frame.Subscription, s.id, frame.MessageId, id, frame.Destination, destination,
 		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.Deliveries > 0), "priority", "4",
 		"persistent", strconv.FormatBool(m.Persistent), "timestamp", strconv.FormatInt(m.At.UnixMilli(), 10))
 	own := s.conn.version == "1.2" && !s.auto // has an ack header of ours
@@ -200,29 +201,32 @@ func (s *subscription) deliver(m *msgstore.Message) {
 			"timestamp", frame.ContentLength:
 		case frame.Receipt:
 			if !how.ownReceipt {
-				f.Header.Add(key, value)
+				pairs = append(pairs, key, value)
 			}
 		case frame.Ack:
 			if !own || !how.ownReceipt { // in Artemis a stray one of the producer comes back too, before its own
-				f.Header.Add(key, value)
+				pairs = append(pairs, key, value)
 			}
 		default:
-			f.Header.Add(key, value)
+			pairs = append(pairs, key, value)
 		}
 	}
 	if own {
-		f.Header.Add(frame.Ack, s.messageID(m))
+		pairs = append(pairs, frame.Ack, id)
 	}
-	f.Header.Add(frame.ContentLength, strconv.Itoa(len(m.Body)))
-	f.Body = m.Body
+	pairs = append(pairs, frame.ContentLength, strconv.Itoa(len(m.Body)))
+	f := &frame.Frame{Command: frame.MESSAGE, Header: frame.NewHeader(pairs...), Body: m.Body}
+	clear(pairs)
+	b.pairs = pairs
 	s.held += size(m)
 	if s.auto {
 		s.queue.stat.Acked++
-		s.conn.b.disk.Gone(m)
+		b.disk.Gone(m)
 	} else {
 		s.unacked = append(s.unacked, m)
 	}
 	s.conn.out.add(outgoing{frame: f, after: m.Serial()})
+	b.touched = append(b.touched, s.conn.out)
 }
 
 // size is what a message takes of a window: about its frame.

@@ -4,22 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"tfpilot/internal/stompframe"
 )
 
-// next reads a frame that no fault drops. The client may be silent for its patience, if there is one; heart-beats are not silence.
-func (c *conn) next(r *stompframe.Reader, patience time.Duration) (*frame.Frame, Fault, error) {
+// next reads a frame that no fault drops.
+func (c *conn) next(r *stompframe.Reader) (*frame.Frame, Fault, error) {
 	for {
-		if patience > 0 {
-			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
-		}
 		f, err := r.Read()
 		if err != nil {
 			return nil, Fault{}, err
+		}
+		if c.b.cfg.Fault != nil {
+			c.wake() // it may wait
 		}
 		if fault := c.fault(true, f); f != nil && !fault.Drop {
 			return f, fault, nil
@@ -28,18 +27,18 @@ func (c *conn) next(r *stompframe.Reader, patience time.Duration) (*frame.Frame,
 }
 
 // read handles frames until the client leaves, falls silent, or is refused.
-func (c *conn) read(r *stompframe.Reader, patience time.Duration) error {
+func (c *conn) read(r *stompframe.Reader) error {
 	for {
-		if !c.out.await(silentLimit, c.done) {
+		if !c.out.await(silentLimit, c.done, c.wake) {
 			return refuse("what is sent to this client is not read")
 		}
-		f, fault, err := c.next(r, patience)
+		f, fault, err := c.next(r)
 		switch {
 		case errors.Is(err, stompframe.ErrTooLarge), errors.Is(err, frame.ErrInvalidCommand), errors.Is(err, frame.ErrInvalidFrameFormat):
 			return refuse("%v", err)
 		case err != nil:
 			if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
-				return refuse("nothing heard for %s", patience)
+				return refuse("nothing heard for %s", c.patience)
 			}
 			return err
 		}
@@ -66,19 +65,25 @@ func (c *conn) handle(f *frame.Frame, fault Fault) (bye bool, err error) {
 		return false, errCut
 	}
 	if err != nil {
-		c.out.put(errorFrame(err.Error(), id))
+		c.answer(errorFrame(err.Error(), id))
 		if c.b.how.endures {
 			return false, nil
 		}
 		return false, fmt.Errorf("%s refused: %s", f.Command, err.Error()) // no refusal any more: it is said
 	}
 	if wantsReceipt {
-		c.out.add(outgoing{frame: frame.New(frame.RECEIPT, frame.ReceiptId, id), after: c.after})
+		c.answer(frame.New(frame.RECEIPT, frame.ReceiptId, id))
 	}
 	if fault.Twice {
 		return c.handle(f, Fault{})
 	}
 	return bye, nil
+}
+
+// answer puts a frame that tells what became of a command: when that is on disk.
+func (c *conn) answer(f *frame.Frame) {
+	c.out.add(outgoing{frame: f, after: c.after})
+	c.touch(c.out)
 }
 
 func (c *conn) command(f *frame.Frame) (bye bool, err error) {

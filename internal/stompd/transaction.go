@@ -51,12 +51,13 @@ func (c *conn) send(f *frame.Frame) error {
 // waited would add a message, and all of them would stand before the acknowledgements on a full disk.
 func (c *conn) lockToSend() error {
 	for {
-		c.b.disk.Wait(c.done)
 		c.b.mu.Lock()
 		if c.b.disk.Ready() {
 			return nil
 		}
 		c.b.mu.Unlock()
+		c.wake()
+		c.b.disk.Wait(c.done)
 		select {
 		case <-c.done:
 			return errGone
