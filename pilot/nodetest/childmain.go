@@ -72,6 +72,8 @@ func lookAround(stdin io.Reader, stdout io.Writer) int {
 	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
+	var names nameless
+	names.watchTERM()
 	answers := json.NewEncoder(stdout)
 	ask := func(about string, look func(*answer)) {
 		all.Go(func() {
@@ -86,7 +88,7 @@ func lookAround(stdin io.Reader, stdout io.Writer) int {
 		})
 	}
 	for _, f := range q.Folders {
-		ask(aboutFolder(f), func(a *answer) { a.Findings = lookAtFolder(f, q) })
+		ask(aboutFolder(f), func(a *answer) { a.Findings = lookAtFolder(f, q, &names) })
 	}
 	for _, r := range q.CVMFS {
 		ask(aboutCVMFS(r), func(a *answer) { a.Findings = []pilot.NodeFinding{lookAtCVMFS(r)} })
@@ -118,15 +120,14 @@ func lookAround(stdin io.Reader, stdout io.Writer) int {
 	return 0
 }
 
-// lookAtFolder writes into a folder, or where it will be made, and asks for its room. The file has no name any more while it is written, so that a child that
-// is killed leaves none behind.
-func lookAtFolder(f folder, q request) []pilot.NodeFinding {
+// lookAtFolder writes into a folder, or where it will be made, and asks for its room.
+func lookAtFolder(f folder, q request, names *nameless) []pilot.NodeFinding {
 	where := existing(f.Path)
 	dir := good(f.Path + " can be written to")
 	if where != f.Path {
 		dir = good(f.Path + " can be made")
 	}
-	if err := writeInto(where); err != nil {
+	if err := writeInto(names, where); err != nil {
 		if e, ok := errors.AsType[*fs.PathError](err); ok {
 			err = e.Err // the name of our file helps nobody
 		}
@@ -160,15 +161,12 @@ func lookAtFolder(f folder, q request) []pilot.NodeFinding {
 	return append(findings, inodes)
 }
 
-func writeInto(dir string) error {
-	f, err := os.CreateTemp(dir, ".tfpilot-node-*")
+func writeInto(names *nameless, dir string) error {
+	f, err := names.open(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
 	text, got := []byte(strings.Repeat("tfpilot ", 512)), make([]byte, 4096)
 	if _, err := f.Write(text); err != nil {
 		return err

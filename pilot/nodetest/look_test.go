@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"tfpilot/internal/exitcode"
 	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
@@ -30,6 +32,33 @@ func TestAHealthyNodeIsFit(t *testing.T) {
 	must(t, err)
 	if len(left) > 0 {
 		t.Errorf("%v is left behind", left)
+	}
+}
+
+// Ended at the moment that a file appears, if one ever does, as by a pilot that has to leave at once.
+func TestAnExaminationThatIsEndedLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		var work string
+		tests := newTests(t, nodetest.Config{}, func(p *nodetest.Places) { work = p.WorkDir })
+		watch, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+		must(t, err)
+		_, err = unix.InotifyAddWatch(watch, work, unix.IN_CREATE)
+		must(t, err)
+		events := os.NewFile(uintptr(watch), "inotify")
+		end := tests.Begin(t.Context())
+		appeared := make(chan struct{})
+		go func() {
+			defer close(appeared)
+			_, _ = events.Read(make([]byte, unix.SizeofInotifyEvent+unix.NAME_MAX+1)) // or is closed
+			end()
+		}()
+		tests.Test(t.Context(), false)
+		must(t, events.Close())
+		<-appeared
+		if left, err := os.ReadDir(work); err != nil || len(left) > 0 {
+			t.Fatalf("%v %v", left, err)
+		}
 	}
 }
 
