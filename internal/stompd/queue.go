@@ -189,7 +189,8 @@ func (s *subscription) deliver(m *msgstore.Message) {
 		destination = s.queue.name
 	}
 	b, id := s.conn.b, s.messageID(m)
-	pairs := append(b.pairs[:0],
+	pairs := b.pairs[:0]
+	pairs = append(pairs,
 		frame.Subscription, s.id, frame.MessageId, id, frame.Destination, destination,
 		"expires", expiresText(m), "redelivered", strconv.FormatBool(m.Deliveries > 0), "priority", "4",
 		"persistent", strconv.FormatBool(m.Persistent), "timestamp", strconv.FormatInt(m.At.UnixMilli(), 10))

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
 
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
@@ -71,6 +74,50 @@ func TestAClientThatReadsNothingCostsABoundedMemory(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What came together is answered together, and what it brings to others goes to each in one piece.
+func TestAnswersToWhatCameTogetherGoOutTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, err := stompd.New(stompd.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener := make(pipes)
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- b.Serve(ctx, listener) }()
+		connect := func() net.Conn {
+			theirs, ours := net.Pipe()
+			listener <- theirs
+			exchange(t, ours, "CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,0\n\n\x00", frame.CONNECTED, 1)
+			return ours
+		}
+		producer, consumer := connect(), connect()
+		const many = 20
+		exchange(t, consumer, "SUBSCRIBE\nid:1\nack:client-individual\nreceipt:s\ndestination:"+message.QueueSlicesIDDS+"\nconsumer-window-size:100000\n\n\x00", frame.RECEIPT, 1)
+		sends := strings.Repeat("SEND\nreceipt:r\ndestination:"+message.TopicSlices+"\n\nx\x00", many)
+		exchange(t, producer, sends, frame.RECEIPT, many)
+		exchange(t, consumer, "", frame.MESSAGE, many)
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// exchange says something and expects so many frames of a kind in a single write.
+func exchange(t *testing.T, nc net.Conn, say, kind string, want int) {
+	t.Helper()
+	if _, err := io.WriteString(nc, say); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1<<20)
+	n, err := nc.Read(b)
+	if got := strings.Count(string(b[:n]), kind+"\n"); err != nil || got != want {
+		t.Errorf("%d of %d %s came in one piece, %v", got, want, kind, err)
+	}
 }
 
 func TestAQueueThatIsFullOfBytesRefuses(t *testing.T) {
