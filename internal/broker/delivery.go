@@ -24,10 +24,10 @@ type Delivery struct {
 // or has done so already; when the context ends first, nobody knows. There is no NACK: Artemis discards the message then.
 func (d *Delivery) Ack(ctx context.Context) error { return AckAll(ctx, d) }
 
-// AckAll acknowledges several messages in the time of one: all are sent before the first receipt is waited for. Its error is
-// the first, of the kinds that Ack has; the others are acknowledged all the same.
+// AckAll acknowledges several messages in the time of one: a receipt for all that came on a connection. Its error is the first, of the
+// kinds that Ack has; the others are acknowledged all the same.
 func AckAll(ctx context.Context, deliveries ...*Delivery) error {
-	receipts := make([]*stomp.Receipt, 0, len(deliveries))
+	var receipts []*stomp.Receipt
 	var first error
 	note := func(err error) {
 		if err == nil || first != nil {
@@ -38,13 +38,18 @@ func AckAll(ctx context.Context, deliveries ...*Delivery) error {
 		}
 		first = fmt.Errorf("acknowledging: %w", err)
 	}
-	for _, d := range deliveries {
-		r, err := d.conn.Ack(ctx, d.Message)
-		if err != nil {
-			note(err)
-			continue
+	for len(deliveries) > 0 {
+		conn := deliveries[0].conn
+		var messages []*stomp.Message
+		for len(deliveries) > 0 && deliveries[0].conn == conn { // nearly always all of them
+			messages = append(messages, deliveries[0].Message)
+			deliveries = deliveries[1:]
 		}
-		receipts = append(receipts, r)
+		r, err := conn.Ack(ctx, messages...)
+		note(err)
+		if r != nil {
+			receipts = append(receipts, r)
+		}
 	}
 	for _, r := range receipts {
 		note(r.Wait(ctx))

@@ -2,6 +2,7 @@ package stomp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -121,20 +122,38 @@ func (c *Conn) Send(ctx context.Context, destination string, body []byte, header
 	})
 }
 
-// Ack acknowledges a message and returns; its receipt comes in time. A message is acknowledged once, on the connection that
-// delivered it, while its subscription lives: otherwise ErrNotHeld, and nothing is sent. About a Message that the caller has
-// put together nothing is known, and the broker is asked.
-func (c *Conn) Ack(ctx context.Context, m *Message) (*Receipt, error) {
-	return c.request(ctx, nil, func(b []byte, _ *Receipt) ([]byte, error) {
-		if s := m.sub; m.settled || s != nil && (s.conn != c || s.left != nil || s.auto) {
+// Ack acknowledges messages, in their order, and returns; one receipt comes in time for all of them: a broker does what it is told in
+// order, and a refusal of any ends the connection. A message is acknowledged once, on the connection that delivered it, while its
+// subscription lives: otherwise the error is ErrNotHeld, and nothing is sent about it; without a receipt nothing at all. About a
+// Message that the caller has put together nothing is known, and the broker is asked.
+func (c *Conn) Ack(ctx context.Context, messages ...*Message) (*Receipt, error) {
+	var refused error
+	r, err := c.request(ctx, nil, func(b []byte, _ *Receipt) ([]byte, error) {
+		sent := 0
+		for _, m := range messages {
+			if s := m.sub; m.settled || s != nil && (s.conn != c || s.left != nil || s.auto) {
+				refused = ErrNotHeld
+				continue
+			}
+			if sent++; sent > 1 {
+				b = append(b, '\n', 0) // of the one before, which needs no receipt
+			}
+			m.settled = true
+			b = c.version.ack(b, m)
+		}
+		if sent == 0 {
 			return b, ErrNotHeld
 		}
-		m.settled = true
-		b = append(b, "ACK\n"...)
-		if c.version == v12 {
-			return c.version.header(b, "id", m.AckID), nil
-		}
-		b = c.version.header(b, "message-id", m.ID)
-		return c.version.header(b, "subscription", m.Subscription), nil
+		return b, nil
 	})
+	return r, cmp.Or(err, refused)
+}
+
+func (v version) ack(b []byte, m *Message) []byte {
+	b = append(b, "ACK\n"...)
+	if v == v12 {
+		return v.header(b, "id", m.AckID)
+	}
+	b = v.header(b, "message-id", m.ID)
+	return v.header(b, "subscription", m.Subscription)
 }

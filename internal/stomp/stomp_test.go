@@ -169,6 +169,49 @@ func TestOnlyAHeldMessageIsAcknowledged(t *testing.T) {
 	}
 }
 
+func TestManyAcknowledgementsShareAReceipt(t *testing.T) {
+	t.Parallel()
+	said := make(chan string, 4)
+	c := pipe(t, plain, func(p *peer) {
+		sub := p.subscribed()
+		for _, id := range []string{"m1", "m2", "m3", "m4"} {
+			p.message(sub, id, id)
+		}
+		for range 2 {
+			f := p.next(frame.ACK)
+			said <- f.Header.Get(frame.Id)
+			if _, asked := f.Header.Contains(frame.Receipt); asked {
+				p.receipt(f)
+			}
+		}
+		f := p.next(frame.ACK)
+		said <- f.Header.Get(frame.Id)
+		p.receipt(f)
+		p.confirm()
+	})
+	s := subscribe(t, c, stomp.SubscribeOptions{Destination: "/queue/q"})
+	m := []*stomp.Message{receive(t, s), receive(t, s), receive(t, s), receive(t, s)}
+	r, err := c.Ack(soon(t), m[0])
+	if err != nil || r.Wait(soon(t)) != nil {
+		t.Fatal(err)
+	}
+	r, err = c.Ack(soon(t), m[2], m[0], m[1])
+	if !errors.Is(err, stomp.ErrNotHeld) || r == nil {
+		t.Fatalf("one of three was not held: %v, %v", r, err)
+	}
+	if err := r.Wait(soon(t)); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"ack-m1", "ack-m3", "ack-m2"} {
+		if got := <-said; got != want {
+			t.Errorf("acknowledged %s, want %s", got, want)
+		}
+	}
+	if r, err := c.Ack(soon(t), m[0], m[1]); r != nil || !errors.Is(err, stomp.ErrNotHeld) {
+		t.Errorf("none was held: %v, %v", r, err)
+	}
+}
+
 func TestAfterUnsubscribeNothingIsDelivered(t *testing.T) {
 	t.Parallel()
 	c := pipe(t, plain, func(p *peer) {

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -31,6 +32,7 @@ func outlivings() []outliving {
 		keeps("PersistentStays", "a persistent message with a RECEIPT is there, in every queue of a fan-out; one that is not persistent is gone", persistentStays),
 		keeps("OrderStays", "messages are in their order", orderStays),
 		keeps("AckStays", "what was acknowledged with a RECEIPT does not come again", ackStays),
+		keeps("AcksBeforeStay", "the RECEIPT of an ACK tells of those before it on its connection, which asked for none", acksBeforeStay),
 		keeps("InFlightStays", "what was held comes again; after a kill as if it was new, `redelivered:false`", inFlightStays),
 		keeps("CommitStays", "what was committed with a RECEIPT is there, what was not never comes", commitStays),
 		keeps("DurableSubscriptionStays", "a durable subscription is there, with what it missed", durableSubscriptionStays),
@@ -126,6 +128,30 @@ func ackStays(p *probe) func(*probe) {
 			p.bodies(c, want...)
 			c.silent()
 		}
+	}
+}
+
+func acksBeforeStay(p *probe) func(*probe) {
+	const many = 20
+	c, s := p.connect(), p.connect()
+	for i := range many {
+		c.send(p.queue(), strconv.Itoa(i), "persistent", "true")
+	}
+	c.send(p.queue(), "left", "persistent", "true")
+	s.subscribe("1", p.queue(), window, p.either("1000000", "100"))
+	var held []*frame.Frame
+	for range many {
+		held = append(held, s.message())
+	}
+	for _, m := range held[:many-1] {
+		s.put(frame.ACK, "", s.settles(m)...)
+	}
+	s.ack(held[many-1])
+	return func(p *probe) {
+		c := p.connect()
+		c.subscribe("1", p.queue())
+		p.bodies(c, "left")
+		c.silent()
 	}
 }
 
