@@ -138,8 +138,8 @@ func (r *programs) kin(pid int, mark string) kinship {
 		return unknown
 	case strings.HasPrefix(shown, mark):
 		return member
-	case shown == os.Getenv(Mark) || !strings.HasPrefix(shown, os.Getenv(Mark)):
-		return foreign // it has ours, or that of somebody else: no program of this package has started it
+	case !strings.HasPrefix(shown, ownMark):
+		return foreign // started by somebody who is gone, and whose orphans are ours to reap, not to end
 	}
 	for other := range r.marks {
 		if strings.HasPrefix(shown, other) {

@@ -53,6 +53,12 @@ func startNursery(t *testing.T, mode string) (p *proc.Process, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, awaitPID(t, file)
+}
+
+// awaitPID waits for the process id that a nursery writes.
+func awaitPID(t *testing.T, file string) (pid int) {
+	t.Helper()
 	await(t, "the inner program", func() bool {
 		text, err := os.ReadFile(file)
 		if err == nil {
@@ -60,7 +66,7 @@ func startNursery(t *testing.T, mode string) (p *proc.Process, pid int) {
 		}
 		return err == nil
 	})
-	return p, pid
+	return pid
 }
 
 // await asks again until it is so.
@@ -286,6 +292,35 @@ func TestAServiceOutlivesTheProgramThatStartsItAndIsReaped(t *testing.T) {
 			}
 			await(t, "its end in the process table", func() bool { return syscall.Kill(pid, 0) != nil })
 		})
+	}
+}
+
+// As when a testbed is killed that was started by other means, and its pilots come to be children of this process.
+func TestWhatAnotherStarterHasLeftIsNotEndedWithATreeOfOurs(t *testing.T) {
+	t.Parallel()
+	if res, err := proc.Run(t.Context(), sh(":")); err != nil || res.LeftBehind != 0 { // from here on orphans are our children
+		t.Fatalf("%+v, %v", res, err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	starter := exec.CommandContext(t.Context(), self)
+	starter.Env = []string{nursery + "=stays", "PID_FILE=" + file}
+	if err := starter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	left := awaitPID(t, file)
+	if err := starter.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = starter.Wait() // it was killed
+	if res, err := proc.Run(t.Context(), sh(":")); err != nil || res.LeftBehind != 0 || !alive(left) {
+		t.Errorf("%+v, %v, alive %v", res, err, alive(left))
+	}
+	if err := syscall.Kill(left, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -17,6 +17,10 @@ import (
 // Mark is the variable by which a process is recognised as one of a tree.
 const Mark = "TFPILOT_TREE"
 
+// ownMark is what the marks of all trees of this process begin with, and no other one's do. It begins with the mark of the tree that
+// this process is in, so that whoever ends the outer tree finds the inner ones too, even when the process that started them is gone.
+var ownMark = os.Getenv(Mark) + rand.Text()
+
 // Command is what to run. There is no shell anywhere.
 type Command struct {
 	// Path is the program; without a slash it is looked up in PATH.
@@ -85,9 +89,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := becomeSubreaper(); err != nil {
 		return nil, exitcode.New(exitcode.SiteResources, "preparing to start %s: %w", c.Path, err)
 	}
-	// A tree within a tree carries the marks of both, so that whoever ends the outer one finds the inner one too, even when
-	// the process that started it is gone.
-	p := &Process{command: c, mark: os.Getenv(Mark) + rand.Text(), done: make(chan struct{})}
+	p := &Process{command: c, mark: ownMark + rand.Text(), done: make(chan struct{})}
 	p.cmd = exec.Command(c.Path, c.Args...) //nolint:noctx // the context ends the whole tree, below, not the one process
 	p.cmd.Dir, p.cmd.ExtraFiles = c.Dir, c.ExtraFiles
 	if c.Name != "" {
