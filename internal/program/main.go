@@ -184,6 +184,9 @@ func Options(b *config.Binding) cli.BeforeFunc {
 	}
 }
 
+// NoArguments is the ArgsUsage of a command that takes none; the library would make "[arguments...]" of an empty text.
+const NoArguments = " "
+
 // NoArgs refuses arguments of a command that takes none: they are mostly a forgotten flag.
 func NoArgs(c *cli.Context) error {
 	if c.Args().Present() {

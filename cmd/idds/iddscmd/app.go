@@ -1,7 +1,11 @@
 // Package iddscmd is the command line of idds.
 package iddscmd
 
-import "github.com/urfave/cli/v2"
+import (
+	"github.com/urfave/cli/v2"
+
+	"tfpilot/cmd/idds/iddscmd/ask"
+)
 
 // App is the whole command line.
 func App() *cli.App {
@@ -16,27 +20,27 @@ func App() *cli.App {
 		Commands: []*cli.Command{
 			serveCommand(),
 			doctorCommand(),
-			healthCommand(),
+			ask.Health(),
 
-			topCommand(),
-			runsCommand(),
-			runCommand(),
-			slicesCommand(),
-			filesCommand(),
-			histogramsCommand(),
-			payloadsCommand(),
+			ask.Top(),
+			ask.Runs(),
+			ask.Run(),
+			ask.Slices(),
+			ask.Files(),
+			ask.Histograms(),
+			ask.Payloads(),
 
-			workersCommand(),
-			explainCommand(),
+			ask.Workers(),
+			ask.Explain(),
 			simulateCommand(),
-			tasksCommand(),
+			ask.Tasks(),
 
-			componentsCommand(),
-			logsCommand(),
-			messagesCommand(),
+			ask.Components(),
+			ask.Logs(),
+			ask.Messages(),
 
 			tokenCommand(),
-			auditCommand(),
+			ask.Audit(),
 			backupCommand(),
 			restoreCommand(),
 			migrateCommand(),

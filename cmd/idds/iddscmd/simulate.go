@@ -32,7 +32,7 @@ func simulateCommand() *cli.Command {
 		lines = append(lines, fmt.Sprintf("  %-11s %s", s.Name, s.About))
 	}
 	return &cli.Command{
-		Name: "simulate-demand", Usage: "compare ways to decide how many workers are wanted, in simulated time", ArgsUsage: noArgs,
+		Name: "simulate-demand", Usage: "compare ways to decide how many workers are wanted, in simulated time", ArgsUsage: program.NoArguments,
 		Description: "Takes the demand policy, fixed numbers of workers and the rule of the Python system through the same runs, and prints what share\n" +
 			"of the slices has its result within the goal, and what that cost. Nothing is asked and nothing is started. Worker seconds are\n" +
 			"counted from when a worker could have its first slice; those before are in START s. The policy may have at most as many\n" +

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/idds/iddscmd/ask"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
@@ -27,7 +28,7 @@ func tokenCommand() *cli.Command {
 			"Examples:\n" +
 			"  (umask 077; idds token --state idds-state pilot > pilot.token)\n" +
 			"  (umask 077; idds token create --token-file operator.token --role pilot --namespace epic --name \"farm\" > farm.token)",
-		Subcommands: []*cli.Command{createTokenCommand(), listTokensCommand(), revokeTokenCommand()},
+		Subcommands: ask.Tokens(),
 		Flags:       bind.Flags(),
 		Action: func(c *cli.Context) error {
 			if err := bind.Load(c); err != nil {

@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"context"
@@ -16,12 +16,13 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func topCommand() *cli.Command {
+// Top is the control room in a terminal.
+func Top() *cli.Command {
 	flags := []cli.Flag{
 		&cli.BoolFlag{Name: "once", Usage: "show how it stands, and end"},
 		&cli.StringFlag{Name: "namespace", Usage: "of this namespace (default: that of the token, or of the service)"},
 	}
-	return call("top", "the control room in a terminal, live: runs, failures, workers", noArgs,
+	return call("top", "the control room in a terminal, live: runs, failures, workers", program.NoArguments,
 		"On a terminal it fills the screen: arrows choose a run, f shows failures, w workers, ? help, q ends it. Elsewhere it writes a line\n"+
 			"when something has changed, or with --output json each board as a line of JSON.\n\n"+
 			"Examples:\n"+

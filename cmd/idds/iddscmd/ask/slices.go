@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"errors"
@@ -20,13 +20,14 @@ import (
 // states are those of slices.
 var states = []string{"outstanding", "waiting", "done", "failed"}
 
-func slicesCommand() *cli.Command {
+// Slices lists slices, and shows one.
+func Slices() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "run", Usage: "only of this run"},
 		&cli.StringFlag{Name: "state", Usage: "only in this state: " + strings.Join(states, ", ")},
 		&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many; 0 for all"},
 	}
-	list := ask("slices", "list slices, or show one of them", noArgs,
+	list := ask("slices", "list slices, or show one of them", program.NoArguments,
 		"Examples:\n"+
 			"  idds slices --run 100001 --state outstanding       what is not done, and where it is\n"+
 			"  idds slices --run 100001 --limit 0 --output json   all of a run, for a program\n"+

@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"fmt"

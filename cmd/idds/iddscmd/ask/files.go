@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
@@ -15,7 +15,8 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func filesCommand() *cli.Command {
+// Files lists STF files and their time-frame files.
+func Files() *cli.Command {
 	flags := []cli.Flag{&cli.StringFlag{Name: "stf", Usage: "the time-frame files of this STF file; of all of the run when it is \"all\""}}
 	return ask("files", "list the files of a run, with what became of their slices", "RUN",
 		"STF files are known from the messages of the data side and from slices. An STF of which only slices are known has no status.\n\n"+

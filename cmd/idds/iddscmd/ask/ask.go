@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"github.com/urfave/cli/v2"
@@ -15,9 +15,6 @@ type askConfig struct {
 	Token     string `toml:"token" secret:"true" help:"the token itself"`
 }
 
-// noArgs says of a command that it takes none; the library would make "[arguments...]" of an empty text.
-const noArgs = " "
-
 // ask makes a command that asks the service and prints.
 func ask(name, usage, args, description string, flags []cli.Flag, action func(c *cli.Context, get getter) error) *cli.Command {
 	return call(name, usage, args, description, "viewer", flags, func(c *cli.Context, client *rest.Client) error {
@@ -32,7 +29,7 @@ func call(name, usage, args, description, role string, flags []cli.Flag, action 
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: args, Description: description, Flags: append(append(bind.Flags(), program.OutputFlag()), flags...),
 		Action: func(c *cli.Context) error {
-			if args == noArgs {
+			if args == program.NoArguments {
 				if err := program.NoArgs(c); err != nil {
 					return err
 				}

@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
@@ -40,12 +40,13 @@ func latelyFlags(more ...cli.Flag) []cli.Flag {
 	}, more...)
 }
 
-func logsCommand() *cli.Command {
+// Logs shows lines of programs' logs.
+func Logs() *cli.Command {
 	flags := latelyFlags(
 		&cli.StringFlag{Name: "role", Usage: "only of programs of this role"},
 		&cli.StringFlag{Name: "level", Usage: "only of this level or a higher one: " + strings.Join(levels, ", ")},
 	)
-	return ask("logs", "show the lines of programs' logs that came lately", noArgs,
+	return ask("logs", "show the lines of programs' logs that came lately", program.NoArguments,
 		"harvester, daq and pilot send theirs, INFO and above; idds keeps as many as there is room for, of errors more, and none over a\n"+
 			"restart.\n\n"+
 			"Examples:\n"+
@@ -78,13 +79,14 @@ func sentence(l document.LogRecord) string {
 	return strings.Join(words, " ")
 }
 
-func messagesCommand() *cli.Command {
+// Messages shows messages that idds has seen.
+func Messages() *cli.Command {
 	flags := latelyFlags(
 		&cli.StringFlag{Name: "type", Usage: "only of this msg_type"},
 		&cli.StringFlag{Name: "destination", Usage: "only those sent to this destination"},
 		&cli.BoolFlag{Name: "junk", Usage: "only what is no message that idds understands"},
 	)
-	return ask("messages", "show the messages that idds has seen lately", noArgs,
+	return ask("messages", "show the messages that idds has seen lately", program.NoArguments,
 		"Of each kind it keeps as many as there is room for, and none over a restart. Bodies are in --output json, if they are short.\n\n"+
 			"Examples:\n"+
 			"  idds messages --idds http://127.0.0.1:8443 --token-file viewer.token\n"+

@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"fmt"
@@ -13,8 +13,9 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func tasksCommand() *cli.Command {
-	return ask("tasks", "list the workflow tasks that the production system has asked for", noArgs,
+// Tasks lists workflow tasks.
+func Tasks() *cli.Command {
+	return ask("tasks", "list the workflow tasks that the production system has asked for", program.NoArguments,
 		"Each asks for workers for a run, as long as it is open; --output json has its changes too. Only with --demand-from workflow_task does a\n"+
 			"service have any.\n\n"+
 			"Examples:\n"+

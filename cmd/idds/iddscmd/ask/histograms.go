@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"encoding/json"
@@ -19,7 +19,8 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func histogramsCommand() *cli.Command {
+// Histograms writes or draws a run's merged histograms.
+func Histograms() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "write them into this file: ROOT, JSON or a picture, by its end .root, .json or .svg"},
 		&cli.StringFlag{Name: "name", Usage: "only the histogram of this name"},

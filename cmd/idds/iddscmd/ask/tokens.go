@@ -1,11 +1,8 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -21,6 +18,11 @@ import (
 // defaultLife is how long a token lives for which nothing else is said.
 const defaultLife = 90 * 24 * time.Hour
 
+// Tokens are the commands that make, list and revoke tokens of a running service.
+func Tokens() []*cli.Command {
+	return []*cli.Command{createTokenCommand(), listTokensCommand(), revokeTokenCommand()}
+}
+
 func createTokenCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "role", Usage: "what it may do: pilot, harvester, operator, viewer"},
@@ -28,7 +30,7 @@ func createTokenCommand() *cli.Command {
 		&cli.StringFlag{Name: "name", Usage: "what it is for, in words"},
 		&cli.DurationFlag{Name: "expires", Value: defaultLife, DefaultText: "2160h, 90 days", Usage: "how long it lives, such as 720h; for ever with 0"},
 	}
-	return call("create", "make a token in a running service, and print it", noArgs,
+	return call("create", "make a token in a running service, and print it", program.NoArguments,
 		"The token is printed this once; the service keeps its hash. Put it into a file that nobody else can read.\n\n"+
 			"Examples:\n"+
 			"  (umask 077; idds token create --token-file operator.token --role pilot --namespace epic --name \"farm at BNL\" > farm.token)\n"+
@@ -72,7 +74,7 @@ func endText(t document.Token) string {
 }
 
 func listTokensCommand() *cli.Command {
-	return call("list", "list the tokens that were made", noArgs,
+	return call("list", "list the tokens that were made", program.NoArguments,
 		"Those of the state folder (tokens.toml) are not among them.\n\nExample: idds token list --token-file operator.token", "operator", nil,
 		func(c *cli.Context, client *rest.Client) error {
 			var page document.Page[document.Token]
@@ -109,56 +111,5 @@ func revokeTokenCommand() *cli.Command {
 			}
 			_, err := fmt.Fprintf(c.App.Writer, "token %s (%s) was revoked at %s\n", ended.ID, cell(ended.Name), ended.RevokedAt.UTC().Format(time.DateTime))
 			return err
-		})
-}
-
-func auditCommand() *cli.Command {
-	flags := []cli.Flag{&cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many, the latest first"}}
-	return call("audit", "list who has changed what, and from where", noArgs,
-		"Example: idds audit --token-file operator.token", "operator", flags,
-		func(c *cli.Context, client *rest.Client) error {
-			limit := c.Int("limit")
-			if limit < 1 || limit > rest.PageSize {
-				return exitcode.New(exitcode.Usage, "--limit %d is not from 1 to %d", limit, rest.PageSize)
-			}
-			var page document.Page[document.AuditLine]
-			if err := client.Read(c.Context, fmt.Sprintf("/v1/audit?limit=%d", limit), &page); err != nil {
-				return err
-			}
-			t := program.Table{Header: []string{"AT", "WHO", "FROM", "DID", "TO", "DETAILS"}}
-			for _, l := range page.Items {
-				t.Rows = append(t.Rows, []string{l.At.UTC().Format(time.DateTime), cell(l.Who), l.From, l.Did, l.To, cell(l.Details)})
-			}
-			return program.Print(c, page, t)
-		})
-}
-
-func healthCommand() *cli.Command {
-	return ask("health", "say what is wrong with the running service, or with what it stands on", noArgs,
-		"Exit status: 0 when nothing is, 4 otherwise. `idds doctor` looks further.\n\nExample: idds health --token-file viewer.token", nil,
-		func(c *cli.Context, get getter) error {
-			var doc document.Health
-			err := get("/v1/health", &doc)
-			if refused, ok := errors.AsType[*rest.StatusError](err); ok && refused.Code == http.StatusServiceUnavailable {
-				_ = json.Unmarshal(refused.Body, &doc) // the document says why
-			}
-			if err != nil && len(doc.Parts) == 0 {
-				return err
-			}
-			t := program.Table{Header: []string{"PART", "STATE", "DETAILS"}}
-			for _, p := range doc.Parts {
-				state := "ok"
-				if !p.OK {
-					state = "bad"
-				}
-				t.Rows = append(t.Rows, []string{p.Name, state, cell(p.Details)})
-			}
-			if err := program.Print(c, doc, t); err != nil {
-				return err
-			}
-			if !doc.OK {
-				return program.Quiet(exitcode.New(exitcode.CheckFailed, "something is wrong"))
-			}
-			return nil
 		})
 }

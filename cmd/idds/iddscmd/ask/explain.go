@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
@@ -13,7 +13,8 @@ import (
 	"tfpilot/internal/program"
 )
 
-func explainCommand() *cli.Command {
+// Explain says why as many workers are wanted.
+func Explain() *cli.Command {
 	explain := ask("demand", "say why a run wants as many workers as it does", "RUN",
 		"Without RUN all runs that want any are explained. With --output json the numbers that it rests on are there too.\n\n"+
 			"Examples:\n"+

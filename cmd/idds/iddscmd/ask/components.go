@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"net/url"
@@ -11,12 +11,13 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func componentsCommand() *cli.Command {
+// Components lists programs.
+func Components() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "role", Usage: "only of this role, such as pilot, harvester, idds, daq"},
 		&cli.BoolFlag{Name: "alive", Usage: "only those that are alive"},
 	}
-	return ask("components", "list the programs that were seen in the last day, and whether they are alive", noArgs,
+	return ask("components", "list the programs that were seen in the last day, and whether they are alive", program.NoArguments,
 		"idds with its parts, harvesters, daq and pilots say it themselves; agents of the production system by their heart-beats on the\n"+
 			"broker. Of others that send messages no more is known than that (SEEN).\n\n"+
 			"Examples:\n"+

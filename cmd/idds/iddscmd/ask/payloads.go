@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
@@ -13,7 +13,8 @@ import (
 	"tfpilot/internal/program"
 )
 
-func payloadsCommand() *cli.Command {
+// Payloads shows what each version of a payload took.
+func Payloads() *cli.Command {
 	return ask("payloads", "what each version of a payload took in a run: which one is slow", "RUN",
 		"Slices and seconds are of results that count, all from CPU on of those that were measured: not of payloads without a process, nor\n"+
 			"of workers that do not tell. Median and p95 are within 3 %.\n\n"+

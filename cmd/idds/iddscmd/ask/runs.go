@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"fmt"
@@ -11,8 +11,9 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func runsCommand() *cli.Command {
-	return ask("runs", "list the runs with their accounting", noArgs,
+// Runs lists runs.
+func Runs() *cli.Command {
+	return ask("runs", "list the runs with their accounting", program.NoArguments,
 		"Examples:\n"+
 			"  idds runs --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds runs --output json", nil, func(c *cli.Context, get getter) error {
@@ -32,6 +33,7 @@ func runsCommand() *cli.Command {
 		})
 }
 
-func runCommand() *cli.Command {
+// Run checks the accounting of one run.
+func Run() *cli.Command {
 	return &cli.Command{Name: "run", Usage: "one run: check its accounting", Subcommands: []*cli.Command{checkCommand()}}
 }

@@ -1,4 +1,4 @@
-package iddscmd
+package ask
 
 import (
 	"cmp"
@@ -16,8 +16,9 @@ import (
 	"tfpilot/internal/rest"
 )
 
-func workersCommand() *cli.Command {
-	list := ask("workers", "list the pilots, or show one of them", noArgs,
+// Workers lists pilots, and shows one.
+func Workers() *cli.Command {
+	list := ask("workers", "list the pilots, or show one of them", program.NoArguments,
 		"Examples:\n"+
 			"  idds workers --idds http://127.0.0.1:8443 --token-file viewer.token\n"+
 			"  idds workers --output quiet     their ids alone\n"+
