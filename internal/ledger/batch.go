@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/quickjson"
 )
 
 // Rows is a store within one transaction, as rows of text and numbers: all of a [Tx] that differs from technology to technology.
@@ -90,6 +91,9 @@ const maxText = 600
 // Text is how a store writes a name that is anybody's: PostgreSQL takes neither a zero byte nor what is no UTF-8, nor one of any length
 // into an index. Each byte that is none becomes U+FFFD, as JSON writes it; of a name that is too long the end becomes its checksum.
 func Text(s string) string {
+	if isName(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == 0 {
 			return '\u2400' // the picture of one
@@ -106,6 +110,16 @@ func Text(s string) string {
 		at--
 	}
 	return s[:at] + end
+}
+
+// isName says that a text is written as it is, as nearly every name: short, and of plain letters.
+func isName(s string) bool {
+	for i := range len(s) {
+		if s[i] == 0 || s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return len(s) <= maxText
 }
 
 // Text is a key as a store writes it.
@@ -131,11 +145,12 @@ func (b *Batch) Expect(keys []Key) error {
 		return err
 	}
 	for i := range rows {
-		s := &Slice{Key: rows[i].Key, Message: rows[i].Message}
-		if err := decode(rows[i].Doc, s); err != nil {
-			return err
+		s, err := quickjson.Decode[Slice](rows[i].Doc)
+		if err != nil {
+			return unreadable(err)
 		}
-		b.slices[s.Key] = s
+		s.Key, s.Message = rows[i].Key, rows[i].Message
+		b.slices[s.Key] = &s
 	}
 	return nil
 }
@@ -374,8 +389,8 @@ func inOrder(keys map[runKey]bool) []runKey {
 	})
 }
 
-func encode(document any) ([]byte, error) {
-	doc, err := json.Marshal(document)
+func encode[T any](document T) ([]byte, error) {
+	doc, err := quickjson.Encode(&document)
 	if err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
 	}
@@ -384,7 +399,11 @@ func encode(document any) ([]byte, error) {
 
 func decode(doc []byte, into any) error {
 	if err := json.Unmarshal(doc, into); err != nil {
-		return exitcode.New(exitcode.StoreFailed, "reading the store: %w", err)
+		return unreadable(err)
 	}
 	return nil
+}
+
+func unreadable(err error) error {
+	return exitcode.New(exitcode.StoreFailed, "reading the store: %w", err)
 }

@@ -21,3 +21,11 @@ func Decode[T any](b []byte) (T, error) {
 type Valid interface {
 	UnmarshalValidJSON(b []byte) error
 }
+
+// Encode writes a document as json.Marshal does.
+func Encode[T any](v *T) ([]byte, error) {
+	if b, err := writerOf(reflect.TypeFor[T]())(make([]byte, 0, 512), reflect.ValueOf(v).Elem()); err == nil {
+		return b, nil
+	}
+	return json.Marshal(v)
+}

@@ -2,6 +2,7 @@ package quickjson_test
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,7 +35,18 @@ type document struct {
 	Any    any              `json:"any,omitempty"`
 	Whole  wholly           `json:"whole"`
 	Hidden string           `json:"-"`
+
+	Zero    zeroed   `json:"zero,omitzero"`
+	Empty   *zeroed  `json:"empty,omitzero"`
+	Nothing struct{} `json:"nothing,omitempty"` //nolint:modernize // which is what it is for
 }
+
+// zeroed says itself whether it is nothing.
+type zeroed struct {
+	N int `json:"n"`
+}
+
+func (z *zeroed) IsZero() bool { return z.N == 0 }
 
 type named string
 
@@ -80,6 +92,17 @@ func same[T any](t *testing.T, text string) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q: %#v, want %#v", text, got, want)
+	}
+	sameBack(t, &want)
+}
+
+// sameBack writes what was read.
+func sameBack[T any](t *testing.T, v *T) {
+	t.Helper()
+	want, werr := json.Marshal(v)
+	got, err := quickjson.Encode(v)
+	if string(got) != string(want) || (err == nil) != (werr == nil) || err != nil && err.Error() != werr.Error() {
+		t.Fatalf("%s, %v, want %s, %v", got, err, want, werr)
 	}
 }
 
@@ -132,6 +155,36 @@ func TestWhatWasReadDoesNotShareTheTextsMemory(t *testing.T) {
 	}
 }
 
+func TestADocumentIsWrittenAsByEncodingJSON(t *testing.T) {
+	t.Parallel()
+	deep, nan := &inner{}, math.NaN()
+	for range 2000 {
+		deep = &inner{Next: deep}
+	}
+	for _, d := range []document{
+		{},
+		{Text: "<&>\u2028\xff\"\\", Named: "x", Int: math.MinInt, Small: -128, Long: math.MaxInt64, Float: 1e21, Flag: true, At: time.Unix(1, 1).UTC()},
+		{At: time.Date(2026, 1, 1, 0, 0, 0, 5000, time.FixedZone("", 3600)), Raw: json.RawMessage(` { "a" : "<" } `), Number: "1.50"},
+		{At: time.Date(20026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{Raw: json.RawMessage("{")},
+		{Number: "x"},
+		{Much: &nan},
+		{Float: math.Inf(1)},
+		{Any: func() {}},
+		{Maybe: deep, List: []inner{{A: 1}, *deep}, Texts: []string{}, Bytes: []byte("x"), Any: []any{1, "<"}},
+		{Counts: map[string]int64{"b": 1, "a": -1, "<": 2, "é": 3, "": 4}, Bins: map[int]int{3: 4}, Whole: wholly{"[ 1 ]"}},
+		{Empty: &zeroed{1}},
+		{Empty: &zeroed{}, Zero: zeroed{1}, Nothing: struct{}{}},
+	} {
+		sameBack(t, &d)
+		sameBack(t, &d.List)
+		sameBack(t, &d.Counts)
+		sameBack(t, &d.Any)
+		sameBack(t, &d.At)
+		sameBack(t, &odd{Capital: d.Text, inner: inner{A: d.Int}})
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, text := range texts {
 		f.Add(text)
@@ -139,6 +192,27 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		same[document](t, text)
 		same[odd](t, text)
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	d, err := quickjson.Decode[document]([]byte(texts[0][:len(texts[0])-1] + "," + texts[1][1:]))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("quickjson", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := quickjson.Encode(&d); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := json.Marshal(&d); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }
 
