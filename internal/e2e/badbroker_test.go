@@ -54,8 +54,9 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-// neverEnds answers the CONNECT, and goes on with the same again and again.
+// neverEnds answers the CONNECT, and goes on with the same again and again, in pieces large enough to come to any bound at once.
 func neverEnds(first, text string) func(net.Conn) {
+	text = strings.Repeat(text, 1<<14/len(text))
 	return func(nc net.Conn) {
 		for _, err := io.WriteString(nc, first); err == nil; {
 			_, err = io.WriteString(nc, text)

@@ -196,7 +196,6 @@ func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
 	must(t, c.StartIDDS(t.Context()))
-	must(t, c.StartHarvester(t.Context(), "--pilot-payload", "synthetic"))
 	args := []string{
 		"--stf-count", "6", "--frames", "20", "--slices-per-sample", "5", "--target-worker-count", "1", "--stf-interval", "200ms",
 	}
@@ -205,8 +204,9 @@ func TestADAQKilledAndStartedAgainPublishesTheSameSlices(t *testing.T) {
 		r, err := c.Client().Run(soon(t), run)
 		return err == nil && r.Slices.Published >= 10
 	})
-	must(t, syscall.Kill(c.PID("daq"), syscall.SIGKILL))
+	must(t, syscall.Kill(c.PID("daq"), syscall.SIGKILL)) // as long as nobody works it has results to wait for
 	<-c.Ended("daq")
+	must(t, c.StartHarvester(t.Context(), "--pilot-payload", "synthetic"))
 	must(t, c.StartDAQ(t.Context(), run, args...))
 	c.check(t, document.SliceCounts{Published: 30, Done: 30})
 	<-c.Ended("daq")
