@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"tfpilot/internal/ledger"
 )
 
 // clock is the time by which idds decides what is due and who is late. It goes on steadily whatever is done to the machine's
@@ -59,8 +57,8 @@ func (s *Service) resume(ctx context.Context) error {
 	return nil
 }
 
-// runTimeout is the time that a run has after its end. What passed while idds was away does not count: nobody took its results,
-// and nobody knows whether it passed.
-func (s *Service) runTimeout(r *ledger.Run) time.Duration {
-	return s.cfg.RunTimeout + max(0, s.started.Sub(r.EndedAt))
+// runTimeoutAfter is the time that a run has after something: its end. What passed while idds was away does not count: nobody took its
+// results, and nobody knows whether it passed.
+func (s *Service) runTimeoutAfter(at time.Time) time.Duration {
+	return s.cfg.RunTimeout + max(0, s.started.Sub(at))
 }

@@ -2,6 +2,8 @@ package idds
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"tfpilot/internal/document"
@@ -13,17 +15,31 @@ const (
 	demandEvery = 2 * time.Second
 	// demandFor is for how long a worker that has ended or fell silent is looked at.
 	demandFor = 10 * time.Minute
+	// demandOver is how many runs that are over are named as wanting none: there may be any number of them.
+	demandOver = 100
 	// manyWorkers are read at once.
 	manyWorkers = 1000
 )
 
-// Demand is how many workers each run wants now, and why.
+// Demand is how many workers each run wants now, and why: those that are not over, and the last of those that are.
 func (s *Service) Demand(ctx context.Context) (document.Demand, error) {
 	out := document.Demand{At: s.now().UTC(), Demands: []document.RunDemand{}}
-	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
 		return out, err
 	}
+	over, err := s.store.FindRuns(ctx, ledger.RunFilter{
+		Namespace: s.cfg.Namespace, AfterNamespace: s.cfg.Namespace, States: []document.RunState{document.RunClosed}, Descending: true, Limit: demandOver,
+	})
+	if err != nil {
+		return out, err
+	}
+	for i := range over {
+		if !over[i].Open() { // or it is there already
+			runs = append(runs, over[i])
+		}
+	}
+	slices.SortFunc(runs, func(a, b ledger.Run) int { return strings.Compare(a.RunID.String(), b.RunID.String()) })
 	demands, err := s.scale(ctx, runs)
 	out.Demands = append(out.Demands, demands...)
 	return out, err

@@ -27,5 +27,8 @@ func (s *Service) Take(ctx context.Context, from string, deliveries []*broker.De
 	return s.take(ctx, from, deliveries)
 }
 
+// LookBack looks once at some of the runs for which there is nothing to be done.
+func (s *Service) LookBack(ctx context.Context) error { return s.lookBack(ctx) }
+
 // Sparingly lets work rest after it was done.
 func Sparingly(work func(context.Context) error) func(context.Context) error { return sparingly(work) }

@@ -80,6 +80,7 @@ type Service struct {
 	results  intake.Backlog                  // of the queue of results
 	behind   func() bool                     // isBehind, but for tests
 	absent   whereabouts.Absences            // of findLost alone
+	lookedAt string                          // of lookBack alone: the run after which it goes on
 	downed   map[string]time.Time            // of findLost alone: pilots that were noted as silent, with their last report
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
@@ -169,7 +170,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, work := range []func(context.Context) error{s.resend, s.tellWorkers, s.closeRuns, s.takeOver} {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, work) })
 	}
-	g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(s.measureRuns)) })
+	for _, work := range []func(context.Context) error{s.measureRuns, s.lookBack} {
+		g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(work)) })
+	}
 	g.Go(func() error { return s.every(ctx, demandEvery, sparingly(s.watchDemand)) })
 	g.Go(func() error {
 		s.watch.Try(ctx)

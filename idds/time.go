@@ -70,24 +70,83 @@ func (s *Service) closeRuns(ctx context.Context) error {
 
 // measureRuns looks at the runs that have changed, so that nobody who asks has to wait for it.
 func (s *Service) measureRuns(ctx context.Context) error {
-	runs, err := s.store.Runs(ctx, s.cfg.Namespace)
+	runs, err := s.store.OpenRuns(ctx, s.cfg.Namespace)
 	if err != nil {
 		return err
 	}
 	for i := range runs {
 		r := &runs[i]
-		if r.State == document.RunClosed && r.Latency == nil { // closed by an idds that ended then, or by one of before
-			if err := s.keepLatency(ctx, r); err != nil {
-				return err
-			}
-			continue
-		}
 		if r.Latency == nil && s.measured.Changed(r) {
 			if _, err := s.measured.Measure(ctx, r); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
+}
+
+// lookBackAt is how many runs are looked at in one go of those for which there is nothing to be done: there may be any number.
+const lookBackAt = 200
+
+// lookBack looks at some of the runs that are over or that nobody has announced, and the next time at those behind them.
+func (s *Service) lookBack(ctx context.Context) error {
+	f := ledger.RunFilter{
+		Namespace: s.cfg.Namespace, AfterNamespace: s.cfg.Namespace, AfterRun: s.lookedAt, Limit: lookBackAt,
+		States: []document.RunState{document.RunClosed, document.RunUnannounced},
+	}
+	runs, err := s.store.FindRuns(ctx, f)
+	if err != nil {
+		return err
+	}
+	now := s.now().UTC()
+	var stale []ledger.Run
+	for i := range runs {
+		r := &runs[i]
+		switch {
+		case r.Stale(s.runTimeoutAfter(r.HeardAt), now):
+			stale = append(stale, *r)
+		case r.State == document.RunClosed && r.Latency == nil: // closed by an idds that ended then, or something came to it since
+			if err := s.keepLatency(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.expire(ctx, stale, now); err != nil {
+		return err
+	}
+	if s.lookedAt = ""; len(runs) == lookBackAt {
+		s.lookedAt = ledger.Text(runs[len(runs)-1].RunID.String())
+	}
+	return nil
+}
+
+// expire ends what is left of runs that nobody has announced in the time of a run.
+func (s *Service) expire(ctx context.Context, stale []ledger.Run, now time.Time) error {
+	if len(stale) == 0 {
+		return nil
+	}
+	left := make([][]ledger.Key, len(stale))
+	for i := range stale {
+		if stale[i].Published > 0 {
+			var err error
+			if left[i], err = s.left(ctx, stale[i].RunID.String()); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.store.Update(ctx, func(tx ledger.Tx) error {
+		for i := range stale {
+			r := &stale[i]
+			if err := s.ledger.Expire(tx, r.Namespace, r.RunID.String(), left[i], s.runTimeoutAfter(r.HeardAt), now); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	s.log.WarnContext(ctx, "results came for runs that nobody has announced: nobody waits for these any more", slog.Int("runs", len(stale)),
+		slog.String("one", stale[0].RunID.String()))
 	return nil
 }
 
@@ -103,7 +162,7 @@ func (s *Service) keepLatency(ctx context.Context, r *ledger.Run) error {
 
 // closeRun closes a run if it can. What is left when its time is over fails in pages: nothing else waits long for the store.
 func (s *Service) closeRun(ctx context.Context, r *ledger.Run) (closed *ledger.Run, err error) {
-	id, now, timeout := r.RunID.String(), s.now().UTC(), s.runTimeout(r)
+	id, now, timeout := r.RunID.String(), s.now().UTC(), s.runTimeoutAfter(r.EndedAt)
 	for {
 		var left []ledger.Key
 		if now.Sub(r.EndedAt) > timeout {

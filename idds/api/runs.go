@@ -41,7 +41,7 @@ type RunPath struct {
 func (a *api) runs(ctx context.Context, in *struct {
 	Scope
 
-	State string `query:"state" enum:"open,ending,closed," doc:"only runs in this state"`
+	State string `query:"state" enum:"unannounced,open,ending,closed," doc:"only runs in this state; of an unannounced one only results are known"`
 	After string `query:"after" maxLength:"4000" doc:"cursor: next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most"`
 },
@@ -56,31 +56,27 @@ func (a *api) runs(ctx context.Context, in *struct {
 		return nil, err
 	}
 	f.AfterNamespace, f.AfterRun = after.Namespace, after.Run
+	if in.State != "" {
+		f.States = []document.RunState{document.RunState(in.State)}
+	}
+	list, err := a.store.FindRuns(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	out := &body[document.Page[document.Run]]{}
 	out.Body.Items = []document.Run{}
-	for {
-		list, err := a.store.FindRuns(ctx, f)
+	for i := range list {
+		doc, err := a.service.RunDocument(ctx, list[i])
 		if err != nil {
 			return nil, err
 		}
-		for i := range list {
-			f.AfterNamespace, f.AfterRun = list[i].Namespace, ledger.Text(list[i].RunID.String())
-			if in.State != "" && string(list[i].State) != in.State {
-				continue
-			}
-			doc, err := a.service.RunDocument(ctx, list[i])
-			if err != nil {
-				return nil, err
-			}
-			if out.Body.Items = append(out.Body.Items, doc); len(out.Body.Items) == in.Limit {
-				out.Body.Next, err = cursor(ledger.Key{Namespace: f.AfterNamespace, Run: f.AfterRun})
-				return out, err
-			}
-		}
-		if len(list) < f.Limit {
-			return out, nil
-		}
+		out.Body.Items = append(out.Body.Items, doc)
 	}
+	if len(list) == in.Limit {
+		last := &list[len(list)-1]
+		out.Body.Next, err = cursor(ledger.Key{Namespace: last.Namespace, Run: ledger.Text(last.RunID.String())})
+	}
+	return out, err
 }
 
 // find is the run that is meant.

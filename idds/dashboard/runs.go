@@ -1,9 +1,7 @@
 package dashboard
 
 import (
-	"context"
 	"net/http"
-	"slices"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
@@ -33,12 +31,15 @@ func (p *Pages) runs(r *http.Request, v *page) error {
 	if q.Get("after") != "" {
 		v.Refresh = 0
 	}
-	list, next, err := p.findRuns(r.Context(), f, document.RunState(data.State))
+	if f.States = document.KnownRuns(); data.State != "" { // the others are any number, and seldom what is looked for
+		f.States = []document.RunState{document.RunState(data.State)}
+	}
+	list, err := p.cfg.Store.FindRuns(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	if next != "" {
-		data.Next = cursor(next)
+	if len(list) == perPage {
+		data.Next = cursor(ledger.Text(list[perPage-1].RunID.String()))
 	}
 	for i := range list {
 		doc, err := p.cfg.Service.RunDocument(r.Context(), list[i])
@@ -48,44 +49,4 @@ func (p *Pages) runs(r *http.Request, v *page) error {
 		data.Runs = append(data.Runs, doc)
 	}
 	return nil
-}
-
-// findRuns are the runs of a filter in a state, in any when it is empty. next goes on.
-func (p *Pages) findRuns(ctx context.Context, f ledger.RunFilter, state document.RunState) (out []ledger.Run, next string, err error) {
-	if state == document.RunOpen || state == document.RunEnding { // few, among many
-		list, err := p.cfg.Store.OpenRuns(ctx, f.Namespace)
-		slices.Reverse(list)
-		for i := range list {
-			if id := list[i].RunID.String(); list[i].State == state && (f.AfterRun == "" || id < f.AfterRun) && len(out) < f.Limit {
-				out, next = append(out, list[i]), id
-			}
-		}
-		return out, full(out, f.Limit, next), err
-	}
-	for {
-		list, err := p.cfg.Store.FindRuns(ctx, f)
-		if err != nil {
-			return nil, "", err
-		}
-		for i := range list {
-			f.AfterRun = ledger.Text(list[i].RunID.String())
-			if state != "" && list[i].State != state {
-				continue
-			}
-			if out = append(out, list[i]); len(out) == f.Limit {
-				return out, f.AfterRun, nil
-			}
-		}
-		if len(list) < f.Limit {
-			return out, "", nil
-		}
-	}
-}
-
-// full is the cursor of a page that may not be the last one.
-func full[T any](rows []T, limit int, next string) string {
-	if len(rows) < limit {
-		return ""
-	}
-	return next
 }

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -60,13 +59,19 @@ func (f *Feed) load(ctx context.Context, s *space) error {
 		return nil
 	}
 	now := f.cfg.Service.Now()
-	runs, err := f.cfg.Store.Runs(ctx, s.name)
-	workers, werr := f.cfg.Store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: s.name, SeenSince: now.Add(-forgotten), Limit: 100 * manyWorkers})
-	if err := errors.Join(err, werr); err != nil {
+	if err := ledger.EveryRun(ctx, f.cfg.Store, ledger.RunFilter{Namespace: s.name, States: document.KnownRuns()}, func(runs []ledger.Run) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		s.addRuns(runs, now)
+	}); err != nil {
+		return err
+	}
+	workers, err := f.cfg.Store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: s.name, SeenSince: now.Add(-forgotten), Limit: 100 * manyWorkers})
+	if err != nil {
 		return err
 	}
 	f.mu.Lock()
-	s.add(runs, workers, now)
+	s.addWorkers(workers, now)
 	f.mu.Unlock()
 	poke(f.old)
 	return nil

@@ -93,11 +93,11 @@ func (a *asked) ask() error {
 	return nil
 }
 
-func (a *asked) Runs(ctx context.Context, namespace string) ([]ledger.Run, error) {
+func (a *asked) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
 	if err := a.ask(); err != nil {
 		return nil, err
 	}
-	return a.Store.Runs(ctx, namespace)
+	return a.Store.FindRuns(ctx, f)
 }
 
 func (a *asked) Failures(ctx context.Context, namespace, run string) ([]ledger.FailureCount, error) {

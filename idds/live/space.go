@@ -70,12 +70,13 @@ func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
 		id := ledger.Text(c.Runs[i].RunID.String())
 		r := s.runs[id]
 		switch {
+		case c.Runs[i].State == document.RunUnannounced: // there may be any number of them
 		case r == nil:
-			s.runs[id] = newRun(c.Runs[i], now, c.Runs[i].Published == fresh[id])
+			s.runs[id] = newRun(c.Runs[i].Run, now, c.Runs[i].Published == fresh[id])
 			s.runs[id].number = c.Number
 			unknown = unknown || !s.runs[id].whole
 		case r.number < c.Number:
-			r.Run, r.number = c.Runs[i], c.Number
+			r.Run, r.number = c.Runs[i].Run, c.Number
 		}
 	}
 	for i := range c.Slices {
@@ -112,13 +113,18 @@ const (
 	remembered = 2 * shown
 )
 
-// add adds what the store had before we heard of anything.
-func (s *space) add(runs []ledger.Run, workers []document.Worker, now time.Time) {
+// addRuns adds runs that the store had before we heard of anything.
+func (s *space) addRuns(runs []ledger.Run, now time.Time) {
 	for i := range runs {
 		if id := ledger.Text(runs[i].RunID.String()); s.runs[id] == nil {
 			s.runs[id] = newRun(runs[i], now, runs[i].Published == 0)
 		}
 	}
+	s.prune(now)
+}
+
+// addWorkers does the same with pilots; now all is there.
+func (s *space) addWorkers(workers []document.Worker, now time.Time) {
 	for i := range workers {
 		s.workers.note(workers[i].WorkerReport, workers[i].LastSeen)
 	}

@@ -53,7 +53,7 @@ type Metrics struct {
 
 	mu      sync.Mutex
 	live    Live
-	runs    map[string]figures
+	runs    runs
 	workers map[string]worker
 	sites   names
 	// mostWorkers is as many as are kept before some are forgotten.
@@ -63,7 +63,7 @@ type Metrics struct {
 // New reads what there is in a store, before anything else writes to it.
 func New(ctx context.Context, store ledger.Store, cfg Config) (*Metrics, error) {
 	m := &Metrics{
-		cfg: cfg, registry: prometheus.NewRegistry(), started: time.Now(), runs: map[string]figures{}, workers: map[string]worker{}, mostWorkers: manyWorkers, sites: names{most: mostSites},
+		cfg: cfg, registry: prometheus.NewRegistry(), started: time.Now(), runs: newRuns(), workers: map[string]worker{}, mostWorkers: manyWorkers, sites: names{most: mostSites},
 	}
 	m.slices, m.commits, m.requests, m.work = newSliceMetrics(m.registry), newCommitMetrics(m.registry), newRequestMetrics(m.registry), newWorkMetrics(m.registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -71,12 +71,12 @@ func New(ctx context.Context, store ledger.Store, cfg Config) (*Metrics, error) 
 	})
 	build.Set(1)
 	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrape{m})
-	runs, err := store.Runs(ctx, cfg.Namespace)
-	if err != nil {
+	if err := ledger.EveryRun(ctx, store, ledger.RunFilter{Namespace: cfg.Namespace}, func(page []ledger.Run) {
+		for i := range page {
+			m.runs.hear(0, &ledger.RunChange{Run: page[i]})
+		}
+	}); err != nil {
 		return nil, err
-	}
-	for i := range runs {
-		m.seeRun(0, &runs[i])
 	}
 	workers, err := store.FindWorkers(ctx, ledger.WorkerFilter{Namespace: cfg.Namespace, SeenSince: m.started.Add(-forget)})
 	for i := range workers {
@@ -107,7 +107,7 @@ func (m *Metrics) Hear(c ledger.Commit) {
 	defer m.mu.Unlock()
 	for i := range c.Runs {
 		if c.Runs[i].Namespace == m.cfg.Namespace {
-			m.seeRun(c.Number, &c.Runs[i])
+			m.runs.hear(c.Number, &c.Runs[i])
 		}
 	}
 	for _, w := range c.Workers {

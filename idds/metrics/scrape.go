@@ -48,20 +48,9 @@ func one(out chan<- prometheus.Metric, kind prometheus.ValueType, value float64,
 }
 
 func (s scrape) runMetrics(out chan<- prometheus.Metric) {
-	var sum figures
-	byState := map[document.RunState]int{document.RunOpen: 0, document.RunEnding: 0, document.RunClosed: 0}
-	var open []figures
-	for _, f := range s.runs {
-		byState[f.state]++
-		sum.published, sum.done, sum.failed = sum.published+f.published, sum.done+f.done, sum.failed+f.failed
-		sum.retried, sum.absorbed, sum.corrected = sum.retried+f.retried, sum.absorbed+f.absorbed, sum.corrected+f.corrected
-		sum.unmatched, sum.unexplained, sum.unmerged = sum.unmatched+f.unmatched, sum.unexplained+f.unexplained, sum.unmerged+f.unmerged
-		if f.state != document.RunClosed {
-			open = append(open, f)
-		}
-	}
-	for state, n := range byState {
-		one(out, gauge, float64(n), "idds_runs", "Runs by state.", "state", string(state))
+	sum := s.runs.sum
+	for _, state := range document.RunStates() {
+		one(out, gauge, float64(s.runs.states[state]), "idds_runs", "Runs by state; of an unannounced one only results are known.", "state", string(state))
 	}
 	for _, c := range []struct {
 		name, help string
@@ -79,7 +68,7 @@ func (s scrape) runMetrics(out chan<- prometheus.Metric) {
 		one(out, counter, float64(c.n), c.name, c.help)
 	}
 	one(out, gauge, float64(sum.unexplained), "idds_results_unexplained", "Results that came twice in runs in which no fault was seen; 0 unless there is a bug.")
-	s.openRuns(out, open)
+	s.openRuns(out, s.runs.open())
 }
 
 // openRuns tells of each run that is not closed.

@@ -118,9 +118,14 @@ func (r rows) Run(namespace, run string) ([]byte, error) {
 	return r.document("SELECT doc FROM run WHERE namespace = $1 AND run = $2", namespace, run)
 }
 
-func (r rows) PutRun(namespace, run string, open bool, doc []byte) error {
-	return r.exec(`INSERT INTO run (namespace, run, open, doc) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (namespace, run) DO UPDATE SET open = excluded.open, doc = excluded.doc`, namespace, run, open, string(doc))
+func (r rows) PutRun(row ledger.RunRow) error {
+	return r.exec(`INSERT INTO run (namespace, run, state, open, doc) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (namespace, run) DO UPDATE SET state = excluded.state, open = excluded.open, doc = excluded.doc`,
+		row.Namespace, row.Run, string(row.State), row.Open, string(row.Doc))
+}
+
+func (r rows) DropRun(namespace, run string) error {
+	return r.exec("DELETE FROM run WHERE namespace = $1 AND run = $2", namespace, run)
 }
 
 func (r rows) Histograms(namespace, run string) ([]byte, error) {

@@ -58,7 +58,7 @@ func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
 	must(t, open(t, store).Close())
 	ask(t, store, "UPDATE idds_schema SET version = 99")
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
-	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 6: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
+	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 7: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }

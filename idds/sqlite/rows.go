@@ -76,8 +76,14 @@ func (r rows) Run(namespace, run string) (doc []byte, err error) {
 	return doc, err
 }
 
-func (r rows) PutRun(namespace, run string, open bool, doc []byte) error {
-	return r.write("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", namespace, run, open, string(doc))
+func (r rows) PutRun(row ledger.RunRow) error {
+	return r.write(`INSERT INTO run (namespace, run, state, open, doc) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (namespace, run) DO UPDATE SET state = excluded.state, open = excluded.open, doc = excluded.doc`,
+		row.Namespace, row.Run, string(row.State), row.Open, string(row.Doc))
+}
+
+func (r rows) DropRun(namespace, run string) error {
+	return r.write("DELETE FROM run WHERE namespace = ? AND run = ?", namespace, run)
 }
 
 func (r rows) Histograms(namespace, run string) (doc []byte, err error) {

@@ -162,6 +162,36 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 		}
 	})
+	t.Run("runs are found by state", func(t *testing.T) {
+		t.Parallel()
+		store := filled(t, open) // of two open runs
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+			r := ledger.Rules{}
+			odd := outcome(slice("x", 1, time.Now()), "p", nil)
+			odd.RunID = message.Run("\x00\"state\":\"open\"")
+			return errors.Join(r.End(tx, message.EndRun{RunID: message.Run("100002"), Namespace: namespace}, time.Now()), r.Result(tx, odd, time.Now()))
+		}))
+		for _, c := range []struct {
+			f    ledger.RunFilter
+			want int
+		}{
+			{ledger.RunFilter{}, 3},
+			{ledger.RunFilter{States: document.KnownRuns()}, 2},
+			{ledger.RunFilter{States: []document.RunState{document.RunOpen}}, 1},
+			{ledger.RunFilter{Namespace: namespace, States: []document.RunState{document.RunEnding}}, 1},
+			{ledger.RunFilter{Namespace: namespace, States: []document.RunState{document.RunUnannounced}}, 1},
+			{ledger.RunFilter{Namespace: "theirs", States: []document.RunState{document.RunOpen}}, 0},
+			{ledger.RunFilter{Namespace: namespace, AfterNamespace: namespace, States: document.KnownRuns(), Descending: true, Limit: 1}, 1},
+		} {
+			if list, err := store.FindRuns(t.Context(), c.f); len(list) != c.want || err != nil {
+				t.Errorf("%+v: %d runs, want %d, %v", c.f, len(list), c.want, err)
+			}
+		}
+		n := 0
+		if err := ledger.EveryRun(t.Context(), store, ledger.RunFilter{Limit: 2}, func(page []ledger.Run) { n += len(page) }); n != 3 || err != nil {
+			t.Errorf("%d runs in pages, %v", n, err)
+		}
+	})
 	t.Run("tokens and the audit are kept", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"tfpilot/internal/document"
@@ -55,9 +54,26 @@ func identities(rt *rapid.T) string {
 // Send is a producer's publication, which may be repeated.
 func (m *machine) Send(rt *rapid.T) {
 	id := identities(rt)
+	m.model.tell()
 	m.model.of(id).publish(1, m.now)
 	m.model.lastSlice = m.now
 	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), slice(id, 1, m.now), m.now) })
+}
+
+// Announce is the announcement of the run, which may come when all is over.
+func (m *machine) Announce(rt *rapid.T) {
+	m.model.tell()
+	m.update(rt, func(tx ledger.Tx) error {
+		return m.ledger().Announce(tx, message.RunImminentWorker{RunID: message.Run(run), Namespace: namespace}, m.now)
+	})
+}
+
+// Expire looks whether nobody has told of the run, now or much later.
+func (m *machine) Expire(rt *rapid.T) {
+	m.now = m.now.Add(rapid.SampledFrom([]time.Duration{0, runTimeout, runTimeout + time.Minute}).Draw(rt, "later"))
+	left := m.left(rt)
+	m.model.expire(m.now)
+	m.update(rt, func(tx ledger.Tx) error { return m.ledger().Expire(tx, namespace, run, left, runTimeout, m.now) })
 }
 
 // Done is a good result, of any attempt, before or after its slice, once or more.
@@ -113,6 +129,7 @@ func (m *machine) FailOfPeerBeforeItsSlice(rt *rapid.T) {
 	if e := m.model.slices[id]; e != nil && e.known[1] {
 		return // it would not be the first to tell of the attempt
 	}
+	m.model.tell()
 	times := rapid.IntRange(1, 2).Draw(rt, "times")
 	for range times {
 		m.result(rt, message.ResultContent{State: message.StateFailed, RequestedAt: message.At(at)})
@@ -136,6 +153,7 @@ func (m *machine) result(rt *rapid.T, c message.ResultContent) {
 		}
 	}
 	r := message.SliceResult{MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace, Content: c}
+	m.model.hear(m.now)
 	m.update(rt, func(tx ledger.Tx) error {
 		if err := m.ledger().Result(tx, r, m.now); !errors.Is(err, ledger.ErrUnmatched) {
 			return err
@@ -150,6 +168,7 @@ func (m *machine) SendMore(rt *rapid.T) {
 	if e := m.model.of(id); !e.known[n] && m.rules.RetryOwner != ledger.Other {
 		m.model.actors++
 	}
+	m.model.tell()
 	m.model.of(id).publish(n, m.now)
 	m.model.lastSlice = m.now
 	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), slice(id, n, m.now), m.now) })
@@ -158,6 +177,7 @@ func (m *machine) SendMore(rt *rapid.T) {
 // Bury is a dead letter, which may come before the copy of its slice.
 func (m *machine) Bury(rt *rapid.T) {
 	id := identities(rt)
+	m.model.tell()
 	e := m.model.of(id)
 	e.publish(1, m.now)
 	e.lose(1)
@@ -190,6 +210,7 @@ func (m *machine) StopOfAnother(rt *rapid.T) {
 	if m.rules.StopSender != ledger.Other {
 		m.model.actors++
 	} else {
+		m.model.hear(m.now)
 		m.model.stopped = true
 	}
 	stop := message.StopTransformer{MsgType: message.TypeStopTransformer, RunID: message.Run(run), Namespace: namespace, Sender: "them"}
@@ -261,6 +282,7 @@ func (m *machine) resend(rt *rapid.T, k ledger.Key) {
 		return
 	}
 	m.update(rt, func(tx ledger.Tx) error { return m.ledger().Confirm(tx, k, n) })
+	m.model.tell()
 	m.model.lastSlice = m.now
 	m.update(rt, func(tx ledger.Tx) error { return sent(tx, m.ledger(), *again, m.now) }) // the echo on idds' own queue
 }
@@ -271,6 +293,7 @@ func (m *machine) End(rt *rapid.T) {
 	if n := rapid.IntRange(0, 3).Draw(rt, "total"); n > 0 {
 		m.model.total, r.Content.TotalSlices = n, message.NewInt(int64(n))
 	}
+	m.model.tell()
 	if !m.model.ended {
 		m.model.ended, m.model.endedAt = true, m.now
 	}
@@ -280,19 +303,24 @@ func (m *machine) End(rt *rapid.T) {
 // Close looks whether the run is over, now or much later.
 func (m *machine) Close(rt *rapid.T) {
 	m.now = m.now.Add(rapid.SampledFrom([]time.Duration{0, quietEnd, runTimeout}).Draw(rt, "later"))
-	list, err := m.store.Slices(context.Background(), ledger.Filter{Namespace: namespace, Run: run, States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}})
-	if err != nil {
-		rt.Fatal(err)
-	}
-	var left []ledger.Key
-	for i := range list {
-		left = append(left, list[i].Key)
-	}
+	left := m.left(rt)
 	m.model.close(m.now)
 	m.update(rt, func(tx ledger.Tx) error {
 		_, err := m.ledger().Close(tx, namespace, run, left, quietEnd, runTimeout, m.now)
 		return err
 	})
+}
+
+// left are the slices that are not final.
+func (m *machine) left(rt *rapid.T) (keys []ledger.Key) {
+	list, err := m.store.Slices(context.Background(), ledger.Filter{Namespace: namespace, Run: run, States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for i := range list {
+		keys = append(keys, list[i].Key)
+	}
+	return keys
 }
 
 // Restart opens the store anew.
@@ -301,92 +329,4 @@ func (m *machine) Restart(*rapid.T) { m.restart() }
 func (m *machine) restart() {
 	_ = m.store.Close()
 	m.store = m.open(m.dir)
-}
-
-// summary is what store and model have to agree on about a run.
-type summary struct {
-	States                                                           map[string]string
-	Published, Done, Failed, Retried, Absorbed, Corrected, Unmatched int
-	Events                                                           int64
-	Pictures                                                         float64
-	Closed, Open                                                     bool
-	Actors                                                           int
-}
-
-// Check compares after every action.
-func (m *machine) Check(rt *rapid.T) {
-	if diff := cmp.Diff(m.wanted(), m.found(rt)); diff != "" {
-		rt.Fatal("the store (+) is not as the rules (-) say: " + diff)
-	}
-}
-
-func (m *machine) wanted() summary {
-	w := summary{
-		States: map[string]string{}, Published: len(m.model.slices), Absorbed: m.model.absorbed, Corrected: m.model.corrected,
-		Unmatched: m.model.unmatched, Closed: m.model.closed, Actors: m.model.actors,
-	}
-	// Where another tells the workers, a run is over when he has; here we never do.
-	w.Open = !m.model.closed || m.rules.StopSender != ledger.Other || !m.model.stopped
-	for id, e := range m.model.slices {
-		w.States[id] = "open"
-		switch {
-		case e.done:
-			w.States[id] = "done"
-			w.Done++
-			w.Events += e.events
-		case e.final:
-			w.States[id] = "failed"
-			w.Failed++
-		}
-		for n := range e.known {
-			if n > 1 {
-				w.Retried++
-			}
-		}
-	}
-	w.Pictures = float64(w.Done)
-	return w
-}
-
-func (m *machine) found(rt *rapid.T) summary {
-	ctx := context.Background()
-	list, err := m.store.Slices(ctx, ledger.Filter{Namespace: namespace, Run: run})
-	if err != nil {
-		rt.Fatal(err)
-	}
-	f := summary{States: map[string]string{}}
-	for i := range list {
-		s := &list[i]
-		f.States[s.Key.Identity] = "open"
-		if s.State.Final() {
-			f.States[s.Key.Identity] = string(s.State)
-		}
-	}
-	runs, err := m.store.Runs(ctx, namespace)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	actors, err := m.store.Actors(ctx, namespace)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	for _, a := range actors {
-		f.Actors += a.Count
-	}
-	f.Open = true
-	if len(runs) == 0 {
-		return f
-	}
-	r := runs[0]
-	f.Published, f.Done, f.Failed, f.Retried = r.Published, r.Done, r.Failed, r.Retried
-	f.Absorbed, f.Corrected, f.Unmatched = r.Absorbed, r.Corrected, r.Unmatched
-	f.Events, f.Closed, f.Open = r.Counts["events"], r.State == document.RunClosed, r.Open()
-	set, err := m.store.MergedHistograms(ctx, namespace, run)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	if h := set.Find("h"); h != nil {
-		f.Pictures = h.Entries
-	}
-	return f
 }

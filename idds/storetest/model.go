@@ -24,6 +24,10 @@ type model struct {
 
 	stopped bool // another's stop was seen, where that is his duty
 
+	// known says that a slice, an announcement or an end has told of the run; heard is when anything came last while that is not so.
+	known bool
+	heard time.Time
+
 	absorbed, corrected, unmatched, actors int
 }
 
@@ -36,6 +40,30 @@ func (m *model) of(identity string) *expected {
 		m.closed = false
 	}
 	return e
+}
+
+// tell notes that there is a run, whose slices come or are announced.
+func (m *model) tell() { m.known, m.heard = true, time.Time{} }
+
+// hear notes a result, or another's stop, which say nothing of whether there is a run.
+func (m *model) hear(at time.Time) {
+	if !m.known {
+		m.heard = at
+	}
+}
+
+// expire ends what is left of a run of which nobody has told for its time, and forgets one that has no slices.
+func (m *model) expire(now time.Time) {
+	if m.known || m.heard.IsZero() || now.Sub(m.heard) <= runTimeout {
+		return
+	}
+	if len(m.slices) == 0 {
+		*m = model{slices: m.slices, actors: m.actors}
+		return
+	}
+	for _, e := range m.slices {
+		e.final = e.final || !e.done
+	}
 }
 
 // publish notes an attempt's slice message.

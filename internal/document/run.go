@@ -8,12 +8,20 @@ import (
 // RunState is how far a run is in the eyes of idds.
 type RunState string
 
-// The states of a run: slices may come; the end is announced; nothing more will happen.
+// The states of a run: nobody has said that there is one, only results of it came; slices may come; the end is announced; nothing more
+// will happen.
 const (
-	RunOpen   RunState = "open"
-	RunEnding RunState = "ending"
-	RunClosed RunState = "closed"
+	RunUnannounced RunState = "unannounced"
+	RunOpen        RunState = "open"
+	RunEnding      RunState = "ending"
+	RunClosed      RunState = "closed"
 )
+
+// RunStates are all of them.
+func RunStates() []RunState { return []RunState{RunUnannounced, RunOpen, RunEnding, RunClosed} }
+
+// KnownRuns are the states of runs of which somebody has said that there are.
+func KnownRuns() []RunState { return []RunState{RunOpen, RunEnding, RunClosed} }
 
 // Run is GET /v1/runs/{run}.
 type Run struct {

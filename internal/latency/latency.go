@@ -45,6 +45,9 @@ func (m *Measured) Of(ctx context.Context, r *ledger.Run) (document.RunLatency, 
 	if r.Latency != nil {
 		return *r.Latency, nil
 	}
+	if r.State == document.RunUnannounced { // of which there may be any number
+		return document.RunLatency{}, nil
+	}
 	last, known := m.last(r)
 	if known && (last.of == r.Sampled() || last.took > dear) || !known && r.Done > large {
 		return last.latency, nil

@@ -26,7 +26,8 @@ type Rows interface {
 	// Requested finds the slice with an attempt that was asked for at a time, and how many there are.
 	Requested(namespace, run string, at int64) (identity string, n int, err error)
 	Run(namespace, run string) (doc []byte, err error)
-	PutRun(namespace, run string, open bool, doc []byte) error
+	PutRun(row RunRow) error
+	DropRun(namespace, run string) error
 	Histograms(namespace, run string) (doc []byte, err error)
 	PutHistograms(namespace, run string, doc []byte) error
 	PutWorker(pilot, namespace string, seen int64, doc []byte) error
@@ -45,6 +46,14 @@ type Rows interface {
 	CountTaskMessages(namespace string, request int64) (int, error)
 	// Touch writes something that changes nothing.
 	Touch() error
+}
+
+// RunRow is a run as a store has it: its document, and beside that what the store is asked for.
+type RunRow struct {
+	Namespace, Run string
+	State          document.RunState
+	Open           bool
+	Doc            []byte
 }
 
 // SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
@@ -211,6 +220,14 @@ func (b *Batch) PutRun(r *Run) error {
 	return nil
 }
 
+// DropRun forgets a run.
+func (b *Batch) DropRun(r *Run) error {
+	k := newRunKey(r.Namespace, r.RunID.String())
+	delete(b.runs, k)
+	delete(b.dirtyRuns, k)
+	return b.rows.DropRun(k.namespace, k.run)
+}
+
 // Histograms are those of a run, merged.
 func (b *Batch) Histograms(namespace, run string) (hist.Set, error) {
 	k := newRunKey(namespace, run)
@@ -300,7 +317,7 @@ func (b *Batch) Flush() error {
 		if err != nil {
 			return err
 		}
-		if err := b.rows.PutRun(k.namespace, k.run, b.runs[k].Open(), doc); err != nil {
+		if err := b.rows.PutRun(RunRow{k.namespace, k.run, b.runs[k].State, b.runs[k].Open(), doc}); err != nil {
 			return err
 		}
 	}

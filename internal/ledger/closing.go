@@ -10,7 +10,7 @@ import (
 
 // End notes that a run has ended and, when the producer says, how many slices it has.
 func (l Rules) End(tx Tx, m message.EndRun, now time.Time) error {
-	r, err := run(tx, m.Namespace, m.RunID, now)
+	r, err := OpenRun(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (l Rules) Stop(tx Tx, m message.StopTransformer, now time.Time) (news bool,
 	if l.StopSender != Other {
 		return Second(tx, m.Namespace, DutyStop, m.Sender, m.RunID.String(), now)
 	}
-	r, err := run(tx, m.Namespace, m.RunID, now)
+	r, err := heard(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return false, err
 	}

@@ -33,11 +33,28 @@ type Lists interface {
 // RunFilter selects runs in the order of namespace and number; empty fields select all.
 type RunFilter struct {
 	Namespace, Run string
+	States         []document.RunState
 	// AfterNamespace and AfterRun name the run after which to go on.
 	AfterNamespace, AfterRun string
 	// Descending turns the order around.
 	Descending bool
 	Limit      int
+}
+
+// EveryRun hands over the runs of a filter page by page: those of years, or of a flood of numbers, are not in memory at once.
+func EveryRun(ctx context.Context, s Lists, f RunFilter, each func([]Run)) error {
+	f.Limit = cmp.Or(f.Limit, PageSize)
+	for {
+		page, err := s.FindRuns(ctx, f)
+		if err != nil {
+			return err
+		}
+		if each(page); len(page) < f.Limit {
+			return nil
+		}
+		last := &page[len(page)-1]
+		f.AfterNamespace, f.AfterRun = last.Namespace, Text(last.RunID.String())
+	}
 }
 
 // FileFilter selects files in the order of namespace, run and name; empty fields select all.

@@ -33,23 +33,9 @@ func (l Rules) maxAttempts() int {
 	return l.MaxAttempts
 }
 
-// OpenRun finds a run, opening it when new.
-func OpenRun(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
-	return run(tx, namespace, id, now)
-}
-
-// run finds a run, opening it when new: a slice may come before its run's announcement.
-func run(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
-	r, err := tx.Run(namespace, id.String())
-	if err != nil || r != nil {
-		return r, err
-	}
-	return &Run{Namespace: namespace, RunID: id, State: document.RunOpen, OpenedAt: now, Counts: map[string]int64{}}, nil
-}
-
 // Announce notes that a run is coming and how many workers it asks for, unless that is for another message to say.
 func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error {
-	r, err := run(tx, m.Namespace, m.RunID, now)
+	r, err := OpenRun(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
 	}
@@ -83,7 +69,7 @@ func guess(c message.RunImminentWorkerContent) *Guess {
 // when that is our duty.
 func (l Rules) Sent(tx Tx, m message.Slice, body []byte, now time.Time) (news bool, err error) {
 	k := Key{m.Namespace, m.Run().String(), m.Content.Identity()}
-	r, err := run(tx, k.Namespace, m.Run(), now)
+	r, err := OpenRun(tx, k.Namespace, m.Run(), now)
 	if err != nil {
 		return false, err
 	}
@@ -145,7 +131,7 @@ func (s *Slice) describe(m message.Slice, body []byte, now time.Time) {
 
 // Result notes what became of an attempt. It returns ErrUnmatched, after counting it, when the slice is not known and cannot be.
 func (l Rules) Result(tx Tx, m message.SliceResult, now time.Time) error {
-	r, err := run(tx, m.Namespace, m.RunID, now)
+	r, err := heard(tx, m.Namespace, m.RunID, now)
 	if err != nil {
 		return err
 	}
@@ -165,7 +151,7 @@ func (l Rules) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	case s.State == Done, a.State == "done", a.State == "failed" && m.Content.State == message.StateFailed:
 		r.Absorbed++
 		s.absorb(n, m.Content, now)
-		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 {
+		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 && r.State != document.RunUnannounced { // in which nobody looks for faults
 			r.Unexplained++
 		}
 		if a.State != "done" && a.State != "failed" { // another attempt than the one that won: for the record

@@ -119,6 +119,8 @@ type Run struct {
 	EndedAt     time.Time          `json:"ended_at"`
 	ClosedAt    time.Time          `json:"closed_at"`
 	LastSliceAt time.Time          `json:"last_slice_at"`
+	// HeardAt is when something came last for a run that nobody has announced.
+	HeardAt time.Time `json:"heard_at,omitzero"`
 	// EndCreatedAt is the created_at of the message that ended the run.
 	EndCreatedAt message.Timestamp `json:"end_created_at"`
 	TotalSlices  *int              `json:"total_slices"`
@@ -173,7 +175,9 @@ type Guess struct {
 }
 
 // Open reports whether there is anything left to be done for the run.
-func (r *Run) Open() bool { return r.State != document.RunClosed || !r.StopSent }
+func (r *Run) Open() bool {
+	return r.State != document.RunUnannounced && (r.State != document.RunClosed || !r.StopSent)
+}
 
 // Samples tell two states of a run apart whose [Latencies] may differ.
 type Samples struct {
@@ -198,6 +202,8 @@ type Tx interface {
 	SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error)
 	Run(namespace, run string) (*Run, error)
 	PutRun(r *Run) error
+	// DropRun forgets a run that has no slices.
+	DropRun(r *Run) error
 	Histograms(namespace, run string) (hist.Set, error)
 	PutHistograms(namespace, run string, set hist.Set) error
 	PutWorker(w document.WorkerReport, at time.Time) error

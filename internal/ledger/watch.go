@@ -19,10 +19,20 @@ type Commit struct {
 	Err error
 
 	Slices  []SliceChange
-	Runs    []Run
+	Runs    []RunChange
 	Workers []WorkerSeen
 	// Pictured are the runs whose histograms have changed, Detected those of which the data side has said something; their Identity is empty.
 	Pictured, Detected []Key
+}
+
+// RunChange is a run as a transaction has left it. A listener must not change it.
+type RunChange struct {
+	Run
+
+	// Was is as it was before; of one that was not known it has no state. Only its numbers and states are of that time.
+	Was Run
+	// Dropped says that it was forgotten.
+	Dropped bool
 }
 
 // SliceChange is a slice as a transaction has left it. A listener must not change it.
@@ -58,7 +68,7 @@ func (w *watched) Update(ctx context.Context, fn func(tx Tx) error) error {
 	var told *witness
 	err := w.Store.Update(ctx, func(tx Tx) error {
 		w.number++
-		told = &witness{Tx: tx, number: w.number, before: map[*Slice]glimpse{}, runs: map[*Run]bool{}}
+		told = &witness{Tx: tx, number: w.number, before: map[*Slice]glimpse{}, were: map[*Run]Run{}, runs: map[*Run]bool{}}
 		return fn(told)
 	})
 	c := Commit{Took: time.Since(began), Err: err}
@@ -79,7 +89,8 @@ type witness struct {
 	number  uint64
 	before  map[*Slice]glimpse
 	put     []*Slice
-	runs    map[*Run]bool
+	were    map[*Run]Run
+	runs    map[*Run]bool // whether it was dropped
 	workers []WorkerSeen
 
 	pictured, detected []Key
@@ -129,10 +140,28 @@ func (w *witness) PutSlice(s *Slice) error {
 	return w.Tx.PutSlice(s)
 }
 
+// Run notes how a run was.
+func (w *witness) Run(namespace, run string) (*Run, error) {
+	r, err := w.Tx.Run(namespace, run)
+	if r != nil && err == nil {
+		_, known := w.were[r]
+		if _, ours := w.runs[r]; !known && !ours { // nor made by this transaction
+			w.were[r] = *r
+		}
+	}
+	return r, err
+}
+
 // PutRun notes that a run has changed.
 func (w *witness) PutRun(r *Run) error {
-	w.runs[r] = true
+	w.runs[r] = false
 	return w.Tx.PutRun(r)
+}
+
+// DropRun notes that a run was forgotten.
+func (w *witness) DropRun(r *Run) error {
+	w.runs[r] = true
+	return w.Tx.DropRun(r)
 }
 
 // PutWorker notes what a pilot said.
@@ -159,8 +188,8 @@ func (w *witness) PutDocument(k Kind, document any, key ...string) error {
 
 func (w *witness) tell(c *Commit) {
 	c.Workers, c.Pictured, c.Detected = w.workers, w.pictured, w.detected
-	for r := range w.runs {
-		c.Runs = append(c.Runs, *r)
+	for r, dropped := range w.runs {
+		c.Runs = append(c.Runs, RunChange{Run: *r, Was: w.were[r], Dropped: dropped})
 	}
 	c.Slices = make([]SliceChange, 0, len(w.put))
 	for _, s := range w.put {

@@ -39,8 +39,8 @@ func (c *clauses) file(of string) {
 	}
 }
 
-// states adds the condition that a slice is in one of some states, unless any will do.
-func (c *clauses) states(states []ledger.SliceState) {
+// oneOf adds the condition that something is in one of some states, unless any will do.
+func oneOf[S ~string](c *clauses, states []S) {
 	if len(states) == 0 {
 		return
 	}

@@ -16,6 +16,7 @@ func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run,
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("run", f.Run)
+	oneOf(&c, f.States)
 	order := "namespace, run"
 	switch after := []any{ledger.Text(f.AfterNamespace), ledger.Text(f.AfterRun)}; {
 	case !f.Descending:

@@ -139,7 +139,7 @@ func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out [
 				c.file(f.Filename)
 			}
 			if f.Class != "" || f.Failure != "" || f.Filename != "" {
-				c.states(f.States)
+				oneOf(c, f.States)
 			}
 		})
 		if err != nil {

@@ -40,7 +40,7 @@ func Tables() []Table {
 	}
 	return []Table{
 		{"name", text("name"), "name"},
-		{"run", append(text("namespace", "run", "doc"), Column{"open", Bool}), "namespace, run"},
+		{"run", append(text("namespace", "run", "state", "doc"), Column{"open", Bool}), "namespace, run"},
 		{"slice", append(text("namespace", "run", "identity", "state", "filename", "pilot", "class", "failure", "doc"), Column{"id", Int}, Column{"created", Int}, Column{"stf", Int},
 			Column{"finished", Int}, Column{"due", Int}, Column{"message", Bytes}), "id"},
 		{"request", append(text("namespace", "run", "identity"), Column{"created_at", Int}), "namespace, run, created_at, identity"},

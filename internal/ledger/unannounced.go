@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"time"
+
+	"tfpilot/internal/document"
+	"tfpilot/internal/message"
+)
+
+// Queues have no order among each other, so a result, or another's stop_transformer, may be the first that is heard of a run. Such a
+// run is kept with all that comes of it, and nothing is done for it: whoever sends results of a hundred thousand runs that there never
+// were causes rows, and no work. An announcement, a slice or an end makes it a run like all others, with all that it has. If there is
+// none in a time, what is left of its slices fails; one that has no slices is forgotten.
+
+// OpenRun finds a run that somebody says there is, opening it when new: a slice may come before its run's announcement.
+func OpenRun(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
+	r, err := heard(tx, namespace, id, now)
+	if err == nil && r.State == document.RunUnannounced {
+		r.State, r.HeardAt, r.Latency = document.RunOpen, time.Time{}, nil
+	}
+	return r, err
+}
+
+// heard finds a run of which something is heard that does not say that there is one.
+func heard(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
+	r, err := tx.Run(namespace, id.String())
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		r = &Run{Namespace: namespace, RunID: id, State: document.RunUnannounced, OpenedAt: now, Counts: map[string]int64{}}
+	}
+	if r.State == document.RunUnannounced {
+		r.HeardAt = now
+	}
+	return r, nil
+}
+
+// Stale reports whether there is something left of a run that nobody has announced, and of which nothing was heard for a time.
+func (r *Run) Stale(after time.Duration, now time.Time) bool {
+	return r.State == document.RunUnannounced && (r.Published == 0 || r.Outstanding() > 0) && now.Sub(r.HeardAt) > after
+}
+
+// Expire ends what is left of a run that is stale: its slices in left fail, and one that has none is forgotten.
+func (l Rules) Expire(tx Tx, namespace, runID string, left []Key, after time.Duration, now time.Time) error {
+	r, err := tx.Run(namespace, runID)
+	if r == nil || err != nil || !r.Stale(after, now) {
+		return err
+	}
+	if r.Published == 0 {
+		return tx.DropRun(r)
+	}
+	for _, k := range left {
+		if err := l.timeout(tx, r, k, now); err != nil {
+			return err
+		}
+	}
+	return tx.PutRun(r)
+}
