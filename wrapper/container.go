@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/scratch"
 	"tfpilot/payload"
 )
 
@@ -168,14 +169,13 @@ func (w *Wrapper) Container(ctx context.Context) (used, why string, err error) {
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
 		return "", "", exitcode.New(exitcode.SiteNoSpace, "making the work directory: %w", err)
 	}
-	dir, err := os.MkdirTemp(w.cfg.WorkDir, folderPrefix)
+	f, err := scratch.New(w.cfg.WorkDir, folderPrefix)
 	if err != nil {
 		return "", "", exitcode.New(exitcode.SiteNoSpace, "making a folder to try the container in: %w", err)
 	}
-	defer removeAll(dir)
-	lock, _ := lockFolder(dir) // until the image has come another pilot could take it for left behind
-	defer func() { _ = lock.Close() }()
-	err = p.container.Try(ctx, filepath.Clean(dir), func(ctx context.Context, c proc.Command) (proc.Result, error) {
+	defer f.Release() // not before it is removed: an image may take long to come
+	defer removeAll(f.Path)
+	err = p.container.Try(ctx, filepath.Clean(f.Path), func(ctx context.Context, c proc.Command) (proc.Result, error) {
 		r, err := p.keepers.Run(ctx, c, keeper.Limits{Time: trialTime})
 		return r.Result, err
 	}, p.always...)

@@ -95,7 +95,7 @@ func (p *Payload) begin(ctx context.Context, s payload.Slot, d *daemon) (err err
 		}
 	}
 	argv := p.commandLine(d.choice, "-Ppodio:managed_socket_path="+d.socket.path)
-	binds := []container.Bind{{Source: d.socket.dir, Target: d.socket.dir, Write: true}}
+	binds := []container.Bind{{Source: d.socket.folder.Path, Target: d.socket.folder.Path, Write: true}}
 	for _, dir := range d.shown {
 		binds = append(binds, container.ReadOnly(dir))
 	}
