@@ -132,17 +132,14 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 // subscription does.
 func (s *Service) subscriptions() []stomp.SubscribeOptions {
 	ns := "namespace='" + selectorText(s.cfg.Namespace) + "'"
-	durable := func(name string) []string { // the second is how Classic calls it; Artemis takes either
-		return []string{"durable-subscription-name", name, "activemq.subscriptionName", name}
-	}
 	stops := stomp.SubscribeOptions{Destination: message.TopicTransformer, Selector: ns, Window: intake.Window}
 	if s.cfg.StopSender == ledger.Other { // his counts; of ours this is only to see whether there is another
-		stops.Headers = durable("stops")
+		stops.Headers = message.Durable("stops")
 	}
 	all := []stomp.SubscribeOptions{
 		{Destination: message.QueueSlicesIDDS, Selector: ns, Window: intake.Window},
 		{Destination: message.QueueResultsIDDS, Selector: ns, Window: intake.Window},
-		{Destination: message.TopicWorkers, Selector: ns, Window: intake.Window, Headers: durable("runs")},
+		{Destination: message.TopicWorkers, Selector: ns, Window: intake.Window, Headers: message.Durable("runs")},
 		stops,
 	}
 	for _, dead := range s.cfg.DeadLetters { // shared by everything on the broker: only what the workers' queue gave up

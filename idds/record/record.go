@@ -101,7 +101,7 @@ func (r *Record) listen(ctx context.Context) error {
 		Link: r.cfg.Link, Backlog: &intake.Backlog{}, Now: time.Now, Log: r.log, Handle: r.take,
 		Subscription: stomp.SubscribeOptions{
 			Destination: r.cfg.Topic, Window: intake.Window,
-			Headers: []string{"durable-subscription-name", "detector", "activemq.subscriptionName", "detector"},
+			Headers: message.Durable("detector"),
 		},
 	}
 	var once sync.Once

@@ -50,6 +50,12 @@ const (
 	VO = "eic"
 )
 
+// Durable are the headers of a subscription to a topic which the broker keeps while its client is away. The second is how Classic calls
+// it; Artemis takes either.
+func Durable(name string) []string {
+	return []string{"durable-subscription-name", name, "activemq.subscriptionName", name}
+}
+
 // ErrNotMessage marks a body that is no JSON object with a msg_type: junk by shape.
 var ErrNotMessage = errors.New("not a message")
 
