@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"tfpilot/internal/message"
 )
 
 // clock is the time by which idds decides what is due and who is late. It goes on steadily whatever is done to the machine's
@@ -29,9 +31,6 @@ func (c *clock) notBefore(t time.Time) {
 	}
 }
 
-// aheadLimit is how far the clock may be ahead of the machine's before that is said: what it says stands in documents and messages.
-const aheadLimit = time.Minute
-
 // resume puts the clock to no earlier than the last report of a worker or the last change of a run.
 func (s *Service) resume(ctx context.Context) error {
 	workers, err := s.store.Workers(ctx, s.cfg.Namespace)
@@ -50,7 +49,7 @@ func (s *Service) resume(ctx context.Context) error {
 			s.clock.notBefore(t)
 		}
 	}
-	if ahead := s.clock.now().Sub(s.cfg.Now()); ahead > aheadLimit {
+	if ahead := s.clock.now().Sub(s.cfg.Now()); ahead > message.MostAhead { // what it says stands in documents and messages
 		s.log.WarnContext(ctx, "the store has seen later times than the machine's clock says; times go on from there", slog.Duration("ahead", ahead))
 	}
 	s.started = s.now()

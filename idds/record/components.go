@@ -28,8 +28,6 @@ const (
 	forgotten = 24 * time.Hour
 	// maxComponents is how many are known of a namespace: of more, those go that have been silent for longest.
 	maxComponents = 500
-	// aheadLimit is how far a time may lie ahead of ours before it is taken for none.
-	aheadLimit = time.Minute
 )
 
 type componentKey struct{ namespace, name string }
@@ -64,7 +62,7 @@ func (r *Record) note(c document.Component, now time.Time) {
 	c.State = strings.ToUpper(cmp.Or(c.State, statePresent))
 	bound(&c)
 	wall := r.cfg.Now().UTC()
-	if c.StartedAt.Sub(wall) > aheadLimit {
+	if c.StartedAt.Sub(wall) > message.MostAhead {
 		c.StartedAt = time.Time{}
 	}
 	c.LastSeen, c.Alive = wall, false

@@ -94,7 +94,7 @@ const brokerDoubts = time.Minute
 func (r *Record) when(d *broker.Delivery, said time.Time) time.Time {
 	came := r.cfg.Now().UTC()
 	if ms, err := strconv.ParseInt(d.Header.Get("timestamp"), 10, 64); err == nil && ms > 0 {
-		if at := time.UnixMilli(ms).UTC(); at.Sub(came) <= aheadLimit {
+		if at := time.UnixMilli(ms).UTC(); at.Sub(came) <= message.MostAhead {
 			came = at
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // TimeFormat is the one format that tfpilot writes: UTC, microseconds, Z. Every known consumer accepts it.
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
+// MostAhead is how far a time may lie ahead of one's own before a clock is taken to be wrong.
+const MostAhead = time.Minute
+
 // ErrTime marks a text that is a time in none of the known formats.
 var ErrTime = errors.New("no known time format")
 

@@ -21,9 +21,6 @@ const (
 	maxAttr    = 500
 )
 
-// aheadLimit is how far a time may lie ahead of ours before it is taken for none: its clock is wrong.
-const aheadLimit = time.Minute
-
 // serious is the name of a component's drawer for warnings and errors, after the component's own.
 const serious = "\x00!"
 
@@ -114,7 +111,7 @@ func level(text string) slog.Level {
 
 // tidy bounds a line, and gives it a time that can be.
 func tidy(l document.LogRecord, now time.Time) document.LogRecord {
-	if l.At.IsZero() || l.At.Sub(now) > aheadLimit {
+	if l.At.IsZero() || l.At.Sub(now) > message.MostAhead {
 		l.At = now
 	}
 	l.At = l.At.UTC()
