@@ -8,12 +8,6 @@ import (
 	"tfpilot/internal/document"
 )
 
-// The goals (s) for the time from data taken to result: what the experiment wants now, and what it wants next.
-const (
-	goalSeconds = 30.0
-	aimSeconds  = 10.0
-)
-
 // overview is what the first page shows: one run large, the others small.
 type overview struct {
 	document.Board
@@ -51,7 +45,7 @@ func (p *Pages) overview(r *http.Request, v *page) error {
 
 // viewOf is a board with one of its runs large: the one that was asked for, or the latest.
 func viewOf(board document.Board, run, reference string) overview {
-	v := overview{Board: board, Reference: reference, Plots: plots{Goal: goalSeconds, Aim: aimSeconds, Reference: reference, History: []document.BoardLatency{}}}
+	v := overview{Board: board, Reference: reference, Plots: plots{Goal: document.GoalSeconds, Aim: document.AimSeconds, Reference: reference, History: []document.BoardLatency{}}}
 	at := slices.IndexFunc(board.Runs, func(r document.BoardRun) bool { return run == "" || r.RunID == run })
 	if at >= 0 {
 		v.Run = &board.Runs[at]
@@ -109,9 +103,9 @@ func judge(q document.Quantiles, none string) verdict {
 	switch {
 	case q.N == 0:
 		return verdict{"waiting", none}
-	case q.P95 <= aimSeconds:
+	case q.P95 <= document.AimSeconds:
 		return verdict{"done", "within 10 s"}
-	case q.P95 <= goalSeconds:
+	case q.P95 <= document.GoalSeconds:
 		return verdict{"slow", "within 30 s"}
 	default:
 		return verdict{"failed", "later than 30 s"}

@@ -53,7 +53,7 @@ func ofRun(v overview, r *document.BoardRun) (out []trouble) {
 	if r.Waiting > 0 && v.Workers() == 0 {
 		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("%s of run %s wait, and there is no worker", things(r.Waiting, "slice"), r.RunID), Path: "/demand"})
 	}
-	if r.Recent.N > 0 && r.Recent.P95 > goalSeconds {
+	if r.Recent.N > 0 && r.Recent.P95 > document.GoalSeconds {
 		out = append(out, trouble{State: "wrong", Text: fmt.Sprintf("results of run %s come late: 5 %% take longer than %s", r.RunID, words.Seconds(r.Recent.P95)), Path: "/demand"})
 	}
 	if n := r.Slices.Failed; n > 0 {

@@ -53,9 +53,9 @@ func indent(body json.RawMessage) string {
 // goal says whether a time to results is one that the experiment aims at.
 func goal(seconds float64) string {
 	switch {
-	case seconds <= 10:
+	case seconds <= document.AimSeconds:
 		return "within the aim of 10 s"
-	case seconds <= 30:
+	case seconds <= document.GoalSeconds:
 		return "within the goal of 30 s"
 	default:
 		return "past the goal of 30 s"

@@ -23,9 +23,6 @@ const (
 	Help
 )
 
-// goals are within how many seconds of the data being taken results are wanted, now and later.
-var goals = [...]float64{30, 10}
-
 // State is all that is on the screen.
 type State struct {
 	Board *document.Board // nil before the first one
@@ -220,7 +217,7 @@ func (p *page) run(r *document.BoardRun) {
 		now = fmt.Sprintf("now %s, p95 %s, slowest %s; %.1f results/s", words.Seconds(q.P50), words.Seconds(q.P95), words.Seconds(q.Max), r.ResultsPerSecond)
 	}
 	code := ""
-	if r.Recent.N > 0 && r.Recent.P95 > goals[0] {
+	if r.Recent.N > 0 && r.Recent.P95 > document.GoalSeconds {
 		code = red
 	}
 	p.styled(code, "to result  %s", now)
@@ -263,7 +260,7 @@ func sparks(history []document.BoardLatency, width int) string {
 }
 
 func highest(history []document.BoardLatency) float64 {
-	top := goals[1]
+	top := document.AimSeconds
 	for _, h := range history {
 		top = math.Max(top, h.P95)
 	}

@@ -2,6 +2,12 @@ package document
 
 import "time"
 
+// The time from data taken to result that the experiment aims at, for 95 % of the slices: now, and later.
+const (
+	GoalSeconds = 30.0
+	AimSeconds  = 10.0
+)
+
 // Board is GET /v1/board, and the event "board" of GET /v1/events: what is to be seen at a glance of a namespace.
 type Board struct {
 	At        time.Time `json:"at"`
