@@ -86,7 +86,7 @@ func readDocument(path string) ([]byte, error) {
 }
 
 // DecodeResult reads a result document and holds it to the contract, as far as that can be said without the slice. The JSON
-// Schema of the contract is [ResultSchema]; it accepts whatever is accepted here.
+// Schema of the contract is [Schemas]; it accepts whatever is accepted here.
 func DecodeResult(b []byte) (result Result, err error) {
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 || b[0] != '{' {

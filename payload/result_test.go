@@ -29,7 +29,7 @@ func validator(tb testing.TB, schema []byte) *jsonschema.Schema {
 	if err := c.AddResource("schema.json", doc); err != nil {
 		tb.Fatal(err)
 	}
-	result, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload.ResultSchema()))
+	result, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload.Schemas()["result.json"]))
 	if err == nil {
 		err = c.AddResource("urn:tfpilot:payload:1:result", result) // which others refer to
 	}
@@ -97,7 +97,7 @@ func list(n int, format string) string {
 
 func TestTheSchemaAndTheProgramAgreeOnWhatAResultIs(t *testing.T) {
 	t.Parallel()
-	schema := validator(t, payload.ResultSchema())
+	schema := validator(t, payload.Schemas()["result.json"])
 	for _, c := range []struct {
 		texts           []string
 		schema, program bool
@@ -123,7 +123,7 @@ func FuzzWhatIsAResultFitsTheSchema(f *testing.F) {
 	for _, text := range append(append(append([]string{}, good...), bad...), beyond...) {
 		f.Add([]byte(text))
 	}
-	schema := validator(f, payload.ResultSchema())
+	schema := validator(f, payload.Schemas()["result.json"])
 	f.Fuzz(func(t *testing.T, text []byte) {
 		result, err := payload.DecodeResult(text)
 		if err != nil {

@@ -11,10 +11,7 @@ import (
 //go:embed schema/*.json
 var schemas embed.FS
 
-// ResultSchema is the JSON Schema (2020-12) of the result document.
-func ResultSchema() []byte { return Schemas()["result.json"] }
-
-// Schemas are those of the contract, by the name of their file: the result; request and reply, the lines of a resident payload.
+// Schemas are the JSON Schemas (2020-12) of the contract, by the name of their file: the result; request and reply, the lines of a resident payload.
 func Schemas() map[string][]byte {
 	all := map[string][]byte{}
 	err := fs.WalkDir(schemas, "schema", func(name string, d fs.DirEntry, err error) error {

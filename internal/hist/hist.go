@@ -131,9 +131,6 @@ func (h *H1) StdDev() float64 {
 	return math.Sqrt(max(0, h.SumWX2/h.SumW-m*m))
 }
 
-// BinWidth is the width of every bin.
-func (h *H1) BinWidth() float64 { return (h.High - h.Low) / float64(h.NBins) }
-
 // Edge is the lower edge of bin i; Edge(NBins) is High.
 func (h *H1) Edge(i int) float64 {
 	return h.Low + (h.High-h.Low)*float64(i)/float64(h.NBins)
