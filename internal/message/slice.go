@@ -62,8 +62,9 @@ type SliceContent struct {
 	// Traceparent is the slice's trace; see Trace.
 	Traceparent json.RawMessage `json:"traceparent,omitempty"`
 
-	// wire is the object as it came in, nil for a slice made here; invalid is why a field of it could not be read.
-	wire    Object
+	// wire is the object as it came in, nil for a slice made here: valid JSON, which is taken apart for those who pass it on. invalid is
+	// why a field of it could not be read.
+	wire    json.RawMessage
 	invalid error
 }
 
@@ -81,12 +82,13 @@ func (c *SliceContent) UnmarshalJSON(b []byte) error {
 
 // UnmarshalValidJSON reads what is known to be JSON.
 func (c *SliceContent) UnmarshalValidJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
 	plain, err := quickjson.Decode[sliceContent](b)
-	var wire Object
-	if werr := wire.read(bytes.Clone(b)); werr != nil {
-		return werr
-	}
 	if err != nil {
+		var wire Object
+		if werr := wire.read(b); werr != nil {
+			return werr
+		}
 		plain = sliceContent{invalid: err}
 		for key, into := range map[string]any{
 			"run_id": &plain.RunID, "req_id": &plain.ReqID, "tf_filename": &plain.TFFilename, "slice_id": &plain.SliceID, "attempt": &plain.Attempt,
@@ -96,7 +98,9 @@ func (c *SliceContent) UnmarshalValidJSON(b []byte) error {
 			}
 		}
 	}
-	plain.wire = wire
+	if string(b) != "null" {
+		plain.wire = bytes.Clone(b)
+	}
 	*c = SliceContent(plain)
 	return nil
 }
@@ -115,7 +119,14 @@ func (c SliceContent) Copy() (Object, error) {
 	if c.wire == nil {
 		return c.Object()
 	}
-	return c.wire.Clone(), nil
+	return c.wired()
+}
+
+// wired is what came in.
+func (c SliceContent) wired() (Object, error) {
+	var o Object
+	err := o.read(c.wire)
+	return o, err
 }
 
 // Object is what came in with the known fields over it.
@@ -131,7 +142,10 @@ func (c SliceContent) Object() (Object, error) {
 	if c.wire == nil {
 		return known, nil
 	}
-	out := c.wire.Clone()
+	out, err := c.wired()
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range known {
 		out.set(m.Key, m.Value)
 	}
