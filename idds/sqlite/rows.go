@@ -32,8 +32,8 @@ func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
 	out := make([]ledger.SliceRow, 0, len(keys))
 	for _, k := range keys {
 		row := ledger.SliceRow{Key: k}
-		found, err := r.read("SELECT doc, message FROM slice WHERE namespace = ? AND run = ? AND identity = ?",
-			[]any{k.Namespace, k.Run, k.Identity}, &row.Doc, &row.Message)
+		found, err := r.read("SELECT id, doc, message FROM slice WHERE namespace = ? AND run = ? AND identity = ?",
+			[]any{k.Namespace, k.Run, k.Identity}, &row.ID, &row.Doc, &row.Message)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +49,9 @@ const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filenam
 	pilot = excluded.pilot, class = excluded.class, failure = excluded.failure,
 	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
 
+// updateSlice leaves alone what a slice's message has said, and with it an index.
+const updateSlice = "UPDATE slice SET state = ?, pilot = ?, class = ?, failure = ?, finished = ?, due = ?, doc = ? WHERE id = ?"
+
 func (r rows) PutSlices(list []ledger.SliceRow) error {
 	for i := range list {
 		s := &list[i]
@@ -56,6 +59,12 @@ func (r rows) PutSlices(list []ledger.SliceRow) error {
 			if err := r.write("INSERT OR IGNORE INTO request VALUES (?, ?, ?, ?)", s.Namespace, s.Run, at, s.Identity); err != nil {
 				return err
 			}
+		}
+		if s.ID != 0 && !s.Described {
+			if err := r.write(updateSlice, string(s.State), s.Pilot, s.Class, s.Failure, s.Finished, s.Due, string(s.Doc), s.ID); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := r.write(upsertSlice, s.Namespace, s.Run, s.Identity, string(s.State),
 			s.Filename, s.Pilot, s.Class, s.Failure, s.Created, s.STF, s.Finished, s.Due, string(s.Doc), string(s.Message)); err != nil {

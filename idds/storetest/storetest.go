@@ -183,6 +183,37 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	beside(t, open)
 	names(t, open)
 	tasks(t, open)
+	t.Run("what a slice's message says stays, whenever its result comes", func(t *testing.T) {
+		t.Parallel()
+		store := open(t, t.TempDir())
+		now, rules := time.Now(), ledger.Rules{MaxAttempts: maxAttempts}
+		publish := func(m message.Slice) func(ledger.Tx) error {
+			return func(tx ledger.Tx) error { return sent(tx, rules, m, now) }
+		}
+		result := func(m message.Slice) func(ledger.Tx) error {
+			return func(tx ledger.Tx) error { return rules.Result(tx, outcome(m, "p", nil), now) }
+		}
+		before, after := slice("before", 1, now), slice("after", 1, now)
+		bare := outcome(after, "p", nil) // it knows no file
+		bare.Content.Result.Result = nil
+		for _, step := range []func(ledger.Tx) error{
+			publish(before), result(before), func(tx ledger.Tx) error { return rules.Result(tx, bare, now) }, publish(after), result(after), publish(before),
+		} {
+			must(t, store.Update(t.Context(), step)) // each in a transaction of its own
+		}
+		list, err := store.Slices(t.Context(), ledger.Filter{Run: run, Filename: "f", States: []ledger.SliceState{ledger.Done}})
+		must(t, err)
+		if len(list) != 2 {
+			t.Fatalf("%d slices of the file are done, want 2", len(list))
+		}
+		for i, m := range []message.Slice{before, after} {
+			body, err := json.Marshal(m)
+			must(t, err)
+			if s := list[i]; s.Key.Identity != m.Content.Identity() || string(s.Message) != string(body) || s.End != 9 || s.Attempts[0].PilotID != "p" {
+				t.Errorf("%+v, %s", s, s.Message)
+			}
+		}
+	})
 	t.Run("what is due in another namespace is not", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())

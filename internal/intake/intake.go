@@ -115,7 +115,7 @@ func (in *Intake) acknowledge(ctx context.Context, ours []*broker.Delivery) bool
 }
 
 // gatherTime is how long a batch waits for more: less than anybody notices, more than a broker needs to send the next.
-const gatherTime = 2 * time.Millisecond
+const gatherTime = 5 * time.Millisecond
 
 // gather waits for a message and takes what comes with it. paused says that it was ended by time and not by a full batch.
 func gather(ctx context.Context, incoming <-chan *broker.Delivery) (out []*broker.Delivery, paused bool, err error) {

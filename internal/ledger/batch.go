@@ -2,14 +2,10 @@ package ledger
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
@@ -56,28 +52,15 @@ type RunRow struct {
 	Doc            []byte
 }
 
-// SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
-type SliceRow struct {
-	Key
-	State    SliceState
-	Filename string
-	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
-	Pilot, Class, Failure       string
-	Created, STF, Finished, Due int64
-	Doc, Message                []byte
-	// Requests are when the attempts were asked for that a nameless failure may mean.
-	Requests []int64
-}
-
 // Batch is a [Tx] on rows. What a transaction touches more than once (its run, its histograms, a slice and its result) is read
 // once, and written once by Flush.
 type Batch struct {
 	rows       Rows
-	slices     map[Key]*Slice // nil for one that is known not to be there
+	slices     map[Key]*entry
+	changed    []*entry
 	runs       map[runKey]*Run
 	histograms map[runKey]hist.Set
 
-	dirtySlices     map[Key]bool
 	dirtyRuns       map[runKey]bool
 	dirtyHistograms map[runKey]bool
 }
@@ -89,50 +72,10 @@ type runKey struct{ namespace, run string }
 // NewBatch begins with nothing read and nothing to write.
 func NewBatch(rows Rows) *Batch {
 	return &Batch{
-		rows: rows, slices: map[Key]*Slice{}, runs: map[runKey]*Run{}, histograms: map[runKey]hist.Set{},
-		dirtySlices: map[Key]bool{}, dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
+		rows: rows, slices: map[Key]*entry{}, runs: map[runKey]*Run{}, histograms: map[runKey]hist.Set{},
+		dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
 	}
 }
-
-// maxText is how long a name may be in a store: PostgreSQL has an index row of four of them within the third of a page that it allows.
-const maxText = 600
-
-// Text is how a store writes a name that is anybody's: PostgreSQL takes neither a zero byte nor what is no UTF-8, nor one of any length
-// into an index. Each byte that is none becomes U+FFFD, as JSON writes it; of a name that is too long the end becomes its checksum.
-func Text(s string) string {
-	if isName(s) {
-		return s
-	}
-	s = strings.Map(func(r rune) rune {
-		if r == 0 {
-			return '\u2400' // the picture of one
-		}
-		return r
-	}, s)
-	if len(s) <= maxText {
-		return s
-	}
-	sum := sha256.Sum256([]byte(s))
-	end := "\u2026" + hex.EncodeToString(sum[:16])
-	at := maxText - len(end)
-	for !utf8.RuneStart(s[at]) {
-		at--
-	}
-	return s[:at] + end
-}
-
-// isName says that a text is written as it is, as nearly every name: short, and of plain letters.
-func isName(s string) bool {
-	for i := range len(s) {
-		if s[i] == 0 || s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return len(s) <= maxText
-}
-
-// Text is a key as a store writes it.
-func (k Key) Text() Key { return Key{Text(k.Namespace), Text(k.Run), Text(k.Identity)} }
 
 func newRunKey(namespace, run string) runKey { return runKey{Text(namespace), Text(run)} }
 
@@ -142,7 +85,7 @@ func (b *Batch) Expect(keys []Key) error {
 	for _, k := range keys {
 		k = k.Text()
 		if _, known := b.slices[k]; !known {
-			b.slices[k] = nil
+			b.slices[k] = &entry{}
 			missing = append(missing, k)
 		}
 	}
@@ -159,7 +102,9 @@ func (b *Batch) Expect(keys []Key) error {
 			return unreadable(err)
 		}
 		s.Key, s.Message = rows[i].Key, rows[i].Message
-		b.slices[s.Key] = &s
+		e := &entry{Slice: &s, id: rows[i].ID}
+		e.was.filename, e.was.created, e.was.stf, e.was.message = s.Filename, s.CreatedAt, s.STFAt, s.Message
+		b.slices[s.Key] = e
 	}
 	return nil
 }
@@ -169,13 +114,21 @@ func (b *Batch) Slice(k Key) (*Slice, error) {
 	if err := b.Expect([]Key{k}); err != nil {
 		return nil, err
 	}
-	return b.slices[k.Text()], nil
+	return b.slices[k.Text()].Slice, nil
 }
 
-// PutSlice notes that a slice has changed.
+// PutSlice notes a change.
 func (b *Batch) PutSlice(s *Slice) error {
 	s.Key = s.Key.Text()
-	b.slices[s.Key], b.dirtySlices[s.Key] = s, true
+	e := b.slices[s.Key]
+	if e == nil { // it was not asked for
+		e = &entry{}
+		b.slices[s.Key] = e
+	}
+	if e.Slice = s; !e.dirty {
+		e.dirty = true
+		b.changed = append(b.changed, e)
+	}
 	return nil
 }
 
@@ -334,63 +287,23 @@ func (b *Batch) Flush() error {
 }
 
 func (b *Batch) flushSlices() error {
-	if len(b.dirtySlices) == 0 {
+	if len(b.changed) == 0 {
 		return nil
 	}
-	keys := slices.SortedFunc(maps.Keys(b.dirtySlices), func(a, b Key) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Run, b.Run), cmp.Compare(a.Identity, b.Identity))
+	slices.SortFunc(b.changed, func(x, y *entry) int {
+		return cmp.Or(cmp.Compare(x.Key.Namespace, y.Key.Namespace), cmp.Compare(x.Key.Run, y.Key.Run), cmp.Compare(x.Key.Identity, y.Key.Identity))
 	})
-	rows := make([]SliceRow, len(keys))
-	for i, k := range keys {
+	rows := make([]SliceRow, len(b.changed))
+	for i, e := range b.changed {
 		var err error
-		if rows[i], err = b.slices[k].row(); err != nil {
+		if rows[i], err = e.row(); err != nil {
 			return err
 		}
+		e.dirty = false
 	}
-	clear(b.dirtySlices)
+	b.changed = b.changed[:0]
 	return b.rows.PutSlices(rows)
 }
-
-func (s *Slice) row() (SliceRow, error) {
-	doc, err := encode(s)
-	row := SliceRow{
-		Key: s.Key, State: s.State, Filename: Text(FileName(s.Filename)), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
-		Doc: doc, Message: s.Message,
-	}
-	row.Class, row.Failure = s.trouble()
-	switch {
-	case s.Unsent != 0:
-		row.Due = 1
-	case s.State == Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
-		row.Due = Micros(s.RetryAt)
-	}
-	for i := range s.Attempts {
-		a := &s.Attempts[i]
-		row.Pilot = cmp.Or(Text(a.PilotID), row.Pilot)
-		// A dead letter may be lost in the transaction that it comes in.
-		if (a.State == "sent" || a.State == "lost") && !a.CreatedAt.IsZero() {
-			row.Requests = append(row.Requests, a.CreatedAt.UnixMicro())
-		}
-	}
-	return row, err
-}
-
-// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing.
-func (s *Slice) trouble() (class, name string) {
-	f := s.Failure
-	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
-		if f = s.Attempts[i].Failure; s.Attempts[i].State == "lost" {
-			f = lost(s.Attempts[i].Reason)
-		}
-	}
-	if f == nil || s.State == Done {
-		return "", ""
-	}
-	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)
-}
-
-// unnamed is the class or the name of a failure that says none.
-const unnamed = "unknown"
 
 // Micros is a time as stores have it.
 func Micros(t time.Time) int64 {

@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"time"
+)
+
+// SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
+type SliceRow struct {
+	// ID is its number in the store, 0 of one that was not read there.
+	ID int64
+	Key
+	// Described says that a row with a number is to have another Filename, Created, STF or Message than it had; all else may have changed
+	// in any case.
+	Described bool
+
+	State    SliceState
+	Filename string
+	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
+	Pilot, Class, Failure       string
+	Created, STF, Finished, Due int64
+	Doc, Message                []byte
+	// Requests are when the attempts were asked for that a nameless failure may mean.
+	Requests []int64
+}
+
+// entry is a slice of a transaction: nil when it is known not to be there.
+type entry struct {
+	*Slice
+
+	dirty bool
+	id    int64
+	// was is of it as it was read, as far as it hardly ever changes.
+	was struct {
+		filename     string
+		created, stf time.Time
+		message      json.RawMessage
+	}
+}
+
+func (e *entry) row() (SliceRow, error) {
+	row, err := e.Slice.row()
+	row.ID = e.id
+	row.Described = e.Filename != e.was.filename || !e.CreatedAt.Equal(e.was.created) || !e.STFAt.Equal(e.was.stf) || !bytes.Equal(e.Message, e.was.message)
+	return row, err
+}
+
+func (s *Slice) row() (SliceRow, error) {
+	doc, err := encode(s)
+	row := SliceRow{
+		Key: s.Key, State: s.State, Filename: Text(FileName(s.Filename)), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
+		Doc: doc, Message: s.Message,
+	}
+	row.Class, row.Failure = s.trouble()
+	switch {
+	case s.Unsent != 0:
+		row.Due = 1
+	case s.State == Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
+		row.Due = Micros(s.RetryAt)
+	}
+	for i := range s.Attempts {
+		a := &s.Attempts[i]
+		row.Pilot = cmp.Or(Text(a.PilotID), row.Pilot)
+		// A dead letter may be lost in the transaction that it comes in.
+		if (a.State == "sent" || a.State == "lost") && !a.CreatedAt.IsZero() {
+			row.Requests = append(row.Requests, a.CreatedAt.UnixMicro())
+		}
+	}
+	return row, err
+}
+
+// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing.
+func (s *Slice) trouble() (class, name string) {
+	f := s.Failure
+	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
+		if f = s.Attempts[i].Failure; s.Attempts[i].State == "lost" {
+			f = lost(s.Attempts[i].Reason)
+		}
+	}
+	if f == nil || s.State == Done {
+		return "", ""
+	}
+	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)
+}
+
+// unnamed is the class or the name of a failure that says none.
+const unnamed = "unknown"
