@@ -38,10 +38,12 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	dir = filepath.Join(dir, "bin")
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", dir+"/", "tfpilot/cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the programs: %w\n%s", err, out)
+	for _, of := range []struct{ what, tags string }{{"...", "urfave_cli_no_docs"}, {"pilot", "urfave_cli_no_docs,nethttpomithttp2"}} { // as in the Makefile
+		cmd := exec.Command("go", "build", "-trimpath", "-tags", of.tags, "-ldflags", "-s -w", "-o", dir+"/", "tfpilot/cmd/"+of.what)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building the programs: %w\n%s", err, out)
+		}
 	}
 	return dir, nil
 })
