@@ -42,7 +42,7 @@ func TestIntegrationTheInterfaceIsWhatItsDocumentSays(t *testing.T) {
 			store := open()
 			must(t, store.Update(t.Context(), inhabit))
 			must(t, store.Close())
-			must(t, stack.Start(t.Context(), "broker", "testbed", []string{"broker", "--listen", "127.0.0.1:0", "--address-file", stack.AddressFile("broker")}))
+			must(t, stack.Start(t.Context(), "broker", "testbed", []string{"broker", "--in-memory", "--listen", "127.0.0.1:0", "--address-file", stack.AddressFile("broker")}))
 			broker, err := stack.Address(t.Context(), "broker")
 			must(t, err)
 			must(t, stack.Start(t.Context(), "idds", "idds", append([]string{

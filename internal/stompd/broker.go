@@ -42,7 +42,7 @@ type Config struct {
 	QueueBytes int `toml:"queue_bytes" default:"2147483648" help:"bytes in a queue before a SEND is refused"`
 	// State is a folder in which persistent messages, acknowledgements, durable subscriptions and duplicate ids outlive the
 	// process; its user keeps others out of it. Empty: all is in memory.
-	State string `toml:"state" help:"folder in which persistent messages outlive the broker; without it all is in memory"`
+	State string `toml:"-"`
 	// HeartBeat is what the broker offers and asks for.
 	HeartBeat time.Duration `toml:"heart_beat" default:"10s" help:"heart-beat interval in both directions"`
 	// ExpiryScan is how often queues are searched for expired messages.

@@ -53,8 +53,12 @@ func JoinChain(stack *Stack, namespace, broker string) (*Chain, error) {
 	return c, c.makeTokens()
 }
 
-// StartBroker starts the embedded broker with further arguments, on the address that it had when it was started before.
+// StartBroker starts the embedded broker with further arguments, on the address that it had when it was started before. Without --state
+// among them it is in memory: when it ends, so does everything else.
 func (c *Chain) StartBroker(ctx context.Context, args ...string) error {
+	if !slices.Contains(args, "--state") {
+		args = append(args, "--in-memory")
+	}
 	if err := c.forget("broker"); err != nil {
 		return err
 	}

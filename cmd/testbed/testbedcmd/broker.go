@@ -16,6 +16,9 @@ import (
 type brokerConfig struct {
 	Listen      string `toml:"listen" default:"127.0.0.1:61613" help:"host:port to listen on"`
 	AddressFile string `toml:"address_file" help:"write the host:port here once it listens"`
+	State       string `toml:"state" default:"broker-state" help:"folder in which persistent messages outlive the broker"`
+	// InMemory is for tests, and for brokers whose messages nobody misses.
+	InMemory bool `toml:"in_memory" help:"keep nothing on disk: what the broker holds ends with it"`
 	// Bind replaces the production bindings.
 	Bind []string `toml:"bind" help:"copies of a topic, as TOPIC=QUEUE,...; the production ones when empty"`
 
@@ -30,14 +33,14 @@ func brokerCommand() *cli.Command {
 		Name:  "broker",
 		Usage: "run the embedded broker alone",
 		Description: "A STOMP 1.2 broker with the production addresses, which behaves as Artemis does, or, with --mode classic, as\n" +
-			"ActiveMQ Classic. Without options it keeps messages in memory and lets everybody in: for one machine and for tests.\n" +
-			"With --state persistent messages, acknowledgements, durable subscriptions and duplicate ids outlive it, a kill -9 too;\n" +
-			"a RECEIPT means that the disk has it.\n\n" +
+			"ActiveMQ Classic. Without options it lets everybody in: for one machine and for tests. Persistent messages,\n" +
+			"acknowledgements, durable subscriptions and duplicate ids outlive it in the folder --state, a kill -9 too: a RECEIPT\n" +
+			"means that the disk has it. With --in-memory nothing does.\n\n" +
 			"Exit status: 0 after a signal, 43 when the state cannot be read or written, 45 when another broker is on it, 50 for a\n" +
 			"file with secrets that others can read, 51 for users or a certificate that cannot be used.\n\n" +
 			"Examples:\n" +
 			"  testbed broker --listen 127.0.0.1:61613\n" +
-			"  testbed broker --state broker-state\n" +
+			"  testbed broker --in-memory\n" +
 			"  testbed broker --listen 0.0.0.0:61612 --users users.toml --tls-cert broker.pem --tls-key broker.key\n" +
 			"  testbed broker --mode classic\n" +
 			"  testbed broker --bind /topic/panda.slices=/queue/panda.slices.transformer,/topic/panda.slices=/queue/mine",
@@ -59,12 +62,13 @@ func brokerCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if cfg.State != "" {
+			if !cfg.InMemory {
 				unlock, err := program.LockFolder(cfg.State)
 				if err != nil {
 					return err
 				}
 				defer unlock()
+				cfg.Config.State = cfg.State
 			}
 			b, err := stompd.New(cfg.Config)
 			if err != nil {
