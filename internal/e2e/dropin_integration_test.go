@@ -9,7 +9,13 @@ import (
 )
 
 // artemis and classic are the production world on a real broker, which has to have the production addresses.
-func artemis(t *testing.T) *production { t.Helper(); return service(t, "TFPILOT_TEST_ARTEMIS") }
+func artemis(t *testing.T) *production {
+	t.Helper()
+	p := service(t, "TFPILOT_TEST_ARTEMIS")
+	p.strands = true
+	return p
+}
+
 func classic(t *testing.T) *production { t.Helper(); return service(t, "TFPILOT_TEST_CLASSIC") }
 
 func service(t *testing.T, variable string) *production {

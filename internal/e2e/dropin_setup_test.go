@@ -36,6 +36,8 @@ type production struct {
 	// via is where jobs are told that the broker is, when it is not addr; tls says that they shall use TLS.
 	via string
 	tls bool
+	// strands says that the broker may keep from everybody what a lost connection held, see ConnectionLost in docs/brokers.md.
+	strands bool
 
 	link  *broker.Link
 	relay *httptest.Server

@@ -116,18 +116,26 @@ func (p *tap) arm(m moment) {
 // until waits for something to be so.
 func (p *tap) until(tb testing.TB, what string, so func() bool) {
 	tb.Helper()
-	ctx := soon(tb)
+	if !p.before(soon(tb), so) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		tb.Fatalf("waited too long until %s; deliveries %v, acknowledged %v", what, p.deliveries, p.acked)
+	}
+}
+
+// before reports whether something is so before the context ends.
+func (p *tap) before(ctx context.Context, so func() bool) bool {
 	for {
 		p.mu.Lock()
 		ok, changed := so(), p.changed
 		p.mu.Unlock()
 		if ok {
-			return
+			return true
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			tb.Fatalf("waited too long until %s; deliveries %v, acknowledged %v", what, p.deliveries, p.acked)
+			return false
 		}
 	}
 }

@@ -3,14 +3,15 @@ package conformance
 import (
 	"strconv"
 
-	"github.com/go-stomp/stomp/v3/frame"
-
 	"tfpilot/internal/message"
 )
 
 func redelivery() []row {
 	return []row{
-		both("ConnectionLost", "what a lost connection held comes again, `redelivered:true`", connectionLost),
+		{
+			name: "ConnectionLost", artemis: "what a lost connection held comes again, `redelivered:true`; a busy one strands a message now and then: nobody gets it",
+			classic: "what a lost connection held comes again, `redelivered:true`", ask: connectionLost,
+		},
 		both("Disconnected", "what a DISCONNECT leaves unacknowledged comes again", disconnected),
 		{
 			name: "Unsubscribed", artemis: "UNSUBSCRIBE gives back uncounted: twelve times, still `redelivered:false`, and no dead letter",
@@ -39,17 +40,26 @@ func redelivered(p *probe, c *peer, want bool) {
 
 func connectionLost(p *probe) {
 	c := p.connect()
-	c.send(p.queue(), "x")
-	s := p.connect()
-	s.subscribe("1", p.queue())
-	redelivered(p, s, false)
-	s.kill()
-	c.subscribe("1", p.queue())
-	m := c.message()
-	if m.Header.Get("redelivered") != "true" {
-		p.Errorf("got %s", said(m))
+	for stranded := 0; ; stranded++ {
+		c.send(p.queue(), "x")
+		s := p.connect()
+		s.subscribe("1", p.queue())
+		redelivered(p, s, false)
+		s.kill()
+		id := strconv.Itoa(stranded)
+		c.subscribe(id, p.queue())
+		m := c.arrived(patience)
+		if m == nil && p.Mode == Artemis && stranded < 3 {
+			p.Logf("a message was stranded")
+			c.unsubscribe(id)
+			continue
+		}
+		if m == nil || m.Header.Get("redelivered") != "true" {
+			p.Fatalf("got %s", said(m))
+		}
+		c.ack(m)
+		return
 	}
-	c.ack(m)
 }
 
 func disconnected(p *probe) {
@@ -81,11 +91,12 @@ func tenDeliveries(p *probe) {
 	c.send(slices, "x", "persistent", "true", "_AMQ_DUPL_ID", p.name)
 	c.subscribe("idds", slicesIDDS, "selector", p.mine())
 	p.bodies(c, "x")
+	// By a farewell, which counts like a loss: of that a busy Artemis makes a mess now and then, see ConnectionLost.
 	fail := func(again bool) {
 		s := p.connect()
 		s.subscribe("1", slicesWorkers, "selector", p.mine())
 		redelivered(p, s, again)
-		s.kill()
+		s.leave()
 	}
 	for i := range 10 {
 		fail(i > 0)
@@ -96,22 +107,8 @@ func tenDeliveries(p *probe) {
 		p.bodies(c, "x")
 		return
 	}
-	// A busy Artemis takes a loss for a goodbye now and then, and does not count it: then the message comes once more, to the same
-	// listener that would hear of its death.
-	var m *frame.Frame
-	for uncounted := 0; m == nil; uncounted++ {
-		s := p.connect()
-		s.subscribe("dead", p.deadLetters(), "selector", p.mine()+" AND _AMQ_ORIG_QUEUE='"+slicesWorkers+"'")
-		s.subscribe("1", slicesWorkers, "selector", p.mine())
-		switch got := s.message(); {
-		case got.Header.Get(frame.Subscription) == "dead":
-			c, m = s, got
-		case uncounted == 3:
-			p.Fatalf("got %s, want a dead letter", said(got))
-		default:
-			s.kill()
-		}
-	}
+	c.subscribe("1", p.deadLetters(), "selector", p.mine()+" AND _AMQ_ORIG_QUEUE='"+slicesWorkers+"'")
+	m := c.message()
 	if got := m.Header.Get(message.HeaderOriginalAddress); got != slices {
 		p.Errorf("_AMQ_ORIG_ADDRESS is %q", got)
 	}
@@ -119,6 +116,7 @@ func tenDeliveries(p *probe) {
 		p.Errorf("destination is %q", got)
 	}
 	c.ack(m)
+	c.subscribe("2", slicesWorkers, "selector", p.mine())
 	c.silent()
 }
 
