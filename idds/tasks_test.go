@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/workflow"
 )
 
 // byTask is an idds that is asked for workers by workflow tasks.
@@ -281,4 +282,42 @@ func TestATransceiverThatComesLateHasItsDutyAgain(t *testing.T) {
 	r.await("its workers", func(c document.RunCheck) bool { return c.Workers == 7 })
 	r.task(message.TypeCreateWorkflowTask, created)
 	r.await("what the task asks for, and no more", func(c document.RunCheck) bool { return c.Workers == 30 })
+}
+
+// A store hands out a thousand tasks at once.
+func TestAllTasksOfARunAddUpHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	rules := workflow.Rules{DemandFrom: ledger.WorkflowTask}
+	const n = 1100
+	do := func(tx ledger.Tx, body string) error {
+		m, err := message.Decode[message.WorkflowTask]([]byte(body))
+		if err != nil {
+			return err
+		}
+		m.Namespace = namespace
+		a, err := rules.Do(tx, m, workflow.Asker{Name: "me"}, b.now)
+		if a.Fault != nil {
+			t.Errorf("%+v", a.Fault)
+		}
+		return err
+	}
+	b.do(func(tx ledger.Tx) error {
+		for i := 1; i < n; i++ {
+			task := ledger.Task{Namespace: namespace, RunID: message.Run(run), Scope: "s", Name: fmt.Sprint("n", i), TaskSize: document.TaskSize{Workers: 2}}
+			if err := tx.PutTask(&task); err != nil {
+				return err
+			}
+		}
+		return do(tx, `{"msg_type":"create_workflow_task","run_id":"`+run+`","content":{"workflow":{"scope":"s","name":"last","content":{"run_id":"`+run+`","target_worker_count":2}}}}`)
+	})
+	if r := b.run(); r.Workers != 2*n || r.Tasks != n {
+		t.Errorf("%d workers of %d tasks", r.Workers, r.Tasks)
+	}
+	b.do(func(tx ledger.Tx) error {
+		return do(tx, `{"msg_type":"close_workflow_task","run_id":"`+run+`","content":{}}`)
+	})
+	if r := b.run(); !r.DemandClosed {
+		t.Error("some tasks are open still")
+	}
 }

@@ -97,7 +97,18 @@ func (r request) named() ([]ledger.Task, error) {
 	} else if w != 0 {
 		f.ID = w
 	}
-	return r.tx.Tasks(f)
+	return r.all(f)
+}
+
+// all are the tasks of a filter, which a store hands out in pages.
+func (r request) all(f ledger.TaskFilter) (tasks []ledger.Task, err error) {
+	for f.Limit = ledger.PageSize; ; {
+		page, err := r.tx.Tasks(f)
+		if tasks = append(tasks, page...); err != nil || len(page) < f.Limit {
+			return tasks, err
+		}
+		f.After = page[len(page)-1].ID
+	}
 }
 
 // names says in words what a request names.
@@ -132,7 +143,7 @@ func (r request) demand(id message.RunID) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := r.tx.Tasks(ledger.TaskFilter{Namespace: r.m.Namespace, Run: id.String()})
+	tasks, err := r.all(ledger.TaskFilter{Namespace: r.m.Namespace, Run: id.String()})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package workflow
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"tfpilot/internal/document"
@@ -48,7 +50,7 @@ func (r request) create() error {
 		Namespace: f.Namespace, RunID: run, Scope: f.Scope, Name: f.Name, TaskSize: size, First: size, CoresPerWorker: int(c.NumCoresPerWorker.Int64()),
 		CreatedBy: fmt.Sprintf("%.80s", r.by.Name), CreatedAt: r.now, Asked: r.m.Content.Workflow,
 	}
-	f.Run = ""
+	f.Run = "" // the first of the name
 	first, err := r.tx.Tasks(f)
 	if err != nil {
 		return err
@@ -125,7 +127,10 @@ func (r request) adjust() error {
 		return r.refuse(Conflict, "the workflow task of %s is closed", r.names())
 	}
 	t.TaskSize = size
-	return r.change(t, "adjusted", "workflow_task.adjust", words(size))
+	if err := r.change(t, "adjusted", "workflow_task.adjust", words(size)); err != nil {
+		return err
+	}
+	return r.demand(t.RunID)
 }
 
 // scaled is how many workers a task has with another number of cores.
@@ -147,12 +152,18 @@ func (r request) close() error {
 	if len(tasks) == 0 {
 		return r.refuse(NoObject, "there is no workflow task of %s", r.names())
 	}
+	runs := map[string]message.RunID{}
 	for i := range tasks {
 		if t := &tasks[i]; t.Open() {
-			t.ClosedAt = r.now
+			t.ClosedAt, runs[t.RunID.String()] = r.now, t.RunID
 			if err := r.change(t, "closed", "workflow_task.close", ""); err != nil {
 				return err
 			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(runs)) {
+		if err := r.demand(runs[id]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -165,8 +176,5 @@ func (r request) change(t *ledger.Task, did, audit, details string) error {
 	if err := r.tx.PutTask(t); err != nil {
 		return err
 	}
-	if err := r.audit(audit, t, details); err != nil {
-		return err
-	}
-	return r.demand(t.RunID)
+	return r.audit(audit, t, details)
 }
