@@ -76,13 +76,14 @@ func (a *api) worker(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.service.Workers(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	for i := range list {
-		if list[i].PilotID == in.Worker || list[i].WorkerID == in.Worker {
-			return &body[document.Worker]{list[i]}, nil
+	for _, f := range []ledger.WorkerFilter{{Pilot: in.Worker}, {Worker: in.Worker}} {
+		f.Namespace, f.Limit = namespace, 1
+		list, err := a.service.FindWorkers(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > 0 {
+			return &body[document.Worker]{list[0]}, nil
 		}
 	}
 	return nil, huma.Error404NotFound("worker " + in.Worker + " is not known")

@@ -137,9 +137,10 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 		ON CONFLICT (namespace, run) DO UPDATE SET doc = excluded.doc`, namespace, run, string(doc))
 }
 
-func (r rows) PutWorker(pilot, namespace string, seen int64, doc []byte) error {
-	return r.exec(`INSERT INTO worker (pilot, namespace, seen, doc) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (namespace, pilot) DO UPDATE SET seen = excluded.seen, doc = excluded.doc`, pilot, namespace, seen, string(doc))
+func (r rows) PutWorker(row ledger.WorkerRow) error {
+	return r.exec(`INSERT INTO worker (pilot, namespace, worker, seen, doc) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (namespace, pilot) DO UPDATE SET worker = excluded.worker, seen = excluded.seen, doc = excluded.doc`,
+		row.Pilot, row.Namespace, row.Worker, row.Seen, string(row.Doc))
 }
 
 func (r rows) Actors(namespace string) ([][]byte, error) {

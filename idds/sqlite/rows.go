@@ -104,8 +104,9 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 	return r.write("INSERT OR REPLACE INTO histogram VALUES (?, ?, ?)", namespace, run, string(doc))
 }
 
-func (r rows) PutWorker(pilot, namespace string, seen int64, doc []byte) error {
-	return r.write("INSERT OR REPLACE INTO worker (namespace, pilot, seen, doc) VALUES (?, ?, ?, ?)", namespace, pilot, seen, string(doc))
+func (r rows) PutWorker(row ledger.WorkerRow) error {
+	return r.write("INSERT OR REPLACE INTO worker (namespace, pilot, worker, seen, doc) VALUES (?, ?, ?, ?, ?)",
+		row.Namespace, row.Pilot, row.Worker, row.Seen, string(row.Doc))
 }
 
 func (r rows) Actors(namespace string) (docs [][]byte, err error) {

@@ -91,12 +91,16 @@ CREATE INDEX task_request ON task (request, id);
 CREATE TABLE task_message (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, request INTEGER NOT NULL, doc TEXT NOT NULL);
 CREATE INDEX task_message_request ON task_message (namespace, request, id);
 `},
-	// Runs are listed by state. No text within a document has a quote of its own: what stands behind the first key is the run's.
+	// Runs are listed by state. No text within a document has a quote of its own: what stands behind the first key is the run's. A pilot
+	// is found by the harvester's name for it.
 	{Version: 7, SQL: `
 ALTER TABLE run ADD COLUMN state TEXT NOT NULL DEFAULT '';
 UPDATE run SET state = substr(doc, instr(doc, '"state":"') + 9) WHERE instr(doc, '"state":"') > 0;
 UPDATE run SET state = substr(state, 1, instr(state, '"') - 1);
 CREATE INDEX run_state ON run (state, namespace, run);
+ALTER TABLE worker ADD COLUMN worker TEXT NOT NULL DEFAULT '';
+UPDATE worker SET worker = coalesce(doc ->> '$.worker_id', '') WHERE instr(doc, '\u0000') = 0;
+CREATE INDEX worker_id ON worker (worker);
 `},
 }
 

@@ -135,7 +135,7 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		now := time.Now()
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 			return errors.Join(tx.PutWorker(document.WorkerReport{PilotID: "p", Namespace: "theirs"}, now), tx.PutWorker(document.WorkerReport{PilotID: "p", Namespace: namespace}, now),
-				tx.PutWorker(document.WorkerReport{PilotID: "q", Namespace: namespace}, now.Add(-time.Hour)))
+				tx.PutWorker(document.WorkerReport{PilotID: "q", Namespace: namespace, WorkerID: "w-q"}, now.Add(-time.Hour)))
 		}))
 		runs, err := store.FindRuns(t.Context(), ledger.RunFilter{AfterNamespace: namespace, AfterRun: "100001"})
 		if len(runs) != 1 || runs[0].RunID.String() != "100002" || err != nil {
@@ -151,6 +151,7 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			"theirs/p":               {Namespace: "theirs", Pilot: "p"},
 			"test/p test/q theirs/p": {}, "test/p": {Namespace: namespace, Limit: 1}, "test/q theirs/p": {AfterNamespace: namespace, AfterPilot: "p"},
 			"test/p theirs/p": {SeenSince: now.Add(-time.Minute)},
+			"test/q":          {Worker: "w-q"}, "": {Namespace: "theirs", Worker: "w-q"},
 		} {
 			list, err := store.FindWorkers(t.Context(), f)
 			var got []string

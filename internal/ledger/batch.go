@@ -26,7 +26,7 @@ type Rows interface {
 	DropRun(namespace, run string) error
 	Histograms(namespace, run string) (doc []byte, err error)
 	PutHistograms(namespace, run string, doc []byte) error
-	PutWorker(pilot, namespace string, seen int64, doc []byte) error
+	PutWorker(row WorkerRow) error
 	Actors(namespace string) (docs [][]byte, err error)
 	PutActor(namespace, duty, sender string, doc []byte) error
 	PutToken(id, hash string, doc []byte) error
@@ -50,6 +50,13 @@ type RunRow struct {
 	State          document.RunState
 	Open           bool
 	Doc            []byte
+}
+
+// WorkerRow is a pilot's report as a store has it. Worker is what the harvester calls it, empty when nobody did.
+type WorkerRow struct {
+	Pilot, Namespace, Worker string
+	Seen                     int64
+	Doc                      []byte
 }
 
 // Batch is a [Tx] on rows. What a transaction touches more than once (its run, its histograms, a slice and its result) is read
@@ -212,7 +219,7 @@ func (b *Batch) PutWorker(w document.WorkerReport, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return b.rows.PutWorker(Text(w.PilotID), Text(w.Namespace), at.UnixMicro(), doc)
+	return b.rows.PutWorker(WorkerRow{Text(w.PilotID), Text(w.Namespace), Text(w.WorkerID), at.UnixMicro(), doc})
 }
 
 // Actors are the programs of a namespace that were seen to do one of our duties.

@@ -157,6 +157,8 @@ func FailureDocuments(counts []FailureCount) []document.FailureCount {
 // WorkerFilter selects pilots in the order of their namespaces and names; empty fields select all.
 type WorkerFilter struct {
 	Namespace, Pilot string
+	// Worker is what the harvester calls it.
+	Worker string
 	// AfterNamespace and AfterPilot name the one after which to go on.
 	AfterNamespace, AfterPilot string
 	// SeenSince leaves out those that reported last before it.

@@ -36,6 +36,7 @@ func (r Reader) FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]docum
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("pilot", f.Pilot)
+	c.equal("worker", f.Worker)
 	if !f.SeenSince.IsZero() {
 		c.add("seen >= %s", f.SeenSince.UnixMicro())
 	}

@@ -45,7 +45,7 @@ func Tables() []Table {
 			Column{"finished", Int}, Column{"due", Int}, Column{"message", Bytes}), "id"},
 		{"request", append(text("namespace", "run", "identity"), Column{"created_at", Int}), "namespace, run, created_at, identity"},
 		{"histogram", text("namespace", "run", "doc"), "namespace, run"},
-		{"worker", append(text("pilot", "namespace", "doc"), Column{"seen", Int}), "namespace, pilot"},
+		{"worker", append(text("pilot", "namespace", "worker", "doc"), Column{"seen", Int}), "namespace, pilot"},
 		{"actor", text("namespace", "duty", "sender", "doc"), "namespace, duty, sender"},
 		{"token", text("id", "hash", "doc"), "id"},
 		{"detector", text("namespace", "run", "doc"), "namespace, run"},
