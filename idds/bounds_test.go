@@ -87,6 +87,26 @@ func TestAFloodOfJunkIsAcknowledgedInAFewWords(t *testing.T) {
 	if said := strings.Count(log.buf.String(), "\n"); said != 1 {
 		t.Errorf("%d lines for %d messages: %.300s", said, n, log.buf.String())
 	}
+	unmatched := make([]*broker.Delivery, 200)
+	for i := range unmatched {
+		unmatched[i] = delivery(fmt.Appendf(nil, `{"msg_type":"slice_result","run_id":"%d","content":{"state":"failed","requested_at":"2026-01-01T00:00:00Z","result":{"result":null}}}`, i%7))
+	}
+	ours, err := s.Take(t.Context(), message.QueueResultsIDDS, unmatched)
+	if must(t, err); len(ours) != len(unmatched) {
+		t.Errorf("%d of %d acknowledged", len(ours), len(unmatched))
+	}
+	if said := strings.Count(log.buf.String(), "\n"); said != 2 || !strings.Contains(log.buf.String(), "fit no slice") {
+		t.Errorf("%d lines with those that fit no slice: %.600s", said, log.buf.String())
+	}
+	runs, err := b.store.FindRuns(t.Context(), ledger.RunFilter{Namespace: namespace})
+	must(t, err)
+	counted := 0
+	for i := range runs {
+		counted += runs[i].Unmatched
+	}
+	if counted != len(unmatched) {
+		t.Errorf("%d are counted", counted)
+	}
 }
 
 func TestAResultOf30MBIsCountedAndItsPicturesAreNot(t *testing.T) {

@@ -3,17 +3,13 @@ package idds
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/intake"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
@@ -45,10 +41,10 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 		s.tellSeen(d, &e, err)
 		switch {
 		case errors.Is(err, errForeign) && !strings.HasPrefix(from, "/topic/"):
-			s.foreign.count(ctx, d, err)
+			s.foreign.Count(ctx, d.Destination, e.seen.Sender, err)
 			continue
 		case err != nil: // junk, or a topic's copy of what is others'
-			s.junk.count(ctx, d, err)
+			s.junk.Count(ctx, d.Destination, e.seen.Sender, err)
 		default:
 			entries = append(entries, e)
 		}
@@ -99,7 +95,7 @@ func (s *Service) enter(ctx context.Context, entries []entry, keys []ledger.Key,
 		for i := range entries {
 			err := entries[i].apply(tx, now)
 			if errors.Is(err, ledger.ErrUnmatched) {
-				entries[i].tell = func() { s.log.WarnContext(ctx, "result fits no slice", logging.Err(err)) }
+				entries[i].tell = func() { s.unmatched.Count(ctx, message.QueueResultsIDDS, entries[i].seen.Sender, err) }
 			} else if err != nil {
 				return err
 			}
@@ -108,33 +104,5 @@ func (s *Service) enter(ctx context.Context, entries []entry, keys []ledger.Key,
 	})
 }
 
-// sightings counts messages of one kind and logs them once a minute.
-type sightings struct {
-	log  *slog.Logger
-	what string
-
-	mu   sync.Mutex
-	n    int
-	said time.Time
-}
-
-func (j *sightings) count(ctx context.Context, d *broker.Delivery, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.n++
-	if now := time.Now(); now.Sub(j.said) >= time.Minute {
-		j.said = now
-		e, _ := message.Peek(d.Body)
-		j.log.WarnContext(ctx, "messages are not ours", slog.String("kind", j.what), slog.Int("count", j.n), slog.String("destination", d.Destination),
-			slog.String("sender", fmt.Sprintf("%.40s", e.Sender)), logging.Err(err))
-	}
-}
-
 // Rejected is how many messages were none of ours: junk, and those of another namespace.
-func (s *Service) Rejected() (junk, foreign int) { return s.junk.seen(), s.foreign.seen() }
-
-func (j *sightings) seen() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.n
-}
+func (s *Service) Rejected() (junk, foreign int) { return s.junk.N(), s.foreign.N() }

@@ -70,9 +70,9 @@ type Service struct {
 	log    *slog.Logger
 	clock  *clock
 	now    func() time.Time // the clock's, but for tests
-	junk   *sightings
-	// foreign are messages of another namespace that got past the selector.
-	foreign  *sightings
+	// junk cannot be understood, foreign is of another namespace and got past the selector, unmatched are results that fit no slice.
+	junk, foreign, unmatched *intake.Sightings
+
 	watch    *storewatch.Watch
 	measured *latency.Measured               // what runs have taken
 	scaler   *scaler.Scaler                  // how many workers they want
@@ -116,8 +116,9 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 		watch: storewatch.New(store, log), measured: latency.New(store), scaler: scaler.New(cfg.Demand, cfg.Namespace, cfg.DemandFrom),
 		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		tasks:  workflow.Rules{DemandFrom: cfg.DemandFrom},
-		junk:   &sightings{log: log, what: "junk, acknowledged"}, absent: whereabouts.Absences{}, ready: make(chan struct{}),
-		foreign: &sightings{log: log, what: "of another namespace, although their headers say ours: left alone"},
+		absent: whereabouts.Absences{}, ready: make(chan struct{}),
+		junk: intake.NewSightings(log, "junk, acknowledged"), unmatched: intake.NewSightings(log, "results that fit no slice, counted with their runs"),
+		foreign: intake.NewSightings(log, "of another namespace, although their headers say ours: left alone"),
 	}
 	s.now, s.behind = s.clock.now, s.isBehind
 	for _, o := range s.subscriptions() {

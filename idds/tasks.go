@@ -56,7 +56,7 @@ func (s *Service) readTask(ctx context.Context, d *broker.Delivery, e message.En
 	}
 	var reply message.WorkflowReply
 	if err != nil {
-		s.junk.count(ctx, d, err)
+		s.junk.Count(ctx, d.Destination, e.Sender, err)
 		m.MsgType, m.RunID = e.MsgType, e.RunID
 		reply = workflow.Reply(m, workflow.Answer{Fault: &workflow.Fault{Kind: workflow.BadRequest, Text: fmt.Sprintf("%.500s", err)}})
 		return entry{apply: func(ledger.Tx, time.Time) error { return nil }, reply: &reply}, nil

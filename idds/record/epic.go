@@ -29,7 +29,7 @@ func (r *Record) take(ctx context.Context, batch []*broker.Delivery) ([]*broker.
 		}
 		if err != nil {
 			seen.Junk = err.Error()
-			r.tellJunk(ctx, err)
+			r.junk.Count(ctx, d.Destination, m.From(), err)
 		}
 		r.memory.AddMessage(seen)
 		r.listenTo(&m, err == nil)

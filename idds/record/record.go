@@ -44,6 +44,7 @@ type Record struct {
 	memory *recent.Memory
 	log    *slog.Logger
 	watch  *storewatch.Watch
+	junk   *intake.Sightings
 	self   string // what our own messages say that they are from
 
 	ready chan struct{}
@@ -53,8 +54,6 @@ type Record struct {
 	gone       map[componentKey]bool // to be dropped from the store
 	refused    error                 // why the topic is not heard
 	saw        time.Time             // the last message
-	junk       int
-	said       time.Time // when junk was logged last
 }
 
 // New makes a record on a store and a memory.
@@ -65,7 +64,7 @@ func New(store ledger.Store, memory *recent.Memory, log *slog.Logger, cfg Config
 	cfg.WriteEvery = cmp.Or(cfg.WriteEvery, 10*time.Second)
 	cfg.Topic = cmp.Or(cfg.Topic, message.TopicEpic)
 	return &Record{
-		cfg: cfg, store: store, memory: memory, log: log, watch: storewatch.New(store, log), self: cfg.Namespace + ".idds." + store.Name(),
+		cfg: cfg, store: store, memory: memory, log: log, watch: storewatch.New(store, log), junk: intake.NewSightings(log, "of the data side, not understood"), self: cfg.Namespace + ".idds." + store.Name(),
 		ready: make(chan struct{}), components: map[componentKey]*component{}, gone: map[componentKey]bool{},
 	}
 }
@@ -169,15 +168,4 @@ func (r *Record) transformer(s document.SeenMessage, now time.Time) {
 		Namespace: s.Namespace, Name: string(m.Content.ID), Role: "transformer", State: cmp.Or(state, statePresent),
 		Hostname: m.Content.Hostname, RunID: s.RunID, HeartbeatSeconds: agentBeat.Seconds(),
 	}, now)
-}
-
-// tellJunk says once a minute that there was some.
-func (r *Record) tellJunk(ctx context.Context, err error) {
-	now := time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.junk++; now.Sub(r.said) >= time.Minute {
-		r.said = now
-		r.log.WarnContext(ctx, "messages of the data side cannot be understood", slog.Int("count", r.junk), slog.String("destination", r.cfg.Topic), logging.Err(err))
-	}
 }
