@@ -71,12 +71,16 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 		"harvester farm has not been heard of since 04:05:06": func(b *document.Board) {
 			b.Components = []document.Component{{Role: "harvester", Name: "farm", State: "READY", LastSeen: since}, {Role: "daq", Name: "daq", State: "EXITED"}}
 		},
-		"2 workers fell silent at bnl":                              func(b *document.Board) { b.Sites[0].Silent = 2 },
-		"1 worker at ornl take no slices":                           func(b *document.Board) { b.Sites[1].Held = 1 },
-		"5 slices of run 2 wait, and there is no worker":            func(b *document.Board) { b.Sites = nil },
-		"results of run 2 come late: 5 % take longer than 45 s":     func(b *document.Board) { b.Runs[0].Recent.P95 = 45 },
-		"1 slice of run 2 failed for good":                          func(*document.Board) {},
-		"3 results of run 2 brought histograms that fit no others":  func(b *document.Board) { b.Runs[0].Unmerged = 3 },
+		"2 workers fell silent at bnl":                             func(b *document.Board) { b.Sites[0].Silent = 2 },
+		"1 worker at ornl take no slices":                          func(b *document.Board) { b.Sites[1].Held = 1 },
+		"5 slices of run 2 wait, and there is no worker":           func(b *document.Board) { b.Sites = nil },
+		"results of run 2 come late: 5 % take longer than 45 s":    func(b *document.Board) { b.Runs[0].Recent.P95 = 45 },
+		"1 slice of run 2 failed for good":                         func(*document.Board) {},
+		"3 results of run 2 brought histograms that fit no others": func(b *document.Board) { b.Runs[0].Unmerged = 3 },
+		"4 results of run 2 fit no slice":                          func(b *document.Board) { b.Runs[0].Slices.Unmatched = 4 },
+		"3 new numbers since 04:05:06, at last for run 77": func(b *document.Board) {
+			b.Unannounced = &document.BoardUnannounced{Runs: 3, RunID: "77", Since: since, LastAt: since}
+		},
 		"1 result of run 2 came twice, for no reason that is known": func(b *document.Board) { b.Runs[0].Slices.Unexplained = 1 },
 	} {
 		b := lively()

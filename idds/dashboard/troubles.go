@@ -42,6 +42,12 @@ func troubles(v overview) []trouble {
 			slow = append(slow, trouble{State: "slow", Text: fmt.Sprintf("%s at %s take no slices: their nodes hold them back", things(s.Held, "worker"), s.Site), Path: "/workers"})
 		}
 	}
+	if u := v.Unannounced; u != nil {
+		slow = append(slow, trouble{
+			State: "slow", Text: fmt.Sprintf("results come for runs that nobody has announced, %s since %s, at last for run %s", things(u.Runs, "new number"), words.Clock(u.Since), u.RunID),
+			Path: "/runs", Parameters: []string{"state", "unannounced"},
+		})
+	}
 	if r := v.Run; r != nil {
 		wrong, slow = append(wrong, ofRun(v, r)...), append(slow, passing(r)...)
 	}
@@ -66,6 +72,9 @@ func ofRun(v overview, r *document.BoardRun) (out []trouble) {
 func passing(r *document.BoardRun) (out []trouble) {
 	if r.Unmerged > 0 {
 		out = append(out, trouble{State: "slow", Text: fmt.Sprintf("%s of run %s brought histograms that fit no others: they are not in the plots", things(r.Unmerged, "result"), r.RunID)})
+	}
+	if r.Slices.Unmatched > 0 {
+		out = append(out, trouble{State: "slow", Text: fmt.Sprintf("%s of run %s fit no slice: they are counted, and nothing else becomes of them", things(r.Slices.Unmatched, "result"), r.RunID)})
 	}
 	if r.Slices.Unexplained > 0 {
 		out = append(out, trouble{State: "slow", Text: fmt.Sprintf("%s of run %s came twice, for no reason that is known", things(r.Slices.Unexplained, "result"), r.RunID)})

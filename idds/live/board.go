@@ -31,6 +31,9 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 	s.prune(now)
 	runs := s.onBoard()
 	workers := slices.Collect(maps.Values(s.workers))
+	if strays := s.strays; now.Sub(strays.LastAt) <= strayFor {
+		b.Unannounced = &strays
+	}
 	f.mu.Unlock()
 
 	f.cfg.Service.SayAlive(workers)

@@ -282,3 +282,21 @@ func TestABoardHasTheLatestRunsThoseFirstThatAreNotOver(t *testing.T) {
 		r.start()
 	}
 }
+
+func TestRunsThatNobodyHasAnnouncedAreToldOfAndAreNotOnTheBoard(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	for i := range 100 {
+		r.do(r.resultIn(namespace, fmt.Sprint("x", i), 0, 2, nil, nil))
+	}
+	b := r.board()
+	if len(b.Runs) != 0 || b.Unannounced == nil || b.Unannounced.Runs != 100 || b.Unannounced.RunID != "x99" {
+		t.Errorf("%+v, %+v", b.Runs, b.Unannounced)
+	}
+	r.do(r.sentIn(namespace, "x5", 3))
+	w := r.follow("")
+	w.until("the run that is one after all, with all that it has", func(e document.Event) bool {
+		var b document.Board
+		return e.Name == document.EventBoard && json.Unmarshal(e.Data, &b) == nil && len(b.Runs) == 1 && b.Runs[0].Slices.Done == 2 && b.Runs[0].Slices.Published == 3
+	})
+}

@@ -22,6 +22,9 @@ type space struct {
 	// changed says that something has happened since the board was made.
 	changed bool
 
+	// strays is what came lately of runs that nobody has announced.
+	strays document.BoardUnannounced
+
 	demand   map[string]*document.RunDemand
 	demandAt time.Time
 
@@ -71,6 +74,7 @@ func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
 		r := s.runs[id]
 		switch {
 		case c.Runs[i].State == document.RunUnannounced: // there may be any number of them
+			s.stray(&c.Runs[i], now)
 		case r == nil:
 			s.runs[id] = newRun(c.Runs[i].Run, now, c.Runs[i].Published == fresh[id])
 			s.runs[id].number = c.Number
@@ -112,6 +116,23 @@ const (
 	// remembered is how many runs are, at least: those of the board and, for when one of these is over, the next.
 	remembered = 2 * shown
 )
+
+// strayFor is for how long it is told that results came for a run that nobody has announced.
+const strayFor = 10 * time.Minute
+
+// stray notes what came of a run that nobody has announced.
+func (s *space) stray(c *ledger.RunChange, now time.Time) {
+	if c.Dropped || c.HeardAt.Equal(c.Was.HeardAt) { // nothing came
+		return
+	}
+	if now.Sub(s.strays.LastAt) > strayFor {
+		s.strays = document.BoardUnannounced{Since: now}
+	}
+	if c.Was.State == "" {
+		s.strays.Runs++
+	}
+	s.strays.RunID, s.strays.LastAt = c.RunID.String(), now
+}
 
 // addRuns adds runs that the store had before we heard of anything.
 func (s *space) addRuns(runs []ledger.Run, now time.Time) {

@@ -19,6 +19,17 @@ type Board struct {
 	Sites []BoardSite `json:"sites"`
 	// Components are the programs that say of themselves that they are alive, but for pilots, which Sites count; 100 at most.
 	Components []Component `json:"components"`
+	// Unannounced is what came lately of runs that nobody has announced; absent when nothing did.
+	Unannounced *BoardUnannounced `json:"unannounced,omitempty"`
+}
+
+// BoardUnannounced are runs of which only results came.
+type BoardUnannounced struct {
+	// Runs is how many numbers came for the first time since Since; RunID is the latest of all, and LastAt when that was.
+	Runs   int       `json:"runs"`
+	RunID  string    `json:"run_id"`
+	Since  time.Time `json:"since"`
+	LastAt time.Time `json:"last_at"`
 }
 
 // BoardRun is a run on the board.
