@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"os"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
@@ -77,7 +80,12 @@ func OpenSource(ctx context.Context, path string) (*Source, error) {
 		return nil, exitcode.WithNext(exitcode.Wrap(exitcode.StoreFailed, err), "check the path")
 	}
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+		err = exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_CANTOPEN {
+			err = exitcode.WithNext(err, "look at who may write its folder: also who reads has to. On a disk that is read-only, copy it with the file "+
+				"of its name and -wal, if there is one, to another disk, and take the copy")
+		}
+		return nil, err
 	}
 	return s, nil
 }
