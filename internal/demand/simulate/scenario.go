@@ -3,6 +3,7 @@ package simulate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Scenario struct {
 	// Beam is how long it takes data; Phases are how much, in order.
 	Beam   time.Duration
 	Phases []Phase
+	// File is how often a file comes, with all its slices at once.
+	File time.Duration
 	// Slice is what a slice takes on an ordinary node, on average; Startup what a worker takes until it can have one.
 	Slice, Startup time.Duration
 	// Guess is what the run says that a slice takes.
@@ -33,13 +36,10 @@ type Phase struct {
 	PerSecond float64
 }
 
-// file is how often a file of slices comes.
-const file = 2 * time.Second
-
 // Scenarios are those that the policy is held to.
 func Scenarios() []Scenario {
 	base := Scenario{
-		Lead: 60 * time.Second, Asked: 17, Beam: time.Hour, Phases: []Phase{{0, 2}}, Slice: 8400 * time.Millisecond, Startup: 20 * time.Second, Guess: 10 * time.Second,
+		Lead: 60 * time.Second, Asked: 17, Beam: time.Hour, Phases: []Phase{{0, 2}}, File: 2 * time.Second, Slice: 8400 * time.Millisecond, Startup: 20 * time.Second, Guess: 10 * time.Second,
 	}
 	with := func(name, about string, change func(s *Scenario)) Scenario {
 		s := base
@@ -64,6 +64,29 @@ func Scenarios() []Scenario {
 		}),
 		with("half-die", "half of the workers die at once", func(s *Scenario) { s.Dying, s.DieAt = 0.5, 25*time.Minute }),
 	}
+}
+
+// Varied is the scenario with another beam, load, slices and starts, drawn by a seed: what holds for it as it is may be a chance of
+// its numbers.
+func (s Scenario) Varied(seed uint64) Scenario {
+	r := rand.New(rand.NewPCG(seed, 3))
+	between := func(from, to float64) float64 { return from * math.Pow(to/from, r.Float64()) }
+	times := func(d time.Duration, by float64) time.Duration {
+		return time.Duration(float64(d) * by).Round(100 * time.Millisecond)
+	}
+	beam, slice := between(1./6, 2), between(0.4, 2.2)
+	need := between(0.25, 3.5)
+	s.Beam, s.DieAt, s.Slice = times(s.Beam, beam), times(s.DieAt, beam), times(s.Slice, slice)
+	s.Phases = slices.Clone(s.Phases)
+	for i := range s.Phases {
+		p := &s.Phases[i]
+		p.From, p.PerSecond = times(p.From, beam), p.PerSecond*need/slice
+	}
+	s.File = times(time.Second, between(0.5, 10))
+	s.Lead, s.Startup = times(s.Lead, between(0.5, 5)), times(s.Startup, between(0.5, 3))
+	s.Guess = times(s.Slice, between(0.5, 2))
+	s.Asked = max(1, int(math.Round(float64(s.Asked)*need*between(0.7, 1.4))))
+	return s
 }
 
 // Need is how many workers the load keeps busy where it is largest.
@@ -94,8 +117,8 @@ func around(r *rand.Rand, mean float64) float64 {
 func (s Scenario) slices(seed uint64) []slice {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var out []slice
-	for at := 0.0; at < s.Beam.Seconds(); at += file.Seconds() {
-		for range poisson(r, s.rate(at)*file.Seconds()) {
+	for at := 0.0; at < s.Beam.Seconds(); at += s.File.Seconds() {
+		for range poisson(r, s.rate(at)*s.File.Seconds()) {
 			out = append(out, slice{at, around(r, s.Slice.Seconds())})
 		}
 	}

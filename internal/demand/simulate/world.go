@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -14,8 +13,8 @@ import (
 )
 
 const (
-	// look is how often the strategy is asked and the harvester acts.
-	look = 10.0
+	// look is how often the strategy is asked, as idds asks its policy; every so manieth time the harvester acts.
+	look, acts = 2.0, 5
 	// silence is after how long a dead worker is noticed.
 	silence = 15.0
 )
@@ -26,7 +25,7 @@ type Result struct {
 	Slices   int    `json:"slices"`
 	// Share is that of the slices with a result within the goal.
 	Share float64 `json:"share"`
-	// WorkerSeconds are from when a worker could have its first slice until it left; StartSeconds those before.
+	// WorkerSeconds are from when a worker could have its first slice, or the run's first came, until it left; StartSeconds those before.
 	WorkerSeconds float64 `json:"worker_seconds"`
 	StartSeconds  float64 `json:"start_seconds"`
 	// Busy is the share of the worker seconds in which a slice was processed.
@@ -63,25 +62,27 @@ type event struct {
 	worker *worker
 }
 
-// events come in the order of their times, and of what happens at one.
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].kind < e[j].kind
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	old := *e
-	x := old[len(old)-1]
-	*e = old[:len(old)-1]
-	return x
+// before orders events by their times, and by what happens at one.
+func (e event) before(other event) bool {
+	return e.at < other.at || e.at == other.at && e.kind < other.kind
 }
 
-func (w *world) plan(e event) { heap.Push(&w.events, e) }
+// plan notes an event. There are as many as workers, and most come soon: the next is the last.
+func (w *world) plan(e event) {
+	i, _ := slices.BinarySearchFunc(w.events, e, func(a, b event) int {
+		if b.before(a) {
+			return -1
+		}
+		return 1
+	})
+	w.events = slices.Insert(w.events, i, e)
+}
 
-func (w *world) next() event { return heap.Pop(&w.events).(event) }
+func (w *world) next() event {
+	e := w.events[len(w.events)-1]
+	w.events = w.events[:len(w.events)-1]
+	return e
+}
 
 // world is a run under way.
 type world struct {
@@ -90,7 +91,7 @@ type world struct {
 	goal     float64
 	random   *rand.Rand
 	slices   []slice
-	events   events
+	events   []event // the next is the last
 	now      float64
 	queue    []int
 	workers  []*worker
@@ -102,6 +103,7 @@ type world struct {
 	startup demand.Times
 	result  Result
 	wanted  int
+	looks   int
 	up      bool
 	started int
 	busy    float64
@@ -121,7 +123,7 @@ func Run(ctx context.Context, s Scenario, seed uint64, strategy Strategy, goal t
 		if n%10_000 == 0 && ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
-		if w.came < len(w.slices) && w.slices[w.came].at <= w.events[0].at {
+		if w.came < len(w.slices) && w.slices[w.came].at <= w.events[len(w.events)-1].at {
 			w.now = w.slices[w.came].at
 			w.arrive()
 			continue
@@ -225,12 +227,12 @@ func (w *world) finish(wk *worker) {
 
 // leave ends a worker.
 func (w *world) leave(wk *worker) {
-	if wk.state == document.WorkerStarting {
-		w.result.StartSeconds += w.now - wk.submitted
-	} else {
-		w.result.WorkerSeconds += w.now - wk.ready
-		w.result.StartSeconds += wk.ready - wk.submitted
+	could := w.now // have a slice
+	if wk.state != document.WorkerStarting {
+		could = min(w.now, max(wk.ready, 0))
 	}
+	w.result.WorkerSeconds += w.now - could
+	w.result.StartSeconds += could - wk.submitted
 	wk.state = document.WorkerEnded
 }
 
@@ -264,14 +266,8 @@ func (w *world) snapshot() demand.Snapshot {
 	return demand.Snapshot{Now: w.time(), Runs: []demand.Run{r}}
 }
 
-// look asks the strategy and does what it wants.
+// look asks the strategy, and now and then does what it wants.
 func (w *world) look() {
-	for _, wk := range w.workers {
-		if wk.state == document.WorkerRunning && wk.gone > 0 && wk.gone <= w.now {
-			wk.state = document.WorkerEnded
-		}
-	}
-	w.workers = slices.DeleteFunc(w.workers, func(wk *worker) bool { return wk.state == document.WorkerEnded })
 	n := w.strategy.Wanted(w.snapshot)
 	if n != w.wanted {
 		w.result.Changes++
@@ -281,9 +277,23 @@ func (w *world) look() {
 		}
 	}
 	w.wanted = n
+	w.result.Most = max(w.result.Most, n)
+	if w.looks++; (w.looks-1)%acts == 0 {
+		w.act()
+	}
+}
+
+// act has as many workers as are wanted.
+func (w *world) act() {
+	for _, wk := range w.workers {
+		if wk.state == document.WorkerRunning && wk.gone > 0 && wk.gone <= w.now {
+			wk.state = document.WorkerEnded
+		}
+	}
+	w.workers = slices.DeleteFunc(w.workers, func(wk *worker) bool { return wk.state == document.WorkerEnded })
+	n := w.wanted
 	starting, running := w.of(document.WorkerStarting), w.of(document.WorkerRunning)
 	have := len(starting) + len(running)
-	w.result.Most = max(w.result.Most, n)
 	for ; have < n; have++ {
 		w.submit()
 	}
