@@ -146,27 +146,27 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 		wanted = max(wanted, alive(r.Workers)+lost(r.Workers), r.Request.Workers)
 		d.remember(float64(wanted), o, now)
 	}
-	need, more := p.need(o, wanted)
+	need, stay := p.need(o, wanted)
 	d.describe(p, r, o, wanted)
 	patience := p.RampUp
-	if need = max(need, 1); o.guessed && r.State == openState {
-		need = max(need, float64(r.Request.Workers))
-		if o.have > 0 { // it will soon be known
-			need = float64(r.Request.Workers)
+	if o.guessed && r.State == openState {
+		asked := float64(r.Request.Workers)
+		if need = max(need, asked); o.have > 0 { // it will soon be known
+			need = asked
 		}
-		more, patience = more || need > float64(wanted), p.Goal
+		stay, patience = max(stay, need), p.Goal
 		d.say("Until %d slices are done as many are wanted as the run asked for, %d; more only while no worker is ready for long.", enough, r.Request.Workers)
 	}
 	still := now.Sub(r.Arrived.LastAt)
 	held := r.State == openState && r.Arrived.PerSecond == 0 && still < p.Hold
 	if held {
-		need = max(need, float64(wanted))
+		stay = max(stay, float64(wanted))
 	}
-	d.remember(need, o, now)
+	d.remember(stay, o, now)
 	d.Wanted = wanted
 	most := d.Memory.most()
 	switch up := whole(need); {
-	case more && up > wanted:
+	case up > wanted:
 		d.grow(up, patience, now)
 	case held && wanted > 1:
 		d.Memory.More = time.Time{}
@@ -174,17 +174,18 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 		d.say("That is so since %s.", rounded(still))
 	case most <= float64(wanted)-max(1, slack*float64(wanted)):
 		d.Memory.More = time.Time{}
-		d.Wanted = max(1, whole(most))
+		d.Wanted = whole(most)
 		d.because("In the last %s no more than %d were needed: %d fewer are wanted.", rounded(o.rampDown), d.Wanted, wanted-d.Wanted)
 	default:
 		d.Memory.More = time.Time{}
 		d.because("The %d that were wanted do: they stay as they are.", wanted)
-		if whole(need) < wanted {
-			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(need), rounded(o.rampDown))
+		if whole(stay) < wanted {
+			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(stay), rounded(o.rampDown))
 		}
 	}
 	// At the end of a run nobody is needed who would have no slice, once it is clear what is left.
-	if left := whole(float64(r.Waiting+r.Running+max(0, r.Announced)) / o.perWorker); r.State != openState && still >= p.Goal && left < d.Wanted {
+	left := int(math.Ceil(float64(r.Waiting+r.Running+max(0, r.Announced)) / o.perWorker))
+	if r.State != openState && still >= p.Goal && left < d.Wanted {
 		d.Wanted = left
 		d.because("The run has ended, and %d do for what is left of it.", left)
 	}
@@ -200,7 +201,7 @@ func (d *Decision) grow(up int, after time.Duration, now time.Time) {
 		d.say("%d are needed, since %s.", up, rounded(since))
 		return
 	}
-	d.because("That is too long: %d are wanted, to bring it back to %.0f %% of the time for waiting.", up, 100*target)
+	d.because("That is too long, or may be: %d are wanted.", up)
 	d.Wanted = up
 }
 
@@ -214,9 +215,9 @@ func (d *Decision) describe(p Policy, r *Run, o outlook, wanted int) {
 	}
 	d.say("%s, which takes the slots of %s %s; the goal of %s leaves %s for waiting.", are(r.Waiting, "slice", "waits", "wait"),
 		ready(r.Workers), rounded(seconds(o.wait(o.queued))), p.Goal, rounded(seconds(o.room)))
-	if queued := o.ahead(wanted); queued > o.queued {
-		d.say("A worker takes %s to start, and until then the queue grows to %s.", rounded(seconds(o.startup)), rounded(seconds(o.wait(queued))))
-	}
+	queued := o.ahead(wanted)
+	d.say("A worker takes %s to start: by then the queue is expected to take %s, and once in ten times more than %s.", rounded(seconds(o.startup)),
+		rounded(seconds(o.wait(queued))), rounded(seconds(o.wait(queued+o.luck(o.startup)))))
 	if silent := lost(r.Workers); silent > 0 {
 		d.say("%s without a last word: others take their places.", are(silent, "worker", "fell silent", "fell silent"))
 	}
@@ -243,5 +244,5 @@ func (m Memory) most() float64 {
 	return most
 }
 
-// whole is a number of workers; a hundredth of one is none.
-func whole(workers float64) int { return int(math.Ceil(min(workers, math.MaxInt32) - 0.01)) }
+// whole is the nearest whole number of workers, one at least: chance is in it already.
+func whole(workers float64) int { return int(math.Round(min(max(workers, 1), math.MaxInt32))) }

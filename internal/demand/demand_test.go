@@ -113,11 +113,40 @@ func TestFewerAreWantedOnlyAfterAWhile(t *testing.T) {
 	t.Parallel()
 	r := running()
 	r.Arrived.PerSecond = 1
-	if _, d := follow(asServed(), r, noon, 110*time.Second, nil); d.Wanted != 17 {
+	if _, d := follow(asServed(), r, noon, 25*time.Second, nil); d.Wanted != 17 {
 		t.Errorf("%d wanted before ramp_down: %q", d.Wanted, d.Reasons)
 	}
 	if changes, d := follow(asServed(), r, noon, 10*time.Minute, nil); d.Wanted > 9 || changes != 1 {
 		t.Errorf("%d wanted after %d changes: %q", d.Wanted, changes, d.Reasons)
+	}
+}
+
+func TestWhatIsBeyondTheGoalIsMendedSoonerThanWhatMayBe(t *testing.T) {
+	t.Parallel()
+	p := asServed()
+	p.RampUp = 0
+	last := 0
+	for _, waiting := range []int{0, 20, 40, 80} { // 0, 10, 20 and 40 s of 17 workers, where 18 s are left
+		r := running()
+		r.Waiting = waiting
+		d := decide(p, noon, r)
+		if d.Wanted < last || waiting <= 20 && d.Wanted != 17 || waiting >= 40 && d.Wanted <= last {
+			t.Errorf("%d wanted with %d waiting, %d with fewer: %q", d.Wanted, waiting, last, d.Reasons)
+		}
+		last = d.Wanted
+	}
+}
+
+func TestASlowStartLeavesMoreToChance(t *testing.T) {
+	t.Parallel()
+	p := asServed()
+	p.RampUp = 0
+	r := running()
+	r.Waiting, r.Arrived.PerSecond = 15, 17./8
+	quick := decide(p, noon, r)
+	r.Startup.Median = 5 * time.Minute
+	if slow := decide(p, noon, r); quick.Wanted != 17 || slow.Wanted <= 17 {
+		t.Errorf("%d wanted when a worker takes 20 s, %d when it takes five minutes: %q", quick.Wanted, slow.Wanted, slow.Reasons)
 	}
 }
 
@@ -189,7 +218,7 @@ func TestAConstantLoadDoesNotFlap(t *testing.T) {
 		_, d := follow(asServed(), r, noon, 10*time.Minute, change)
 		r.Before = d.Memory
 		changes, _ := follow(asServed(), r, noon.Add(10*time.Minute), 20*time.Minute, change)
-		if changes > 10 { // over all rates and requests there are 8 at most
+		if changes > 10 {
 			t.Errorf("%d changes in twenty minutes", changes)
 		}
 	})

@@ -5,10 +5,13 @@
 // tested, and compared with other ways to decide, in simulated time: internal/demand/simulate.
 //
 // It thinks in slots. A run that gets r slices a second of s seconds each keeps r*s slots busy; what is beyond that drains the
-// queue, and what is missing lets it grow. The goal is a time from data taken to result, so slices may wait for a part of what is
-// left of it beside their own processing: a queue that is not empty is what keeps workers busy, and buys the smallest number of
-// them. More are asked for when the queue, looked at as it will be when they could have started, takes more than that; fewer
-// when for some time none of them was needed.
+// queue, and what is missing lets it grow. The goal is a time from data taken to result, so slices may wait for what their own
+// processing leaves of it: a queue that is not empty is what keeps workers busy, and buys the smallest number of them.
+//
+// The numbers follow from what is measured, as in inventory control with a lead time: who is asked for now comes when a start is
+// over, so that it is the queue of then that counts, with what chance may add to it nine times in ten (from how unevenly slices
+// come, how much they differ, and how well the rate is known). Fewer are wanted when for some time, that of a start at least, none of
+// them was needed: a worker that is sent away too early costs another start.
 //
 // [Meter] and [Times] are how a snapshot's numbers are measured. No goroutines.
 package demand

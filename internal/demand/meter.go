@@ -21,8 +21,10 @@ const (
 // Meter measures how many slices come in a second. The zero value has seen none.
 type Meter struct {
 	buckets [meterSpan]float64
-	second  int64     // of the latest bucket, since 1970
-	first   time.Time // when the first came
+	second  int64 // of the latest bucket, since 1970
+	first   int64
+	since   int64 // when they began to come as they do
+	uneven  float64
 	last    time.Time
 }
 
@@ -32,8 +34,8 @@ func (m *Meter) Add(n int, now time.Time) {
 		return
 	}
 	m.advance(now)
-	if m.first.IsZero() {
-		m.first = now
+	if m.last.IsZero() {
+		m.first, m.since = m.second, m.second
 	}
 	m.last = now
 	m.buckets[m.second%meterSpan] += float64(n)
@@ -52,32 +54,32 @@ func (m *Meter) advance(now time.Time) {
 	m.second = max(m.second, to)
 }
 
-// Arrived is what it has measured: over all that it remembers or, when that has changed by more than chance does it, over the last
-// seconds. The second that has only begun is left out.
+// Arrived is what it has measured since slices came as they do: when what came in the last seconds differs from that by more than
+// chance does it, what was before says nothing any more. The second that has only begun is left out.
 func (m *Meter) Arrived(now time.Time) Arrived {
 	m.advance(now)
-	a := Arrived{Any: !m.first.IsZero(), LastAt: m.last}
+	a := Arrived{Any: !m.last.IsZero(), LastAt: m.last}
 	if !a.Any {
 		return a
 	}
-	known := min(m.second-m.first.Unix(), meterSpan-1)
+	known := m.second - m.since
+	if before := (min(known, meterSpan-1) - recently) / chunk * chunk; before >= few*chunk || before >= recently && m.uneven > 0 {
+		usual := m.count(before, recently) / float64(before)
+		if before >= few*chunk {
+			m.uneven = m.dispersion(before, usual)
+		}
+		deviation := math.Sqrt(max(1, usual*recently) * max(1, m.uneven) * (1 + recently/float64(before)))
+		if math.Abs(m.count(recently, 0)-usual*recently) > unlikely*deviation {
+			m.since, known = m.second, 0
+		}
+	}
+	a.Uneven = max(1, m.uneven)
+	known = min(max(known, recently), m.second-m.first, meterSpan-1)
 	if known <= 0 {
 		return a
 	}
-	all := m.count(known, 0) / float64(known)
-	a.PerSecond = all
-	before := (known - recently) / chunk * chunk
-	if before < few*chunk {
-		a.Spread = math.Sqrt(max(1, all*float64(known))) / float64(known)
-		return a
-	}
-	usual, uneven := m.chunks(before)
-	deviation := math.Sqrt(max(1, usual*recently) * uneven * (1 + recently/float64(before)))
-	if lately := m.count(recently, 0); math.Abs(lately-usual*recently) > unlikely*deviation {
-		a.PerSecond, a.Spread = lately/recently, math.Sqrt(max(1, lately)*uneven)/recently
-		return a
-	}
-	a.Spread = math.Sqrt(max(1, all*float64(known))*uneven) / float64(known)
+	came := m.count(known, 0)
+	a.PerSecond, a.Spread = came/float64(known), math.Sqrt(max(1, came)*a.Uneven)/float64(known)
 	return a
 }
 
@@ -90,15 +92,12 @@ func (m *Meter) count(seconds, ago int64) float64 {
 	return n
 }
 
-// chunks are how many came in a second in the chunks before recently, and how unevenly: the variance of a chunk by its mean, 1 when
-// they come by chance one by one.
-func (m *Meter) chunks(seconds int64) (perSecond, uneven float64) {
-	n, sum, squares := 0.0, 0.0, 0.0
-	for ago := int64(recently); ago < recently+seconds; ago += chunk {
-		c := m.count(chunk, ago)
-		n, sum, squares = n+1, sum+c, squares+c*c
+// dispersion is how unevenly they came in the chunks of the seconds before recently: the variance of a chunk by its mean.
+func (m *Meter) dispersion(before int64, perSecond float64) float64 {
+	mean, n, squares := perSecond*chunk, 0.0, 0.0
+	for ago := int64(recently); ago < recently+before; ago += chunk {
+		d := m.count(chunk, ago) - mean
+		n, squares = n+1, squares+d*d
 	}
-	mean := sum / n
-	variance := (squares - n*mean*mean) / max(1, n-1)
-	return mean / chunk, max(1, variance/max(mean, 1))
+	return squares / (n - 1) / max(mean, 1)
 }

@@ -1,6 +1,9 @@
 package demand
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// defaultStartup is what a worker takes to start while nobody knows.
@@ -8,11 +11,9 @@ const (
 	// enough is how many times have to be known before they count for more than what the producer guessed.
 	enough = 5
 
-	// patience is the share of the time for waiting after which more workers are needed, target the share that they are to bring it
-	// to. Below the target less is needed than what comes takes: the queue may grow to it.
-	patience, target = 0.6, 0.25
-	// hurry is how far beyond the time for waiting the queue has to be for the answer to be as quick as it can be.
-	hurry = 1.5
+	// likely is how many standard deviations chance stays below nine times in ten. Once in ten the queue may become longer than was
+	// thought: that is seen a moment later, and mended in the time of a start.
+	likely = 1.28
 )
 
 // outlook is a run in slots and seconds.
@@ -25,6 +26,7 @@ type outlook struct {
 	startup   float64
 	busy      float64 // slots that what comes keeps busy
 	spread    float64 // by how many that may be off
+	chance    float64 // variance of the work that comes in a second
 	have      float64 // slots of ready workers
 	queued    float64 // seconds of slots in the queue
 	rampDown  time.Duration
@@ -47,14 +49,16 @@ func (p Policy) outlook(r *Run) outlook {
 		mean, high = max(mean, r.Request.ProcessingTime), max(high, r.Request.ProcessingTime)
 	}
 	o.slice = mean.Seconds()
-	o.room = max(p.Goal/5, p.Goal-high).Seconds()
+	o.room = max(0, p.Goal-high).Seconds()
 	startup := r.Startup.Median
 	if r.Startup.N == 0 {
 		startup = max(r.Request.RampUp, defaultStartup)
 	}
 	o.startup = startup.Seconds()
-	o.rampDown = max(p.RampDown, r.Request.RampDown, 2*startup)
+	o.rampDown = max(p.RampDown, r.Request.RampDown, startup)
 	o.busy, o.spread = o.rate*o.slice, r.Arrived.Spread*o.slice
+	deviation := r.Processing.Spread.Seconds()
+	o.chance = o.rate * (max(1, r.Arrived.Uneven)*o.slice*o.slice + deviation*deviation)
 	o.queued = float64(r.Waiting) * o.slice
 	return o
 }
@@ -65,23 +69,32 @@ func (o outlook) wait(queued float64) float64 {
 }
 
 // ahead is the queue as it will be when workers that are asked for now could have started, if those that are wanted already come
-// meanwhile. What may be chance is no growth.
+// meanwhile.
 func (o outlook) ahead(wanted int) float64 {
-	coming := (o.have + max(o.have, float64(wanted)*o.perWorker)) / 2
-	return o.queued + max(0, o.busy-2*o.spread-coming)*o.startup
+	coming := float64(wanted) * o.perWorker
+	if coming > o.have {
+		coming = (o.have + coming) / 2
+	}
+	return max(0, o.queued+(o.busy-coming)*o.startup)
 }
 
-// need is how many workers are needed, in parts of one. more says that those that are wanted do not do.
-func (p Policy) need(o outlook, wanted int) (need float64, more bool) {
-	queued := o.ahead(wanted)
-	wait := o.wait(queued)
-	// Within the goal there is time until workers, once asked for, are let go again. What comes too late is to be brought back as
-	// soon as it can be: not before they have started.
-	slow := max(o.rampDown.Seconds(), p.Goal.Seconds())
-	quick := max(p.Goal.Seconds()/2, o.startup)
-	urgency := min(1, max(0, (wait-o.room)/((hurry-1)*o.room)))
-	within := slow + (quick-slow)*urgency
-	// The longer a start takes, the less can be mended in time when fewer were wanted than turn out to be needed.
-	caution := o.spread * min(1, o.startup/(4*p.Goal.Seconds()))
-	return (o.busy + caution + (queued-o.busy*o.room*target)/within) / o.perWorker, wait > o.room*patience
+// luck is by how much the work that comes in some seconds stays below more than is expected, nine times in ten: that of each second
+// varies, and the rate may be another than was measured.
+func (o outlook) luck(time float64) float64 {
+	return likely * math.Sqrt(o.chance*time+o.spread*time*o.spread*time)
+}
+
+// need is how many workers are needed, in parts of one, and how many of those that are wanted have to stay.
+func (p Policy) need(o outlook, wanted int) (need, stay float64) {
+	queued, goal := o.ahead(wanted), p.Goal.Seconds()
+	// What waits when they have started, and what comes in the time of a slice, or of a start, is to be within the goal after that,
+	// with luck that is bad, too. A queue may stay: it keeps workers busy.
+	soon := max(goal-o.room, o.startup)
+	need = (queued + o.busy*soon + o.luck(o.startup+soon)) / (soon + o.room)
+	// A queue that is long for certain, beyond half of the time that there is, is brought back in the time of a goal, however long a
+	// start takes.
+	need = max(need, o.busy+(queued-o.room*o.busy/2)/goal)
+	// Nobody leaves whom the queue could be done with in that time, or who would be missed before another could start.
+	stay = o.busy + queued/max(goal, o.startup)
+	return need / o.perWorker, max(need, stay) / o.perWorker
 }

@@ -13,7 +13,7 @@ type Policy struct {
 	Goal time.Duration `toml:"goal" default:"30s" help:"time from data taken to result that is aimed at; a shorter one takes more workers"`
 	// RampUp and RampDown keep it from flapping.
 	RampUp   time.Duration `toml:"ramp_up" default:"5s" zero:"true" help:"more workers are wanted when more were needed for so long"`
-	RampDown time.Duration `toml:"ramp_down" default:"2m" zero:"true" help:"fewer workers are wanted when fewer were needed for so long, or for twice as long as a worker takes to start"`
+	RampDown time.Duration `toml:"ramp_down" default:"30s" zero:"true" help:"fewer workers are wanted when fewer were needed for so long, or for as long as a worker takes to start"`
 	Hold     time.Duration `toml:"hold" default:"5m" zero:"true" help:"time for which an open run keeps its workers while no slice comes, as when the detector stands by"`
 	GiveUp   time.Duration `toml:"give_up" default:"1h" zero:"true" help:"time without a slice after which an open run wants no workers until one comes: its producer may be gone; never with 0"`
 	MaxRun   int           `toml:"max_run" help:"workers of one run at most (default: twice as many as it asked for)"`

@@ -51,13 +51,16 @@ type Arrived struct {
 	PerSecond float64
 	// Spread is how far that may be off by chance: one standard deviation.
 	Spread float64
+	// Uneven is how unevenly they come: the variance of how many come in a while by their mean, 1 when they come by chance one by one.
+	Uneven float64
 	LastAt time.Time
 }
 
-// Took is how long something took lately: the mean, the median, and what 95 % stay below. N is of how many that is known.
+// Took is how long something took lately: the mean and its standard deviation, the median, and what 95 % stay below. N is of how many
+// that is known.
 type Took struct {
-	N                  int
-	Mean, Median, High time.Duration
+	N                          int
+	Mean, Spread, Median, High time.Duration
 }
 
 // Workers are those of a run at one site.

@@ -68,15 +68,19 @@ func (t *Times) N() int { return t.n }
 
 // Took is what they say.
 func (t *Times) Took() Took {
-	weight, sum := 0.0, 0.0
+	weight, sum, squares := 0.0, 0.0, 0.0
 	for bin, w := range t.bins {
-		weight += w
-		sum += w * math.Pow(binWidth, float64(bin))
+		took := math.Pow(binWidth, float64(bin))
+		weight, sum, squares = weight+w, sum+w*took, squares+w*took*took
 	}
 	if weight == 0 {
 		return Took{}
 	}
-	return Took{N: t.n, Mean: seconds(sum / weight), Median: t.quantile(0.5, weight), High: t.quantile(0.95, weight)}
+	mean := sum / weight
+	return Took{
+		N: t.n, Mean: seconds(mean), Spread: seconds(math.Sqrt(max(0, squares/weight-mean*mean))),
+		Median: t.quantile(0.5, weight), High: t.quantile(0.95, weight),
+	}
 }
 
 func (t *Times) quantile(q, weight float64) time.Duration {

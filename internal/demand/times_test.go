@@ -54,8 +54,30 @@ func TestAMeterSeesARateAndItsChange(t *testing.T) {
 	if a := pass(20, 8); a.PerSecond != 8 {
 		t.Errorf("%+v soon after it doubled", a)
 	}
+	if a := pass(280, 8); a.PerSecond != 8 || a.Uneven != 1 {
+		t.Errorf("%+v long after", a)
+	}
 	if a := pass(30, 0); a.PerSecond != 0 || !a.Any {
 		t.Errorf("%+v when none come any more", a)
+	}
+}
+
+func TestAMeterForgetsAPauseWhenItIsOver(t *testing.T) {
+	t.Parallel()
+	var m demand.Meter
+	now := noon
+	pass := func(seconds, perSecond int) {
+		for range seconds {
+			m.Add(perSecond, now)
+			now = now.Add(time.Second)
+			m.Arrived(now) // as idds asks all the time
+		}
+	}
+	pass(200, 2)
+	pass(100, 0)
+	pass(25, 2)
+	if a := m.Arrived(now); a.PerSecond < 1.9 || a.Uneven != 1 {
+		t.Errorf("%+v of 2 a second after a pause", a)
 	}
 }
 

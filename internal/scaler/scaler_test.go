@@ -166,7 +166,7 @@ func TestWhoIsTooManyLeavesWhenIdleAndSlowFirst(t *testing.T) {
 	s.workers[1].Totals.WallSeconds = 90
 	s.workers[3].InHand = nil
 	s.Ask("here", 100, s.now)
-	if d := s.pass(60, 3); d.Wanted != 5 || len(s.leaving()) != 0 {
+	if d := s.pass(25, 3); d.Wanted != 5 || len(s.leaving()) != 0 {
 		t.Errorf("%d wanted, %v leave", d.Wanted, s.leaving())
 	}
 	for range 10 { // as harvesters do
