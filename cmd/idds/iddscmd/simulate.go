@@ -20,6 +20,8 @@ import (
 type simulateConfig struct {
 	Scenarios []string      `toml:"scenario" help:"only these scenarios (default: all)"`
 	Seed      uint64        `toml:"seed" default:"1" zero:"true" help:"another one gives other slices and other starts of workers"`
+	Seeds     int           `toml:"seeds" default:"1" help:"take each scenario with so many seeds, from --seed on, and count how often something beat the policy"`
+	Vary      bool          `toml:"vary" help:"each seed draws its own length of the beam, load, slices, files, starts and request: what holds for a scenario as it is may be a chance of its numbers"`
 	All       bool          `toml:"all" help:"list every fixed number, and not only those of interest"`
 	Demand    demand.Policy `toml:"demand"`
 }
@@ -35,11 +37,14 @@ func simulateCommand() *cli.Command {
 		Name: "simulate-demand", Usage: "compare ways to decide how many workers are wanted, in simulated time", ArgsUsage: program.NoArguments,
 		Description: "Takes the demand policy, fixed numbers of workers and the rule of the Python system through the same runs, and prints what share\n" +
 			"of the slices has its result within the goal, and what that cost. Nothing is asked and nothing is started. Worker seconds are\n" +
-			"counted from when a worker could have its first slice; those before are in START s. The policy may have at most as many\n" +
+			"counted from when a worker could have its first slice; those before are in START s. With --seeds each scenario has one line: how\n" +
+			"often another was as good with less than 95 % of the worker seconds (BEATEN), by what part of them at most, and how often the policy had\n" +
+			"less than 95 % within the goal where a fixed number had not. The policy may have at most as many\n" +
 			"workers as the largest fixed number, which is twice the NEED: what the load keeps busy where it is largest.\n\n" +
 			"Scenarios:\n" + strings.Join(lines, "\n") + "\n\n" +
 			"Examples:\n" +
 			"  idds simulate-demand\n" +
+			"  idds simulate-demand --seeds 100 --vary            # minutes\n" +
 			"  idds simulate-demand --scenario burst,pause --seed 7 --demand-goal 20s\n" +
 			"  idds simulate-demand --output json",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
@@ -70,10 +75,19 @@ func simulateDemand(c *cli.Context, cfg simulateConfig) error {
 	if len(cfg.Scenarios) > 0 {
 		chosen = slices.DeleteFunc(chosen, func(s simulate.Scenario) bool { return !slices.Contains(cfg.Scenarios, s.Name) })
 	}
+	if cfg.Seeds < 1 || cfg.Seeds > 100_000 {
+		return exitcode.New(exitcode.Usage, "--seeds %d: must be from 1 to 100000", cfg.Seeds)
+	}
+	if cfg.Seeds > 1 {
+		return tryDemand(c, cfg, chosen)
+	}
 	out := make([]simulate.Comparison, 0, len(chosen))
 	progress := program.NewProgress(c.App.ErrWriter, time.Now())
 	for i, s := range chosen {
 		progress.Show(time.Now(), fmt.Sprintf("%s, scenario %d of %d", s.Name, i+1, len(chosen)))
+		if cfg.Vary {
+			s = s.Varied(cfg.Seed)
+		}
 		one, err := simulate.Compare(c.Context, s, cfg.Seed, cfg.Demand)
 		if err != nil {
 			return err
@@ -82,6 +96,38 @@ func simulateDemand(c *cli.Context, cfg simulateConfig) error {
 	}
 	progress.Clear()
 	return program.Print(c, out, comparisonTable(out, cfg.All))
+}
+
+// tryDemand takes each scenario with many seeds.
+func tryDemand(c *cli.Context, cfg simulateConfig, chosen []simulate.Scenario) error {
+	out := make([]simulate.Trials, 0, len(chosen))
+	progress := program.NewProgress(c.App.ErrWriter, time.Now())
+	for i, s := range chosen {
+		n := 0
+		one, err := simulate.Try(c.Context, s, cfg.Seed, cfg.Seeds, cfg.Vary, cfg.Demand, func(simulate.Comparison) {
+			n++
+			progress.Show(time.Now(), fmt.Sprintf("%s, scenario %d of %d: seed %d of %d", s.Name, i+1, len(chosen), n, cfg.Seeds))
+		})
+		if err != nil {
+			return err
+		}
+		out = append(out, one)
+	}
+	progress.Clear()
+	return program.Print(c, out, trialsTable(out))
+}
+
+// trialsTable has a line for each scenario.
+func trialsTable(all []simulate.Trials) program.Table {
+	t := program.Table{Header: []string{"SCENARIO", "SEEDS", "BEATEN", "BY AT MOST", "REACHABLE", "BELOW 95 %", "WITHIN GOAL", "LOWEST", "BUSY", "STARTS", "CHANGES/h", "TURNS/h"}}
+	percent := func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+	for _, r := range all {
+		t.Rows = append(t.Rows, []string{
+			r.Scenario, strconv.Itoa(r.Seeds), strconv.Itoa(r.Beaten), percent(1 - r.Cheapest), strconv.Itoa(r.Reachable), strconv.Itoa(r.Below),
+			percent(r.Share), percent(r.Lowest), percent(r.Busy), percent(r.Starts), fmt.Sprintf("%.0f", r.ChangesPerHour), fmt.Sprintf("%.0f", r.TurnsPerHour),
+		})
+	}
+	return t
 }
 
 // comparisonTable shows of each scenario the policy, the rule, and those fixed numbers that tell something: the need, the smallest
