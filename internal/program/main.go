@@ -103,7 +103,7 @@ func prepare(app *cli.App) {
 	app.HideHelpCommand = true
 	app.HideVersion = true
 	app.ExitErrHandler = func(*cli.Context, error) {}
-	app.OnUsageError = usageError
+	app.OnUsageError = UsageError
 	app.CommandNotFound = nil
 	if app.Action == nil {
 		app.Action = unknownCommand
@@ -117,7 +117,7 @@ func prepare(app *cli.App) {
 
 func prepareCommand(c *cli.Command) {
 	if c.OnUsageError == nil {
-		c.OnUsageError = usageError
+		c.OnUsageError = UsageError
 	}
 	c.HideHelpCommand = true
 	if len(c.Subcommands) > 0 && c.Action == nil {
@@ -133,8 +133,9 @@ EXIT STATUS:
    0 on success, 64 for a wrong flag, argument or configuration; the others are in docs/exit-codes.md
 `
 
-func usageError(c *cli.Context, err error, _ bool) error {
-	return exitcode.New(exitcode.Usage, "%s: %w", c.Command.FullName(), err)
+// UsageError is what is wrong with the flags of a command, and which was probably meant.
+func UsageError(c *cli.Context, err error, _ bool) error {
+	return withFlag(exitcode.New(exitcode.Usage, "%s: %w", c.Command.FullName(), err), c.Command.Flags)
 }
 
 // unknownCommand answers a missing or misspelt command: the help for none, an error otherwise.
@@ -145,7 +146,12 @@ func unknownCommand(c *cli.Context) error {
 		}
 		return cli.ShowSubcommandHelp(c)
 	}
-	return exitcode.New(exitcode.Usage, "no command %q", c.Args().First())
+	commands := c.App.Commands
+	if len(c.Command.Subcommands) > 0 {
+		commands = c.Command.Subcommands
+	}
+	typed := c.Args().First()
+	return misspelt(exitcode.New(exitcode.Usage, "no command %q", typed), typed, commandNames(commands))
 }
 
 func versionCommand() *cli.Command {

@@ -110,8 +110,8 @@ func runCommand() *cli.Command {
 			"Exit status: 0 when the run is over, 40 without a broker for --broker-timeout, 55 and 56 when no slice came, 57 at the end\n" +
 			"of the slot's time, 58 to 61 when it was taken back or drained; all in docs/exit-codes.md.",
 		Flags: append(bind.Flags(), program.LogFlags()...),
-		OnUsageError: func(c *cli.Context, err error, _ bool) error {
-			err = exitcode.New(exitcode.Usage, "%s: %w", c.Command.FullName(), err)
+		OnUsageError: func(c *cli.Context, err error, sub bool) error {
+			err = program.UsageError(c, err, sub)
 			sayLast(c.App.Writer, stillborn(cfg), err)
 			return err
 		},
