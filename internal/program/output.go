@@ -40,6 +40,8 @@ func OutputFlag() cli.Flag {
 type Table struct {
 	Header []string
 	Rows   [][]string
+	// Names are what --output quiet prints, where the first column is too narrow for all of them.
+	Names []string
 }
 
 // Print writes the document in the format of --output: the table for people, the document itself as JSON.
@@ -50,8 +52,8 @@ func Print(c *cli.Context, document any, table Table) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(document)
 	case "quiet":
-		for _, row := range table.Rows {
-			if _, err := fmt.Fprintln(c.App.Writer, Plain(row[0])); err != nil {
+		for _, name := range table.names() {
+			if _, err := fmt.Fprintln(c.App.Writer, Plain(name)); err != nil {
 				return err
 			}
 		}
@@ -59,6 +61,17 @@ func Print(c *cli.Context, document any, table Table) error {
 	default:
 		return table.Write(c.App.Writer)
 	}
+}
+
+func (t Table) names() []string {
+	if t.Names != nil {
+		return t.Names
+	}
+	names := make([]string, len(t.Rows))
+	for i, row := range t.Rows {
+		names[i] = row[0]
+	}
+	return names
 }
 
 // Write aligns the columns.

@@ -190,3 +190,19 @@ func TestASecretFileMustBePrivateAndFilled(t *testing.T) {
 		})
 	}
 }
+
+func TestQuietPrintsWholeNamesWhereTheTableHasNoRoomForThem(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	long := strings.Repeat("x", 200)
+	for format, want := range map[string]string{"quiet": long + "\n", "table": "NAME\nxxx...\n"} {
+		var out bytes.Buffer
+		app := &cli.App{Name: "tool", Writer: &out, ErrWriter: &out, Commands: []*cli.Command{{
+			Name: "list", Flags: []cli.Flag{program.OutputFlag()},
+			Action: func(c *cli.Context) error {
+				return program.Print(c, nil, program.Table{Header: []string{"NAME"}, Rows: [][]string{{"xxx..."}}, Names: []string{long}})
+			},
+		}}}
+		if code := program.Run(t.Context(), app, []string{"tool", "list", "--output", format}); code != 0 || out.String() != want {
+			t.Errorf("%s: %d, %q", format, code, &out)
+		}
+	}
+}

@@ -70,6 +70,7 @@ func tfFiles(c *cli.Context, get getter, run, stf string) error {
 		if f.First != nil && f.Last != nil {
 			frames = fmt.Sprintf("%d-%d", *f.First, *f.Last)
 		}
+		t.Names = append(t.Names, f.Filename)
 		t.Rows = append(t.Rows, []string{cell(f.Filename), cell(f.STF), frames, number(f.Count), cell(f.Status), clock(f.RegisteredAt), cell(f.RegisteredBy)})
 	}
 	return program.Print(c, page, t)

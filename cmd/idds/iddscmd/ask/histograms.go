@@ -86,6 +86,7 @@ func histograms(c *cli.Context, client *rest.Client) error {
 	if c.String("output") != "table" {
 		t := program.Table{Header: []string{"NAME"}}
 		for i := range doc.Histograms {
+			t.Names = append(t.Names, doc.Histograms[i].Name)
 			t.Rows = append(t.Rows, []string{cell(doc.Histograms[i].Name)})
 		}
 		return program.Print(c, doc, t)

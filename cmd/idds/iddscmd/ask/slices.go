@@ -57,6 +57,7 @@ func Slices() *cli.Command {
 func sliceTable(list []document.Slice) program.Table {
 	t := program.Table{Header: []string{"SLICE", "RUN", "FRAMES", "STATE", "ATTEMPT", "WHERE OR WHY"}}
 	for _, s := range list {
+		t.Names = append(t.Names, s.Identity)
 		why := s.Where
 		if s.Failure != nil {
 			why = s.Failure.Name + ": " + s.Failure.Message

@@ -57,7 +57,7 @@ func once(c *cli.Context, idds service) error {
 	}
 	t := program.Table{}
 	for i := range b.Runs {
-		t.Rows = append(t.Rows, []string{cell(b.Runs[i].RunID)})
+		t.Names = append(t.Names, b.Runs[i].RunID)
 	}
 	return program.Print(c, b, t)
 }
