@@ -183,7 +183,12 @@ func (s *Stack) Failure(name string) error {
 	if !ok || f == exitcode.OK {
 		f = exitcode.Internal
 	}
-	return exitcode.New(f, "%s ended with status %d: %s", name, res.ExitCode, lastLine(log))
+	last := lastLine(log)
+	err = exitcode.New(f, "%s ended with status %d: %s", name, res.ExitCode, last)
+	if strings.HasSuffix(last, ")") && strings.Contains(last, " ("+f.Name+": ") { // it has said the next step itself
+		return exitcode.WithNext(err, "")
+	}
+	return err
 }
 
 func (s *Stack) find(name string) *service {
