@@ -47,6 +47,7 @@ func AgentLogs(memory *recent.Memory, namespace string) Mount {
 			}
 		}
 		if memory.AddLogs(namespace, line) == 0 {
+			w.Header().Set("Retry-After", "1")
 			problem(w, http.StatusTooManyRequests, "too many lines; wait a second")
 			return
 		}

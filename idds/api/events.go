@@ -77,7 +77,8 @@ func (a *api) events(ctx context.Context, in *EventsQuery) (*huma.StreamResponse
 	}
 	who := streamKey{ledger.PrincipalOf(ctx).Name, line(ctx).From}
 	if !a.streams.enter(who) {
-		return nil, huma.Error429TooManyRequests("too many streams of events at once")
+		err := huma.Error429TooManyRequests("too many streams of events at once; close some, or try again")
+		return nil, huma.ErrorWithHeaders(err, http.Header{"Retry-After": {"10"}})
 	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		defer a.streams.leave(who)

@@ -168,6 +168,9 @@ func TestNobodyHasMoreStreamsThanAControlRoomNeeds(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { _ = resp.Body.Close() })
 		if resp.StatusCode == http.StatusTooManyRequests {
+			if wait := resp.Header.Get("Retry-After"); wait == "" {
+				t.Error("when to try again is not said")
+			}
 			break
 		}
 	}
