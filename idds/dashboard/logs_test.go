@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"tfpilot/idds/dashboard"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
@@ -94,6 +96,61 @@ func TestComponentsThatAreGoneComeLastAndSecondActorsAreNamed(t *testing.T) {
 	for _, want := range []string{"silent was PROCESSING", "transceiver 3", "ERROR the disk is full", nasty} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q: %s", want, text)
+		}
+	}
+}
+
+// lines is the body of the table of log lines.
+func (s *site) lines(path string) (body *html.Node, rows []string) {
+	s.t.Helper()
+	doc, _ := s.read(path)
+	for _, b := range elements(doc, "tbody") {
+		if attribute(b, "id") != "lines" {
+			continue
+		}
+		for _, row := range elements(b, "tr") {
+			rows = append(rows, wordsOf(row))
+		}
+		return b, rows
+	}
+	s.t.Fatalf("%s has no lines", path)
+	return nil, nil
+}
+
+func TestWhoHasTheLogsAlreadyGetsOnlyWhatHasComeSince(t *testing.T) {
+	t.Parallel()
+	memory := recent.New(nil)
+	s := newSite(t, func(cfg *dashboard.Config) { cfg.Recent = memory })
+	say := func(texts ...string) {
+		for _, text := range texts {
+			memory.AddLogs(namespace, document.LogRecord{Component: "daq", Level: "INFO", Message: text})
+		}
+	}
+	since := func(b *html.Node) string { return "/logs?lines_after=" + attribute(b, "data-next") }
+	say("one", "two")
+	all, _ := s.lines("/logs")
+	say("three", "four")
+	news, rows := s.lines(since(all))
+	if len(rows) != 2 || !strings.Contains(rows[0], "four") || !strings.Contains(rows[1], "three") || attribute(news, "data-after") != attribute(all, "data-next") {
+		t.Errorf("follow %s: %q", attribute(news, "data-after"), rows)
+	}
+	nothing, rows := s.lines(since(news))
+	if len(rows) != 0 || attribute(nothing, "data-after") != attribute(news, "data-next") {
+		t.Errorf("nothing new is %q", rows)
+	}
+	for _, who := range []string{"daq", "harvester"} { // more than the page has
+		for range 150 {
+			memory.AddLogs(namespace, document.LogRecord{Component: who, Level: "INFO", Message: "flood"})
+		}
+	}
+	for why, path := range map[string]string{"too much has come": since(news), "idds was started again": "/logs?lines_after=another.1"} {
+		if flood, rows := s.lines(path); len(rows) != 200 || attribute(flood, "data-after") != "" {
+			t.Errorf("%s: %d rows that follow %q", why, len(rows), attribute(flood, "data-after"))
+		}
+	}
+	for _, to := range links(all) {
+		if strings.Contains(to, "_after") {
+			t.Errorf("a link has the cursor: %s", to)
 		}
 	}
 }

@@ -79,7 +79,9 @@ func newPager(v page, next string) (out pager) {
 type lines struct {
 	Page    page
 	Caption string
-	Lines   []document.LogRecord
+	news[document.LogRecord]
 }
 
-func newLines(v page, caption string, of []document.LogRecord) lines { return lines{v, caption, of} }
+func newLines(v page, caption string, of news[document.LogRecord]) lines {
+	return lines{v, caption, of}
+}

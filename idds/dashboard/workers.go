@@ -100,7 +100,7 @@ type workerPage struct {
 	// Trouble are slices that failed here, or are to be tried again.
 	Trouble []document.Slice
 	// Lines are the last of its log, the last first.
-	Lines []document.LogRecord
+	Lines news[document.LogRecord]
 }
 
 // worker is all that a pilot says of itself.
@@ -134,6 +134,6 @@ func (p *Pages) worker(r *http.Request, v *page) error {
 	}
 	lines, err := p.cfg.Recent.Logs(recent.Query{Namespace: ns, Component: id, Limit: linesOfWorker})
 	slices.Reverse(lines.Items)
-	data.Lines = lines.Items
+	data.Lines.Items = lines.Items
 	return err
 }

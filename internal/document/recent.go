@@ -52,6 +52,8 @@ type RecentPage[T any] struct {
 	Items []T `json:"items"`
 	// Next is the cursor that goes on from here, also when nothing has come yet.
 	Next string `json:"next"`
+	// Follows says that the items are all that has come since the cursor that was handed back: none is left out.
+	Follows bool `json:"-"`
 	// Since is when the service was started: it knows nothing of before.
 	Since time.Time `json:"since"`
 	// Dropped counts lines of logs that were too many a second.

@@ -152,6 +152,7 @@ func choose[T any](m *Memory, q *Query, s selection[T]) (document.RecentPage[T],
 	}
 	m.mu.RUnlock()
 	slices.SortFunc(found, func(a, b item[T]) int { return cmp.Compare(a.number, b.number) })
+	page.Follows = given && len(found) <= limit
 	switch {
 	case len(found) <= limit:
 	case given:

@@ -3,9 +3,11 @@
 // whose documents no script runs.
 export function morph(have, fresh) {
   if (have.nodeName === "NOSCRIPT") return; // parsed without scripts it would have content
+  const grows = fresh.dataset?.after && fresh.dataset.after === have.dataset.next;
   for (const a of fresh.attributes) if (have.getAttribute(a.name) !== a.value) have.setAttribute(a.name, a.value);
   for (const a of [...have.attributes]) if (!fresh.hasAttribute(a.name) && a.name !== "open" && !a.name.startsWith("data-kept")) have.removeAttribute(a.name);
   if (have.hasAttribute("data-keep") || have === document.activeElement && have.matches("input, select, textarea")) return;
+  if (grows) return grow(have, fresh);
   const key = (n) => (n.nodeType === Node.ELEMENT_NODE ? n.id || n.dataset?.key || "" : "");
   const keyed = new Map();
   for (const n of have.childNodes) if (key(n)) keyed.set(key(n), n);
@@ -28,4 +30,16 @@ export function morph(have, fresh) {
     at.remove();
     at = next;
   }
+}
+
+// grow puts the rows that are new before those that are there, of which the oldest go. Whoever reads further down is not moved.
+function grow(have, fresh) {
+  if (fresh.children.length === 0) return;
+  have.querySelector(":scope > .none")?.remove();
+  const scroll = document.scrollingElement;
+  const first = have.firstElementChild;
+  const before = first?.getBoundingClientRect().top ?? 0;
+  have.prepend(...[...fresh.children].map((row) => document.importNode(row, true)));
+  while (have.children.length > Number(have.dataset.most)) have.lastElementChild.remove();
+  if (first?.isConnected && before < 0) scroll.scrollTop += first.getBoundingClientRect().top - before;
 }

@@ -71,11 +71,18 @@ let trouble = null; // why the last question had no answer
 async function refresh() {
   clearTimeout(again);
   if (document.hidden || asking) return;
+// address is where what is new is asked for: of a table that grows, what has come since the last answer.
+function address() {
+  const to = new URL(location.href);
+  for (const part of document.querySelectorAll("[data-next]")) to.searchParams.set(part.id + "_after", part.dataset.next);
+  return to;
+}
+
   asking = true;
   wanted = false;
   asked = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(patience) });
+    const answer = await fetch(address(), { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(patience) });
     if (answer.type === "opaqueredirect" || answer.status === 403) {
       location.reload(); // to the login, or to why not
       return;
