@@ -55,11 +55,14 @@ function stale(silent, why = "") {
   banner.lastChild.textContent = " (for " + silent + " s)";
 }
 
-// A page that follows what happens: it is asked for again when an event of /v1/events says that something has, at most once a second, and
-// every few seconds in any case, so that a line that is dead without a word is noticed. What has changed is put into its place:
-// nobody's focus, open details or typing are disturbed. A page that nobody looks at does not ask.
+// A page that follows what happens: it is asked for again when an event of /v1/events says that something has, and every few seconds in any
+// case, so that a line that is dead without a word is noticed. What has changed is put into its place: nobody's focus, open details
+// or typing are disturbed. A page that nobody looks at does not ask. Between two questions it waits ten times as long as an answer
+// takes: one that is quick to make is on the screen at once, and however many look, idds has time for more than them.
 const every = Number(body.dataset.refresh) * 1000;
-const atMost = 1000;
+const [soonest, latest] = [200, 1000];
+let pace = latest;
+let most = soonest; // grows when idds says that we ask too often
 const patience = 10000;
 let heard = Date.now(); // when the server last answered
 let asked = 0; // when it was asked
@@ -68,9 +71,6 @@ let wanted = false; // something has happened while it was asked
 let again = 0; // timer
 let trouble = null; // why the last question had no answer
 
-async function refresh() {
-  clearTimeout(again);
-  if (document.hidden || asking) return;
 // address is where what is new is asked for: of a table that grows, what has come since the last answer.
 function address() {
   const to = new URL(location.href);
@@ -78,6 +78,9 @@ function address() {
   return to;
 }
 
+async function refresh() {
+  clearTimeout(again);
+  if (document.hidden || asking) return;
   asking = true;
   wanted = false;
   asked = Date.now();
@@ -87,8 +90,14 @@ function address() {
       location.reload(); // to the login, or to why not
       return;
     }
+    if (answer.status === 429) { // it has had enough of all who ask from here; what is on the screen is not much older for that
+      most = latest;
+      pace = Math.max(latest, Number(answer.headers.get("Retry-After")) * 1000 || 0);
+      return;
+    }
+    pace = Math.min(latest, Math.max(most, 10 * (Date.now() - asked)));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (answer.status === 429 || answer.status >= 500) { // what is on the screen is better than nothing
+    if (answer.status >= 500) { // what is on the screen is better than nothing
       trouble = fresh.querySelector("main .banner")?.textContent ?? "";
       return;
     }
@@ -106,7 +115,7 @@ function address() {
   } finally {
     asking = false;
     clearTimeout(again);
-    again = setTimeout(refresh, trouble !== null ? 2000 : wanted ? Math.max(0, asked + atMost - Date.now()) : every);
+    again = setTimeout(refresh, trouble !== null ? 2000 : wanted ? Math.max(0, asked + pace - Date.now()) : Math.max(every, pace));
     watch();
   }
 }
@@ -120,7 +129,7 @@ function soon() {
   wanted = true;
   if (asking || trouble !== null) return;
   clearTimeout(again);
-  again = setTimeout(refresh, Math.max(0, asked + atMost - Date.now()));
+  again = setTimeout(refresh, Math.max(0, asked + pace - Date.now()));
 }
 
 // A browser has few connections to one server: a hidden page gives its own back.
