@@ -15,6 +15,12 @@ func NewTimes(begin time.Time) Times { return Times{newHistory(begin)} }
 // Add counts a result.
 func (t Times) Add(at time.Time, seconds float64) { t.add(at, seconds) }
 
+// Came and Went count a slice.
+func (t Times) Came(at time.Time) { t.came(at) }
+
+// Went counts one that is done or failed.
+func (t Times) Went(at time.Time) { t.went(at) }
+
 // Merge adds those of another part of the run.
 func (t Times) Merge(other Times) { t.merge(other.history) }
 

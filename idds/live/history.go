@@ -22,7 +22,19 @@ type history struct {
 
 	begin time.Time // of the first interval: when the run was opened
 	width time.Duration
-	of    []sketch
+	of    []interval
+}
+
+// interval is the results of a part of the run's time, and how many slices came and went in it.
+type interval struct {
+	sketch
+
+	came, went int
+}
+
+func (i *interval) merge(other *interval) {
+	i.sketch.merge(&other.sketch)
+	i.came, i.went = i.came+other.came, i.went+other.went
 }
 
 func newHistory(begin time.Time) *history {
@@ -43,15 +55,24 @@ func (h *history) add(at time.Time, seconds float64) {
 	if slot := h.second(at.Unix()); slot != nil {
 		slot.add(seconds)
 	}
+	h.interval(at).add(seconds)
+}
+
+// came and went count a slice of which there is a result to come, and one of which there is none any more.
+func (h *history) came(at time.Time) { h.interval(at).came++ }
+func (h *history) went(at time.Time) { h.interval(at).went++ }
+
+// interval is the one that a time is in.
+func (h *history) interval(at time.Time) *interval {
 	i := max(0, int(at.Sub(h.begin)/h.width)) // or the clock has stepped
 	for i >= intervals {
 		h.widen()
 		i = int(at.Sub(h.begin) / h.width)
 	}
 	for len(h.of) <= i {
-		h.of = append(h.of, sketch{})
+		h.of = append(h.of, interval{})
 	}
-	h.of[i].add(seconds)
+	return &h.of[i]
 }
 
 // second is where the results of a second are counted, nil when that is long ago.
@@ -83,7 +104,7 @@ func (h *history) merge(other *history) {
 	}
 	for i := range other.of {
 		if len(h.of) <= i {
-			h.of = append(h.of, sketch{})
+			h.of = append(h.of, interval{})
 		}
 		h.of[i].merge(&other.of[i])
 	}
@@ -94,8 +115,8 @@ func (h *history) widen() {
 	h.of, h.width = joined(h.of), 2*h.width
 }
 
-func joined(of []sketch) []sketch {
-	out := make([]sketch, (len(of)+1)/2)
+func joined(of []interval) []interval {
+	out := make([]interval, (len(of)+1)/2)
 	for i := range of {
 		out[i/2].merge(&of[i])
 	}
@@ -118,19 +139,21 @@ func (h *history) recent(now time.Time) (document.Quantiles, float64) {
 	return all.quantiles(), float64(n) / rateWindow
 }
 
-// over is the time since the first result, in as many intervals at most.
+// over is the time since the first slice, in as many intervals at most.
 func (h *history) over(most int) []document.BoardLatency {
 	of, width := h.of, h.width
 	for len(of) > most {
 		of, width = joined(of), 2*width
 	}
 	out := make([]document.BoardLatency, 0, len(of))
+	left := 0
 	for i := range of {
-		if len(out) == 0 && of[i].n == 0 {
+		if len(out) == 0 && of[i].n+of[i].came+of[i].went == 0 {
 			continue
 		}
+		left += of[i].came - of[i].went
 		q := of[i].quantiles()
-		out = append(out, document.BoardLatency{At: h.begin.Add(time.Duration(i) * width).UTC(), Done: q.N, P50: q.P50, P95: q.P95})
+		out = append(out, document.BoardLatency{At: h.begin.Add(time.Duration(i) * width).UTC(), Done: q.N, P50: q.P50, P95: q.P95, Outstanding: max(0, left)})
 	}
 	return out
 }

@@ -110,3 +110,42 @@ func TestAClockThatIsOffMakesNoTimeThatIsNone(t *testing.T) {
 		t.Errorf("%+v", over)
 	}
 }
+
+// Whatever the history has been joined to, and in whatever order it was told, it ends with the slices that are left.
+func TestAHistoryKnowsHowManySlicesWereOutstanding(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		begin := time.Unix(1_800_000_000, 0)
+		whole, part := live.NewTimes(begin), live.NewTimes(begin)
+		type slice struct{ came, went int }
+		var list []slice
+		for range rapid.IntRange(1, 200).Draw(t, "slices") {
+			s := slice{came: rapid.IntRange(0, 10_000).Draw(t, "came")}
+			s.went = s.came + rapid.IntRange(0, 1000).Draw(t, "took")
+			list = append(list, s)
+			for i, what := range []func(live.Times, time.Time){live.Times.Came, live.Times.Went} {
+				times := whole
+				if rapid.Bool().Draw(t, "told by the store") {
+					times = part
+				}
+				what(times, begin.Add(time.Duration([]int{s.came, s.went}[i])*time.Second))
+			}
+		}
+		whole.Merge(part)
+		over := whole.Over(20)
+		for i, h := range over[1:] {
+			edge, want := int(h.At.Sub(begin).Seconds()), 0 // the end of the interval before
+			for _, s := range list {
+				if s.came < edge && s.went >= edge {
+					want++
+				}
+			}
+			if over[i].Outstanding != want {
+				t.Fatalf("%d are outstanding after %d s, not %d", over[i].Outstanding, edge, want)
+			}
+		}
+		if last := over[len(over)-1]; last.Outstanding != 0 {
+			t.Fatalf("%d are left", last.Outstanding)
+		}
+	})
+}

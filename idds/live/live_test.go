@@ -111,6 +111,9 @@ func TestAfterARestartTheHistoryIsTheSame(t *testing.T) {
 	if after.STFs != before.STFs || after.Slices.Done != 25 || after.Recent.N != 25 || len(after.Failures) != 1 {
 		t.Errorf("%+v", after)
 	}
+	if got := after.History[len(after.History)-1]; got.Outstanding != 15 { // of 40, 25 are done
+		t.Errorf("%d are outstanding at last", got.Outstanding)
+	}
 	if got, want := after.History[0], before.History[0]; !got.At.Equal(want.At) || got.Done < want.Done {
 		t.Errorf("begins with %+v, not %+v", got, want)
 	}

@@ -58,6 +58,12 @@ func (f *Feed) complete(ctx context.Context, s *space, r *run) error {
 	f.mu.Unlock()
 	if err := f.cfg.Store.Outcomes(ctx, s.name, id, func(o ledger.Outcome) {
 		files.file(o.Filename)
+		if !o.CreatedAt.After(until) {
+			before.came(o.CreatedAt)
+		}
+		if !o.EndedAt.IsZero() && !o.EndedAt.After(until) {
+			before.went(o.EndedAt)
+		}
 		if !o.DoneAt.IsZero() && !o.DoneAt.After(until) {
 			before.count(o)
 		}

@@ -50,14 +50,24 @@ func newRun(r ledger.Run, now time.Time, whole bool) *run {
 }
 
 // note notes what a transaction has made of one of its slices.
-func (r *run) note(c *ledger.SliceChange) {
+func (r *run) note(c *ledger.SliceChange, now time.Time) {
 	o := c.Outcome()
 	r.file(o.Filename)
 	troubled := func(s ledger.SliceState) bool { return s == ledger.Waiting || s == ledger.Failed }
 	r.failed = r.failed || troubled(c.State) || troubled(c.Was) || len(c.Attempts) > 1
-	if c.State == ledger.Done && c.Was != ledger.Done && (r.whole || o.DoneAt.After(r.since)) {
+	r.over = nil
+	ours := func(at time.Time) bool { return r.whole || at.After(r.since) } // of what was before, the store tells
+	if c.Was == "" && ours(o.CreatedAt) {
+		if o.CreatedAt.After(now) { // by a clock that is ahead: the run's time does not reach that far
+			o.CreatedAt = now
+		}
+		r.times.came(o.CreatedAt)
+	}
+	if c.State.Final() && !c.Was.Final() && ours(o.EndedAt) {
+		r.times.went(o.EndedAt)
+	}
+	if c.State == ledger.Done && c.Was != ledger.Done && ours(o.DoneAt) {
 		r.times.count(o)
-		r.over = nil
 	}
 }
 

@@ -85,7 +85,7 @@ func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
 	}
 	for i := range c.Slices {
 		if k := c.Slices[i].Key; k.Namespace == s.name && s.runs[k.Run] != nil {
-			s.runs[k.Run].note(&c.Slices[i])
+			s.runs[k.Run].note(&c.Slices[i], now)
 		}
 	}
 	for _, k := range c.Pictured {

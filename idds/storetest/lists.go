@@ -73,17 +73,20 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	t.Run("outcomes are told of every slice of a run", func(t *testing.T) {
 		t.Parallel()
 		store := filled(t, open)
-		files, done := map[string]int{}, 0
+		files, done, ended := map[string]int{}, 0, 0
 		must(t, store.Outcomes(t.Context(), namespace, "100001", func(o ledger.Outcome) {
 			if files[o.Filename]++; !o.DoneAt.IsZero() {
 				done++
 			}
-			if o.TakenAt.IsZero() || o.TakenAt.After(time.Now()) {
+			if !o.EndedAt.IsZero() {
+				ended++
+			}
+			if o.CreatedAt.IsZero() || o.TakenAt.IsZero() || o.TakenAt.After(time.Now()) {
 				t.Errorf("%+v", o)
 			}
 		}))
-		if len(files) != 2 || files["0.stf"] != 4 || files["1.stf"] != 4 || done != 6 {
-			t.Errorf("%v, %d done", files, done)
+		if len(files) != 2 || files["0.stf"] != 4 || files["1.stf"] != 4 || done != 6 || ended != 7 {
+			t.Errorf("%v, %d done, %d ended", files, done, ended)
 		}
 	})
 	t.Run("files have the sums of their slices", func(t *testing.T) {

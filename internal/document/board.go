@@ -60,6 +60,8 @@ type BoardLatency struct {
 	Done int       `json:"done"`
 	P50  float64   `json:"p50"`
 	P95  float64   `json:"p95"`
+	// Outstanding is how many slices there were at its end that were neither done nor failed for good.
+	Outstanding int `json:"outstanding"`
 }
 
 // BoardSite is the workers of a site. A site is the harvester's name for it, or the host of workers without one.

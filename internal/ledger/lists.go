@@ -108,23 +108,29 @@ func (f *File) Document() document.STFFile {
 	return d
 }
 
-// Outcome is when the data of a slice was taken, and its result counted.
+// Outcome is when the data of a slice was taken, when it was created, and when its result was counted.
 type Outcome struct {
 	Filename string
 	// TakenAt is when its STF was written or, where that is not known, when it was created.
-	TakenAt time.Time
+	TakenAt   time.Time
+	CreatedAt time.Time
 	// DoneAt is zero while it is not done.
 	DoneAt time.Time
+	// EndedAt is the same of one that failed for good, too.
+	EndedAt time.Time
 }
 
 // Outcome is the slice's.
 func (s *Slice) Outcome() Outcome {
-	o := Outcome{Filename: s.Filename, TakenAt: s.STFAt}
+	o := Outcome{Filename: s.Filename, TakenAt: s.STFAt, CreatedAt: s.CreatedAt}
 	if o.TakenAt.IsZero() {
 		o.TakenAt = s.CreatedAt
 	}
 	if s.State == Done {
 		o.DoneAt = s.FinishedAt
+	}
+	if s.State.Final() {
+		o.EndedAt = s.FinishedAt
 	}
 	return o
 }

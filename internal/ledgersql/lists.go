@@ -131,13 +131,14 @@ func moment(us int64) time.Time {
 func (r Reader) Outcomes(ctx context.Context, namespace, run string, each func(ledger.Outcome)) error {
 	_, err := collect(ctx, r, func(rows *sql.Rows) (nothing struct{}, err error) {
 		var o ledger.Outcome
-		var taken, done int64
-		if err = rows.Scan(&o.Filename, &taken, &done); err == nil {
-			o.TakenAt, o.DoneAt = moment(taken), moment(done)
+		var taken, created, done, ended int64
+		if err = rows.Scan(&o.Filename, &taken, &created, &done, &ended); err == nil {
+			o.TakenAt, o.CreatedAt, o.DoneAt, o.EndedAt = moment(taken), moment(created), moment(done), moment(ended)
 			each(o)
 		}
 		return nothing, err
-	}, `SELECT filename, CASE stf WHEN 0 THEN created ELSE stf END, CASE state WHEN 'done' THEN finished ELSE 0 END
+	}, `SELECT filename, CASE stf WHEN 0 THEN created ELSE stf END, created,
+		CASE state WHEN 'done' THEN finished ELSE 0 END, CASE WHEN state IN ('done', 'failed') THEN finished ELSE 0 END
 		FROM slice WHERE namespace = $1 AND run = $2`, ledger.Text(namespace), ledger.Text(run))
 	return err
 }
