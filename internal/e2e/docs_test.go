@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func TestTheCommandsOfTheReadmeWork(t *testing.T) {
 	}
 }
 
-// Links between documents, and to files of the repository.
+// Links between documents, to their sections, and to files of the repository.
 func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -98,15 +99,33 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	must(t, err)
 	below, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
 	must(t, err)
-	files = append(files, below...)
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, file := range append(files, filepath.Join(root, "README.md")) {
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	for _, file := range append(append(files, below...), filepath.Join(root, "README.md")) {
 		text, err := os.ReadFile(file)
 		must(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+			target := file
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(file), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", file, err)
+			} else if m[2] != "" && filepath.Ext(target) == ".md" && !slices.Contains(sections(t, target), m[2]) {
+				t.Errorf("%s: %s has no section %s", file, target, m[2])
 			}
 		}
 	}
+}
+
+// sections are the anchors of a document, as a forge makes them of its headings.
+func sections(t *testing.T, file string) (anchors []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	prose := regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(string(text), "")
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(prose, -1) {
+		kept := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return anchors
 }
