@@ -7,6 +7,7 @@
 # interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, pyzmq, unless TFPILOT_TEST_PYZMQ does, and
 # Schemathesis, unless TFPILOT_TEST_SCHEMATHESIS does, and the clients of iDDS and PanDA, unless TFPILOT_TEST_PRODUCTION does. An image and the runtimes of containers come from Debian (scripts/containers.sh),
 # unless TFPILOT_TEST_CONTAINERS names them, and so does Prometheus (scripts/prometheus.sh), unless TFPILOT_TEST_PROMETHEUS does.
+# The services of systemd run on a machine of their own, as root (scripts/systemd.sh).
 # A browser for the page comes from Debian and axe-core from npm (scripts/chromium.sh), unless TFPILOT_TEST_CHROMIUM and TFPILOT_TEST_AXE name
 # them; what was seen is kept in the folder TFPILOT_SCREENSHOTS (default screenshots in the checkout).
 set -euo pipefail

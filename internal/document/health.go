@@ -1,6 +1,7 @@
 package document
 
 import (
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,20 @@ type Health struct {
 	OK bool      `json:"ok"`
 	// Parts are all that was looked at.
 	Parts []HealthPart `json:"parts"`
+}
+
+// Line is what is wrong in one line, or that nothing is.
+func (d Health) Line() string {
+	var wrong []string
+	for _, p := range d.Parts {
+		if !p.OK {
+			wrong = append(wrong, p.Name+": "+p.Details)
+		}
+	}
+	if len(wrong) == 0 {
+		return "all is well"
+	}
+	return strings.Join(wrong, "; ")
 }
 
 // HealthPart is one thing that the service stands on.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
 )
@@ -60,7 +62,9 @@ func run(c *cli.Context, cfg siteConfig) error {
 		return err
 	}
 	defer s.close()
-	defer teller.Start(c.Context, cfg.presence(s.ctx, s.store))()
+	present := cfg.presence(s.ctx, s.store)
+	defer teller.Start(c.Context, present)()
+	defer tellManager(s.ctx, present)()
 	log.InfoContext(s.ctx, "harvester started", slog.String("system", cfg.System), slog.String("name", cfg.Name), slog.String("state", cfg.State),
 		slog.String("interval", cfg.Interval.String()))
 	err = s.Run(s.ctx)
@@ -72,6 +76,19 @@ func run(c *cli.Context, cfg siteConfig) error {
 	}
 	log.InfoContext(c.Context, "harvester ended")
 	return err
+}
+
+// tellManager keeps a service manager informed until the context ends, or what it returns is called.
+func tellManager(ctx context.Context, present func() document.Component) (end func()) {
+	manager := program.ServiceManager()
+	manager.Ready()
+	ctx, cancel := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() { _ = manager.Run(ctx, func() string { return present().Details }) })
+	return func() {
+		cancel()
+		told.Wait()
+	}
 }
 
 // settleLimit bounds the last look at the workers.

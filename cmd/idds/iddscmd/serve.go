@@ -90,6 +90,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	defer access.close()
+	manager := program.ServiceManager()
+	manager.Status("opening the store " + p.String()) // a new schema takes its time
 	store, err := p.open(c.Context, log)
 	if err != nil {
 		return err
@@ -155,7 +157,8 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	g.Go(func() error { return feed.Run(ctx) })
 	g.Go(func() error { return notes.Run(ctx) })
 	g.Go(func() error { return watched.run(ctx) })
-	g.Go(func() error { return cfg.tellAddress(ctx, ln, log, service.Ready(), notes.Ready()) })
+	g.Go(func() error { return cfg.tellAddress(ctx, ln, manager, log, service.Ready(), notes.Ready()) })
+	g.Go(func() error { return manager.Run(ctx, func() string { return service.Health(ctx).Line() }) })
 	g.Go(func() error { return api.Serve(ctx, srv, func() error { return answer(srv, ln) }) })
 	err = g.Wait()
 	hangUp()

@@ -46,12 +46,9 @@ func answer(srv *http.Server, ln net.Listener) error {
 	return srv.Serve(ln)
 }
 
-// tellAddress writes the address file when everything is ready. Whoever waits for the file may start a run next: what it says of itself
-// must not be missed.
-func (cfg *serveConfig) tellAddress(ctx context.Context, ln net.Listener, log *slog.Logger, all ...<-chan struct{}) error {
-	if cfg.AddressFile == "" {
-		return nil
-	}
+// tellAddress writes the address file, and tells the service manager, when everything is ready. Whoever waits for that may start a run
+// next: what it says of itself must not be missed.
+func (cfg *serveConfig) tellAddress(ctx context.Context, ln net.Listener, manager program.Manager, log *slog.Logger, all ...<-chan struct{}) error {
 	limit := time.After(readyLimit)
 	for _, ready := range all {
 		select {
@@ -63,6 +60,10 @@ func (cfg *serveConfig) tellAddress(ctx context.Context, ln net.Listener, log *s
 			return nil
 		}
 		break
+	}
+	manager.Ready()
+	if cfg.AddressFile == "" {
+		return nil
 	}
 	return program.WriteAddress(cfg.AddressFile, ln)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -81,7 +82,12 @@ func brokerCommand() *cli.Command {
 			if secure != nil {
 				ln = tls.NewListener(ln, secure)
 			}
-			return b.Serve(c.Context, ln)
+			manager := program.ServiceManager()
+			manager.Ready()
+			g, ctx := errgroup.WithContext(c.Context)
+			g.Go(func() error { return b.Serve(ctx, ln) })
+			g.Go(func() error { return manager.Run(ctx, func() string { return "listens on " + ln.Addr().String() }) })
+			return g.Wait()
 		},
 	}
 }
