@@ -20,13 +20,16 @@ import (
 	"tfpilot/internal/testbed"
 )
 
-// certificate makes a certificate for this machine that is its own authority.
-func certificate(tb testing.TB, dir string, from, to time.Time) (certFile, keyFile string) {
+// certificate makes a certificate for this machine, or for names, that is its own authority.
+func certificate(tb testing.TB, dir string, from, to time.Time, names ...string) (certFile, keyFile string) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(tb, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotBefore: from, NotAfter: to, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	if template.DNSNames = names; len(names) > 0 {
+		template.IPAddresses = nil
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(tb, err)

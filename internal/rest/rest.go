@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Config struct {
 	Retries int
 	// Timeout bounds one attempt (default 20 s).
 	Timeout time.Duration
+	// ServerName is what the certificate has to be for, where that is not the host of Base.
+	ServerName string
 }
 
 // Client asks one idds.
@@ -66,6 +69,9 @@ func New(cfg Config) *Client {
 	if cfg.Timeout > 0 {
 		h.HTTPClient.Timeout = cfg.Timeout
 	}
+	if transport, ok := h.HTTPClient.Transport.(*http.Transport); ok && cfg.ServerName != "" {
+		transport.TLSClientConfig = &tls.Config{ServerName: cfg.ServerName, MinVersion: tls.VersionTLS12}
+	}
 	return &Client{base: strings.TrimSuffix(cfg.Base, "/"), token: cfg.Token, role: cfg.Role, http: h}
 }
 
@@ -91,6 +97,17 @@ func (c *Client) Post(ctx context.Context, path string, document, into any) erro
 // Delete asks for something to be ended and decodes the answer.
 func (c *Client) Delete(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodDelete, path, nil, into)
+}
+
+// trustNext is what to do about a certificate that is not trusted.
+func trustNext(err error) string {
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "ask it by a name that its certificate is for, or get it one for this name"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "get it a new certificate, which it takes without a restart, or mend the clock of this machine"
+	}
+	return "authorities of your own stand in the file that SSL_CERT_FILE names"
 }
 
 // do makes one request and decodes the answer.
@@ -119,7 +136,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte) ([]b
 	if err != nil {
 		failed := exitcode.New(exitcode.NoService, "asking idds: %w", err)
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			failed = exitcode.WithNext(failed, "authorities of your own stand in the file that SSL_CERT_FILE names")
+			failed = exitcode.WithNext(failed, trustNext(err))
 		}
 		return nil, failed
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,7 +142,24 @@ func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed 
 }
 
 func (p *patient) client(token string) *rest.Client {
-	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(ledger.RoleViewer), Timeout: 5 * time.Second})
+	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(ledger.RoleViewer), Timeout: 5 * time.Second, ServerName: p.certified()})
+}
+
+// certified is the name that the service's certificate is for, where it is asked at an address of this machine instead: few
+// certificates have those in them. Empty when that is not known.
+func (p *patient) certified() string {
+	if u, err := url.Parse(p.base); err != nil || net.ParseIP(u.Hostname()) == nil {
+		return ""
+	}
+	secure, err := program.ServerTLS(p.cfg.TLSCert, p.cfg.TLSKey)
+	if err != nil || secure == nil {
+		return ""
+	}
+	cert, err := secure.GetCertificate(nil)
+	if err != nil || cert.Leaf == nil || len(cert.Leaf.DNSNames) == 0 {
+		return ""
+	}
+	return strings.Replace(cert.Leaf.DNSNames[0], "*", "idds", 1)
 }
 
 // actors asks the service or, when none answers, its store.
