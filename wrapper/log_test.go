@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/wrapper"
 )
 
 // printed is what the kept logs of an outcome say, by stream.
 func printed(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	logs, err := wrapper.Logs(dir)
+	logs, err := payloadlog.List(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestAllLogsAreKeptWhenAskedForAndSilentOnesNever(t *testing.T) {
 
 func TestNoLogsAreWrittenWhereNoneAreWanted(t *testing.T) {
 	t.Parallel()
-	cfg := wrapper.Config{WorkDir: t.TempDir(), LogDir: wrapper.NoLogs, KeepLogs: true}
+	cfg := wrapper.Config{WorkDir: t.TempDir(), LogDir: payloadlog.None, KeepLogs: true}
 	o := newWrapper(t, shell("echo hello; exit 1"), cfg).Run(t.Context(), slice(t, `{}`))
 	mustFail(t, o, exitcode.PayloadFailed, "status 1")
 	if left, err := os.ReadDir(cfg.WorkDir); len(left) > 0 || len(o.Logs) > 0 || o.LogErr != nil || err != nil || o.Result.Usage.Stdout != "hello\n" {
@@ -110,7 +111,7 @@ func TestALogCanBeReadWhileItIsWritten(t *testing.T) {
 	go func() { done <- w.Run(t.Context(), slice(t, `{}`)) }()
 	var got string
 	for got == "" {
-		logs, err := wrapper.Logs(dir)
+		logs, err := payloadlog.List(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +149,7 @@ func TestTheFolderOfLogsIsBounded(t *testing.T) {
 	for n := range 5 {
 		w.Run(t.Context(), slice(t, fmt.Sprintf(`{"req_id":"r%d"}`, n)))
 	}
-	logs, err := wrapper.Logs(dir)
+	logs, err := payloadlog.List(dir)
 	if err != nil || len(logs) != 2 || logs[0].Slice != "r3" || logs[1].Slice != "r4" {
 		t.Errorf("%+v, %v", logs, err)
 	}

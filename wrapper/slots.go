@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
@@ -113,10 +114,10 @@ func (w *Wrapper) slot(n int) (payload.Slot, error) {
 		return w.programs.startIn(ctx, image, c, w.traced(n, l), binds...)
 	}
 	slot.Log = func() payload.Log {
-		log := w.logs.between(n)
-		writers := log.writers()
+		log := w.logs.Between(n)
+		writers := logTo(log)
 		writers.Close = func(failed bool) []string {
-			files, _ := log.close(failed) // whether it is complete is no reason for anything
+			files, _ := log.Close(failed) // whether it is complete is no reason for anything
 			return files
 		}
 		return writers
@@ -183,4 +184,10 @@ func isEmpty(dir string) bool {
 	}
 	_, err = f.Readdirnames(1)
 	return errors.Is(err, io.EOF)
+}
+
+// logTo is where a payload prints to by itself.
+func logTo(l *payloadlog.Streams) payload.Log {
+	stdout, stderr := l.Writers()
+	return payload.Log{Stdout: stdout, Stderr: stderr}
 }

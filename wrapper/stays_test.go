@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/payloadlog"
 	"tfpilot/payload"
 	"tfpilot/payload/resident"
 	"tfpilot/wrapper"
@@ -55,7 +56,7 @@ func TestWhatAPayloadThatStaysPrintsGoesToTheLogOfItsSlice(t *testing.T) {
 	if err := w.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	logs, err := wrapper.Logs(cfg.LogDir)
+	logs, err := payloadlog.List(cfg.LogDir)
 	if err != nil || len(logs) != 4 {
 		t.Fatalf("%+v, %v", logs, err)
 	}

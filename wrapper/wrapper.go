@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
@@ -31,7 +32,7 @@ type Config struct {
 	Containment keeper.Containment `toml:"containment" default:"auto" help:"what holds a payload's processes together: auto, namespace, cgroup or session"`
 	// ContainerOptions are those of the queue, for payloads that run in a container.
 	ContainerOptions string `toml:"container_options" help:"container_options of the queue, as for Apptainer: binds and GPUs for payloads that run in a container"`
-	// LogDir holds what payloads print; NoLogs has none written. Logs of failed slices stay there, the others with KeepLogs only.
+	// LogDir holds what payloads print; [payloadlog.None] has none written. Logs of failed slices stay there, the others with KeepLogs only.
 	LogDir   string `toml:"log_dir" help:"folder for what payloads print, none for no such files (default: tfpilot-logs-UID in the work directory)"`
 	KeepLogs bool   `toml:"keep_logs" help:"keep the logs of all payloads, not only of those that failed"`
 	// LogMB bounds each of the two logs of a slice, LogsMB the folder; the oldest go first.
@@ -45,9 +46,6 @@ type Config struct {
 	Enter Enter `toml:"-"`
 }
 
-// NoLogs is the log folder of who wants none.
-const NoLogs = "none"
-
 // Wrapper runs slices with one payload, in slots that it numbers. Its methods may be called from several goroutines.
 type Wrapper struct {
 	cfg       Config
@@ -55,7 +53,7 @@ type Wrapper struct {
 	payload   payload.Payload
 	simulated payload.Payload
 	programs  *programs
-	logs      logFolder
+	logs      payloadlog.Folder
 	inputs    inputs
 	outputs   outputs
 	slots     slots
@@ -70,7 +68,7 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 		cfg.WorkDir = os.TempDir()
 	}
 	if cfg.LogDir == "" {
-		cfg.LogDir = DefaultLogDir(cfg.WorkDir)
+		cfg.LogDir = payloadlog.DefaultDir(cfg.WorkDir)
 	}
 	if cfg.LogMB < 1 || cfg.LogsMB < cfg.LogMB {
 		return nil, exitcode.New(exitcode.Usage, "--log-mb %d, --logs-mb %d: a log has at least 1 MB, and the folder room for one", cfg.LogMB, cfg.LogsMB)
@@ -78,7 +76,7 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	shown := cfg.DataDir != "" && !IsURL(cfg.DataDir) // in a container: the current folder is not for every payload to see
 	// All are made absolute here: a payload's current folder is the slice's.
 	for _, dir := range []*string{&cfg.WorkDir, &cfg.DataDir, &cfg.LogDir} {
-		if *dir == NoLogs && dir == &cfg.LogDir || dir == &cfg.DataDir && IsURL(cfg.DataDir) {
+		if *dir == payloadlog.None && dir == &cfg.LogDir || dir == &cfg.DataDir && IsURL(cfg.DataDir) {
 			continue
 		}
 		abs, err := filepath.Abs(*dir)
@@ -95,7 +93,7 @@ func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper,
 	if err != nil {
 		return nil, err
 	}
-	logs := logFolder{dir: cfg.LogDir, size: int64(cfg.LogMB) << 20, total: int64(cfg.LogsMB) << 20, all: cfg.KeepLogs}
+	logs := payloadlog.Folder{Dir: cfg.LogDir, SizeBytes: int64(cfg.LogMB) << 20, TotalBytes: int64(cfg.LogsMB) << 20, All: cfg.KeepLogs}
 	inputs, err := newInputs(cfg, spec)
 	if err != nil {
 		return nil, err
@@ -216,20 +214,20 @@ func (w *Wrapper) run(ctx context.Context, s message.Slice, o *Outcome) (res pay
 			return res, kept, err
 		}
 	}
-	log := w.logs.open(n, s)
+	log := w.logs.Open(n, s)
 	run := func(ctx context.Context, c proc.Command, l keeper.Limits) (keeper.Result, error) {
-		return w.programs.run(ctx, log.tee(c), w.traced(n, l), input.binds()...)
+		return w.programs.run(ctx, log.Tee(c), w.traced(n, l), input.binds()...)
 	}
 	w.trace.begin(n)
 	o.Handed = time.Now()
-	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input.name, Dir: dir, Slot: slot, Run: run, Log: log.writers()})
+	res, err = w.payload.Run(ctx, payload.Request{Slice: s, Input: input.name, Dir: dir, Slot: slot, Run: run, Log: logTo(log)})
 	o.Returned, o.Samples = time.Now(), w.trace.end(n)
 	if err == nil {
 		if o.Delivery, err = w.outputs.deliver(ctx, keep, s, dir, res.Outputs); err != nil {
 			res = payload.Result{Usage: res.Usage}
 		}
 	}
-	o.Logs, o.LogErr = log.close(err != nil)
+	o.Logs, o.LogErr = log.Close(err != nil)
 	return res, kept, err
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/wrapper"
+	"tfpilot/internal/payloadlog"
 )
 
 const promptHelp = `NAME:
@@ -115,7 +115,7 @@ func (p promptArgs) apply(cfg *runConfig, bind *config.Binding) {
 	cfg.Pilot.Run = cmp.Or(p.run, cfg.Pilot.Run)
 	cfg.Pilot.Namespace = cmp.Or(p.namespace, cfg.Pilot.Namespace)
 	cfg.Work.WorkDir = cmp.Or(p.workdir, cfg.Work.WorkDir, ".")
-	cfg.Work.LogDir = cmp.Or(cfg.Work.LogDir, wrapper.NoLogs) // the job's folder is left as a production worker leaves it
+	cfg.Work.LogDir = cmp.Or(cfg.Work.LogDir, payloadlog.None) // the job's folder is left as a production worker leaves it
 	if !given["dest_root"] {
 		cfg.Work.Output.Roots = []string{"/"} // a production worker copies outputs to wherever the slice says
 	}

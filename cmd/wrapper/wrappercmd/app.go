@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
 	"tfpilot/payload/kinds"
@@ -131,7 +132,7 @@ func prepareAndRun(ctx context.Context, w *wrapper.Wrapper, s message.Slice) (re
 	r := report.NotReady(s, w.Identity(), started, err)
 	for _, path := range started.Logs {
 		var text bytes.Buffer
-		if l, ok := wrapper.LogAt(path); ok && l.Stream == "err" && l.CopyTo(&text) == nil {
+		if l, ok := payloadlog.At(path); ok && l.Stream == "err" && l.CopyTo(&text) == nil {
 			r.Stderr = text.String()
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/program"
-	"tfpilot/wrapper"
 	"tfpilot/wrapper/report"
 )
 
@@ -32,12 +32,12 @@ func logsCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			dir := c.String("log-dir")
 			if dir == "" {
-				dir = wrapper.DefaultLogDir(c.String("work-dir"))
+				dir = payloadlog.DefaultDir(c.String("work-dir"))
 			}
 			if c.Args().Len() > 1 {
 				return exitcode.New(exitcode.Usage, "wrapper logs takes one text, %q is too much", c.Args().Get(1))
 			}
-			logs, err := wrapper.Logs(dir)
+			logs, err := payloadlog.List(dir)
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func logsCommand() *cli.Command {
 	}
 }
 
-func listLogs(c *cli.Context, dir string, logs []wrapper.Log) error {
+func listLogs(c *cli.Context, dir string, logs []payloadlog.Log) error {
 	table := program.Table{Header: []string{"FILE", "RUN", "SLICE", "ATTEMPT", "SLOT", "STREAM", "BYTES", "AT"}}
 	for _, l := range logs {
 		at := l.At.Format("2006-01-02 15:04:05")
@@ -64,13 +64,13 @@ func listLogs(c *cli.Context, dir string, logs []wrapper.Log) error {
 		fmt.Fprintf(c.App.ErrWriter, "no logs in %s\n", dir)
 	}
 	if logs == nil {
-		logs = []wrapper.Log{}
+		logs = []payloadlog.Log{}
 	}
 	return program.Print(c, logs, table)
 }
 
 // showLogs shows those whose name has the text in it.
-func showLogs(c *cli.Context, dir string, logs []wrapper.Log, text string) error {
+func showLogs(c *cli.Context, dir string, logs []payloadlog.Log, text string) error {
 	found := false
 	for _, l := range logs {
 		if !strings.Contains(filepath.Base(l.Path), text) {

@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/program"
 	"tfpilot/wrapper"
 	"tfpilot/wrapper/trial"
@@ -28,7 +29,7 @@ func repeat(c *cli.Context, cfg runConfig, s message.Slice, times trial.Config) 
 	}
 	// A folder of its own shows what is left behind; logs go where they always do.
 	if cfg.Work.LogDir == "" {
-		cfg.Work.LogDir = wrapper.DefaultLogDir(cfg.Work.WorkDir)
+		cfg.Work.LogDir = payloadlog.DefaultDir(cfg.Work.WorkDir)
 	}
 	if cfg.Work.WorkDir != "" {
 		if err := os.MkdirAll(cfg.Work.WorkDir, 0o755); err != nil {

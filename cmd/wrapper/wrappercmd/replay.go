@@ -16,9 +16,9 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
-	"tfpilot/wrapper"
 	"tfpilot/wrapper/report"
 )
 
@@ -128,12 +128,12 @@ func showPast(c *cli.Context, cfg replayConfig, doc document.SliceHistory, s mes
 	if err := t.Write(out); err != nil {
 		return err
 	}
-	dir := cmp.Or(cfg.Payload.Work.LogDir, wrapper.DefaultLogDir(cfg.Payload.Work.WorkDir))
-	logs, err := wrapper.Logs(dir)
+	dir := cmp.Or(cfg.Payload.Work.LogDir, payloadlog.DefaultDir(cfg.Payload.Work.WorkDir))
+	logs, err := payloadlog.List(dir)
 	if err != nil {
 		return err
 	}
-	logs = slices.DeleteFunc(logs, func(l wrapper.Log) bool { return !l.IsOf(s) })
+	logs = slices.DeleteFunc(logs, func(l payloadlog.Log) bool { return !l.IsOf(s) })
 	for _, l := range logs {
 		if err := showEnd(c, l); err != nil {
 			return err
@@ -146,7 +146,7 @@ func showPast(c *cli.Context, cfg replayConfig, doc document.SliceHistory, s mes
 }
 
 // showEnd shows the end of a log.
-func showEnd(c *cli.Context, l wrapper.Log) error {
+func showEnd(c *cli.Context, l payloadlog.Log) error {
 	var b bytes.Buffer
 	if err := l.CopyTo(&b); err != nil {
 		return err

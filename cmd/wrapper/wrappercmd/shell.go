@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/program"
 	"tfpilot/wrapper"
@@ -62,7 +63,7 @@ func shell(c *cli.Context, cfg runConfig, m made) error {
 		return err
 	}
 	cfg.Work.DataDir = cmp.Or(cfg.Work.DataDir, dataDir(strings.Join(message, ""), s))
-	cfg.Work.LogDir = wrapper.NoLogs
+	cfg.Work.LogDir = payloadlog.None
 	v := visitor{c: c, argv: argv, kept: cfg.Work.Keep}
 	cfg.Work.Enter = v.enter
 	w, err := newWrapper(cfg)

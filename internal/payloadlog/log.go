@@ -1,4 +1,4 @@
-package wrapper
+package payloadlog
 
 import (
 	"errors"
@@ -33,8 +33,8 @@ type Log struct {
 	At        time.Time `json:"at"`
 }
 
-// Logs are those in a folder, the oldest first. A folder that is not there has none.
-func Logs(dir string) ([]Log, error) {
+// List is the logs in a folder, the oldest first. A folder that is not there has none.
+func List(dir string) ([]Log, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -45,7 +45,7 @@ func Logs(dir string) ([]Log, error) {
 	var logs []Log
 	for _, e := range entries {
 		info, err := e.Info()
-		l, ok := logOf(e.Name())
+		l, ok := parse(e.Name())
 		if err != nil || !ok || !info.Mode().IsRegular() {
 			continue
 		}
@@ -56,15 +56,15 @@ func Logs(dir string) ([]Log, error) {
 	return logs, nil
 }
 
-// LogAt is the log in a file; ok is false for a file that is none.
-func LogAt(path string) (l Log, ok bool) {
-	l, ok = logOf(filepath.Base(path))
+// At is the log in a file; ok is false for a file that is none.
+func At(path string) (l Log, ok bool) {
+	l, ok = parse(filepath.Base(path))
 	l.Path = path
 	return l, ok
 }
 
-// logOf takes a name apart: RUN.IDENTITY.aATTEMPT.slotSLOT.STREAM, perhaps a number that keeps it apart, perhaps .zst.
-func logOf(name string) (l Log, ok bool) {
+// parse takes a name apart: RUN.IDENTITY.aATTEMPT.slotSLOT.STREAM, perhaps a number that keeps it apart, perhaps .zst.
+func parse(name string) (l Log, ok bool) {
 	name, l.Complete = strings.CutSuffix(name, compressed)
 	f := strings.Split(name, ".")
 	if len(f) != 5 && len(f) != 6 || !strings.HasPrefix(f[2], "a") || !strings.HasPrefix(f[3], "slot") || f[4] != "out" && f[4] != "err" {
