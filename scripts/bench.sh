@@ -31,3 +31,4 @@ echo '# the harvester: a look at 1,000 tracked workers'
 run harvester 100x .
 echo '# the STOMP session on the embedded broker'
 run internal/stomp 1s .
+run internal/broker 50000x '^BenchmarkPassage$'
