@@ -51,6 +51,9 @@ func viewOf(board document.Board, run, reference string) overview {
 		v.Run = &board.Runs[at]
 		v.Plots.Run, v.Plots.HistogramsAt = v.Run.RunID, v.Run.HistogramsAt
 		v.Plots.History = append(v.Plots.History, v.Run.History...)
+		if n := len(v.Run.History); n > 0 && v.Run.State != document.RunClosed && board.At.After(v.Run.History[n-1].At) { // and nothing has come or gone since
+			v.Plots.History = append(v.Plots.History, document.BoardLatency{At: board.At, Outstanding: v.Run.Slices.Outstanding})
+		}
 	} else {
 		v.Missing = run
 	}

@@ -1,6 +1,6 @@
 // The plots of the first page. What they show comes with the page (#plots) and, for histograms, from the events or from /v1 when they
 // have changed; the numbers are the page's own.
-import { Lines } from "./lines.js";
+import { Lines, Outstanding } from "./lines.js";
 import { Histograms } from "./histograms.js";
 
 const link = (path) => {
@@ -14,6 +14,7 @@ const histogramsOf = async (run) => {
 };
 
 let lines = null;
+let outstanding = null;
 let histograms = null;
 let shown = null; // the run whose histograms are drawn, and how they were when they were asked for
 let reference = null;
@@ -23,13 +24,16 @@ async function update() {
   const text = document.getElementById("plots")?.textContent;
   const place = document.getElementById("histograms");
   if (!text || !place) { // no run, or the page says what is wrong
-    lines = histograms = shown = null;
+    lines = outstanding = histograms = shown = null;
     return;
   }
   const plots = JSON.parse(text);
   const history = document.getElementById("history");
   if (lines?.place !== history) lines = new Lines(history, plots.goal, plots.aim);
   lines.show(plots.history);
+  const backlog = document.getElementById("backlog");
+  if (outstanding?.place !== backlog) outstanding = new Outstanding(backlog);
+  outstanding.show(plots.history);
 
   if (histograms?.place !== place || histograms.run !== plots.run) {
     histograms = new Histograms(place, document.getElementById("histogram-rows"), plots.run);
@@ -69,5 +73,5 @@ document.addEventListener("histograms", (e) => queue(() => {
   shown = event.histograms_at;
   histograms.show(event.histograms ?? []);
 }));
-document.addEventListener("theme", () => { lines?.redraw(); histograms?.redraw(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { lines?.redraw(); histograms?.redraw(); });
+document.addEventListener("theme", () => { lines?.redraw(); outstanding?.redraw(); histograms?.redraw(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { lines?.redraw(); outstanding?.redraw(); histograms?.redraw(); });
