@@ -50,7 +50,7 @@ var (
 	Internal    = Failure{1, 1319, "internal", ClassInfrastructure, true, "an error that has no place of its own in this table", "read the message; if it names no cause, report it with the log"}
 	Usage       = Failure{64, 1349, "usage", ClassConfiguration, false, "a flag, argument or configuration value is wrong", "see --help of the command, or the line that is named"}
 	SliceFailed = Failure{2, 1305, "slice_failed", ClassPayload, false, "the work was done to its end, but at least one slice failed", "`idds slices --state failed` lists them with their reasons"}
-	CheckFailed = Failure{4, 1008, "check_failed", ClassInfrastructure, false, "the accounting does not add up", "the report says which slice is where"}
+	CheckFailed = Failure{4, 1008, "check_failed", ClassInfrastructure, false, "something was examined and found wrong: the accounting of a run, the health of the service, a test", "what was printed says what, and of which slice"}
 
 	PayloadFailed    = Failure{10, 1305, "payload_failed", ClassPayload, true, "the payload ended with an error that it did not call permanent", "its last lines are in the result; run it under `wrapper run`"}
 	PayloadPermanent = Failure{11, 1305, "payload_permanent", ClassPayload, false, "the payload said that this slice will never succeed", "its last lines are in the result; run it under `wrapper run`"}
