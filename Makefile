@@ -65,7 +65,7 @@ tidy: ## go.mod and go.sum hold what is imported, nothing else
 	go mod tidy
 
 generate: ## Documents made from the code
-	go test ./internal/exitcode ./payload -run TestDocument -update
+	go test ./internal/exitcode ./payload ./idds/api -run TestDocument -update
 
 verify: ## What CI runs: tidy, format, generate, lint, tests, race detector, static links, demo
 	scripts/verify.sh
