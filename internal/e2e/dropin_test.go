@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"crypto/tls"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -324,10 +323,7 @@ func TestABadStartOfAJobIsOneLineWithItsExitStatus(t *testing.T) {
 		must(t, os.WriteFile(p.ca, append([]byte(readFile(t, p.ca)), readFile(t, other.ca)...), 0o600))
 		return "PANDA_SERVER_URL=" + other.relay.URL
 	}
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port of this machine
-	must(t, err)
-	closed := taken.Addr().String()
-	must(t, taken.Close())
+	closed := nobody(t)
 	gone := newProduction(t, closed, "worker", "s3cret-passcode")
 	for _, c := range []struct {
 		name   string
