@@ -80,6 +80,7 @@ func reduce(all []document.RunDemand, workers []document.Worker) {
 			}
 		}
 		if serve > 0 {
+			d.Reason = fmt.Sprintf("%s; of %d, %d are kept for whichever run comes and serve this one", d.Reason, d.Wanted, serve)
 			d.Wanted -= serve
 			d.Reasons = append(d.Reasons, fmt.Sprintf("%d more are kept for whichever run comes, and serve this one.", serve))
 		}

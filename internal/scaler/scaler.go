@@ -16,6 +16,8 @@ import (
 const (
 	// siteFor is for how long a site is one after it has asked.
 	siteFor = 10 * time.Minute
+	// silence is that of a worker that does not say how often it reports.
+	silence = 15 * time.Second
 	// maxSites bounds how many there are: their names are anybody's who has a token of a harvester.
 	maxSites = 200
 )
@@ -103,7 +105,7 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 		r := &snapshot.Runs[i]
 		if c := courses[r.ID]; c != nil {
 			c.before = d.Memory
-			s.release(r, d, crews[r.ID], leaving)
+			s.release(r, d, settled(crews[r.ID], now), leaving)
 		}
 		out[i] = s.document(r, d)
 	}
@@ -132,6 +134,14 @@ func (s *Scaler) measure(workers []document.Worker, now time.Time) {
 		}
 	}
 	s.started = seen
+}
+
+// settled are the workers but for those that have just started: each may be in the place of one that died, which counts as alive until
+// it has been silent for long, and is not one too many.
+func settled(crew []*document.Worker, now time.Time) []*document.Worker {
+	return slices.DeleteFunc(slices.Clone(crew), func(w *document.Worker) bool {
+		return now.Sub(w.StartedAt) < w.SilentAfter(silence)
+	})
 }
 
 // run is a run of the ledger as the policy sees it.

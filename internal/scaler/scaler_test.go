@@ -183,6 +183,29 @@ func TestWhoIsTooManyLeavesWhenIdleAndSlowFirst(t *testing.T) {
 	}
 }
 
+func TestWhoTakesThePlaceOfADeadWorkerIsNotOneTooMany(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.start(4, 20*time.Second)
+	s.Ask("here", 100, s.now)
+	s.pass(20, 3)
+	s.start(1, time.Second) // one has died, and nobody knows yet
+	if s.pass(10, 3); len(s.leaving()) > 0 {
+		t.Errorf("%v leave", s.leaving())
+	}
+	s.workers[0].Alive = false
+	if s.pass(10, 3); len(s.leaving()) > 0 {
+		t.Errorf("%v leave, when one is known to be gone", s.leaving())
+	}
+	s.start(1, time.Second) // one more than are wanted, and nobody has died
+	if s.pass(10, 3); len(s.leaving()) > 0 {
+		t.Errorf("%v leave too soon", s.leaving())
+	}
+	if d := s.pass(10, 3); len(s.leaving()) != 1 {
+		t.Errorf("%d wanted, %v leave", d.Wanted, s.leaving())
+	}
+}
+
 func TestNobodyLeavesWhomNoDemandHasStarted(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(s *scene){
@@ -256,5 +279,8 @@ func TestWarmWorkersServeTheRunThatComes(t *testing.T) {
 	all = s.Decide([]ledger.Run{s.run}, s.workers, s.now)
 	if all[0].Wanted != 1 || all[1].Wanted != 3 {
 		t.Errorf("%d for the run and %d for any, where 3 of its 4 have found it", all[0].Wanted, all[1].Wanted)
+	}
+	if !strings.HasSuffix(all[0].Reason, "; of 4, 3 are kept for whichever run comes and serve this one") {
+		t.Errorf("%q says nothing of the others", all[0].Reason)
 	}
 }
