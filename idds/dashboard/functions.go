@@ -4,6 +4,7 @@ import (
 	"html/template"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/glance"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/timeline"
 	"tfpilot/internal/words"
@@ -26,7 +27,7 @@ func functions() template.FuncMap {
 		},
 		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
 		"list":   func(items ...any) []any { return items },
-		"things": things,
+		"things": glance.Things,
 		"lastof": func(n int, list []document.BoardLatency) []document.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},

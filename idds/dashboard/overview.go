@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/glance"
 )
 
 // overview is what the first page shows: one run large, the others small.
@@ -19,7 +20,7 @@ type overview struct {
 	// Total is the workers of all sites.
 	Total document.BoardSite
 	// Wrong is what a shifter has to know first.
-	Wrong []trouble
+	Wrong []glance.Trouble
 	// Reference is the run whose histograms are drawn behind; none when empty.
 	Reference string
 	// Plots are what the script draws.
@@ -57,29 +58,13 @@ func viewOf(board document.Board, run, reference string) overview {
 	} else {
 		v.Missing = run
 	}
-	var used float64
-	for _, s := range board.Sites {
-		v.Total.Starting += s.Starting
-		v.Total.Running += s.Running
-		v.Total.Draining += s.Draining
-		v.Total.Silent += s.Silent
-		v.Total.Held += s.Held
-		v.Total.Slots += s.Slots
-		v.Total.Busy += s.Busy
-		if s.Efficiency != nil && v.Total.Slots > 0 {
-			used += *s.Efficiency * float64(s.Slots)
-		}
-	}
-	if v.Total.Slots > 0 && slices.ContainsFunc(board.Sites, func(s document.BoardSite) bool { return s.Efficiency != nil }) {
-		used /= float64(v.Total.Slots)
-		v.Total.Efficiency = &used
-	}
-	v.Wrong = troubles(v)
+	v.Total = glance.Total(board.Sites)
+	v.Wrong = glance.Troubles(&v.Board, v.Run)
 	return v
 }
 
 // Workers are those that live.
-func (v overview) Workers() int { return v.Total.Starting + v.Total.Running + v.Total.Draining }
+func (v overview) Workers() int { return glance.Workers(v.Total) }
 
 // Headline is the time to results that is read from afar: that of now, and of a run that is over that of its STFs, for what the ledger
 // keeps of a slice begins with its message, after the data was taken. It has nothing better of a producer that says nothing of STFs.

@@ -6,21 +6,24 @@ import (
 	"time"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/glance"
 	"tfpilot/internal/words"
 )
 
 // Line is a board in one line, for where there is no screen: the first run, the workers, and what is wrong.
 func Line(b *document.Board) string {
 	var said []string
-	for _, part := range b.Health.Parts {
-		if !part.OK {
-			said = append(said, clean(part.Name+": "+part.Details))
-		}
+	var first *document.BoardRun
+	if len(b.Runs) > 0 {
+		first = &b.Runs[0]
 	}
-	if len(b.Runs) == 0 {
+	for _, t := range glance.Troubles(b, first) {
+		said = append(said, clean(t.Text))
+	}
+	if first == nil {
 		said = append(said, "no run yet")
 	} else {
-		r := &b.Runs[0]
+		r := first
 		s := r.Slices
 		text := fmt.Sprintf("run %s %s: STFs %s, slices %s, done %s, waiting %s, running %s, failed %s", clean(r.RunID), clean(string(r.State)), words.Count(r.STFs), words.Count(s.Published),
 			words.Count(s.Done), words.Count(r.Waiting), words.Count(r.Running), words.Count(s.Failed))
@@ -29,10 +32,7 @@ func Line(b *document.Board) string {
 		}
 		said = append(said, text)
 	}
-	workers, busy, slots := 0, 0, 0
-	for _, site := range b.Sites {
-		workers, busy, slots = workers+site.Starting+site.Running+site.Draining, busy+site.Busy, slots+site.Slots
-	}
-	said = append(said, fmt.Sprintf("workers %d, slots busy %d of %d", workers, busy, slots))
+	all := glance.Total(b.Sites)
+	said = append(said, fmt.Sprintf("workers %d, slots busy %d of %d", glance.Workers(all), all.Busy, all.Slots))
 	return b.At.UTC().Format(time.TimeOnly) + "  " + strings.Join(said, "; ")
 }

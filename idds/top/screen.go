@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/glance"
 	"tfpilot/internal/words"
 )
 
@@ -170,16 +171,37 @@ func (p *page) head() {
 	switch {
 	case !p.Away.IsZero():
 		p.styled(red, "idds has not answered for %s; what is shown is of before: %s", p.Now.Sub(p.Away).Round(time.Second), clean(p.Why))
-	case p.Board != nil && !p.Board.Health.OK:
-		for _, part := range p.Board.Health.Parts {
-			if !part.OK {
-				p.styled(red, "%s: %s", clean(part.Name), clean(part.Details))
-			}
-		}
 	case p.Board != nil:
-		p.line("all is well: store and broker answer, results are taken in as they come")
+		p.troubles()
 	}
 	p.line("")
+}
+
+// troubles are what is wrong, as many as leave room for the rest.
+func (p *page) troubles() {
+	var run *document.BoardRun
+	if n := len(p.Board.Runs); n > 0 {
+		run = &p.Board.Runs[min(p.Run, n-1)]
+	}
+	list := glance.Troubles(p.Board, run)
+	if len(list) == 0 {
+		p.line("all is well: store and broker answer, results are taken in as they come")
+	}
+	most := max(1, p.Height/8)
+	for i, t := range list {
+		if i == most-1 && len(list) > most && most > 1 {
+			p.styled(red, "and %d more things are wrong", len(list)-i)
+			return
+		}
+		if i == most {
+			return
+		}
+		code := red
+		if t.State != "wrong" {
+			code = bold
+		}
+		p.styled(code, "%s", clean(t.Text))
+	}
 }
 
 func (p *page) runs() {

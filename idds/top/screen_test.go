@@ -60,7 +60,7 @@ func TestEveryPaneFitsEveryTerminal(t *testing.T) {
 func TestAScreenOf80x24HasWhatAShifterNeeds(t *testing.T) {
 	t.Parallel()
 	text := top.Screen(top.State{Board: board(3), Run: 1, Width: 80, Height: 24})
-	for _, want := range []string{"> 100002", "51 of 100", "p95 41", "reason_0", "and 17 more", "farm", "50 %", "4.2 results/s", "q quit", "all is well"} {
+	for _, want := range []string{"> 100002", "51 of 100", "p95 41", "reason_0", "and 17 more", "farm", "50 %", "4.2 results/s", "q quit", "1 worker fell silent at farm", "10 slices of run 100002 failed for good"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -187,7 +187,7 @@ func TestTopComesBackByItselfAndSaysThatIddsIsAway(t *testing.T) {
 	s.errs <- exitcode.New(exitcode.NoService, "connection refused")
 	s.until(t, "has not answered")
 	s.send(t, board(1), "2")
-	s.until(t, "all is well")
+	s.until(t, "fell silent at farm")
 	if first, again := <-s.seen, <-s.seen; first != "" || again != "1" {
 		t.Errorf("asked with %q, then with %q", first, again)
 	}
@@ -218,7 +218,7 @@ func TestWhereThereIsNoTerminalLinesAreWritten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := begin(t, ctx, top.Config{})
 	s.send(t, board(1), "1")
-	s.until(t, "03:04:05  run 100001 open: STFs 4, slices 100, done 51, waiting 30, running 9, failed 10, to result 1.5 s, p95 41 s, 4.2/s; workers 3, slots busy 9 of 12\n")
+	s.until(t, "03:04:05  1 worker fell silent at farm; results of run 100001 come late: 5 % take longer than 41 s; 10 slices of run 100001 failed for good; run 100001 open: STFs 4, slices 100, done 51, waiting 30, running 9, failed 10, to result 1.5 s, p95 41 s, 4.2/s; workers 3, slots busy 9 of 12\n")
 	s.errs <- errors.New("connection refused")
 	s.until(t, "does not answer, and is tried again: connection refused\n")
 	s.send(t, board(0), "2")
