@@ -56,6 +56,8 @@ func (e *examination) certificate(a Access) {
 	ip := net.ParseIP(host)
 	left := time.Until(a.CertificateEnds)
 	switch {
+	case a.Secure != nil && exitcode.From(a.Secure) == exitcode.NoCredential:
+		e.report.problem(name, exitcode.NoCredential, "give the key to the user of the service, with mode 600", "%v", a.Secure)
 	case a.Secure != nil:
 		e.report.problem(name, exitcode.From(a.Secure), "give --tls-cert and --tls-key a certificate that is valid, with its own key", "%v", a.Secure)
 	case a.CertificateEnds.IsZero() && (host == "localhost" || ip != nil && ip.IsLoopback()):

@@ -77,6 +77,8 @@ func TestCertificatesAndIssuersAreLookedAt(t *testing.T) {
 	says(t, c.with(doctor.Access{Roles: all, Listen: ":1", CertificateEnds: time.Now().Add(3 * 24 * time.Hour)}), "certificate", doctor.Warning, "it ends at", "renew it")
 	says(t, c.with(doctor.Access{Roles: all, Listen: ":1", CertificateEnds: time.Now().Add(100*24*time.Hour + time.Minute)}), "certificate", doctor.OK, "another 100 days")
 	says(t, c.with(doctor.Access{Roles: all, Secure: exitcode.New(exitcode.BadConfig, "it expired")}), "certificate", doctor.Problem, "it expired")
+	open := exitcode.New(exitcode.NoCredential, "others can read it")
+	says(t, c.with(doctor.Access{Roles: all, Secure: open}), "certificate", doctor.Problem, "others can read it", "with mode 600")
 	says(t, c.with(doctor.Access{Roles: all, Issuer: "https://iam"}), "issuer of tokens", doctor.OK, "its keys")
 	says(t, c.with(doctor.Access{Roles: all, Issuer: "https://iam", NoIssuer: errors.New("no route")}), "issuer of tokens", doctor.Problem, "no route", "--oidc-ca-file")
 }

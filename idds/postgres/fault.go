@@ -24,7 +24,14 @@ func failed(err error) error {
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case strings.HasPrefix(said.Code, "28"): // who we are
-			return exitcode.New(exitcode.NoCredential, "the store: %w", err)
+			return exitcode.WithNext(exitcode.New(exitcode.NoCredential, "the store: %w", err),
+				"mend user and password where they stand: in the file of --store-file, in TFPILOT_STORE, in PGPASSWORD, or in PGPASSFILE (~/.pgpass)")
+		case said.Code == "3D000":
+			return exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "the store: %w", err),
+				"make it, as the database's administrator: createdb --owner=USER DATABASE, or mend the address")
+		case said.Code == "42501": // permission denied
+			return exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "the store: %w", err),
+				"give the user a database, or a schema (search_path=...), of its own")
 		case passes(said.Code):
 			return exitcode.New(exitcode.StoreFailed, "%w: %w", ledger.ErrUnavailable, err)
 		default:

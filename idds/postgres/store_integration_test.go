@@ -90,8 +90,17 @@ func TestIntegrationAWrongPasswordIsACredentialAndIsNotShown(t *testing.T) {
 	u := server(t)
 	store := strings.Replace(u.String(), ":panda@", ":hush-hush@", 1)
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
-	if exitcode.From(err) != exitcode.NoCredential || strings.Contains(err.Error(), "hush-hush") {
+	if exitcode.From(err) != exitcode.NoCredential || strings.Contains(err.Error(), "hush-hush") || !strings.Contains(exitcode.Next(err), "PGPASSFILE") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestIntegrationADatabaseThatIsNotThereIsToBeMade(t *testing.T) {
+	t.Parallel()
+	u := server(t)
+	u.Path = "/none_such"
+	if _, err := postgres.Open(t.Context(), u.String(), logging.Discard()); !strings.Contains(exitcode.Next(err), "createdb") {
+		t.Errorf("%v: %s", err, exitcode.Next(err))
 	}
 }
 

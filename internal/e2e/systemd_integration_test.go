@@ -96,6 +96,10 @@ grep -m 1 'goroutine ' journal
 crash tfpilot-broker KILL 1
 touch /run/gate
 idds run check --wait 1m 100001
+`+block(t, "docs/operations/install.md", "sh backup")+block(t, "docs/operations/install.md", "sh upgrade")+`
+mkdir old && cp bin/idds old/
+`+block(t, "docs/operations/install.md", "sh back")+`
+echo "after an upgrade and the way back: $(idds run check 100001)"
 
 systemctl stop harvester@farm
 ! pgrep -f '^[^ ]*/pilot run' && echo 'no pilot is left'
@@ -116,6 +120,7 @@ echo "$(grep -oE '[A-Z2-7]{26}' tokens.toml | wc -l) tokens are not in $(wc -l <
 		"idds is active, enabled", "tfpilot-broker is active, enabled: listens on 127.0.0.1:61612", "harvester@farm is active, enabled",
 		"one works on this state and answers at https://127.0.0.1:8443", "which idds takes", "2 pilots wanted",
 		"the pilots outlived their harvester", "goroutine ", "published 6 = done 6 + failed 0 + outstanding 0", "no pilot is left",
+		"after an upgrade and the way back: run 100001 is closed: published 6 = done 6",
 		"idds is failed, with status 50, and is not started again", "tfpilot-broker ended: success", "harvester@farm ended: success", "4 tokens are not in",
 	} {
 		if !strings.Contains(out, want) {
