@@ -84,7 +84,7 @@ CREATE INDEX task_message_request ON task_message (namespace, request, id);
 SET LOCAL statement_timeout = 0;
 ALTER TABLE run ADD COLUMN state text COLLATE "C" NOT NULL DEFAULT '';
 UPDATE run SET state = coalesce(substring(doc from '"state":"([a-z]+)"'), '');
-CREATE INDEX run_state ON run (state, namespace, run);
+CREATE INDEX run_state ON run (namespace, state, run);
 ALTER TABLE worker ADD COLUMN worker text COLLATE "C" NOT NULL DEFAULT '';
 UPDATE worker SET worker = coalesce(doc::json ->> 'worker_id', '') WHERE position('\u0000' IN doc) = 0;
 CREATE INDEX worker_id ON worker (worker);

@@ -97,7 +97,7 @@ CREATE INDEX task_message_request ON task_message (namespace, request, id);
 ALTER TABLE run ADD COLUMN state TEXT NOT NULL DEFAULT '';
 UPDATE run SET state = substr(doc, instr(doc, '"state":"') + 9) WHERE instr(doc, '"state":"') > 0;
 UPDATE run SET state = substr(state, 1, instr(state, '"') - 1);
-CREATE INDEX run_state ON run (state, namespace, run);
+CREATE INDEX run_state ON run (namespace, state, run);
 ALTER TABLE worker ADD COLUMN worker TEXT NOT NULL DEFAULT '';
 UPDATE worker SET worker = coalesce(doc ->> '$.worker_id', '') WHERE instr(doc, '\u0000') = 0;
 CREATE INDEX worker_id ON worker (worker);

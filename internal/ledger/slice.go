@@ -254,7 +254,8 @@ type Store interface {
 	Runs(ctx context.Context, namespace string) ([]Run, error)
 	// OpenRuns are those of a namespace for which there is something left to be done.
 	OpenRuns(ctx context.Context, namespace string) ([]Run, error)
-	// Slices come run by run, and in the order of their coming within a run. Behind a slice that is not there its run begins anew.
+	// Slices come run by run, and in the order of their coming within a run; those of a run that nobody has announced only when it is
+	// named. Behind a slice that is not there its run begins anew.
 	Slices(ctx context.Context, f Filter) ([]Slice, error)
 	// Tally counts a run's slices, by what stands in each of them.
 	Tally(ctx context.Context, namespace, run string) (map[SliceState]int, error)

@@ -5,14 +5,40 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
 
-// FindRuns are the runs of a filter.
+// FindRuns are the runs of a filter: those of each state come from an index in their order, which has the others not in it.
 func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
+	if len(f.States) < 2 {
+		return r.runsOf(ctx, f)
+	}
+	var out []ledger.Run
+	for _, state := range f.States {
+		of := f
+		of.States = []document.RunState{state}
+		some, err := r.runsOf(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, func(a, b ledger.Run) int {
+		order := cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(ledger.Text(a.RunID.String()), ledger.Text(b.RunID.String())))
+		if f.Descending {
+			return -order
+		}
+		return order
+	})
+	return out[:min(len(out), cmp.Or(f.Limit, ledger.PageSize))], nil
+}
+
+// runsOf are the runs of a filter with one state, or any.
+func (r Reader) runsOf(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("run", f.Run)
@@ -56,7 +82,7 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 		}
 		return r.filesOfRun(ctx, of, f.Descending, limit)
 	}
-	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: after.Namespace, AfterRun: after.Run}
+	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: document.KnownRuns(), AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
 	// The run of the last page may have more, if it is one of those that are asked for: a cursor is what anybody sends.
 	if (f.Namespace == "" || after.Namespace == ledger.Text(f.Namespace)) && (f.Run == "" || after.Run == ledger.Text(f.Run)) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
 
@@ -172,7 +173,7 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 				return
 			}
 		}
-		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
+		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: document.KnownRuns(), AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
 		for {
 			runs, err := r.FindRuns(ctx, page)
 			if err != nil {
