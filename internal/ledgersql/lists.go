@@ -82,7 +82,7 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 		}
 		return r.filesOfRun(ctx, of, f.Descending, limit)
 	}
-	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: document.KnownRuns(), AfterNamespace: after.Namespace, AfterRun: after.Run}
+	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(f.Run), AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
 	// The run of the last page may have more, if it is one of those that are asked for: a cursor is what anybody sends.
 	if (f.Namespace == "" || after.Namespace == ledger.Text(f.Namespace)) && (f.Run == "" || after.Run == ledger.Text(f.Run)) {

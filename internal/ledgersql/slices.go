@@ -173,7 +173,7 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 				return
 			}
 		}
-		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: document.KnownRuns(), AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
+		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(f.Run), AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
 		for {
 			runs, err := r.FindRuns(ctx, page)
 			if err != nil {
@@ -192,6 +192,14 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 			}
 		}
 	}
+}
+
+// listed are the states of runs of which a list has rows: of those that nobody has announced only when it is asked for by number.
+func listed(run string) []document.RunState {
+	if run != "" {
+		return nil
+	}
+	return document.KnownRuns()
 }
 
 // mayHave reports whether a run's accounting says that it has slices in one of some states, or in any.

@@ -176,6 +176,7 @@ func TestRunCheckFailsWhenTheAccountingDoesNotAddUp(t *testing.T) { //nolint:par
 func TestWhatCameTwiceIsToldAlsoAfterARestart(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
 	in.publish(t, message.TopicSlices, slice("slice-a"))
+	until(t, "the slice", func() bool { return strings.Contains(in.ask(t, "slices").stdout, "slice-a") }) // which results may overtake
 	in.publish(t, message.TopicResults, result("slice-a", nil), result("slice-a", nil))
 	says := func(words string) func() bool {
 		return func() bool { return strings.Contains(in.ask(t, "run", "check", "100001").stdout, words) }
