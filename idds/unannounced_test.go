@@ -66,6 +66,27 @@ func TestResultsOfARunThatIsAnnouncedLateCount(t *testing.T) {
 	}
 }
 
+// A restart is noted in runs that are known: not in one of which only results have come, whose acknowledgements it lost.
+func TestResultsThatCameTwiceBecauseOfAFaultBeforeTheAnnouncementAreNotUnexplained(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, false)
+	w.do(w.stray("7", "a"), w.stray("7", "a"), w.stray("7", "b"))
+	announce := func(tx ledger.Tx) error {
+		w.now = w.now.Add(time.Second)
+		return w.ledger.Announce(tx, message.RunImminentWorker{RunID: message.Run("7"), Namespace: namespace}, w.now)
+	}
+	w.do(announce, w.stray("7", "b"))
+	list, err := w.store.FindRuns(t.Context(), ledger.RunFilter{Run: "7"})
+	if must(t, err); len(list) != 1 || list[0].Absorbed != 2 || list[0].Unexplained != 0 {
+		t.Errorf("%+v", list)
+	}
+	w.now = w.now.Add(time.Second)
+	w.do(w.stray("7", "c"), announce, w.stray("7", "c"))
+	if list, err = w.store.FindRuns(t.Context(), ledger.RunFilter{Run: "7"}); err != nil || list[0].Absorbed != 3 || list[0].Unexplained != 1 {
+		t.Errorf("what comes twice without a fault: %+v, %v", list, err)
+	}
+}
+
 func TestWhatIsLeftOfARunThatNobodyAnnouncesEnds(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, false)

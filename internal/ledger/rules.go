@@ -151,7 +151,7 @@ func (l Rules) Result(tx Tx, m message.SliceResult, now time.Time) error {
 	case s.State == Done, a.State == "done", a.State == "failed" && m.Content.State == message.StateFailed:
 		r.Absorbed++
 		s.absorb(n, m.Content, now)
-		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 && r.State != document.RunUnannounced { // in which nobody looks for faults
+		if !r.Disturbed && !s.Disturbed && len(s.Attempts) == 1 && a.FinishedAt.After(r.HeardAt) {
 			r.Unexplained++
 		}
 		if a.State != "done" && a.State != "failed" { // another attempt than the one that won: for the record

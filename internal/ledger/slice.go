@@ -119,7 +119,8 @@ type Run struct {
 	EndedAt     time.Time          `json:"ended_at"`
 	ClosedAt    time.Time          `json:"closed_at"`
 	LastSliceAt time.Time          `json:"last_slice_at"`
-	// HeardAt is when something came last for a run that nobody has announced.
+	// HeardAt is when something came last for a run that nobody has announced; later, until when that was so. Nobody looks for the faults
+	// of such a run: what had come by then may come twice for one that was not noted.
 	HeardAt time.Time `json:"heard_at,omitzero"`
 	// EndCreatedAt is the created_at of the message that ended the run.
 	EndCreatedAt message.Timestamp `json:"end_created_at"`

@@ -16,7 +16,10 @@ import (
 func OpenRun(tx Tx, namespace string, id message.RunID, now time.Time) (*Run, error) {
 	r, err := heard(tx, namespace, id, now)
 	if err == nil && r.State == document.RunUnannounced {
-		r.State, r.HeardAt, r.Latency = document.RunOpen, time.Time{}, nil
+		r.State, r.Latency = document.RunOpen, nil
+		if r.Published == 0 { // nothing has come before that could come twice
+			r.HeardAt = time.Time{}
+		}
 	}
 	return r, err
 }
