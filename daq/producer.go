@@ -111,7 +111,7 @@ func (p *producer) run(ctx context.Context, m message.RunMessage) error {
 	}
 	switch m.MsgType {
 	case message.TypeRunImminent:
-		seconds := func(d time.Duration) *float64 { s := d.Seconds(); return &s }
+		seconds := func(d time.Duration) message.Float { return message.NewFloat(d.Seconds()) }
 		count := message.NewInt(int64(p.plan.TargetWorkerCount))
 		return workers(message.TypeRunImminentWorker, message.RunImminentWorker{
 			MsgType: message.TypeRunImminentWorker, RunID: m.RunID, CreatedAt: m.Timestamp, Sender: m.Sender, Namespace: m.Namespace,

@@ -321,3 +321,19 @@ func TestAllTasksOfARunAddUpHoweverManyThereAre(t *testing.T) {
 		t.Error("some tasks are open still")
 	}
 }
+
+// Python copies what somebody has written into his configuration.
+func TestNumbersOfAnAnnouncementMayStandInQuotes(t *testing.T) {
+	t.Parallel()
+	const said = `"target_worker_count":"4","num_ram_per_core":4000.5,"memory_per_core":"4000.5","slice_processing_time":"2.5","site":7`
+	r := newRig(t, idds.Config{})
+	r.publishBody(message.TopicWorkers, []byte(`{"msg_type":"run_imminent_worker","run_id":"100001","content":{`+said+`}}`))
+	r.await("the announcement", func(c document.RunCheck) bool { return c.Workers == 4 })
+	r = newRig(t, byTask())
+	c := r.replies()
+	r.task(message.TypeCreateWorkflowTask, `"workflow":{"scope":"s","name":"n","content":{"run_id":"100001",`+said+`}}`)
+	mustReply(t, c, message.TypeCreatedWorkflowTask, numbers1)
+	r.task(message.TypeAdjustWorker, `"num_workers":"5","memory_per_core":"2000"`)
+	mustReply(t, c, message.TypeAdjustedWorker,
+		`{"core_count":null,"memory_per_core":2000,"num_workers":5,"request_id":1,"run_id":"100001","site":null,"transform_id":1,"workload_id":1}`)
+}

@@ -51,11 +51,11 @@ func (l Rules) Announce(tx Tx, m message.RunImminentWorker, now time.Time) error
 func guess(c message.RunImminentWorkerContent) *Guess {
 	g := Guess{}
 	for _, of := range []struct {
-		said *float64
+		said message.Float
 		into *float64
 	}{{c.SliceProcessingTime, &g.Slice}, {c.WorkerRampupTime, &g.RampUp}, {c.WorkerRampdownTime, &g.RampDown}} {
-		if of.said != nil && *of.said > 0 && *of.said <= 24*60*60 { // nor NaN
-			*of.into = *of.said
+		if f := of.said.Float64(); f > 0 && f <= 24*60*60 {
+			*of.into = f
 		}
 	}
 	if g == (Guess{}) {

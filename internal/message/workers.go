@@ -19,15 +19,15 @@ type RunImminentWorker struct {
 // TargetWorkerCount: the production consumers read either.
 type RunImminentWorkerContent struct {
 	RunMessage
-	CoreCount           Int      `json:"core_count,omitzero"`
-	TargetWorkerCount   Int      `json:"target_worker_count,omitzero"`
-	NumWorkers          Int      `json:"num_workers,omitzero"`
-	NumCoresPerWorker   Int      `json:"num_cores_per_worker,omitzero"`
-	NumRAMPerCore       Int      `json:"num_ram_per_core,omitzero"`
-	Site                string   `json:"site,omitempty"`
-	SliceProcessingTime *float64 `json:"slice_processing_time,omitempty"`
-	WorkerRampupTime    *float64 `json:"worker_rampup_time,omitempty"`
-	WorkerRampdownTime  *float64 `json:"worker_rampdown_time,omitempty"`
+	CoreCount           Int   `json:"core_count,omitzero"`
+	TargetWorkerCount   Int   `json:"target_worker_count,omitzero"`
+	NumWorkers          Int   `json:"num_workers,omitzero"`
+	NumCoresPerWorker   Int   `json:"num_cores_per_worker,omitzero"`
+	NumRAMPerCore       Float `json:"num_ram_per_core,omitzero"` // MB
+	Site                Text  `json:"site,omitempty"`
+	SliceProcessingTime Float `json:"slice_processing_time,omitzero"`
+	WorkerRampupTime    Float `json:"worker_rampup_time,omitzero"`
+	WorkerRampdownTime  Float `json:"worker_rampdown_time,omitzero"`
 }
 
 // Validate answers whether the request can be met. Documents still call the message run_imminent: both are accepted.

@@ -26,10 +26,10 @@ type WorkflowTaskContent struct {
 	WorkloadID  Int   `json:"workload_id,omitzero"`
 	// CoreCount of adjust_worker is the same quantity as that of the workflow, scaled; NumWorkers is ours, and says the workers
 	// themselves. MemoryPerCore is MB.
-	CoreCount     Int      `json:"core_count,omitzero"`
-	NumWorkers    Int      `json:"num_workers,omitzero"`
-	MemoryPerCore *float64 `json:"memory_per_core,omitempty"`
-	Site          Text     `json:"site,omitempty"`
+	CoreCount     Int   `json:"core_count,omitzero"`
+	NumWorkers    Int   `json:"num_workers,omitzero"`
+	MemoryPerCore Float `json:"memory_per_core,omitzero"`
+	Site          Text  `json:"site,omitempty"`
 	// Workflow is what create_workflow_task asks for, as it came: the value of the key of this name or, without one, the content.
 	Workflow json.RawMessage `json:"workflow,omitempty"`
 }
@@ -61,13 +61,13 @@ type Workflow struct {
 
 // WorkflowContent is the announcement of the run, to which the transceiver has added.
 type WorkflowContent struct {
-	RunID             RunID    `json:"run_id"`
-	CoreCount         Int      `json:"core_count"`
-	MemoryPerCore     *float64 `json:"memory_per_core"`
-	Site              Text     `json:"site"`
-	TargetWorkerCount Int      `json:"target_worker_count"`
-	NumWorkers        Int      `json:"num_workers"`
-	NumCoresPerWorker Int      `json:"num_cores_per_worker"`
+	RunID             RunID `json:"run_id"`
+	CoreCount         Int   `json:"core_count"`
+	MemoryPerCore     Float `json:"memory_per_core"`
+	Site              Text  `json:"site"`
+	TargetWorkerCount Int   `json:"target_worker_count"`
+	NumWorkers        Int   `json:"num_workers"`
+	NumCoresPerWorker Int   `json:"num_cores_per_worker"`
 }
 
 // IsWorkflowTask reports whether a msg_type is one of the three.
@@ -148,14 +148,14 @@ type CreatedWorkflowTask struct {
 
 // AdjustedWorker is what a task was adjusted to. What was not asked for is null. NumWorkers is ours: how many workers that makes.
 type AdjustedWorker struct {
-	RunID         RunID    `json:"run_id"`
-	RequestID     int64    `json:"request_id"`
-	TransformID   int64    `json:"transform_id"`
-	WorkloadID    int64    `json:"workload_id"`
-	CoreCount     Int      `json:"core_count"`
-	MemoryPerCore *float64 `json:"memory_per_core"`
-	Site          *string  `json:"site"`
-	NumWorkers    int      `json:"num_workers"`
+	RunID         RunID   `json:"run_id"`
+	RequestID     int64   `json:"request_id"`
+	TransformID   int64   `json:"transform_id"`
+	WorkloadID    int64   `json:"workload_id"`
+	CoreCount     Int     `json:"core_count"`
+	MemoryPerCore Float   `json:"memory_per_core"`
+	Site          *string `json:"site"`
+	NumWorkers    int     `json:"num_workers"`
 }
 
 // The states of a closed task.

@@ -58,3 +58,14 @@ func TestNobodyAsksForMoreWorkersThanThereCanBe(t *testing.T) {
 		t.Errorf("%d workers", n)
 	}
 }
+
+// The values of an announcement are what somebody has in his configuration: Python copies them as they are.
+func TestAnAnnouncementIsReadHoweverItsNumbersAreWritten(t *testing.T) {
+	t.Parallel()
+	m, err := message.Decode[message.RunImminentWorker]([]byte(`{"msg_type":"run_imminent_worker","run_id":102023,"content":{"target_worker_count":"4","core_count":4.0,
+		"num_ram_per_core":4000.5,"site":7,"slice_processing_time":"2.5","worker_rampup_time":null,"worker_rampdown_time":1}}`))
+	c := m.Content
+	if err != nil || m.Workers() != 4 || c.NumRAMPerCore.Float64() != 4000.5 || c.Site != "7" || c.SliceProcessingTime.Float64() != 2.5 || !c.WorkerRampupTime.IsZero() || c.WorkerRampdownTime.Float64() != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}

@@ -29,9 +29,8 @@ func (r request) create() error {
 	if !c.RunID.IsZero() && !c.RunID.Same(run) {
 		return r.refuse(BadRequest, "the workflow is for run %.100q, and its message for run %.100q", c.RunID, run)
 	}
-	size := document.TaskSize{Workers: c.Workers(), CoreCount: int(c.CoreCount.Int64()), Site: string(c.Site)}
-	if c.MemoryPerCore != nil {
-		size.MemoryPerCore = *c.MemoryPerCore
+	size := document.TaskSize{
+		Workers: c.Workers(), CoreCount: int(c.CoreCount.Int64()), MemoryPerCore: c.MemoryPerCore.Float64(), Site: string(c.Site),
 	}
 	for _, n := range []message.Int{c.TargetWorkerCount, c.NumWorkers, c.NumCoresPerWorker, c.CoreCount} {
 		if n.Int64() < 0 || n.Int64() > most {
@@ -109,8 +108,8 @@ func (r request) adjust() error {
 	if !c.NumWorkers.IsZero() {
 		size.Workers = int(c.NumWorkers.Int64())
 	}
-	if c.MemoryPerCore != nil {
-		size.MemoryPerCore = *c.MemoryPerCore
+	if !c.MemoryPerCore.IsZero() {
+		size.MemoryPerCore = c.MemoryPerCore.Float64()
 	}
 	if c.Site != "" {
 		size.Site = string(c.Site)

@@ -12,9 +12,8 @@ import (
 
 func TestWhatARunWantsIsExplained(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	in := serve(t, t.TempDir())
-	seconds := 2.5
 	announce := message.RunImminentWorker{MsgType: message.TypeRunImminentWorker, RunID: message.Run("100001"), CreatedAt: message.At(time.Now()), Namespace: "default"}
-	announce.Content.TargetWorkerCount, announce.Content.SliceProcessingTime = message.NewInt(3), &seconds
+	announce.Content.TargetWorkerCount, announce.Content.SliceProcessingTime = message.NewInt(3), message.NewFloat(2.5)
 	in.publish(t, message.TopicWorkers, announce)
 	until(t, "the run", func() bool { return strings.Contains(in.ask(t, "explain", "demand", "100001").stdout, "wants 3") })
 	in.ask(t, "explain", "demand", "100001").mustSay(t, 0, "Run 100001 (default, open) wants 3.", "The run asked for 3 workers.", "No slice has come yet")
