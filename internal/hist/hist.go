@@ -86,7 +86,7 @@ func (h *H1) gridStep() float64 {
 }
 
 // Merge adds the entries of other. Another name or binning is [ErrBinning] and changes nothing, as does an other that is
-// not valid.
+// not valid, or a sum that would not be.
 func (h *H1) Merge(other *H1) error {
 	if err := h.mergeable(other); err != nil {
 		return err
@@ -111,6 +111,9 @@ func (h *H1) mergeable(other *H1) error {
 	}
 	if err := other.Validate(); err != nil {
 		return fmt.Errorf("merging %s: %w", other.Name, err)
+	}
+	if !isFinite(h.SumWX+other.SumWX) || !isFinite(h.SumWX2+other.SumWX2) {
+		return fmt.Errorf("merging %s: sums are not finite", other.Name)
 	}
 	return nil
 }

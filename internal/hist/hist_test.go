@@ -100,6 +100,28 @@ func TestH1_MergeRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// Each of the two is a histogram; their sum is none that could be written down.
+func TestH1_MergeRefusesSumsThatAreNotFinite(t *testing.T) {
+	t.Parallel()
+	for name, add := range map[string]func(h *hist.H1){
+		"Sum":       func(h *hist.H1) { h.SumWX = -math.MaxFloat64 },
+		"SquareSum": func(h *hist.H1) { h.SumWX2 = math.MaxFloat64 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hist.New1D("h", "", "", 4, 0, 1)
+			add(h)
+			before := h.Clone()
+			if err := h.Merge(before); err == nil {
+				t.Error("accepted")
+			}
+			if diff := cmp.Diff(before, h); diff != "" {
+				t.Errorf("a refused merge left its trace\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestH1_JSONComesBackEqual(t *testing.T) {
 	t.Parallel()
 	h := hist.New1D("pt", "track pT", "GeV", 5, 0.1, 0.7)

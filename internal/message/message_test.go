@@ -161,7 +161,7 @@ func TestEveryTimeFormatOfTheProductionSystemIsRead(t *testing.T) {
 	if out, _ := json.Marshal(message.At(micro)); string(out) != `"2026-01-18T14:36:03.194616Z"` {
 		t.Errorf("written as %s", out)
 	}
-	for _, odd := range []string{`"yesterday"`, `""`, `-1`, `"NaN"`} {
+	for _, odd := range []string{`"yesterday"`, `""`, `-1`, `"NaN"`, `"9999-12-31T23:59:59-01:00"`, `"0000-01-01T00:00:00+01:00"`} {
 		var ts message.Timestamp
 		if err := json.Unmarshal([]byte(odd), &ts); err != nil || !ts.Time().IsZero() {
 			t.Errorf("%s: %v, %v", odd, ts.Time(), err)

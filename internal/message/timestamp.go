@@ -139,8 +139,9 @@ func ParseTime(s string) (time.Time, error) {
 
 func parseLayouts(s string) (time.Time, error) {
 	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
+		t, err := time.Parse(layout, s)
+		if t = t.UTC(); err == nil && t.Year() > 0 && t.Year() <= 9999 { // which its zone may have moved it from; no document could hold it
+			return t, nil
 		}
 	}
 	return time.Time{}, ErrTime

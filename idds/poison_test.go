@@ -1,0 +1,31 @@
+package idds_test
+
+import (
+	"fmt"
+	"testing"
+
+	"tfpilot/idds"
+	"tfpilot/internal/document"
+	"tfpilot/internal/message"
+)
+
+// What cannot be written into a document would end idds, and be there again when it comes back.
+func TestTimesAndNumbersBeyondAllBoundsEndNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{})
+	for i, at := range []string{"9999-12-31T23:59:59-23:00", "0000-01-01T00:00:00+23:00"} {
+		r.publishBody(message.TopicSlices, fmt.Appendf(nil,
+			`{"msg_type":"slice","run_id":"100001","namespace":"test","created_at":%q,"content":{"req_id":"at %d","filename":"f","start":0,"end":9}}`, at, i))
+	}
+	r.await("the slices", func(c document.RunCheck) bool { return c.Slices.Published == 2 })
+	for i := range 2 {
+		r.publishBody(message.TopicResults, fmt.Appendf(nil,
+			`{"msg_type":"slice_result","run_id":"100001","namespace":"test","content":{"req_id":"at %d","state":"done","attempt":1,"histograms":[
+			{"name":"h","nbins":1,"low":0,"high":1,"counts":[1],"entries":1,"sum_w":1,"sum_wx":1.7e308,"sum_wx2":-1.7e308}],"result":{"state":true}}}`, i))
+	}
+	r.answer(r.send("a"), nil)
+	c := r.await("all slices", func(c document.RunCheck) bool { return c.Slices.Published == 3 && c.Slices.Done == 3 })
+	if c.Unmerged != 1 {
+		t.Errorf("%d results with histograms that fit no others", c.Unmerged)
+	}
+}
