@@ -337,3 +337,25 @@ func TestNumbersOfAnAnnouncementMayStandInQuotes(t *testing.T) {
 	mustReply(t, c, message.TypeAdjustedWorker,
 		`{"core_count":null,"memory_per_core":2000,"num_workers":5,"request_id":1,"run_id":"100001","site":null,"transform_id":1,"workload_id":1}`)
 }
+
+func TestOnlyTheRunsNumberAtTheEndIsNoPartOfATasksName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, byTask())
+	c := r.replies()
+	for i, name := range []string{"fast_100001_A", "fast_100001_B", "fast_100001x", "fast_100001", "fast", "_100001"} {
+		r.task(message.TypeCreateWorkflowTask, fmt.Sprintf(`"workflow":{"scope":"s","name":%q,"content":{"run_id":"100001","target_worker_count":1,"site":"site %d"}}`, name, i))
+		if kind, text := reply(t, c); kind != message.TypeCreatedWorkflowTask {
+			t.Error(name, kind, text)
+		}
+	}
+	tasks, err := r.store.Tasks(soon(t), ledger.TaskFilter{})
+	must(t, err)
+	var names []string
+	for i := range tasks {
+		names = append(names, tasks[i].Name)
+	}
+	if diff := cmp.Diff([]string{"fast_100001_A", "fast_100001_B", "fast_100001x", "fast", "_100001"}, names); diff != "" {
+		t.Error(diff)
+	}
+	r.await("the workers of all of them", func(c document.RunCheck) bool { return c.Workers == 5 })
+}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,12 +68,10 @@ func (r request) create() error {
 	return r.demand(run)
 }
 
-// nameOf is the name of a request, which many runs share: that of a task without its run's number.
+// nameOf is the name of a request, which many runs share: that of a task without its run's number at the end. iDDS cuts at the number
+// wherever it finds it, and would take two sites of a run that are named after it for one, and a short number for part of a date.
 func nameOf(name, run string) string {
-	if i := strings.LastIndex(name, "_"+run); i > 0 {
-		return name[:i]
-	}
-	return name
+	return cmp.Or(strings.TrimSuffix(name, "_"+run), name)
 }
 
 func words(s document.TaskSize) string {
