@@ -203,6 +203,8 @@ func TestARequestThatCannotBeMetIsAnsweredWithAnError(t *testing.T) {
 		{message.TypeAdjustWorker, `"core_count":9223372036854775807`, "not between 0 and 1000000"},
 		{message.TypeAdjustWorker, `"core_count":"many"`, "not a whole number"},
 		{message.TypeAdjustWorker, `"memory_per_core":-4`, "memory_per_core is -4 MB"},
+		{message.TypeAdjustWorker, `"run_id":"7","core_count":3`, `for run \"7\"`}, // the last key counts
+		{message.TypeCloseWorkflowTask, `"run_id":7`, `for run \"7\"`},
 		{message.TypeCreateWorkflowTask, `"workflow":{"name":"n","content":{}}`, "has no scope"},
 		{message.TypeCreateWorkflowTask, `"workflow":[]`, "cannot be read"},
 		{message.TypeCreateWorkflowTask, `"workflow":null`, "workflow missing"},

@@ -57,6 +57,10 @@ func (l Rules) Do(tx ledger.Tx, m message.WorkflowTask, by Asker, now time.Time)
 		a.Fault = fault(BadRequest, "%s", err)
 		return a, nil
 	}
+	if c := m.Content.RunID; !c.IsZero() && !c.Same(m.Run()) { // by either another's workers could be meant
+		a.Fault = fault(BadRequest, "the content is for run %.100q, and its message for run %.100q", c, m.Run())
+		return a, nil
+	}
 	r := request{tx: tx, m: m, by: by, now: now.UTC(), answer: &a}
 	switch m.MsgType {
 	case message.TypeCreateWorkflowTask:
