@@ -50,13 +50,14 @@ func (s *Service) sayTask(ctx context.Context, m message.WorkflowTask, a workflo
 // readTask understands what the production system asks for, which is answered when that is our duty: another iDDS would be the one to
 // answer else.
 func (s *Service) readTask(ctx context.Context, d *broker.Delivery, e message.Envelope) (entry, error) {
-	m, err := decode[message.WorkflowTask](d.Body)
-	if err != nil && s.cfg.DemandFrom != ledger.WorkflowTask {
-		return entry{}, err
-	}
+	m, err := message.Decode[message.WorkflowTask](d.Body)
 	var reply message.WorkflowReply
 	if err != nil {
-		s.junk.Count(ctx, d.Destination, e.Sender, err)
+		junk := fmt.Errorf("%w: %w", errJunk, err)
+		if s.cfg.DemandFrom != ledger.WorkflowTask {
+			return entry{}, junk
+		}
+		s.junk.Count(ctx, d.Destination, e.Sender, junk)
 		m.MsgType, m.RunID = e.MsgType, e.RunID
 		reply = workflow.Reply(m, workflow.Answer{Fault: &workflow.Fault{Kind: workflow.BadRequest, Text: fmt.Sprintf("%.500s", err)}})
 		return entry{apply: func(ledger.Tx, time.Time) error { return nil }, reply: &reply}, nil

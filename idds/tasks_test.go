@@ -215,7 +215,7 @@ func TestARequestThatCannotBeMetIsAnsweredWithAnError(t *testing.T) {
 	} {
 		r.task(bad.asked, bad.content)
 		kind, text := reply(t, c)
-		if kind != message.TypeWorkflowTaskError || !strings.Contains(text, bad.words) || !strings.Contains(text, `"request":"`+bad.asked+`"`) {
+		if kind != message.TypeWorkflowTaskError || !strings.Contains(text, bad.words) || strings.Contains(text, "junk") || !strings.Contains(text, `"request":"`+bad.asked+`"`) {
 			t.Errorf("%s %.80s: %s %s", bad.asked, bad.content, kind, text)
 		}
 	}
