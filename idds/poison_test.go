@@ -2,6 +2,7 @@ package idds_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"tfpilot/idds"
@@ -27,5 +28,27 @@ func TestTimesAndNumbersBeyondAllBoundsEndNothing(t *testing.T) {
 	c := r.await("all slices", func(c document.RunCheck) bool { return c.Slices.Published == 3 && c.Slices.Done == 3 })
 	if c.Unmerged != 1 {
 		t.Errorf("%d results with histograms that fit no others", c.Unmerged)
+	}
+}
+
+// A run whose number no header can have is told that it is over like all others, which would wait behind it.
+func TestARunWithAnImpossibleNumberHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for name, number := range map[string]string{"NUL": "0\x00", "Long": strings.Repeat("0", 1<<17)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, idds.Config{})
+			r.endOf(number, 0)
+			r.end(0)
+			told := map[string]bool{}
+			r.until("both ends", func() bool {
+				runs, err := r.store.Runs(t.Context(), namespace)
+				must(t, err)
+				for _, run := range runs {
+					told[run.RunID.String()] = run.StopSent
+				}
+				return told[number] && told[run]
+			})
+		})
 	}
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 )
 
@@ -27,10 +25,7 @@ type Out struct {
 // nobody knows whether the broker has the message. A refusal of this very message, a [*stomp.ServerError] inside, is returned
 // at once; it has cost the connection, and what to do about it is the caller's to say.
 func (l *Link) Publish(ctx context.Context, m Out) error {
-	headers := m.Headers
-	if m.DuplicateID != "" {
-		headers = append(slices.Clip(headers), message.HeaderDuplicateID, m.DuplicateID)
-	}
+	headers := headersOf(m)
 	var s *session
 	for {
 		next, err := l.await(ctx, s)
