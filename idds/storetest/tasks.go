@@ -89,6 +89,7 @@ func tasks(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		want := []ledger.TaskMessage{
 			{Namespace: namespace, RequestID: 7, TransformID: 8, InternalID: "x", By: "me", Content: json.RawMessage(`{"a":1}`)},
 			{Namespace: namespace, RequestID: 7, WorkloadID: 9, Content: json.RawMessage(`null`)},
+			{Namespace: namespace, RequestID: 7, Content: json.RawMessage("[\"\xff\"]")}, // no store keeps what is no UTF-8
 		}
 		others := []ledger.TaskMessage{{Namespace: namespace, RequestID: 8, Content: json.RawMessage(`1`)}, {Namespace: "theirs", RequestID: 7, Content: json.RawMessage(`2`)}}
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
@@ -104,6 +105,7 @@ func tasks(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			return err
 		}))
 		got, err := store.TaskMessages(t.Context(), namespace, 7)
+		want[2].Content = json.RawMessage("[\"\uFFFD\"]")
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Error(diff, err)
 		}

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
@@ -326,12 +328,18 @@ func inOrder(keys map[runKey]bool) []runKey {
 	})
 }
 
+// encode writes a document for a store. What is kept of a message as it came may hold bytes that are no UTF-8, which PostgreSQL does not
+// take: one message would end the service, again and again.
 func encode[T any](document T) ([]byte, error) {
 	doc, err := quickjson.Encode(&document)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, exitcode.New(exitcode.StoreFailed, "encoding for the store: %w", err)
+	case !utf8.Valid(doc):
+		return bytes.ToValidUTF8(doc, []byte("\uFFFD")), nil
+	default:
+		return doc, nil
 	}
-	return doc, nil
 }
 
 func decode(doc []byte, into any) error {
