@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -175,15 +176,17 @@ func change(d *document.Detector, s *spoken) {
 		state, substate = usual[s.MsgType][0], usual[s.MsgType][1]
 	}
 	state, substate = short(state), short(substate)
+	this := document.DetectorChange{At: s.at, State: state, Substate: substate, MsgType: s.MsgType}
 	if n := len(d.Changes); n > 0 {
-		if last := &d.Changes[n-1]; s.at.Before(last.At) || last.MsgType == s.MsgType && last.State == state && last.Substate == substate {
+		again := d.Changes[n-1]
+		if again.At = s.at; s.at.Before(d.Changes[n-1].At) || again == this || slices.Contains(d.Changes, this) { // or delivered once more
 			return
 		}
 	}
 	if d.State != state || d.Substate != substate || d.Since.IsZero() {
 		d.State, d.Substate, d.Since = state, substate, s.at
 	}
-	d.Changes = append(d.Changes, document.DetectorChange{At: s.at, State: state, Substate: substate, MsgType: s.MsgType})
+	d.Changes = append(d.Changes, this)
 	d.Changes = d.Changes[max(0, len(d.Changes)-maxChanges):]
 }
 
