@@ -74,6 +74,7 @@ func TestIntegrationThePageShowsARunAsItHappens(t *testing.T) {
 	b.look("light", 1920, 1080, 1)
 
 	// A failure is said in words and leads to its slices.
+	announceRun(t, c, "100002")
 	publishResult(t, c, "100002", "it", func(r *message.ResultContent) {
 		r.State, r.Failure = message.StateFailed, &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "no range"}
 	})
@@ -152,6 +153,7 @@ func TestIntegrationForeignTextOnThePageIsText(t *testing.T) {
 	h.Fill(1)
 	set, err := json.Marshal(hist.Set{*h})
 	must(t, err)
+	announceRun(t, c, evil)
 	publishResult(t, c, evil, "s"+evil, func(r *message.ResultContent) {
 		r.PilotID, r.Hostname, r.Payload, r.Histograms = evil, evil, &message.PayloadIdentity{Name: evil, Version: evil}, set
 		r.Counts, r.State = map[string]int64{evil: 3}, message.StateDone
@@ -228,6 +230,14 @@ func publishResult(t *testing.T, c *chain, of, identity string, edit func(*messa
 		Destination: message.TopicResults, Body: body,
 		Headers: []string{"persistent", "true", "msg_type", message.TypeSliceResult, "namespace", namespace},
 	}))
+}
+
+// announceRun lets a run be known: results alone make none.
+func announceRun(t *testing.T, c *chain, of string) {
+	t.Helper()
+	c.announce(t, message.TypeRunImminentWorker, message.RunImminentWorker{
+		MsgType: message.TypeRunImminentWorker, RunID: message.Run(of), CreatedAt: message.At(time.Now()), Namespace: namespace,
+	})
 }
 
 // report is what a pilot says of itself.
