@@ -30,7 +30,7 @@ func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // al
 	var drawn output
 	until(t, "two entries", func() bool {
 		drawn = in.ask(t, "histograms", "100001")
-		return strings.Contains(drawn.stdout, "3 slices that are done")
+		return strings.Contains(drawn.stdout, "3 slices that are done") && strings.Contains(drawn.stdout, "vertex z") // two questions, one after the other
 	})
 	drawn.mustSay(t, 0, "vertex z", "histograms of 1 results are not in the sum", "█")
 
