@@ -19,7 +19,7 @@ const documentHead = `# The REST interface of idds
 Made from the code by ` + "`make generate`" + `. A running service describes all of it, parameters and documents too: ` + "`/openapi.json`" + ` (OpenAPI 3.1) for
 programs, ` + "`/docs`" + ` for people, which needs no internet.
 
-- **Who asks** says so by ` + "`Authorization: Bearer TOKEN`" + `; [operations.md](operations.md#who-may-do-what) has what which token may do.
+- **Who asks** says so by ` + "`Authorization: Bearer TOKEN`" + `; [operations/tokens.md](operations/tokens.md) has what which token may do.
 - **Lists** come in pages: ` + "`limit`" + ` bounds one, and its ` + "`next`" + `, handed back as ` + "`after`" + `, gives the following one. There is none after the last.
 - **Pollers** hand the ` + "`ETag`" + ` of an answer back as ` + "`If-None-Match`" + `: 304 says that nothing has changed. Answers that say what time it is
   (` + "`/v1/demand`, `/v1/health`" + `) always have.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,7 @@ func shell(t *testing.T, dir, script string) (output string, err error) {
 func TestTheCommandsOfTheOperationsGuideWork(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	out, err := shell(t, dir, block(t, "docs/operations.md", "sh by-hand"))
+	out, err := shell(t, dir, block(t, "docs/operations/by-hand.md", "sh by-hand"))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -114,6 +115,39 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: %s has no section %s", file, target, m[2])
 			}
 		}
+	}
+}
+
+// Programs, files of sites and services, scripts and comments name documents to read on in.
+func TestDocumentsThatAreNamedAreThere(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	name := regexp.MustCompile(`\bdocs/[\w/.@-]*\w`)
+	named := 0
+	must(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if slices.Contains([]string{".git", "bin", "testdata"}, entry.Name()) || strings.HasSuffix(entry.Name(), "-out") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !slices.Contains([]string{".go", ".md", ".sh", ".toml", ".yml", ".service"}, filepath.Ext(path)) && entry.Name() != "Makefile" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, doc := range name.FindAllString(string(text), -1) {
+			named++
+			if _, err := os.Stat(filepath.Join(root, doc)); err != nil {
+				t.Errorf("%s names %s, which is not there", path, doc)
+			}
+		}
+		return err
+	}))
+	if named < 20 {
+		t.Errorf("found only %d names of documents", named)
 	}
 }
 

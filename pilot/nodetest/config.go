@@ -13,8 +13,8 @@ import (
 
 // Config is what is tested, and what it means. Zero means zero: [config.Defaults] sets the defaults.
 type Config struct {
-	// Programs are the site's tests; docs/operations.md is their contract. A folder stands for all files in it.
-	Programs []string `toml:"test" help:"program, or folder of programs, that tells whether the node is fit (docs/operations.md); several, separated by commas"`
+	// Programs are the site's tests; docs/operations/node.md is their contract. A folder stands for all files in it.
+	Programs []string `toml:"test" help:"program, or folder of programs, that tells whether the node is fit (docs/operations/node.md); several, separated by commas"`
 	// Limit bounds each test.
 	Limit time.Duration `toml:"limit" default:"10s" help:"time limit of each test of the node"`
 	// MinDiskMB and MinInodes are what has to be free where the work directory is.

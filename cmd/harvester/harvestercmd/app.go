@@ -12,7 +12,7 @@ func App() *cli.App {
 		Usage: "keep the wanted number of pilots alive",
 		Description: "Examples:\n" +
 			"  harvester check --config site.toml     can pilots be submitted here? --test-job submits one\n" +
-			"  harvester run --config site.toml       Slurm, HTCondor: docs/operations.md\n" +
+			"  harvester run --config site.toml       Slurm, HTCondor: docs/operations/harvester.md\n" +
 			"  harvester status --config site.toml    and explain, workers, workers show ID\n" +
 			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token",
 		Commands: []*cli.Command{

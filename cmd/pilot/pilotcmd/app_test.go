@@ -32,17 +32,17 @@ func file(t *testing.T, text string, mode os.FileMode) string {
 	return path
 }
 
-// example is the broker configuration of docs/operations.md, with a broker that nobody runs.
+// example is the broker configuration of docs/operations/slot.md, with a broker that nobody runs.
 func example(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../docs/operations.md")
+	text, err := os.ReadFile("../../../docs/operations/slot.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(text), "```toml broker-config\n")
 	code, _, closed := strings.Cut(rest, "```")
 	if !found || !closed {
-		t.Fatal("docs/operations.md has no example of a broker configuration")
+		t.Fatal("docs/operations/slot.md has no example of a broker configuration")
 	}
 	return strings.NewReplacer("broker1.example.org:61613", "127.0.0.1:1", "broker2.example.org:61613", "127.0.0.1:2").Replace(code)
 }

@@ -100,7 +100,7 @@ func readBrokerConfig(path string) (message.PromptBroker, error) {
 		TransformerBroker: f.Transformer.entry(), TransformerBroadcastBroker: f.Broadcast.entry(), ResultBroker: f.Result.entry(),
 	}
 	if err := errors.Join(append(errs, p.Validate())...); err != nil {
-		return p, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "%s: %w", path, err), "docs/operations.md has an example")
+		return p, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "%s: %w", path, err), "docs/operations/slot.md has an example")
 	}
 	return p, nil
 }

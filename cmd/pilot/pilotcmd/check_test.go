@@ -106,14 +106,14 @@ func TestOptionsOfTheNodeThatMakeNoSenseAreRefusedByName(t *testing.T) { //nolin
 }
 
 func TestTheTestOfTheGuideIsOne(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	text, err := os.ReadFile("../../../docs/operations.md")
+	text, err := os.ReadFile("../../../docs/operations/node.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(text), "A test in the words of a shell:\n\n```sh\n#!/bin/sh\n")
 	code, _, closed := strings.Cut(rest, "```")
 	if !found || !closed {
-		t.Fatal("docs/operations.md has no example of a test of the node")
+		t.Fatal("docs/operations/node.md has no example of a test of the node")
 	}
 	status, report := checked(t, "--node-test", siteTest(t, strings.ReplaceAll(code, "/scratch/geometry", t.TempDir())))
 	if status != 0 || !report.OK {

@@ -26,7 +26,7 @@ func chaosCommand() *cli.Command {
 			"  testbed chaos --faults kill-pilot,reset-links --slices 200 --seed 7\n" +
 			"  testbed chaos --broker 127.0.0.1:61613 --login panda --passcode-file panda.passcode\n\n" +
 			"Exit status: 0 if every promise was kept, 4 if one was broken; 40 if the broker does not answer, 42 if it refuses us, 51 if\n" +
-			"it lacks a binding; 64 for a wrong flag. docs/operations.md says how to read the table.",
+			"it lacks a binding; 64 for a wrong flag. docs/operations/faults.md says how to read the table.",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
