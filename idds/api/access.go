@@ -9,17 +9,17 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
-	"tfpilot/internal/ledger"
 )
 
 func (a *api) registerTokens(h huma.API) {
-	create := operation(http.MethodPost, "/v1/tokens", "Make a token; its secret is said this once", ledger.RoleOperator)
+	create := operation(http.MethodPost, "/v1/tokens", "Make a token; its secret is said this once", access.Operator)
 	create.DefaultStatus = http.StatusCreated
 	register(h, create, a.createToken)
-	register(h, operation(http.MethodGet, "/v1/tokens", "Tokens that were made, without their secrets", ledger.RoleOperator), a.listTokens)
-	register(h, with(operation(http.MethodDelete, "/v1/tokens/{id}", "Revoke a token", ledger.RoleOperator), http.StatusNotFound), a.revokeToken)
-	register(h, operation(http.MethodGet, "/v1/audit", "Changes that somebody made, the latest first, in pages", ledger.RoleOperator), a.auditPage)
+	register(h, operation(http.MethodGet, "/v1/tokens", "Tokens that were made, without their secrets", access.Operator), a.listTokens)
+	register(h, with(operation(http.MethodDelete, "/v1/tokens/{id}", "Revoke a token", access.Operator), http.StatusNotFound), a.revokeToken)
+	register(h, operation(http.MethodGet, "/v1/audit", "Changes that somebody made, the latest first, in pages", access.Operator), a.auditPage)
 }
 
 func (a *api) createToken(ctx context.Context, in *body[document.TokenRequest]) (*body[document.NewToken], error) {
@@ -31,7 +31,7 @@ func (a *api) createToken(ctx context.Context, in *body[document.TokenRequest]) 
 	if strings.TrimSpace(want.Name) == "" {
 		return nil, huma.Error422UnprocessableEntity("name is blank")
 	}
-	t := ledger.Token{Name: want.Name, Role: ledger.Role(want.Role), Namespace: namespace}
+	t := access.Token{Name: want.Name, Role: access.Role(want.Role), Namespace: namespace}
 	var life time.Duration
 	if want.Seconds != nil && *want.Seconds > 0 {
 		life = max(time.Second, time.Duration(*want.Seconds*float64(time.Second))) // never so short that it would be for ever
@@ -61,8 +61,8 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 },
 ) (*body[document.Token], error) {
-	t, err := a.cfg.Tokens.Revoke(ctx, ledger.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
-	if errors.Is(err, ledger.ErrUnknownToken) {
+	t, err := a.cfg.Tokens.Revoke(ctx, access.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
+	if errors.Is(err, access.ErrUnknownToken) {
 		return nil, huma.Error404NotFound("there is no token " + in.ID)
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 	return &body[document.Token]{tokenDocument(t)}, nil
 }
 
-func tokenDocument(t ledger.Token) document.Token {
+func tokenDocument(t access.Token) document.Token {
 	state := "valid"
 	switch {
 	case !t.RevokedAt.IsZero():

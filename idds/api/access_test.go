@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -44,11 +45,11 @@ func request(t *testing.T, method, url, token, body string, headers ...string) (
 }
 
 // tokenFor makes a token of a role for a namespace.
-func tokenFor(t *testing.T, base string, role ledger.Role, namespace string) document.NewToken {
+func tokenFor(t *testing.T, base string, role access.Role, namespace string) document.NewToken {
 	t.Helper()
 	body, err := json.Marshal(document.TokenRequest{Name: "one", Role: string(role), Namespace: namespace})
 	must(t, err)
-	resp, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[ledger.RoleOperator], string(body))
+	resp, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[access.Operator], string(body))
 	if resp.StatusCode != http.StatusCreated {
 		t.Fatalf("%d: %s", resp.StatusCode, text)
 	}
@@ -72,11 +73,11 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 			tx.PutActor(document.Actor{Namespace: namespace, Duty: "stop", Sender: "them"}),
 			tx.PutDocument(ledger.TFFiles, document.TFFile{Namespace: namespace, Filename: "1.tf", STF: "f.stf"}, namespace, run, "f.stf", "1.tf"))
 	}))
-	if status, text := post(t, base, "/v1/logs", ledger.RolePilot, document.LogBatch{Records: []document.LogRecord{{Component: "p1", Level: "INFO", Message: "f.stf"}}}); status != http.StatusOK {
+	if status, text := post(t, base, "/v1/logs", access.Pilot, document.LogBatch{Records: []document.LogRecord{{Component: "p1", Level: "INFO", Message: "f.stf"}}}); status != http.StatusOK {
 		t.Fatal(text)
 	}
-	theirs := tokenFor(t, base, ledger.RoleOperator, "theirs")
-	ours := tokenFor(t, base, ledger.RoleOperator, namespace)
+	theirs := tokenFor(t, base, access.Operator, "theirs")
+	ours := tokenFor(t, base, access.Operator, namespace)
 	for _, path := range reading {
 		if resp, text := request(t, http.MethodGet, base+path, ours.Secret, ""); resp.StatusCode != http.StatusOK || len(text) < 30 && !strings.Contains(path, "worker=") {
 			t.Errorf("%s with a token of its namespace: %d, %s", path, resp.StatusCode, text)
@@ -121,8 +122,8 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 func TestTheBrokersPasswordIsForPilotsOfItsNamespaceAlone(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	for _, role := range ledger.Roles() {
-		for ns, want := range map[string]bool{namespace: role == ledger.RolePilot, "theirs": false} {
+	for _, role := range access.Roles() {
+		for ns, want := range map[string]bool{namespace: role == access.Pilot, "theirs": false} {
 			token := tokenFor(t, base, role, ns).Secret
 			resp, text := request(t, http.MethodGet, base+"/metainfo/prompt_broker", token, "")
 			if got := strings.Contains(text, `"password":"p"`); got != want || got != (resp.StatusCode == http.StatusOK) {
@@ -135,8 +136,8 @@ func TestTheBrokersPasswordIsForPilotsOfItsNamespaceAlone(t *testing.T) {
 func TestATokenThatIsNotGoodIsRefusedAndToldWhy(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	revoked := tokenFor(t, base, ledger.RoleViewer, "")
-	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+revoked.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
+	revoked := tokenFor(t, base, access.Viewer, "")
+	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+revoked.ID, secrets[access.Operator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatal(text)
 	}
 	for token, why := range map[string]string{"": "Bearer <token>", "forged": "not known", revoked.Secret: "revoked", "a.b.c": "not known"} {
@@ -155,7 +156,7 @@ func TestALifeThatIsShortIsNotForEver(t *testing.T) {
 	t.Parallel()
 	base := server(t)
 	for _, seconds := range []string{"1e-12", "0.5", "3600"} {
-		_, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[ledger.RoleOperator], `{"name":"short","role":"viewer","seconds":`+seconds+`}`)
+		_, text := request(t, http.MethodPost, base+"/v1/tokens", secrets[access.Operator], `{"name":"short","role":"viewer","seconds":`+seconds+`}`)
 		var made document.NewToken
 		if must(t, json.Unmarshal([]byte(text), &made)); made.ExpiresAt.IsZero() {
 			t.Errorf("%s: %s", seconds, text)
@@ -166,15 +167,15 @@ func TestALifeThatIsShortIsNotForEver(t *testing.T) {
 func TestAChangeLeavesALineInTheAudit(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	made := tokenFor(t, base, ledger.RolePilot, namespace)
-	_, text := request(t, http.MethodGet, base+"/v1/audit", secrets[ledger.RoleOperator], "")
+	made := tokenFor(t, base, access.Pilot, namespace)
+	_, text := request(t, http.MethodGet, base+"/v1/audit", secrets[access.Operator], "")
 	var page document.Page[document.AuditLine]
 	must(t, json.Unmarshal([]byte(text), &page))
 	if len(page.Items) != 1 || page.Items[0].Did != "token.create" || page.Items[0].To != made.ID || page.Items[0].From != "127.0.0.1" ||
 		page.Items[0].Who != "tokens.toml/operator" || strings.Contains(text, made.Secret) {
 		t.Error(text)
 	}
-	for _, role := range []ledger.Role{ledger.RolePilot, ledger.RoleHarvester, ledger.RoleViewer} {
+	for _, role := range []access.Role{access.Pilot, access.Harvester, access.Viewer} {
 		if resp, _ := request(t, http.MethodGet, base+"/v1/audit", secrets[role], ""); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %d", role, resp.StatusCode)
 		}
@@ -196,7 +197,7 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 		{"TRACE", "/v1/slices", 405},
 		{http.MethodGet, "/v1/runs/" + strings.Repeat("x", 201), 422},
 	} {
-		resp, text := request(t, c.method, base+c.path, secrets[ledger.RoleViewer], "")
+		resp, text := request(t, c.method, base+c.path, secrets[access.Viewer], "")
 		var p struct {
 			Status int
 			Detail string
@@ -239,17 +240,17 @@ func TestABrowserThatAsksForWhatIsNotThereGetsAPage(t *testing.T) {
 func TestWhoHasSeenAnAnswerIsToldThatItIsTheSame(t *testing.T) {
 	t.Parallel()
 	base, store := serverAndStore(t)
-	first, _ := request(t, http.MethodGet, base+"/v1/slices", secrets[ledger.RoleViewer], "")
+	first, _ := request(t, http.MethodGet, base+"/v1/slices", secrets[access.Viewer], "")
 	tag := first.Header.Get("ETag")
 	for _, seen := range []string{tag, "W/" + tag, `"other", ` + tag} {
-		if resp, text := request(t, http.MethodGet, base+"/v1/slices", secrets[ledger.RoleViewer], "", "If-None-Match", seen); resp.StatusCode != http.StatusNotModified || text != "" {
+		if resp, text := request(t, http.MethodGet, base+"/v1/slices", secrets[access.Viewer], "", "If-None-Match", seen); resp.StatusCode != http.StatusNotModified || text != "" {
 			t.Errorf("%s: %d, %s", seen, resp.StatusCode, text)
 		}
 	}
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 		return ledger.Rules{}.Lost(tx, ledger.Key{Namespace: namespace, Run: run, Identity: "s20"}, 1, "lost", time.Now())
 	}))
-	if resp, text := request(t, http.MethodGet, base+"/v1/slices", secrets[ledger.RoleViewer], "", "If-None-Match", tag); resp.StatusCode != http.StatusOK || !strings.Contains(text, `"waiting"`) {
+	if resp, text := request(t, http.MethodGet, base+"/v1/slices", secrets[access.Viewer], "", "If-None-Match", tag); resp.StatusCode != http.StatusOK || !strings.Contains(text, `"waiting"`) {
 		t.Errorf("after a change: %d, %s", resp.StatusCode, text)
 	}
 	if resp, _ := request(t, http.MethodGet, base+"/v1/slices", "", "", "If-None-Match", tag); resp.StatusCode != http.StatusUnauthorized {
@@ -271,7 +272,7 @@ func TestHTMLAndSQLInNamesAreText(t *testing.T) {
 		}))
 		q := strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B", `"`, "%22", "<", "%3C", ">", "%3E", "\\", "%5C", "/", "%2F").Replace(name)
 		for _, path := range []string{"/v1/runs/" + q, "/v1/runs/" + q + "/slices/" + q, "/v1/slices?run=" + q, "/v1/slices?run=" + q + "&filename=" + q} {
-			resp, text := request(t, http.MethodGet, base+path, secrets[ledger.RoleViewer], "")
+			resp, text := request(t, http.MethodGet, base+path, secrets[access.Viewer], "")
 			if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(text, `"run_id"`) {
 				t.Errorf("%s: %d, %s", path, resp.StatusCode, text)
 			}
@@ -280,12 +281,12 @@ func TestHTMLAndSQLInNamesAreText(t *testing.T) {
 			}
 		}
 		for _, field := range []string{"worker", "class", "reason", "state", "namespace", "after"} {
-			if resp, text := request(t, http.MethodGet, base+"/v1/slices?"+field+"="+q, secrets[ledger.RoleViewer], ""); resp.StatusCode >= 500 {
+			if resp, text := request(t, http.MethodGet, base+"/v1/slices?"+field+"="+q, secrets[access.Viewer], ""); resp.StatusCode >= 500 {
 				t.Errorf("%s: %d, %s", field, resp.StatusCode, text)
 			}
 		}
 	}
-	if resp, text := request(t, http.MethodGet, base+"/v1/runs/"+run, secrets[ledger.RoleViewer], ""); resp.StatusCode != http.StatusOK {
+	if resp, text := request(t, http.MethodGet, base+"/v1/runs/"+run, secrets[access.Viewer], ""); resp.StatusCode != http.StatusOK {
 		t.Errorf("the run of before: %d, %s", resp.StatusCode, text)
 	}
 }
@@ -312,7 +313,7 @@ func TestAHundredMegabytesAreRefusedUnread(t *testing.T) {
 	base := server(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/workers", io.LimitReader(endless{}, 100<<20))
 	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+secrets[ledger.RolePilot])
+	req.Header.Set("Authorization", "Bearer "+secrets[access.Pilot])
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil { // hung up while we went on sending

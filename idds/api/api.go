@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tfpilot/idds"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -30,17 +31,17 @@ import (
 // maxBody bounds what a request may bring.
 const maxBody = 4 << 20
 
-// Gate says who holds a token. [ledger.ErrUnknownToken] lets the next one try.
+// Gate says who holds a token. [access.ErrUnknownToken] lets the next one try.
 type Gate interface {
-	Identify(ctx context.Context, token string) (ledger.Principal, error)
+	Identify(ctx context.Context, token string) (access.Principal, error)
 }
 
 // Tokens makes and ends tokens.
 type Tokens interface {
 	Gate
-	Create(ctx context.Context, want ledger.Token, life time.Duration, by ledger.AuditLine) (t ledger.Token, secret string, err error)
-	Revoke(ctx context.Context, namespace, id string, by ledger.AuditLine) (ledger.Token, error)
-	List(namespace string) []ledger.Token
+	Create(ctx context.Context, want access.Token, life time.Duration, by access.AuditLine) (t access.Token, secret string, err error)
+	Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (access.Token, error)
+	List(namespace string) []access.Token
 }
 
 // Config is what the interface needs beside the service.
@@ -133,9 +134,9 @@ type quantiles struct {
 const rolesKey = "roles"
 
 // readers may read everything but secrets.
-var readers = []ledger.Role{ledger.RolePilot, ledger.RoleHarvester, ledger.RoleViewer, ledger.RoleOperator}
+var readers = []access.Role{access.Pilot, access.Harvester, access.Viewer, access.Operator}
 
-func operation(method, path, summary string, roles ...ledger.Role) huma.Operation {
+func operation(method, path, summary string, roles ...access.Role) huma.Operation {
 	op := huma.Operation{
 		Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
 		Metadata: map[string]any{rolesKey: roles}, MaxBodyBytes: maxBody,
@@ -193,9 +194,9 @@ func (a *api) register(h huma.API) {
 	}
 	register(h, operation(http.MethodGet, "/ping", "Whether the service is there"),
 		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
-	register(h, with(operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", ledger.RolePilot), http.StatusNotFound),
+	register(h, with(operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", access.Pilot), http.StatusNotFound),
 		func(ctx context.Context, _ *struct{}) (*body[message.PromptBroker], error) {
-			b, err := a.cfg.BrokerFor(ledger.PrincipalOf(ctx))
+			b, err := a.cfg.BrokerFor(access.PrincipalOf(ctx))
 			if err != nil {
 				return nil, huma.Error404NotFound(err.Error())
 			}
@@ -242,7 +243,7 @@ func (a *api) demand(ctx context.Context, in *struct {
 ) (*body[document.Demand], error) {
 	ask := a.service.Demand
 	// A site of another namespace would have a part of workers that it never starts.
-	if p := ledger.PrincipalOf(ctx); in.Site != "" && p.Sees(a.cfg.Namespace) && (p.Role == ledger.RoleHarvester || p.Role == ledger.RoleOperator) {
+	if p := access.PrincipalOf(ctx); in.Site != "" && p.Sees(a.cfg.Namespace) && (p.Role == access.Harvester || p.Role == access.Operator) {
 		ask = func(ctx context.Context) (document.Demand, error) {
 			return a.service.DemandOf(ctx, in.Site, in.MaxWorkers)
 		}
@@ -250,7 +251,7 @@ func (a *api) demand(ctx context.Context, in *struct {
 	d, err := ask(ctx)
 	seen := d.Demands[:0]
 	for _, r := range d.Demands {
-		if ledger.PrincipalOf(ctx).Sees(r.Namespace) {
+		if access.PrincipalOf(ctx).Sees(r.Namespace) {
 			seen = append(seen, r)
 		}
 	}

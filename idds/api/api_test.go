@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tfpilot/idds/api"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -21,7 +22,7 @@ func TestEachRoleMayDoItsOwn(t *testing.T) {
 	base := server(t)
 	const report = `{"pilot_id":"p","namespace":"test","run_id":"100001","phase":"running","at":"2026-01-01T00:00:00Z","started_at":"2026-01-01T00:00:00Z",
 		"hostname":"h","pid":1,"version":"v","slots":1,"link_proven":true,"in_hand":[],"totals":{"done":0,"failed":0,"released":0,"held":0,"junk":0,"wall_seconds":0,"cpu_seconds":0}}`
-	roles := []ledger.Role{"", ledger.RolePilot, ledger.RoleHarvester, ledger.RoleOperator, ledger.RoleViewer}
+	roles := []access.Role{"", access.Pilot, access.Harvester, access.Operator, access.Viewer}
 	for _, c := range []struct {
 		method, path, body string
 		want               [5]int // in the order of roles
@@ -60,7 +61,7 @@ func TestTheProductionCallsAnswerAsThere(t *testing.T) {
 	if got := strings.TrimSpace(string(b)); got != `{"Status":"OK"}` {
 		t.Errorf("ping: %s", got)
 	}
-	_, b = call(t, http.MethodGet, base+"/metainfo/prompt_broker", ledger.RolePilot, "")
+	_, b = call(t, http.MethodGet, base+"/metainfo/prompt_broker", access.Pilot, "")
 	var got, want any
 	must(t, json.Unmarshal(b, &got))
 	entry := func(destination string) string {
@@ -137,7 +138,7 @@ func TestFailuresAndFilesLeadToTheirSlicesAndThoseToTheirHistory(t *testing.T) {
 	if got := strings.Join(told, ", "); got != "created , sent , finished data_invalid: why, final failed" || h.State != "failed" {
 		t.Errorf("%s, %+v", got, h)
 	}
-	if status, _ := call(t, http.MethodGet, base+"/v1/runs/"+run+"/slices/none", ledger.RoleViewer, ""); status != http.StatusNotFound {
+	if status, _ := call(t, http.MethodGet, base+"/v1/runs/"+run+"/slices/none", access.Viewer, ""); status != http.StatusNotFound {
 		t.Errorf("a slice that is not there: %d", status)
 	}
 }
@@ -157,7 +158,7 @@ func TestTheServiceDescribesItself(t *testing.T) {
 
 func TestAHugeReportIsRefused(t *testing.T) {
 	t.Parallel()
-	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", ledger.RolePilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
+	status, _ := call(t, http.MethodPost, server(t)+"/v1/workers", access.Pilot, `{"pilot_id":"`+string(bytes.Repeat([]byte("x"), 5<<20))+`"}`)
 	if status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", status)
 	}
@@ -166,7 +167,7 @@ func TestAHugeReportIsRefused(t *testing.T) {
 func TestMergedHistogramsComeAsAROOTFile(t *testing.T) {
 	t.Parallel()
 	base, store := serverAndStore(t)
-	resp, text := request(t, http.MethodGet, base+"/v1/runs/"+run+"/histograms.root", secrets[ledger.RoleViewer], "")
+	resp, text := request(t, http.MethodGet, base+"/v1/runs/"+run+"/histograms.root", secrets[access.Viewer], "")
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-root" || !strings.HasPrefix(text, "root") ||
 		resp.Header.Get("Content-Disposition") != "attachment; filename=run-"+run+".root" {
 		t.Errorf("%d, %v, %.10q", resp.StatusCode, resp.Header, text)
@@ -174,7 +175,7 @@ func TestMergedHistogramsComeAsAROOTFile(t *testing.T) {
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 		return ledger.Rules{}.Announce(tx, message.RunImminentWorker{RunID: message.Run("2"), Namespace: namespace}, time.Now())
 	}))
-	if resp, text := request(t, http.MethodGet, base+"/v1/runs/2/histograms.root", secrets[ledger.RoleViewer], ""); resp.StatusCode != http.StatusNotFound {
+	if resp, text := request(t, http.MethodGet, base+"/v1/runs/2/histograms.root", secrets[access.Viewer], ""); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
-	"tfpilot/internal/ledger"
 )
 
 // Feed is what watchers see.
@@ -75,7 +75,7 @@ func (a *api) events(ctx context.Context, in *EventsQuery) (*huma.StreamResponse
 	if err != nil {
 		return nil, err
 	}
-	who := streamKey{ledger.PrincipalOf(ctx).Name, line(ctx).From}
+	who := streamKey{access.PrincipalOf(ctx).Name, line(ctx).From}
 	if !a.streams.enter(who) {
 		err := huma.Error429TooManyRequests("too many streams of events at once; close some, or try again")
 		return nil, huma.ErrorWithHeaders(err, http.Header{"Retry-After": {"10"}})

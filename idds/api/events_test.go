@@ -12,8 +12,8 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
-	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 )
 
@@ -93,8 +93,8 @@ func (s *stream) last() (e document.Event) {
 func TestAStreamHasWhatTheBoardHas(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	_, text := request(t, http.MethodGet, base+"/v1/board", secrets[ledger.RoleViewer], "")
-	s := follow(t, base+"/v1/events", secrets[ledger.RoleViewer])
+	_, text := request(t, http.MethodGet, base+"/v1/board", secrets[access.Viewer], "")
+	s := follow(t, base+"/v1/events", secrets[access.Viewer])
 	e := s.until(document.EventBoard)
 	var asked, told document.Board
 	must(t, json.Unmarshal([]byte(text), &asked))
@@ -102,7 +102,7 @@ func TestAStreamHasWhatTheBoardHas(t *testing.T) {
 	if len(told.Runs) != 1 || told.Runs[0].Slices != asked.Runs[0].Slices || told.Runs[0].Slices.Done != 3 || e.ID == "" {
 		t.Errorf("%s: %+v, %+v", e.ID, told.Runs, asked.Runs)
 	}
-	back := follow(t, base+"/v1/events", secrets[ledger.RoleViewer], "Last-Event-ID", e.ID)
+	back := follow(t, base+"/v1/events", secrets[access.Viewer], "Last-Event-ID", e.ID)
 	if next := <-back.events; next.ID == e.ID {
 		t.Error("the board that was seen comes again")
 	}
@@ -118,12 +118,12 @@ func TestAStreamIsNotEndedByTheLimitsOnOtherAnswers(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	const limit = 2 * time.Second
 	base := serverWithin(t, store, api.Config{}, limit)
-	s := follow(t, base+"/v1/events", secrets[ledger.RoleViewer])
+	s := follow(t, base+"/v1/events", secrets[access.Viewer])
 	for began, n := time.Now(), 0; time.Since(began) < 2*limit; n++ {
 		s.until(document.EventBoard)
 		w, err := json.Marshal(document.WorkerReport{PilotID: strconv.Itoa(n), Namespace: namespace, Hostname: "host" + strconv.Itoa(n), InHand: []document.SliceInHand{}})
 		must(t, err)
-		if resp, text := request(t, http.MethodPost, base+"/v1/workers", secrets[ledger.RolePilot], string(w)); resp.StatusCode != http.StatusOK {
+		if resp, text := request(t, http.MethodPost, base+"/v1/workers", secrets[access.Pilot], string(w)); resp.StatusCode != http.StatusOK {
 			t.Fatalf("%d: %s", resp.StatusCode, text)
 		}
 	}
@@ -131,7 +131,7 @@ func TestAStreamIsNotEndedByTheLimitsOnOtherAnswers(t *testing.T) {
 
 func TestAStreamMayEndAfterSoManyEvents(t *testing.T) {
 	t.Parallel()
-	resp, text := request(t, http.MethodGet, server(t)+"/v1/events?events=2", secrets[ledger.RoleViewer], "")
+	resp, text := request(t, http.MethodGet, server(t)+"/v1/events?events=2", secrets[access.Viewer], "")
 	if resp.StatusCode != http.StatusOK || strings.Count(text, "event: ") != 2 {
 		t.Errorf("%d, %.300q", resp.StatusCode, text)
 	}
@@ -143,10 +143,10 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	base := serverOn(t, store, api.Config{TokenCheck: 10 * time.Millisecond})
-	made := tokenFor(t, base, ledger.RoleViewer, namespace)
+	made := tokenFor(t, base, access.Viewer, namespace)
 	s := follow(t, base+"/v1/events", made.Secret)
 	s.until(document.EventBoard)
-	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+made.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
+	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+made.ID, secrets[access.Operator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d: %s", resp.StatusCode, text)
 	}
 	var bye document.ByeEvent
@@ -163,7 +163,7 @@ func TestNobodyHasMoreStreamsThanAControlRoomNeeds(t *testing.T) {
 	for ; most < 1000; most++ {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/v1/events", http.NoBody)
 		must(t, err)
-		req.Header.Set("Authorization", "Bearer "+secrets[ledger.RoleViewer])
+		req.Header.Set("Authorization", "Bearer "+secrets[access.Viewer])
 		resp, err := http.DefaultClient.Do(req)
 		must(t, err)
 		t.Cleanup(func() { _ = resp.Body.Close() })
@@ -177,7 +177,7 @@ func TestNobodyHasMoreStreamsThanAControlRoomNeeds(t *testing.T) {
 	if most < 200 || most > 500 {
 		t.Errorf("%d streams", most)
 	}
-	if resp, _ := request(t, http.MethodGet, base+"/v1/events?events=1", secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
+	if resp, _ := request(t, http.MethodGet, base+"/v1/events?events=1", secrets[access.Operator], ""); resp.StatusCode != http.StatusOK {
 		t.Errorf("somebody else: %d", resp.StatusCode)
 	}
 }
@@ -185,7 +185,7 @@ func TestNobodyHasMoreStreamsThanAControlRoomNeeds(t *testing.T) {
 func TestAStreamIsOfOneNamespace(t *testing.T) {
 	t.Parallel()
 	base := server(t)
-	theirs := tokenFor(t, base, ledger.RoleViewer, "theirs")
+	theirs := tokenFor(t, base, access.Viewer, "theirs")
 	if resp, _ := request(t, http.MethodGet, base+"/v1/events?namespace="+namespace, theirs.Secret, ""); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("%d", resp.StatusCode)
 	}
@@ -201,7 +201,7 @@ func TestWhatIsNoRequestForAStreamIsRefused(t *testing.T) {
 	for path, want := range map[string]int{
 		"/v1/events?events=-1": http.StatusUnprocessableEntity, "/v1/events?events=x": http.StatusUnprocessableEntity, "/v1/events?namespace=" + strings.Repeat("n", 300): http.StatusUnprocessableEntity,
 	} {
-		if resp, text := request(t, http.MethodGet, base+path, secrets[ledger.RoleViewer], ""); resp.StatusCode != want {
+		if resp, text := request(t, http.MethodGet, base+path, secrets[access.Viewer], ""); resp.StatusCode != want {
 			t.Errorf("%s: %d, %s", path, resp.StatusCode, text)
 		}
 	}

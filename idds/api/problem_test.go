@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 )
 
 // A report that is wrong in many ways must not come back once for each of them: its answer would be larger than what was sent.
@@ -19,7 +19,7 @@ func TestAProblemRepeatsLittleOfTheRequest(t *testing.T) {
 		"/v1/components": `{"name":"` + long + `","role":"pilot","state":"READY"}`,
 		"/v1/logs":       `{"records":[` + strings.Repeat(`{"x":"y"},`, 999) + `{}]}`,
 	} {
-		status, answer := call(t, http.MethodPost, base+path, ledger.RolePilot, body)
+		status, answer := call(t, http.MethodPost, base+path, access.Pilot, body)
 		var problem struct {
 			Errors []struct{ Message, Location string }
 		}
@@ -30,7 +30,7 @@ func TestAProblemRepeatsLittleOfTheRequest(t *testing.T) {
 			t.Errorf("%s: %+v", path, problem)
 		}
 	}
-	if _, answer := call(t, http.MethodPost, base+"/v1/workers", ledger.RolePilot, `{"pilot_id":"p","pid":"seven"}`); !strings.Contains(string(answer), `"value":"seven"`) {
+	if _, answer := call(t, http.MethodPost, base+"/v1/workers", access.Pilot, `{"pilot_id":"p","pid":"seven"}`); !strings.Contains(string(answer), `"value":"seven"`) {
 		t.Errorf("a short value is not shown: %s", answer)
 	}
 }

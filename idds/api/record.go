@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/recent"
@@ -25,7 +26,7 @@ type Record struct {
 }
 
 // reporters may say what they do.
-var reporters = []ledger.Role{ledger.RolePilot, ledger.RoleHarvester, ledger.RoleOperator}
+var reporters = []access.Role{access.Pilot, access.Harvester, access.Operator}
 
 func (a *api) registerRecord(h huma.API) {
 	register(h, operation(http.MethodPost, "/v1/components", "That a program is alive, and what it does", reporters...), a.beat)

@@ -11,13 +11,14 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/recent"
 )
 
-func post(t *testing.T, base, path string, role ledger.Role, document any) (int, string) {
+func post(t *testing.T, base, path string, role access.Role, document any) (int, string) {
 	t.Helper()
 	body, err := json.Marshal(document)
 	must(t, err)
@@ -32,7 +33,7 @@ func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 		{Component: "p1", Role: "pilot", Level: "INFO", Message: "slice taken", RunID: run, Slice: "s1", At: time.Now()},
 		{Component: "h1", Role: "harvester", Level: "ERROR", Message: "<script>alert(1)</script> password=hush-hush", Attrs: map[string]string{"token": "hush-hush"}},
 	}}
-	for role, want := range map[ledger.Role]int{ledger.RoleViewer: 403, ledger.RolePilot: 200} {
+	for role, want := range map[access.Role]int{access.Viewer: 403, access.Pilot: 200} {
 		if status, text := post(t, base, "/v1/logs", role, lines); status != want || want == 200 && !strings.Contains(text, `"taken":2`) {
 			t.Errorf("%s: %d, %s", role, status, text)
 		}
@@ -58,10 +59,10 @@ func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 	if page := read[document.RecentPage[document.LogRecord]](t, base+"/v1/logs?after="+next); len(page.Items) != 0 || page.Next != next {
 		t.Errorf("%+v", page)
 	}
-	if resp, text := request(t, http.MethodGet, base+"/v1/logs?after=nonsense", secrets[ledger.RoleViewer], ""); resp.StatusCode != http.StatusUnprocessableEntity {
+	if resp, text := request(t, http.MethodGet, base+"/v1/logs?after=nonsense", secrets[access.Viewer], ""); resp.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
-	theirs := tokenFor(t, base, ledger.RoleOperator, "theirs")
+	theirs := tokenFor(t, base, access.Operator, "theirs")
 	if resp, text := request(t, http.MethodPost, base+"/v1/logs", theirs.Secret, fmt.Sprintf(`{"records":[{"namespace":%q,"component":"x","level":"INFO","message":"x"}]}`, namespace)); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("%d, %s", resp.StatusCode, text)
 	}
@@ -71,7 +72,7 @@ func TestLinesOfLogsComeInAndAreFound(t *testing.T) {
 	if _, text := request(t, http.MethodGet, base+"/v1/logs", theirs.Secret, ""); !strings.Contains(text, "mine") || strings.Contains(text, "slice taken") {
 		t.Error(text)
 	}
-	if _, text := request(t, http.MethodGet, base+"/v1/logs?namespace="+namespace, secrets[ledger.RoleViewer], ""); strings.Contains(text, "mine") {
+	if _, text := request(t, http.MethodGet, base+"/v1/logs?namespace="+namespace, secrets[access.Viewer], ""); strings.Contains(text, "mine") {
 		t.Error(text)
 	}
 }
@@ -83,7 +84,7 @@ func TestComponentsSayThatTheyAreAlive(t *testing.T) {
 		return tx.PutWorker(document.WorkerReport{PilotID: "p1", Namespace: namespace, Phase: document.WorkerRunning, Slots: 2, HeartbeatSeconds: 60}, time.Now())
 	}))
 	beat := document.Component{Name: "site-a", Role: "harvester", State: "processing", StartedAt: time.Now().Add(time.Hour), HeartbeatSeconds: 10, LastSeen: time.Now().Add(time.Hour)}
-	for role, want := range map[ledger.Role]int{ledger.RoleViewer: 403, ledger.RoleHarvester: 200} {
+	for role, want := range map[access.Role]int{access.Viewer: 403, access.Harvester: 200} {
 		if status, text := post(t, base, "/v1/components", role, beat); status != want {
 			t.Errorf("%s: %d, %s", role, status, text)
 		}

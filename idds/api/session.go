@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 )
 
 // Browsers send no Authorization header of a page. They send a cookie, which is a token that somebody has logged in with. It is good
@@ -24,28 +24,28 @@ const (
 )
 
 // visitor is identify, and for who looks without an Authorization header also by his cookie; or as nobody in particular, where everybody may.
-func (a *api) visitor(ctx context.Context, method, host string, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
+func (a *api) visitor(ctx context.Context, method, host string, header func(string) string, addr string, roles []access.Role) (access.Principal, *refusal) {
 	looks := method == http.MethodGet || method == http.MethodHead
-	if !looks || authorization(header) != "" || !slices.Contains(roles, ledger.RoleViewer) {
+	if !looks || authorization(header) != "" || !slices.Contains(roles, access.Viewer) {
 		return a.identify(ctx, header, addr, roles)
 	}
-	p, no := ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>, or log in at /login"}
+	p, no := access.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>, or log in at /login"}
 	if token := sessionToken(header("Cookie"), host); token != "" {
 		p, no = a.onlooker(ctx, token)
 	}
 	if no != nil && a.cfg.PublicPage {
-		p, no = ledger.Principal{Role: ledger.RoleViewer, Namespace: a.cfg.Namespace}, nil
+		p, no = access.Principal{Role: access.Viewer, Namespace: a.cfg.Namespace}, nil
 	}
 	return a.admit(p, no, addr, roles)
 }
 
 // onlooker is the holder of a token who logs in, or has: a viewer, whatever else the token may do.
-func (a *api) onlooker(ctx context.Context, token string) (ledger.Principal, *refusal) {
+func (a *api) onlooker(ctx context.Context, token string) (access.Principal, *refusal) {
 	p, no := a.holder(ctx, "Bearer "+token)
-	if no == nil && p.Role != ledger.RoleViewer && p.Role != ledger.RoleOperator {
+	if no == nil && p.Role != access.Viewer && p.Role != access.Operator {
 		no = &refusal{http.StatusForbidden, "the token's role is " + string(p.Role) + ": the page is for viewers and operators"}
 	}
-	p.Role = ledger.RoleViewer
+	p.Role = access.Viewer
 	return p, no
 }
 
@@ -85,9 +85,9 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) {
 	case token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`",;\`, c) }):
 		no = &refusal{status: http.StatusUnauthorized}
 	default:
-		var p ledger.Principal
+		var p access.Principal
 		p, no = a.onlooker(r.Context(), token)
-		_, no = a.admit(p, no, r.RemoteAddr, []ledger.Role{ledger.RoleViewer})
+		_, no = a.admit(p, no, r.RemoteAddr, []access.Role{access.Viewer})
 	}
 	if no != nil {
 		http.Redirect(w, r, "/login?"+url.Values{"refused": {strconv.Itoa(no.status)}, "next": {next}}.Encode(), http.StatusSeeOther)

@@ -9,19 +9,19 @@ import (
 
 	"tfpilot/idds/api"
 	"tfpilot/idds/sqlite"
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
 )
 
 // looks are handlers that a browser asks: one for who may look, one for operators, each of which answers with who asks.
 func looks() []api.Mount {
 	tell := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := ledger.PrincipalOf(r.Context())
+		p := access.PrincipalOf(r.Context())
 		_, _ = w.Write([]byte(p.Name + "," + string(p.Role) + "," + p.Namespace))
 	})
 	return []api.Mount{
-		{Pattern: "GET /look", Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: tell},
-		{Pattern: "POST /look", Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: tell},
+		{Pattern: "GET /look", Roles: []access.Role{access.Viewer, access.Operator}, Handler: tell},
+		{Pattern: "POST /look", Roles: []access.Role{access.Viewer, access.Operator}, Handler: tell},
 	}
 }
 
@@ -59,7 +59,7 @@ func submit(t *testing.T, base, token, next string, headers ...string) (to strin
 func TestWhoHasLoggedInLooksAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	base := sessions(t, api.Config{})
-	operator := tokenFor(t, base, ledger.RoleOperator, namespace)
+	operator := tokenFor(t, base, access.Operator, namespace)
 	to, cookie := submit(t, base, " "+operator.Secret+"\n", "/look?a=b")
 	if to != "/look?a=b" || cookie == nil || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Secure {
 		t.Fatalf("led to %s with %v", to, cookie)
@@ -84,7 +84,7 @@ func TestWhoHasLoggedInLooksAndChangesNothing(t *testing.T) {
 	if resp, text := request(t, http.MethodPost, base+"/v1/tokens", "", `{"name":"n","role":"operator"}`, "Cookie", line); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a token made by a cookie: %d, %s", resp.StatusCode, text)
 	}
-	if resp, _ := request(t, http.MethodDelete, base+"/v1/tokens/"+operator.ID, secrets[ledger.RoleOperator], ""); resp.StatusCode != http.StatusOK {
+	if resp, _ := request(t, http.MethodDelete, base+"/v1/tokens/"+operator.ID, secrets[access.Operator], ""); resp.StatusCode != http.StatusOK {
 		t.Fatal("not revoked")
 	}
 	if resp, text := request(t, http.MethodGet, base+"/look", "", "", "Cookie", line); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(text, "revoked") {
@@ -96,18 +96,18 @@ func TestNobodyLogsInWithATokenThatIsNotGood(t *testing.T) {
 	t.Parallel()
 	base := sessions(t, api.Config{})
 	for token, status := range map[string]string{
-		"": "401", "forged": "401", "two words": "401", "a;b": "401", secrets[ledger.RolePilot]: "403", secrets[ledger.RoleHarvester]: "403", strings.Repeat("x", 4000): "413",
+		"": "401", "forged": "401", "two words": "401", "a;b": "401", secrets[access.Pilot]: "403", secrets[access.Harvester]: "403", strings.Repeat("x", 4000): "413",
 	} {
 		to, cookie := submit(t, base, token, "/look")
 		if u, err := url.Parse(to); err != nil || u.Path != "/login" || u.Query().Get("refused") != status || u.Query().Get("next") != "/look" || cookie != nil {
 			t.Errorf("%.20q: led to %s with %v", token, to, cookie)
 		}
 	}
-	if to, cookie := submit(t, base, secrets[ledger.RoleViewer], "/", "Origin", "https://elsewhere.example"); cookie != nil || !strings.Contains(to, "refused=400") {
+	if to, cookie := submit(t, base, secrets[access.Viewer], "/", "Origin", "https://elsewhere.example"); cookie != nil || !strings.Contains(to, "refused=400") {
 		t.Errorf("from another site: led to %s with %v", to, cookie)
 	}
 	for _, next := range []string{"", "//elsewhere.example", "https://elsewhere.example", `/\elsewhere.example`, "elsewhere", "/login?next=/login", "javascript:alert(1)"} {
-		if to, cookie := submit(t, base, secrets[ledger.RoleViewer], next); to != "/" || cookie == nil {
+		if to, cookie := submit(t, base, secrets[access.Viewer], next); to != "/" || cookie == nil {
 			t.Errorf("next %q: led to %s", next, to)
 		}
 	}
@@ -115,7 +115,7 @@ func TestNobodyLogsInWithATokenThatIsNotGood(t *testing.T) {
 
 func TestBehindATLSProxyTheCookieIsForTLSAlone(t *testing.T) {
 	t.Parallel()
-	if _, cookie := submit(t, sessions(t, api.Config{}), secrets[ledger.RoleViewer], "/", "X-Forwarded-Proto", "https"); cookie == nil || !cookie.Secure {
+	if _, cookie := submit(t, sessions(t, api.Config{}), secrets[access.Viewer], "/", "X-Forwarded-Proto", "https"); cookie == nil || !cookie.Secure {
 		t.Errorf("%v", cookie)
 	}
 }
@@ -157,7 +157,7 @@ func TestAPublicPageIsForEverybodyToLookAtInOneNamespace(t *testing.T) {
 	if resp, text := request(t, http.MethodGet, base+"/look", "forged", ""); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a bad token is no token: %d, %s", resp.StatusCode, text)
 	}
-	theirs := tokenFor(t, base, ledger.RoleViewer, "theirs")
+	theirs := tokenFor(t, base, access.Viewer, "theirs")
 	_, cookie := submit(t, base, theirs.Secret, "/")
 	if _, text := request(t, http.MethodGet, base+"/look", "", "", "Cookie", cookie.Name+"="+cookie.Value); text != "token/"+theirs.ID+",viewer,theirs" {
 		t.Errorf("who has logged in looks as %s", text)

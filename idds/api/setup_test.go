@@ -18,6 +18,7 @@ import (
 	"tfpilot/idds/roothist"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -32,8 +33,8 @@ const (
 )
 
 // secrets are tokens by role; a role without one asks without.
-var secrets = map[ledger.Role]string{
-	ledger.RolePilot: "pilot-token-0123456", ledger.RoleHarvester: "harvester-token-0123", ledger.RoleOperator: "operator-token-0123", ledger.RoleViewer: "viewer-token-0123456",
+var secrets = map[access.Role]string{
+	access.Pilot: "pilot-token-0123456", access.Harvester: "harvester-token-0123", access.Operator: "operator-token-0123", access.Viewer: "viewer-token-0123456",
 }
 
 // server is the whole interface over HTTP on a store with one run of 12 slices, of which 3 are done and 1 has failed.
@@ -71,7 +72,7 @@ func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.D
 	})
 	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace})
 	must(t, err)
-	file := map[string]ledger.Role{}
+	file := map[string]access.Role{}
 	for role, token := range secrets {
 		file[token] = role
 	}
@@ -143,7 +144,7 @@ func fill(tx ledger.Tx) error {
 }
 
 // call makes a request as a role and returns status and body.
-func call(t *testing.T, method, url string, role ledger.Role, body string) (int, []byte) {
+func call(t *testing.T, method, url string, role access.Role, body string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	must(t, err)
@@ -161,7 +162,7 @@ func call(t *testing.T, method, url string, role ledger.Role, body string) (int,
 
 func read[T any](t *testing.T, url string) T {
 	t.Helper()
-	status, b := call(t, http.MethodGet, url, ledger.RoleViewer, "")
+	status, b := call(t, http.MethodGet, url, access.Viewer, "")
 	var out T
 	if err := json.Unmarshal(b, &out); err != nil || status != http.StatusOK {
 		t.Fatalf("%s: %d, %s, %v", url, status, b, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tfpilot/idds/api"
+	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 )
@@ -18,7 +19,7 @@ func TestWhatTheStoreDoesNotGiveIsNoFaultOfTheRequest(t *testing.T) {
 	url, store := serverAndStore(t)
 	must(t, store.Close())
 	for _, path := range []string{"/v1/runs", "/v1/slices", "/v1/runs/" + run + "/check", "/v1/workers"} {
-		if status, text := call(t, http.MethodGet, url+path, ledger.RoleViewer, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(text), "the store") {
+		if status, text := call(t, http.MethodGet, url+path, access.Viewer, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(text), "the store") {
 			t.Errorf("%s: %d, %s", path, status, text)
 		}
 	}
@@ -44,7 +45,7 @@ func TestAStoreThatLetsUsInNoMoreMayDoSoLater(t *testing.T) {
 	url := serverOn(t, sick{store, func() error {
 		return exitcode.New(exitcode.NoCredential, "the store: password authentication failed: password=hush")
 	}}, api.Config{})
-	status, text := call(t, http.MethodGet, url+"/v1/runs", ledger.RoleViewer, "")
+	status, text := call(t, http.MethodGet, url+"/v1/runs", access.Viewer, "")
 	if status != http.StatusServiceUnavailable || !strings.Contains(string(text), "authentication failed") || strings.Contains(string(text), "hush") {
 		t.Errorf("%d, %s", status, text)
 	}
@@ -55,7 +56,7 @@ func TestABugIsAnAnswerAndStandsInTheLog(t *testing.T) {
 	_, store := serverAndStore(t)
 	var said bytes.Buffer
 	url := serverOn(t, sick{store, func() error { panic("all is lost") }}, api.Config{Log: slog.New(slog.NewTextHandler(&said, nil))})
-	status, text := call(t, http.MethodGet, url+"/v1/runs/5", ledger.RoleViewer, "")
+	status, text := call(t, http.MethodGet, url+"/v1/runs/5", access.Viewer, "")
 	if status != http.StatusInternalServerError || !strings.Contains(string(text), `"status":500`) || strings.Contains(string(text), "lost") {
 		t.Errorf("%d, %s", status, text)
 	}
@@ -67,8 +68,8 @@ func TestABugIsAnAnswerAndStandsInTheLog(t *testing.T) {
 // mute is an issuer that does not answer.
 type mute struct{}
 
-func (mute) Identify(context.Context, string) (ledger.Principal, error) {
-	return ledger.Principal{}, ledger.ErrNoIssuer
+func (mute) Identify(context.Context, string) (access.Principal, error) {
+	return access.Principal{}, access.ErrNoIssuer
 }
 
 func TestWhoSendsTokensThatCannotBeCheckedDoesNotFillTheLog(t *testing.T) {

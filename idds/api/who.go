@@ -12,14 +12,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 )
 
 // scope is the namespace that is asked about, within what the token may see.
 func scope(ctx context.Context, asked string) (string, error) {
-	p := ledger.PrincipalOf(ctx)
+	p := access.PrincipalOf(ctx)
 	if p.Namespace != "" && asked != "" && asked != p.Namespace {
 		return "", huma.Error403Forbidden("the token is of another namespace")
 	}
@@ -43,8 +43,8 @@ func (no *refusal) hint(set func(name, value string)) {
 }
 
 // identify says who asks, by the headers of his request and his address, or why he is not let in.
-func (a *api) identify(ctx context.Context, header func(string) string, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
-	p, no := ledger.Principal{}, (*refusal)(nil)
+func (a *api) identify(ctx context.Context, header func(string) string, addr string, roles []access.Role) (access.Principal, *refusal) {
+	p, no := access.Principal{}, (*refusal)(nil)
 	if len(roles) > 0 {
 		p, no = a.holder(ctx, authorization(header))
 	}
@@ -60,7 +60,7 @@ func authorization(header func(string) string) string {
 }
 
 // admit lets somebody in who is known, does not ask too often and has one of the roles.
-func (a *api) admit(p ledger.Principal, no *refusal, addr string, roles []ledger.Role) (ledger.Principal, *refusal) {
+func (a *api) admit(p access.Principal, no *refusal, addr string, roles []access.Role) (access.Principal, *refusal) {
 	// Who is not known is counted by his address alone: he could show another token each time.
 	if !a.callers.allow(host(addr) + " " + p.Name) {
 		return p, &refusal{http.StatusTooManyRequests, "too many requests; wait a second"}
@@ -72,22 +72,22 @@ func (a *api) admit(p ledger.Principal, no *refusal, addr string, roles []ledger
 }
 
 // holder is who holds the token of an Authorization header.
-func (a *api) holder(ctx context.Context, authorization string) (ledger.Principal, *refusal) {
+func (a *api) holder(ctx context.Context, authorization string) (access.Principal, *refusal) {
 	kind, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(kind, "Bearer") || token == "" {
-		return ledger.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>"}
+		return access.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>"}
 	}
 	p, err := a.cfg.Tokens.Identify(ctx, token)
-	if errors.Is(err, ledger.ErrUnknownToken) && a.cfg.Issuer != nil {
+	if errors.Is(err, access.ErrUnknownToken) && a.cfg.Issuer != nil {
 		p, err = a.cfg.Issuer.Identify(ctx, token)
 	}
 	switch {
 	case err == nil:
 		return p, nil
-	case errors.Is(err, ledger.ErrNoIssuer):
+	case errors.Is(err, access.ErrNoIssuer):
 		a.noIssuer.Do(func() { a.cfg.Log.WarnContext(ctx, "tokens of the issuer cannot be checked", logging.Err(err)) })
 		return p, &refusal{http.StatusServiceUnavailable, "the token's issuer does not answer, so that it cannot be checked"}
-	case errors.Is(err, ledger.ErrNoRole):
+	case errors.Is(err, access.ErrNoRole):
 		return p, &refusal{http.StatusForbidden, err.Error()}
 	default:
 		return p, &refusal{http.StatusUnauthorized, "a valid token is needed: " + err.Error()}
@@ -105,7 +105,7 @@ func host(addr string) string {
 // authorise lets a request through whose token has one of the operation's roles.
 func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		roles, _ := ctx.Operation().Metadata[rolesKey].([]ledger.Role)
+		roles, _ := ctx.Operation().Metadata[rolesKey].([]access.Role)
 		p, no := a.visitor(ctx.Context(), ctx.Method(), ctx.Host(), ctx.Header, ctx.RemoteAddr(), roles)
 		if no == nil {
 			next(huma.WithContext(ctx, asked(ctx.Context(), p, ctx.RemoteAddr())))
@@ -120,10 +120,10 @@ func (a *api) authorise(h huma.API) func(huma.Context, func(huma.Context)) {
 const NotFoundPattern = "/"
 
 // Mount is a handler of another kind under the same roof: who may not ask does not reach it, and it learns who asks from
-// [ledger.PrincipalOf].
+// [access.PrincipalOf].
 type Mount struct {
 	Pattern string // of http.ServeMux, with its method
-	Roles   []ledger.Role
+	Roles   []access.Role
 	Handler http.Handler
 	// Refused answers who may not ask; a problem (RFC 9457) when nil. The headers that belong to the status are set already.
 	Refused func(w http.ResponseWriter, r *http.Request, status int, why string)
@@ -148,15 +148,15 @@ func (a *api) guarded(m Mount) http.Handler {
 type addrKey struct{}
 
 // asked is the context of a request of somebody.
-func asked(ctx context.Context, p ledger.Principal, addr string) context.Context {
-	return context.WithValue(ledger.WithPrincipal(ctx, p), addrKey{}, host(addr))
+func asked(ctx context.Context, p access.Principal, addr string) context.Context {
+	return context.WithValue(access.WithPrincipal(ctx, p), addrKey{}, host(addr))
 }
 
 // line begins a line of the audit.
-func line(ctx context.Context) ledger.AuditLine {
-	p := ledger.PrincipalOf(ctx)
+func line(ctx context.Context) access.AuditLine {
+	p := access.PrincipalOf(ctx)
 	from, _ := ctx.Value(addrKey{}).(string)
-	return ledger.AuditLine{Who: p.Name, Role: p.Role, From: from}
+	return access.AuditLine{Who: p.Name, Role: p.Role, From: from}
 }
 
 // audit says in the log what somebody has changed. The store has it too, by the same transaction as the change.
@@ -167,7 +167,7 @@ func (a *api) audit(ctx context.Context, did, to, details string) {
 }
 
 // BrokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.
-func (c Config) BrokerFor(p ledger.Principal) (message.PromptBroker, error) {
+func (c Config) BrokerFor(p access.Principal) (message.PromptBroker, error) {
 	namespace := cmp.Or(p.Namespace, c.Namespace)
 	b, ok := c.Broker[namespace]
 	if !ok {

@@ -6,18 +6,19 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
 
 func (a *api) registerWorkers(h huma.API) {
-	register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", ledger.RolePilot, ledger.RoleOperator), a.report)
+	register(h, operation(http.MethodPost, "/v1/workers", "A pilot's report of itself", access.Pilot, access.Operator), a.report)
 	register(h, operation(http.MethodGet, "/v1/workers", "Pilots, in pages", readers...), a.workers)
 	register(h, with(operation(http.MethodGet, "/v1/workers/{worker}", "One pilot, by its id or the harvester's", readers...), http.StatusNotFound), a.worker)
 }
 
 func (a *api) report(ctx context.Context, in *body[document.WorkerReport]) (*body[document.WorkerReply], error) {
-	if !ledger.PrincipalOf(ctx).Sees(in.Body.Namespace) {
+	if !access.PrincipalOf(ctx).Sees(in.Body.Namespace) {
 		return nil, huma.Error403Forbidden("the token is of another namespace")
 	}
 	reply, err := a.service.Report(ctx, in.Body)

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"tfpilot/idds/dashboard"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
-	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 )
 
@@ -37,7 +37,7 @@ func server(tb testing.TB, cfg dashboard.Config) func(path string) *httptest.Res
 	for pattern, handler := range pages.Handlers() {
 		mux.Handle(pattern, handler)
 	}
-	ctx := ledger.WithPrincipal(tb.Context(), ledger.Principal{Name: "shifter", Role: ledger.RoleViewer})
+	ctx := access.WithPrincipal(tb.Context(), access.Principal{Name: "shifter", Role: access.Viewer})
 	return func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/version"
 )
@@ -31,7 +31,7 @@ type page struct {
 
 	// What follows is filled by render.
 	Namespace, Version string
-	Who                ledger.Principal
+	Who                access.Principal
 	Path               string
 	Sections           []section
 	Now                time.Time
@@ -81,12 +81,12 @@ func (v page) Here(s section) bool {
 
 // namespace is the one whose page is asked for.
 func (p *Pages) namespace(r *http.Request) string {
-	return cmp.Or(ledger.PrincipalOf(r.Context()).Namespace, asked(r), p.cfg.Namespace)
+	return cmp.Or(access.PrincipalOf(r.Context()).Namespace, asked(r), p.cfg.Namespace)
 }
 
 // asked is the namespace that somebody who sees them all has asked for.
 func asked(r *http.Request) string {
-	if ledger.PrincipalOf(r.Context()).Namespace != "" {
+	if access.PrincipalOf(r.Context()).Namespace != "" {
 		return ""
 	}
 	return r.URL.Query().Get("namespace")
@@ -105,7 +105,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 }
 
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
-	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), ledger.PrincipalOf(r.Context())
+	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), access.PrincipalOf(r.Context())
 	v.Path, v.Sections, v.Now, v.asked = r.URL.Path, p.links, time.Now().UTC(), asked(r)
 	var buf bytes.Buffer
 	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {

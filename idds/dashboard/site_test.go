@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/idds/dashboard"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
@@ -35,7 +36,7 @@ type site struct {
 	t     *testing.T
 	store ledger.Store
 	mux   *http.ServeMux
-	who   ledger.Principal
+	who   access.Principal
 }
 
 // newSite has a run of 2 STFs with 5 slices, of which one has failed for good and one at its first attempt, and a pilot.
@@ -59,7 +60,7 @@ func newSite(t *testing.T, change func(*dashboard.Config)) *site {
 	}
 	pages, err := dashboard.New(cfg)
 	must(t, err)
-	s := &site{t: t, store: store, mux: http.NewServeMux(), who: ledger.Principal{Name: "shifter", Role: ledger.RoleViewer}}
+	s := &site{t: t, store: store, mux: http.NewServeMux(), who: access.Principal{Name: "shifter", Role: access.Viewer}}
 	for pattern, handler := range pages.Handlers() {
 		s.mux.Handle(pattern, handler)
 	}
@@ -155,7 +156,7 @@ func (s *site) fill(namespace, run string) {
 // ask asks for a page.
 func (s *site) ask(path string) (status int, text string, header http.Header) {
 	s.t.Helper()
-	r := httptest.NewRequestWithContext(ledger.WithPrincipal(s.t.Context(), s.who), http.MethodGet, path, nil)
+	r := httptest.NewRequestWithContext(access.WithPrincipal(s.t.Context(), s.who), http.MethodGet, path, nil)
 	w := httptest.NewRecorder()
 	s.mux.ServeHTTP(w, r)
 	return w.Code, w.Body.String(), w.Header()

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 )
 
 // Access is who may ask the service, and how safely.
@@ -19,7 +19,7 @@ type Access struct {
 	Secure          error
 	// File is tokens.toml with its roles, none when it is not there yet; Tokens is why it cannot be used.
 	File   string
-	Roles  []ledger.Role
+	Roles  []access.Role
 	Tokens error
 	// Issuer is whose tokens are taken too, empty for nobody's; NoIssuer is why it cannot be asked.
 	Issuer   string
@@ -86,7 +86,7 @@ func (e *examination) tokens(a Access) {
 	}
 	now := time.Now()
 	valid, have := 0, slices.Clone(a.Roles)
-	var over, soon []ledger.Token
+	var over, soon []access.Token
 	if e.facts != nil {
 		for _, t := range e.facts.Tokens {
 			switch {
@@ -103,20 +103,20 @@ func (e *examination) tokens(a Access) {
 		}
 	}
 	e.report.add(name, OK, "", "%d in %s, %d made since that are valid", len(a.Roles), a.File, valid)
-	for _, role := range []ledger.Role{ledger.RolePilot, ledger.RoleHarvester} {
+	for _, role := range []access.Role{access.Pilot, access.Harvester} {
 		if !slices.Contains(have, role) && a.Issuer == "" {
 			e.report.add(name, Warning, fmt.Sprintf("idds token create --role %s --name ..., or a line %s = [\"...\"] in %s", role, role, a.File),
 				"there is none of role %s: no %s can work with this service", role, role)
 		}
 	}
-	slices.SortFunc(soon, func(x, y ledger.Token) int { return x.ExpiresAt.Compare(y.ExpiresAt) })
+	slices.SortFunc(soon, func(x, y access.Token) int { return x.ExpiresAt.Compare(y.ExpiresAt) })
 	for _, t := range soon[:min(len(soon), shown)] {
 		e.report.add(name, Warning, "idds token create makes another; hand it out, then idds token revoke "+t.ID, "%s (%.60q, role %s) expires at %s, in %s", t.ID, t.Name, t.Role, since(t.ExpiresAt), days(t.ExpiresAt.Sub(now)))
 	}
 	if n := len(soon) - shown; n > 0 {
 		e.report.add(name, Warning, "idds token list has them", "%s more expire within %s", plural(n, "token"), days(tokenSoon))
 	}
-	slices.SortFunc(over, func(x, y ledger.Token) int { return y.ExpiresAt.Compare(x.ExpiresAt) })
+	slices.SortFunc(over, func(x, y access.Token) int { return y.ExpiresAt.Compare(x.ExpiresAt) })
 	for _, t := range over[:min(len(over), 1)] {
 		e.report.add(name, OK, "", "%d expired, %s (%.60q, role %s) last, at %s", len(over), t.ID, t.Name, t.Role, since(t.ExpiresAt))
 	}

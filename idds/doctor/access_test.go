@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"tfpilot/idds/doctor"
+	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/stompd"
 )
 
 // with examines with some access and tokens made in the store.
-func (c *clinic) with(a doctor.Access, made ...ledger.Token) doctor.Report {
+func (c *clinic) with(a doctor.Access, made ...access.Token) doctor.Report {
 	c.t.Helper()
 	c.cfg.Access = func(context.Context) doctor.Access { return a }
 	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) { return &ledger.StoreFacts{Tokens: made}, nil }
@@ -26,8 +27,8 @@ func TestTokensThatAreWrongOrSoonOverAreNamed(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
 	now := time.Now()
-	all := ledger.Roles()
-	r := c.with(doctor.Access{File: "tokens.toml", Roles: all, Listen: "127.0.0.1:1"}, ledger.Token{ID: "good", Role: ledger.RolePilot})
+	all := access.Roles()
+	r := c.with(doctor.Access{File: "tokens.toml", Roles: all, Listen: "127.0.0.1:1"}, access.Token{ID: "good", Role: access.Pilot})
 	says(t, r, "tokens", doctor.OK, "4 in tokens.toml, 1 made since")
 	says(t, r, "certificate", doctor.NotChecked, "loopback")
 	says(t, r, "/topic/epictopic", doctor.OK, "every subscriber hears a message")
@@ -35,13 +36,13 @@ func TestTokensThatAreWrongOrSoonOverAreNamed(t *testing.T) {
 		t.Errorf("%+v", r.Err())
 	}
 
-	made := []ledger.Token{
-		{ID: "old", Name: "farm", Role: ledger.RolePilot, ExpiresAt: now.Add(-time.Hour)},
-		{ID: "ended", Role: ledger.RolePilot, RevokedAt: now},
-		{ID: "late", Role: ledger.RoleViewer, ExpiresAt: now.Add(1000 * time.Hour)},
+	made := []access.Token{
+		{ID: "old", Name: "farm", Role: access.Pilot, ExpiresAt: now.Add(-time.Hour)},
+		{ID: "ended", Role: access.Pilot, RevokedAt: now},
+		{ID: "late", Role: access.Viewer, ExpiresAt: now.Add(1000 * time.Hour)},
 	}
 	for i := range 7 {
-		made = append(made, ledger.Token{ID: fmt.Sprint("soon", i), Name: "grafana\n\x1b[31m", Role: ledger.RoleViewer, ExpiresAt: now.Add(time.Duration(30+i) * time.Hour)})
+		made = append(made, access.Token{ID: fmt.Sprint("soon", i), Name: "grafana\n\x1b[31m", Role: access.Viewer, ExpiresAt: now.Add(time.Duration(30+i) * time.Hour)})
 	}
 	r = c.with(doctor.Access{File: "tokens.toml", Listen: "0.0.0.0:8443"}, made...)
 	says(t, r, "tokens", doctor.Warning, "none of role pilot", "idds token create --role pilot")
@@ -73,7 +74,7 @@ func TestAFileOfTokensThatOthersReadIsAProblem(t *testing.T) {
 func TestCertificatesAndIssuersAreLookedAt(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
-	all := ledger.Roles()
+	all := access.Roles()
 	says(t, c.with(doctor.Access{Roles: all, Listen: ":1", CertificateEnds: time.Now().Add(3 * 24 * time.Hour)}), "certificate", doctor.Warning, "it ends at", "renew it")
 	says(t, c.with(doctor.Access{Roles: all, Listen: ":1", CertificateEnds: time.Now().Add(100*24*time.Hour + time.Minute)}), "certificate", doctor.OK, "another 100 days")
 	says(t, c.with(doctor.Access{Roles: all, Secure: exitcode.New(exitcode.BadConfig, "it expired")}), "certificate", doctor.Problem, "it expired")

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tfpilot/idds"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/version"
@@ -124,7 +125,7 @@ func (m *Metrics) Handler() http.Handler {
 		DisableCompression: true, // the REST interface compresses nothing either: what holds secrets beside what others write should not
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !ledger.PrincipalOf(r.Context()).Sees(m.cfg.Namespace) {
+		if !access.PrincipalOf(r.Context()).Sees(m.cfg.Namespace) {
 			http.Error(w, "the token is of another namespace than "+m.cfg.Namespace, http.StatusForbidden)
 			return
 		}

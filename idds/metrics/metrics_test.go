@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -174,10 +175,10 @@ func TestWorkersThatFellSilentAreForgottenAlsoWhenNobodyScrapes(t *testing.T) {
 func TestATokenOfAnotherNamespaceSeesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	if status, text := get(t, b.metrics.Handler(), ledger.Principal{Role: ledger.RoleViewer, Namespace: "others"}); status != http.StatusForbidden || strings.Contains(text, "idds_") {
+	if status, text := get(t, b.metrics.Handler(), access.Principal{Role: access.Viewer, Namespace: "others"}); status != http.StatusForbidden || strings.Contains(text, "idds_") {
 		t.Errorf("%d %.200s", status, text)
 	}
-	if status, _ := get(t, b.metrics.Handler(), ledger.Principal{Role: ledger.RoleViewer, Namespace: namespace}); status != http.StatusOK {
+	if status, _ := get(t, b.metrics.Handler(), access.Principal{Role: access.Viewer, Namespace: namespace}); status != http.StatusOK {
 		t.Errorf("one of this namespace: %d", status)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds/metrics"
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -87,17 +88,17 @@ func (b *bench) report(w document.WorkerReport) {
 // scrape is what somebody gets who may look: every number by its name and labels.
 func (b *bench) scrape() map[string]float64 {
 	b.t.Helper()
-	status, text := get(b.t, b.metrics.Handler(), ledger.Principal{Role: ledger.RoleViewer})
+	status, text := get(b.t, b.metrics.Handler(), access.Principal{Role: access.Viewer})
 	if status != http.StatusOK {
 		b.t.Fatalf("%d %s", status, text)
 	}
 	return parse(b.t, text)
 }
 
-func get(t *testing.T, h http.Handler, who ledger.Principal) (status int, text string) {
+func get(t *testing.T, h http.Handler, who access.Principal) (status int, text string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequestWithContext(ledger.WithPrincipal(context.WithoutCancel(t.Context()), who), http.MethodGet, "/metrics", nil))
+	h.ServeHTTP(w, httptest.NewRequestWithContext(access.WithPrincipal(context.WithoutCancel(t.Context()), who), http.MethodGet, "/metrics", nil))
 	return w.Code, w.Body.String()
 }
 

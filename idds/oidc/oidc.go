@@ -21,8 +21,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 )
 
 const (
@@ -58,7 +58,7 @@ type Issuer struct {
 // grant is what a group may do.
 type grant struct {
 	group string
-	what  ledger.Principal
+	what  access.Principal
 }
 
 // keys are what the issuer says of itself.
@@ -101,10 +101,10 @@ func readGrant(text string) (grant, error) {
 	i := strings.LastIndex(text, "=")
 	group, rest := text[:max(i, 0)], text[i+1:]
 	role, namespace, scoped := strings.Cut(rest, "@")
-	if group == "" || !ledger.Role(role).Valid() || scoped && namespace == "" {
-		return grant{}, fmt.Errorf("--oidc-groups %q is neither GROUP=ROLE nor GROUP=ROLE@NAMESPACE with one of the roles %v", text, ledger.Roles())
+	if group == "" || !access.Role(role).Valid() || scoped && namespace == "" {
+		return grant{}, fmt.Errorf("--oidc-groups %q is neither GROUP=ROLE nor GROUP=ROLE@NAMESPACE with one of the roles %v", text, access.Roles())
 	}
-	return grant{group, ledger.Principal{Role: ledger.Role(role), Namespace: namespace}}, nil
+	return grant{group, access.Principal{Role: access.Role(role), Namespace: namespace}}, nil
 }
 
 func (c Config) transport() (*http.Transport, error) {
@@ -136,50 +136,50 @@ func (i *Issuer) Check(ctx context.Context) error {
 		return err
 	}
 	if _, err := k.set.VerifySignature(ctx, stranger); errors.Is(err, errNoAnswer) {
-		return fmt.Errorf("%w: %w", ledger.ErrNoIssuer, err)
+		return fmt.Errorf("%w: %w", access.ErrNoIssuer, err)
 	}
 	return nil
 }
 
-// Identify says who holds a token. [ledger.ErrUnknownToken] means that it is no token of an issuer at all; [ledger.ErrNoIssuer] that
-// the issuer does not answer; [ledger.ErrNoRole] that it is good, and gives no role.
-func (i *Issuer) Identify(ctx context.Context, token string) (ledger.Principal, error) {
+// Identify says who holds a token. [access.ErrUnknownToken] means that it is no token of an issuer at all; [access.ErrNoIssuer] that
+// the issuer does not answer; [access.ErrNoRole] that it is good, and gives no role.
+func (i *Issuer) Identify(ctx context.Context, token string) (access.Principal, error) {
 	if strings.Count(token, ".") != 2 {
-		return ledger.Principal{}, ledger.ErrUnknownToken
+		return access.Principal{}, access.ErrUnknownToken
 	}
 	k, err := i.trusted(ctx)
 	if err != nil {
-		return ledger.Principal{}, err
+		return access.Principal{}, err
 	}
 	// The signature by itself, for an issuer that does not answer is not the token's fault.
 	if _, err := k.set.VerifySignature(ctx, token); errors.Is(err, errNoAnswer) {
-		return ledger.Principal{}, fmt.Errorf("%w: %w", ledger.ErrNoIssuer, err)
+		return access.Principal{}, fmt.Errorf("%w: %w", access.ErrNoIssuer, err)
 	} else if err != nil {
-		return ledger.Principal{}, fmt.Errorf("the token is not signed by %s", i.cfg.Issuer)
+		return access.Principal{}, fmt.Errorf("the token is not signed by %s", i.cfg.Issuer)
 	}
 	said, err := k.verifier.Verify(ctx, token)
 	if err != nil {
-		return ledger.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)
+		return access.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)
 	}
 	if said.Subject == "" {
-		return ledger.Principal{}, errors.New("the token of an issuer is not good: it does not say whose it is (sub)")
+		return access.Principal{}, errors.New("the token of an issuer is not good: it does not say whose it is (sub)")
 	}
 	var claims map[string]any
 	if err := said.Claims(&claims); err != nil {
-		return ledger.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)
+		return access.Principal{}, fmt.Errorf("the token of an issuer is not good: %w", err)
 	}
 	return i.role(said.Subject, claims)
 }
 
 // role is that of the first group in the configuration that the token has.
-func (i *Issuer) role(subject string, claims map[string]any) (ledger.Principal, error) {
+func (i *Issuer) role(subject string, claims map[string]any) (access.Principal, error) {
 	var groups []string
 	for _, claim := range i.cfg.Claims {
 		groups = append(groups, texts(claims[claim])...)
 	}
 	at := slices.IndexFunc(i.grants, func(g grant) bool { return slices.Contains(groups, g.group) })
 	if at < 0 {
-		return ledger.Principal{}, fmt.Errorf("%w: none of the %d groups of %.80q has one here; --oidc-groups says which have", ledger.ErrNoRole, len(groups), subject)
+		return access.Principal{}, fmt.Errorf("%w: none of the %d groups of %.80q has one here; --oidc-groups says which have", access.ErrNoRole, len(groups), subject)
 	}
 	p := i.grants[at].what
 	p.Name = "oidc/" + subject
@@ -214,7 +214,7 @@ func (i *Issuer) trusted(ctx context.Context) (*keys, error) {
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), i.client)
 	k, err := i.discover(ctx)
 	if err != nil { // whoever comes next does not wait as long for the same
-		i.keys, i.failed, i.until = nil, fmt.Errorf("%w: %w", ledger.ErrNoIssuer, err), i.now().Add(askLimit)
+		i.keys, i.failed, i.until = nil, fmt.Errorf("%w: %w", access.ErrNoIssuer, err), i.now().Add(askLimit)
 		return nil, i.failed
 	}
 	i.keys, i.failed, i.until = k, nil, i.now().Add(keysLive)

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"tfpilot/idds/oidc"
+	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 )
 
 // issuer is an OpenID Connect issuer on loopback.
@@ -146,10 +146,10 @@ func TestAGoodTokenHasTheRoleOfItsFirstGroup(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	g := gate(t, i, fixed)
-	for groups, want := range map[string]ledger.Principal{
-		"/epic /epic/operators": {Name: "oidc/alice", Role: ledger.RoleOperator, Namespace: "epic"},
-		"/epic":                 {Name: "oidc/alice", Role: ledger.RoleViewer, Namespace: "epic"},
-		"a=b":                   {Name: "oidc/alice", Role: ledger.RolePilot},
+	for groups, want := range map[string]access.Principal{
+		"/epic /epic/operators": {Name: "oidc/alice", Role: access.Operator, Namespace: "epic"},
+		"/epic":                 {Name: "oidc/alice", Role: access.Viewer, Namespace: "epic"},
+		"a=b":                   {Name: "oidc/alice", Role: access.Pilot},
 	} {
 		for _, claim := range []string{"groups", "wlcg.groups"} {
 			p, err := g.Identify(t.Context(), sign(t, i.key("first"), "first", i.good(claims{"groups": nil, claim: strings.Fields(groups)})))
@@ -159,7 +159,7 @@ func TestAGoodTokenHasTheRoleOfItsFirstGroup(t *testing.T) {
 		}
 	}
 	p, err := g.Identify(t.Context(), sign(t, i.key("first"), "first", i.good(claims{"aud": []string{"others", "idds"}, "groups": "/epic"})))
-	if p.Role != ledger.RoleViewer || err != nil {
+	if p.Role != access.Viewer || err != nil {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -198,7 +198,7 @@ func TestATokenThatIsNotGoodIsRefused(t *testing.T) {
 		"no token of an issuer":    {"tfp_ABC", "not known"},
 	} {
 		p, err := g.Identify(t.Context(), c.token)
-		if err == nil || !strings.Contains(err.Error(), c.why) || errors.Is(err, ledger.ErrNoIssuer) {
+		if err == nil || !strings.Contains(err.Error(), c.why) || errors.Is(err, access.ErrNoIssuer) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 		if err != nil && len(c.token) > 20 && strings.Contains(err.Error(), c.token) {
@@ -259,7 +259,7 @@ func TestAnIssuerThatDoesNotAnswerIsNoFaultOfTheToken(t *testing.T) {
 	at := now
 	g := gate(t, i, func() time.Time { return at })
 	token := sign(t, i.key("first"), "first", i.good(nil))
-	if _, err := g.Identify(t.Context(), token); !errors.Is(err, ledger.ErrNoIssuer) {
+	if _, err := g.Identify(t.Context(), token); !errors.Is(err, access.ErrNoIssuer) {
 		t.Errorf("%v", err)
 	}
 	i.setDown(false)
@@ -311,7 +311,7 @@ func TestAnIssuerIsCheckedWithItsKeys(t *testing.T) {
 	i.mu.Lock()
 	i.down = true
 	i.mu.Unlock()
-	if err := check(); !errors.Is(err, ledger.ErrNoIssuer) {
+	if err := check(); !errors.Is(err, access.ErrNoIssuer) {
 		t.Errorf("one that is down: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"tfpilot/idds/panda"
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/message"
 )
 
@@ -25,7 +25,7 @@ func FuzzRelay(f *testing.F) {
 	} {
 		f.Add(s, true)
 	}
-	broker := func(ledger.Principal) (message.PromptBroker, error) { return message.PromptBroker{}, nil }
+	broker := func(access.Principal) (message.PromptBroker, error) { return message.PromptBroker{}, nil }
 	mux := http.NewServeMux()
 	for _, r := range panda.New(panda.Config{Desk: nothing{}, Messages: nothing{}, Broker: broker, Namespace: namespace}).Routes() {
 		mux.Handle(r.Pattern, r.Handler)
@@ -35,8 +35,8 @@ func FuzzRelay(f *testing.F) {
 		if old {
 			path = legacy
 		}
-		for _, role := range []ledger.Role{ledger.RolePilot, ledger.RoleOperator} {
-			req := httptest.NewRequestWithContext(ledger.WithPrincipal(t.Context(), ledger.Principal{Role: role}), http.MethodPost, path, strings.NewReader(body))
+		for _, role := range []access.Role{access.Pilot, access.Operator} {
+			req := httptest.NewRequestWithContext(access.WithPrincipal(t.Context(), access.Principal{Role: role}), http.MethodPost, path, strings.NewReader(body))
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, req)
 			text := w.Body.String()

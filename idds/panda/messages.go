@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
@@ -52,7 +53,7 @@ func (s *Server) leave(r *http.Request) (any, *refusal) {
 
 // leaveMessages keeps one message, or each of a list.
 func (s *Server) leaveMessages(ctx context.Context, by workflow.Asker, a about, body json.RawMessage) *refusal {
-	if !ledger.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
+	if !access.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
 		return refuse(workflow.NoPermission, "the token is of another namespace")
 	}
 	var list []json.RawMessage
@@ -99,7 +100,7 @@ func (s *Server) read(r *http.Request) (any, *refusal) {
 // readMessages are those that fit; what is not said fits all.
 func (s *Server) readMessages(ctx context.Context, a about) (any, *refusal) {
 	out := []json.RawMessage{}
-	if !ledger.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
+	if !access.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
 		return out, nil
 	}
 	list, err := s.cfg.Messages.TaskMessages(ctx, s.cfg.Namespace, a.request.Int64())

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"slices"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
 )
@@ -24,7 +24,7 @@ func (s *Server) metainfo(r *http.Request) (any, *refusal) {
 func (s *Server) metainfoOf(ctx context.Context, name string) (any, *refusal) {
 	switch name {
 	case "prompt_broker":
-		p := ledger.PrincipalOf(ctx)
+		p := access.PrincipalOf(ctx)
 		if !slices.Contains(pilots, p.Role) {
 			return nil, refuse(workflow.NoPermission, "the broker's password is for tokens of role pilot, and the token's role is %s", p.Role)
 		}

@@ -1,6 +1,6 @@
 // Package panda speaks as the iDDS of the production system does, and as its PanDA server does that relays to it: their paths, headers,
 // errors and JSON. What is asked is done by the service; nothing is kept here. Its routes are mounted where it is known who asks
-// ([ledger.PrincipalOf]).
+// ([access.PrincipalOf]).
 package panda
 
 import (
@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
@@ -30,7 +31,7 @@ type Config struct {
 	Desk     Desk
 	Messages Messages
 	// Broker is the broker configuration of somebody, with the login of his namespace.
-	Broker func(p ledger.Principal) (message.PromptBroker, error)
+	Broker func(p access.Principal) (message.PromptBroker, error)
 	// Namespace is that of the service: whoever may see only another has no task here.
 	Namespace string
 }
@@ -44,15 +45,15 @@ func New(cfg Config) *Server { return &Server{cfg} }
 // Route is one path, and who may ask for it. Refused answers who may not.
 type Route struct {
 	Pattern string
-	Roles   []ledger.Role // anybody when empty
+	Roles   []access.Role // anybody when empty
 	Handler http.Handler
 	Refused func(w http.ResponseWriter, r *http.Request, status int, why string)
 }
 
 var (
-	anybody   = ledger.Roles()
-	pilots    = []ledger.Role{ledger.RolePilot}
-	operators = []ledger.Role{ledger.RoleOperator}
+	anybody   = access.Roles()
+	pilots    = []access.Role{access.Pilot}
+	operators = []access.Role{access.Operator}
 )
 
 // base is what the paths of an iDDS lie below, where its web server is not its own.
@@ -119,7 +120,7 @@ const headerType = "X-IDDS-Auth-Type"
 
 // asker is who makes a request, and for whom: whoever relays for others says for whom.
 func asker(r *http.Request) workflow.Asker {
-	p := ledger.PrincipalOf(r.Context())
+	p := access.PrincipalOf(r.Context())
 	by := workflow.Asker{Name: p.Name, Role: p.Role, From: r.RemoteAddr}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		by.From = host

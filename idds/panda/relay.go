@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
 )
@@ -16,7 +16,7 @@ import (
 // command is one that the PanDA server relays: a function of iDDS' client.
 type command struct {
 	parameters []string // in their order
-	roles      []ledger.Role
+	roles      []access.Role
 	do         func(ctx context.Context, s *Server, by workflow.Asker, args arguments) (any, *refusal)
 	// guard is what the manager of iDDS' client refuses itself, by a pair that begins with -1.
 	guard func(args arguments) string
@@ -116,7 +116,7 @@ func (s *Server) relay(r *http.Request) relayed {
 	if err != nil {
 		return relayed{failed: "failed to execute command with " + err.Error()}
 	}
-	p, roles := ledger.PrincipalOf(r.Context()), cmd.roles
+	p, roles := access.PrincipalOf(r.Context()), cmd.roles
 	if c.name == "get_metainfo" && args.text("name") == "prompt_broker" {
 		roles = pilots
 	}

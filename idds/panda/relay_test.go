@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 )
 
@@ -33,7 +34,7 @@ func packed(t *testing.T, text string) string {
 }
 
 // relayed makes a call as a role.
-func relayed(t *testing.T, url string, role ledger.Role, kind, body string) (status int, document any, text string) {
+func relayed(t *testing.T, url string, role access.Role, kind, body string) (status int, document any, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	must(t, err)
@@ -101,7 +102,7 @@ func TestARecordedCallOfTheProductionWorkerGetsItsBrokers(t *testing.T) {
 	var want any
 	must(t, json.Unmarshal(recorded, &want))
 	for _, body := range []string{packed(t, document), document, packed(t, strings.Replace(document, "get_metainfo", "get_metainfo+https://idds:443/idds", 1))} {
-		status, got, text := relayed(t, base+legacy, ledger.RolePilot, headers.Get("Content-Type"), body)
+		status, got, text := relayed(t, base+legacy, access.Pilot, headers.Get("Content-Type"), body)
 		if status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
 			t.Errorf("%d: %s", status, text)
 		}
@@ -111,11 +112,11 @@ func TestARecordedCallOfTheProductionWorkerGetsItsBrokers(t *testing.T) {
 	}
 	form := "command_name=get_metainfo&manager=True&kwargs=%7B%22name%22%3A+%22prompt_broker%22%7D"
 	for _, kind := range []string{"application/x-www-form-urlencoded", ""} { // the client that uses httpx names none
-		if status, got, text := relayed(t, base+legacy, ledger.RolePilot, kind, form); status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
+		if status, got, text := relayed(t, base+legacy, access.Pilot, kind, form); status != http.StatusOK || !reflect.DeepEqual(shape(got), shape(want)) {
 			t.Errorf("%d: %s", status, text)
 		}
 	}
-	if status, _, text := relayed(t, base+modern, ledger.RolePilot, "application/json", packed(t, document)); status != http.StatusOK ||
+	if status, _, text := relayed(t, base+modern, access.Pilot, "application/json", packed(t, document)); status != http.StatusOK ||
 		!strings.Contains(text, `"success":true,"message":"","data":[true,{"ejfat":{},"result_broker"`) {
 		t.Errorf("%d: %s", status, text)
 	}
@@ -128,16 +129,16 @@ func TestARelayedCallNeedsATokenOfTheCommandsRole(t *testing.T) {
 	create := `{"command_name":"create_workflow_task","manager":true,"kwargs":"{}"}`
 	for _, c := range []struct {
 		document string
-		role     ledger.Role
-	}{{document, ledger.RolePilot}, {create, ledger.RoleOperator}} {
-		for _, role := range append(ledger.Roles(), "") {
+		role     access.Role
+	}{{document, access.Pilot}, {create, access.Operator}} {
+		for _, role := range append(access.Roles(), "") {
 			want := http.StatusForbidden
 			if role == c.role {
 				want = http.StatusOK
 			}
 			for _, path := range []string{legacy, modern} {
 				status, _, text := relayed(t, base+path, role, "application/json", packed(t, c.document))
-				if status != want || c.role == ledger.RolePilot && (want == http.StatusForbidden) == strings.Contains(text, "broker:61613") {
+				if status != want || c.role == access.Pilot && (want == http.StatusForbidden) == strings.Contains(text, "broker:61613") {
 					t.Errorf("%q %s: %d %s", role, path, status, text)
 				}
 			}
@@ -166,12 +167,12 @@ func TestABadRelayedCallIsAnsweredAsPanDADoes(t *testing.T) {
 		`{"command_name":"get_messages","kwargs":"{\"request_id\":-7}"}`:                    `[false,"failed to execute command with request_id is no number"]`,
 		`{"command_name":"get_messages","manager":true,"kwargs":"{\"workload_id\":7}"}`:     `[true,[false,"request_id should not be None"]]`,
 	} {
-		status, _, text := relayed(t, base+legacy, ledger.RolePilot, "application/json", body)
+		status, _, text := relayed(t, base+legacy, access.Pilot, "application/json", body)
 		if status != http.StatusOK || strings.TrimSpace(text) != want {
 			t.Errorf("%.80q: %d %s", body, status, text)
 		}
 	}
-	if _, _, text := relayed(t, base+modern, ledger.RolePilot, "application/json", "{"); !strings.HasPrefix(text, `{"success":false,"message":"the call is no JSON object"`) {
+	if _, _, text := relayed(t, base+modern, access.Pilot, "application/json", "{"); !strings.HasPrefix(text, `{"success":false,"message":"the call is no JSON object"`) {
 		t.Error(text)
 	}
 }
@@ -203,7 +204,7 @@ func TestTheCommandsOfTheTransceiverAreRelayed(t *testing.T) {
 		{"close_workflow_task", `,"manager":true`, `{"request_id":1,"parameters":{"run_id":"100001","transform_id":1,"workload_id":1}}`, `[true,{"status":0,"message":"closed successfully"}]`},
 	} {
 		body := `{"command_name":"` + c.name + `+https://idds.example.org:443/idds"` + c.more + `,"kwargs":` + quoted(c.kwargs) + `}`
-		status, _, text := relayed(t, base+legacy, ledger.RoleOperator, "application/json", packed(t, body))
+		status, _, text := relayed(t, base+legacy, access.Operator, "application/json", packed(t, body))
 		if c.want == "" {
 			if !strings.Contains(text, `"ExceptionClass":"NoObject"`) || !strings.Contains(text, `"status":404`) {
 				t.Error(text)

@@ -7,10 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 )
 
-var operator = secrets[ledger.RoleOperator]
+var operator = secrets[access.Operator]
 
 func TestATaskIsMadeAdjustedAndClosedByRequests(t *testing.T) {
 	t.Parallel()
@@ -130,7 +131,7 @@ func TestWhoMayNotIsToldWhyAsAnIDDSDoes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ledger.WorkflowTask)
 	body := `{"workflow":` + asked + `}`
-	for _, role := range []ledger.Role{ledger.RolePilot, ledger.RoleHarvester, ledger.RoleViewer} {
+	for _, role := range []access.Role{access.Pilot, access.Harvester, access.Viewer} {
 		r.ask(t, http.MethodPost, "/workflow_task", secrets[role], body).wants(t, http.StatusForbidden, "IDDSException", "the token's role is "+string(role))
 	}
 	r.ask(t, http.MethodPost, "/workflow_task", "", body).wants(t, http.StatusUnauthorized, "IDDSException", "a valid token is needed")
@@ -163,14 +164,14 @@ func TestTheBrokersPasswordIsForPilotsAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ledger.WorkflowTask)
 	for _, path := range []string{"/metainfo/prompt_broker", "/idds/metainfo/prompt_broker"} {
-		for _, role := range ledger.Roles() {
+		for _, role := range access.Roles() {
 			a := r.ask(t, http.MethodGet, path, secrets[role], "")
-			if got := strings.Contains(a.text, `"password": "p"`); got != (role == ledger.RolePilot) || got != (a.status == http.StatusOK) {
+			if got := strings.Contains(a.text, `"password": "p"`); got != (role == access.Pilot) || got != (a.status == http.StatusOK) {
 				t.Errorf("%s %s: %+v", path, role, a)
 			}
 		}
 	}
-	a := r.ask(t, http.MethodGet, "/metainfo/prompt_broker", secrets[ledger.RolePilot], "")
+	a := r.ask(t, http.MethodGet, "/metainfo/prompt_broker", secrets[access.Pilot], "")
 	if !strings.HasPrefix(a.text, "{\n    \"ejfat\": {},\n    \"result_broker\": {\n        \"brokers\": \"broker:61613\",") {
 		t.Error(a.text)
 	}
@@ -178,7 +179,7 @@ func TestTheBrokersPasswordIsForPilotsAlone(t *testing.T) {
 		t.Error(a)
 	}
 	for name, want := range map[string]string{"asyncresult_config": `"broker_timeout": 360`, "nonsense": "{}"} {
-		if a := r.ask(t, http.MethodGet, "/metainfo/"+name, secrets[ledger.RoleViewer], ""); a.status != http.StatusOK || !strings.Contains(a.text, want) {
+		if a := r.ask(t, http.MethodGet, "/metainfo/"+name, secrets[access.Viewer], ""); a.status != http.StatusOK || !strings.Contains(a.text, want) {
 			t.Error(name, a)
 		}
 	}
@@ -196,7 +197,7 @@ func TestMessagesAreKeptForARequest(t *testing.T) {
 	for path, want := range map[string]int{
 		"/message/1/null/null/null": 3, "/message/1/null/None/None": 3, "/message/1/null/1/x": 3, "/message/1/null/2/null": 0, "/message/1/null/1/y": 0, "/message/2/null/null/null": 0,
 	} {
-		a := r.ask(t, http.MethodGet, path, secrets[ledger.RoleViewer], "")
+		a := r.ask(t, http.MethodGet, path, secrets[access.Viewer], "")
 		if strings.Count(a.text, `"a":`) != want || a.status != http.StatusOK {
 			t.Error(path, a)
 		}

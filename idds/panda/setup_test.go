@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds/panda"
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -30,8 +31,8 @@ const asked = `{"scope":"EIC_2026","name":"EIC_2026_fastproc_BNL-OSG_20260118_10
 	"created_at":"2026-01-18T14:36:03.194616+00:00","core_count":30,"target_worker_count":30,"memory_per_core":4000.0,"site":"BNL-OSG","panda_attributes":{"vo":"wlcg"}}}`
 
 // secrets are tokens by role; a role without one asks without.
-var secrets = map[ledger.Role]string{
-	ledger.RolePilot: "pilot-token-0123456", ledger.RoleHarvester: "harvester-token-0123", ledger.RoleOperator: "operator-token-0123", ledger.RoleViewer: "viewer-token-0123456",
+var secrets = map[access.Role]string{
+	access.Pilot: "pilot-token-0123456", access.Harvester: "harvester-token-0123", access.Operator: "operator-token-0123", access.Viewer: "viewer-token-0123456",
 }
 
 // rig is the whole interface over HTTP, and a token of an operator of another namespace.
@@ -51,13 +52,13 @@ func newRig(t *testing.T, demandFrom string) *rig {
 	must(t, err)
 	service, err := idds.New(store, link, logging.Discard(), idds.Config{Namespace: namespace, Duties: ledger.Duties{DemandFrom: demandFrom}})
 	must(t, err)
-	file := map[string]ledger.Role{}
+	file := map[string]access.Role{}
 	for role, token := range secrets {
 		file[token] = role
 	}
 	book, err := tokens.Open(t.Context(), store, file, time.Now)
 	must(t, err)
-	_, theirs, err := book.Create(t.Context(), ledger.Token{Name: "theirs", Role: ledger.RoleOperator, Namespace: "theirs"}, 0, ledger.AuditLine{})
+	_, theirs, err := book.Create(t.Context(), access.Token{Name: "theirs", Role: access.Operator, Namespace: "theirs"}, 0, access.AuditLine{})
 	must(t, err)
 	entry := func(destination string) *message.BrokerEntry {
 		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}

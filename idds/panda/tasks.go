@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/message"
 	"tfpilot/internal/workflow"
 )
@@ -45,7 +45,7 @@ func (s *Server) createTask(ctx context.Context, by workflow.Asker, asked json.R
 
 // do has the service do what is asked for.
 func (s *Server) do(ctx context.Context, by workflow.Asker, m message.WorkflowTask) (a workflow.Answer, no *refusal) {
-	if !ledger.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
+	if !access.PrincipalOf(ctx).Sees(s.cfg.Namespace) {
 		return a, refuse(workflow.NoPermission, "the token is of another namespace than %.200q, which this idds asks for workers in", s.cfg.Namespace)
 	}
 	m.Sender = by.Name

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -199,10 +200,10 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 	t.Run("tokens and the audit are kept", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())
-		token := ledger.Token{ID: "a", Hash: "hash", Name: "<b>\x00'", Role: ledger.RolePilot, Namespace: namespace, CreatedAt: time.Now().UTC().Truncate(0)}
+		token := access.Token{ID: "a", Hash: "hash", Name: "<b>\x00'", Role: access.Pilot, Namespace: namespace, CreatedAt: time.Now().UTC().Truncate(0)}
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 			for i := range 5 {
-				line := ledger.AuditLine{At: time.Now(), Who: strconv.Itoa(i), Namespace: []string{namespace, "theirs"}[i%2]}
+				line := access.AuditLine{At: time.Now(), Who: strconv.Itoa(i), Namespace: []string{namespace, "theirs"}[i%2]}
 				if err := tx.AddAudit(line); err != nil {
 					return err
 				}
@@ -212,7 +213,7 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		token.RevokedBy = "me"
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error { return tx.PutToken(token) }))
 		got, err := store.Tokens(t.Context())
-		if diff := cmp.Diff([]ledger.Token{token}, got); diff != "" || err != nil {
+		if diff := cmp.Diff([]access.Token{token}, got); diff != "" || err != nil {
 			t.Error(diff, err)
 		}
 		var who []string

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 )
 
@@ -27,24 +28,24 @@ const Prefix = "tfp_"
 // Store keeps the tokens.
 type Store interface {
 	Update(ctx context.Context, fn func(tx ledger.Tx) error) error
-	Tokens(ctx context.Context) ([]ledger.Token, error)
+	Tokens(ctx context.Context) ([]access.Token, error)
 }
 
 // Book is who holds which token.
 type Book struct {
 	store Store
-	fixed map[string]ledger.Principal // of the file, by hash
+	fixed map[string]access.Principal // of the file, by hash
 	now   func() time.Time
 
 	mu   sync.Mutex
-	made map[string]ledger.Token // by hash
+	made map[string]access.Token // by hash
 }
 
 // Open reads the tokens of a store. Those of a file are role by token; they see every namespace, and end with the file.
-func Open(ctx context.Context, store Store, file map[string]ledger.Role, now func() time.Time) (*Book, error) {
-	b := &Book{store: store, fixed: map[string]ledger.Principal{}, made: map[string]ledger.Token{}, now: now}
+func Open(ctx context.Context, store Store, file map[string]access.Role, now func() time.Time) (*Book, error) {
+	b := &Book{store: store, fixed: map[string]access.Principal{}, made: map[string]access.Token{}, now: now}
 	for token, role := range file {
-		b.fixed[hash(token)] = ledger.Principal{Name: "tokens.toml/" + string(role), Role: role}
+		b.fixed[hash(token)] = access.Principal{Name: "tokens.toml/" + string(role), Role: role}
 	}
 	list, err := store.Tokens(ctx)
 	if err != nil {
@@ -56,8 +57,8 @@ func Open(ctx context.Context, store Store, file map[string]ledger.Role, now fun
 	return b, nil
 }
 
-// Identify says who holds a token. [ledger.ErrUnknownToken] means that it is none of ours.
-func (b *Book) Identify(_ context.Context, token string) (ledger.Principal, error) {
+// Identify says who holds a token. [access.ErrUnknownToken] means that it is none of ours.
+func (b *Book) Identify(_ context.Context, token string) (access.Principal, error) {
 	h := hash(token)
 	if p, ok := b.fixed[h]; ok {
 		return p, nil
@@ -67,18 +68,18 @@ func (b *Book) Identify(_ context.Context, token string) (ledger.Principal, erro
 	b.mu.Unlock()
 	switch {
 	case !ok:
-		return ledger.Principal{}, ledger.ErrUnknownToken
+		return access.Principal{}, access.ErrUnknownToken
 	case !t.RevokedAt.IsZero():
-		return ledger.Principal{}, fmt.Errorf("the token %s was revoked at %s", t.ID, t.RevokedAt.Format(time.RFC3339))
+		return access.Principal{}, fmt.Errorf("the token %s was revoked at %s", t.ID, t.RevokedAt.Format(time.RFC3339))
 	case t.Expired(b.now()):
-		return ledger.Principal{}, fmt.Errorf("the token %s expired at %s", t.ID, t.ExpiresAt.Format(time.RFC3339))
+		return access.Principal{}, fmt.Errorf("the token %s expired at %s", t.ID, t.ExpiresAt.Format(time.RFC3339))
 	}
-	return ledger.Principal{Name: "token/" + t.ID, Role: t.Role, Namespace: t.Namespace}, nil
+	return access.Principal{Name: "token/" + t.ID, Role: t.Role, Namespace: t.Namespace}, nil
 }
 
 // Create makes a token as it is wanted, with a life, for ever when that is 0, and returns it with its secret, which is nowhere else.
 // by is the line for the audit.
-func (b *Book) Create(ctx context.Context, want ledger.Token, life time.Duration, by ledger.AuditLine) (t ledger.Token, secret string, err error) {
+func (b *Book) Create(ctx context.Context, want access.Token, life time.Duration, by access.AuditLine) (t access.Token, secret string, err error) {
 	secret = Prefix + rand.Text()
 	t = want
 	now := b.now().UTC()
@@ -99,12 +100,12 @@ func until(end time.Time) string {
 }
 
 // Revoke ends a token of a namespace, of any when that is empty. One that is revoked already stays as it is; of one that is not there
-// the error is [ledger.ErrUnknownToken].
-func (b *Book) Revoke(ctx context.Context, namespace, id string, by ledger.AuditLine) (ledger.Token, error) {
+// the error is [access.ErrUnknownToken].
+func (b *Book) Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (access.Token, error) {
 	list := b.List(namespace)
-	i := slices.IndexFunc(list, func(t ledger.Token) bool { return t.ID == id })
+	i := slices.IndexFunc(list, func(t access.Token) bool { return t.ID == id })
 	if i < 0 {
-		return ledger.Token{}, ledger.ErrUnknownToken
+		return access.Token{}, access.ErrUnknownToken
 	}
 	t := list[i]
 	if !t.RevokedAt.IsZero() {
@@ -116,16 +117,16 @@ func (b *Book) Revoke(ctx context.Context, namespace, id string, by ledger.Audit
 }
 
 // List are the tokens of a namespace, all when it is empty, the latest first.
-func (b *Book) List(namespace string) []ledger.Token {
+func (b *Book) List(namespace string) []access.Token {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := []ledger.Token{}
+	out := []access.Token{}
 	for _, t := range b.made {
 		if namespace == "" || t.Namespace == namespace {
 			out = append(out, t)
 		}
 	}
-	slices.SortFunc(out, func(x, y ledger.Token) int { return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), cmp.Compare(x.ID, y.ID)) })
+	slices.SortFunc(out, func(x, y access.Token) int { return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), cmp.Compare(x.ID, y.ID)) })
 	return out
 }
 
@@ -134,7 +135,7 @@ const putLimit = 30 * time.Second
 
 // put writes a token with its line of the audit: both or neither. Who asks and hangs up leaves no doubt about which: it would be one
 // whether the store has revoked a token that is good here.
-func (b *Book) put(ctx context.Context, t ledger.Token, by ledger.AuditLine) error {
+func (b *Book) put(ctx context.Context, t access.Token, by access.AuditLine) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putLimit)
 	defer cancel()
 	by.At, by.Namespace = b.now().UTC(), t.Namespace

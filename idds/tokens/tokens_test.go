@@ -12,11 +12,11 @@ import (
 
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/tokens"
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
 )
 
-var file = map[string]ledger.Role{"viewer-token-0123456": ledger.RoleViewer}
+var file = map[string]access.Role{"viewer-token-0123456": access.Viewer}
 
 type book struct {
 	*tokens.Book
@@ -37,9 +37,9 @@ func open(t *testing.T, dir string) *book {
 	return b
 }
 
-func (b *book) create(t *testing.T, want ledger.Token, life time.Duration) (ledger.Token, string) {
+func (b *book) create(t *testing.T, want access.Token, life time.Duration) (access.Token, string) {
 	t.Helper()
-	made, secret, err := b.Create(t.Context(), want, life, ledger.AuditLine{Who: "me", From: "10.0.0.1"})
+	made, secret, err := b.Create(t.Context(), want, life, access.AuditLine{Who: "me", From: "10.0.0.1"})
 	must(t, err)
 	return made, secret
 }
@@ -54,8 +54,8 @@ func (b *book) mustRefuse(t *testing.T, secret, why string) {
 func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot, Namespace: "epic"}, 0)
-	want := ledger.Principal{Name: "token/" + made.ID, Role: ledger.RolePilot, Namespace: "epic"}
+	made, secret := b.create(t, access.Token{Name: "farm", Role: access.Pilot, Namespace: "epic"}, 0)
+	want := access.Principal{Name: "token/" + made.ID, Role: access.Pilot, Namespace: "epic"}
 	for range 2 {
 		if p, err := b.Identify(t.Context(), secret); p != want || err != nil {
 			t.Errorf("%+v, %v", p, err)
@@ -63,11 +63,11 @@ func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
 		must(t, b.store.Close())
 		b = open(t, b.dir)
 	}
-	if p, err := b.Identify(t.Context(), "viewer-token-0123456"); p.Role != ledger.RoleViewer || p.Namespace != "" || err != nil {
+	if p, err := b.Identify(t.Context(), "viewer-token-0123456"); p.Role != access.Viewer || p.Namespace != "" || err != nil {
 		t.Errorf("of the file: %+v, %v", p, err)
 	}
 	for _, unknown := range []string{"", secret + "x", made.Hash, made.ID} {
-		if _, err := b.Identify(t.Context(), unknown); !errors.Is(err, ledger.ErrUnknownToken) {
+		if _, err := b.Identify(t.Context(), unknown); !errors.Is(err, access.ErrUnknownToken) {
 			t.Errorf("%q: %v", unknown, err)
 		}
 	}
@@ -76,15 +76,15 @@ func TestATokenIsWhatItWasMadeForAlsoAfterARestart(t *testing.T) {
 func TestATokenEndsWithItsTimeAndWhenItIsRevoked(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	_, short := b.create(t, ledger.Token{Name: "short", Role: ledger.RoleViewer}, time.Minute)
-	long, secret := b.create(t, ledger.Token{Name: "long", Role: ledger.RoleViewer, Namespace: "epic"}, 0)
+	_, short := b.create(t, access.Token{Name: "short", Role: access.Viewer}, time.Minute)
+	long, secret := b.create(t, access.Token{Name: "long", Role: access.Viewer, Namespace: "epic"}, 0)
 	b.now = b.now.Add(time.Minute)
 	b.mustRefuse(t, short, "expired at 2026-11-26T12:01:00Z")
-	if _, err := b.Revoke(t.Context(), "theirs", long.ID, ledger.AuditLine{}); !errors.Is(err, ledger.ErrUnknownToken) {
+	if _, err := b.Revoke(t.Context(), "theirs", long.ID, access.AuditLine{}); !errors.Is(err, access.ErrUnknownToken) {
 		t.Errorf("a token of another namespace: %v", err)
 	}
 	for range 2 { // again changes nothing
-		ended, err := b.Revoke(t.Context(), "epic", long.ID, ledger.AuditLine{Who: "you"})
+		ended, err := b.Revoke(t.Context(), "epic", long.ID, access.AuditLine{Who: "you"})
 		if err != nil || ended.RevokedBy != "you" || !ended.RevokedAt.Equal(b.now) {
 			t.Errorf("%+v, %v", ended, err)
 		}
@@ -103,10 +103,10 @@ func TestATokenEndsWithItsTimeAndWhenItIsRevoked(t *testing.T) {
 func TestWhoHangsUpHasRevokedAllTheSame(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
+	made, secret := b.create(t, access.Token{Name: "farm", Role: access.Pilot}, 0)
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	_, err := b.Revoke(gone, "", made.ID, ledger.AuditLine{})
+	_, err := b.Revoke(gone, "", made.ID, access.AuditLine{})
 	must(t, err)
 	b.mustRefuse(t, secret, "was revoked")
 }
@@ -114,7 +114,7 @@ func TestWhoHangsUpHasRevokedAllTheSame(t *testing.T) {
 func TestTheStoreHasNoSecret(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	_, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
+	_, secret := b.create(t, access.Token{Name: "farm", Role: access.Pilot}, 0)
 	must(t, b.store.Close())
 	files, err := filepath.Glob(filepath.Join(b.dir, "*"))
 	must(t, err)
@@ -130,12 +130,12 @@ func TestTheStoreHasNoSecret(t *testing.T) {
 func TestWhatTheStoreDoesNotTakeIsNoToken(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
-	made, secret := b.create(t, ledger.Token{Name: "farm", Role: ledger.RolePilot}, 0)
+	made, secret := b.create(t, access.Token{Name: "farm", Role: access.Pilot}, 0)
 	must(t, b.store.Close())
-	if _, _, err := b.Create(t.Context(), ledger.Token{Name: "lost"}, 0, ledger.AuditLine{}); err == nil {
+	if _, _, err := b.Create(t.Context(), access.Token{Name: "lost"}, 0, access.AuditLine{}); err == nil {
 		t.Error("made without a store")
 	}
-	if _, err := b.Revoke(t.Context(), "", made.ID, ledger.AuditLine{}); err == nil {
+	if _, err := b.Revoke(t.Context(), "", made.ID, access.AuditLine{}); err == nil {
 		t.Error("revoked without a store")
 	}
 	if _, err := b.Identify(t.Context(), secret); err != nil || len(b.List("")) != 1 {

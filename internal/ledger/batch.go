@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
@@ -249,7 +250,7 @@ func (b *Batch) PutActor(a document.Actor) error {
 }
 
 // PutToken writes a token.
-func (b *Batch) PutToken(t Token) error {
+func (b *Batch) PutToken(t access.Token) error {
 	doc, err := encode(t)
 	if err != nil {
 		return err
@@ -258,7 +259,7 @@ func (b *Batch) PutToken(t Token) error {
 }
 
 // AddAudit writes a line of the audit.
-func (b *Batch) AddAudit(a AuditLine) error {
+func (b *Batch) AddAudit(a access.AuditLine) error {
 	doc, err := encode(a)
 	if err != nil {
 		return err

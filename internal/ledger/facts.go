@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 )
 
@@ -19,7 +20,7 @@ type StoreFacts struct {
 	// Workers are those that reported in the last day.
 	Workers []document.Worker
 	// Tokens are all that were made, without their secrets.
-	Tokens []Token
+	Tokens []access.Token
 	// Actors are the programs that were seen to do a duty of idds.
 	Actors []document.Actor
 }

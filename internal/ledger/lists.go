@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 )
@@ -22,9 +23,9 @@ type Lists interface {
 	// Failures counts the slices of a run, or of all, by what they failed with.
 	Failures(ctx context.Context, namespace, run string) ([]FailureCount, error)
 	// Tokens are all that were made, those that are revoked or have expired too.
-	Tokens(ctx context.Context) ([]Token, error)
+	Tokens(ctx context.Context) ([]access.Token, error)
 	// AuditPage is the audit from its end, before a line (0: all); next goes on, and is 0 at the end.
-	AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []AuditLine, next int64, err error)
+	AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []access.AuditLine, next int64, err error)
 	// Tasks are the workflow tasks of a filter, and TaskMessages what was left for a request.
 	Tasks(ctx context.Context, f TaskFilter) ([]Task, error)
 	TaskMessages(ctx context.Context, namespace string, request int64) ([]TaskMessage, error)

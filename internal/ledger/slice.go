@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
@@ -211,8 +212,8 @@ type Tx interface {
 	// Actors are the programs that were seen to do one of our duties.
 	Actors(namespace string) ([]document.Actor, error)
 	PutActor(a document.Actor) error
-	PutToken(t Token) error
-	AddAudit(a AuditLine) error
+	PutToken(t access.Token) error
+	AddAudit(a access.AuditLine) error
 	Documents
 	Tasks(f TaskFilter) ([]Task, error)
 	// PutTask gives a new task its number, and its request one.

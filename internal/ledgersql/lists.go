@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
@@ -181,15 +182,15 @@ func (r Reader) Failures(ctx context.Context, namespace, run string) ([]ledger.F
 }
 
 // Tokens are all tokens that were made, those that are revoked or have expired too.
-func (r Reader) Tokens(ctx context.Context) ([]ledger.Token, error) {
-	return collect(ctx, r, scanDocument[ledger.Token], "SELECT doc FROM token ORDER BY id")
+func (r Reader) Tokens(ctx context.Context) ([]access.Token, error) {
+	return collect(ctx, r, scanDocument[access.Token], "SELECT doc FROM token ORDER BY id")
 }
 
 // AuditPage is the audit from its end, before a line; the number of the last one goes on.
-func (r Reader) AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []ledger.AuditLine, next int64, err error) {
+func (r Reader) AuditPage(ctx context.Context, namespace string, before int64, limit int) (lines []access.AuditLine, next int64, err error) {
 	type numbered struct {
 		id   int64
-		line ledger.AuditLine
+		line access.AuditLine
 	}
 	list, err := collect(ctx, r, func(rows *sql.Rows) (n numbered, err error) {
 		var doc []byte

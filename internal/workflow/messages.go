@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
@@ -31,7 +32,7 @@ func (l Rules) Leave(tx ledger.Tx, messages []ledger.TaskMessage, by Asker, now 
 			return nil, err
 		}
 	}
-	return nil, tx.AddAudit(ledger.AuditLine{
+	return nil, tx.AddAudit(access.AuditLine{
 		At: now.UTC(), Who: by.Name, Role: by.Role, From: by.From, Did: "message.add", To: fmt.Sprintf("request %d", m.RequestID), Namespace: m.Namespace,
 	})
 }

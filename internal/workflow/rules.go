@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -34,7 +35,7 @@ type Answer struct {
 	// Fault is why nothing became of it.
 	Fault *Fault
 	// Changes are those that were made, for the log; the store has them too.
-	Changes []ledger.AuditLine
+	Changes []access.AuditLine
 	// News says that somebody asks for workers whose duty that is not, for the first time.
 	News bool
 }
@@ -42,7 +43,7 @@ type Answer struct {
 // Asker is who makes a request.
 type Asker struct {
 	Name string
-	Role ledger.Role // empty for a message
+	Role access.Role // empty for a message
 	From string      // the address, or the destination of a message
 }
 
@@ -132,7 +133,7 @@ func (r request) names() string {
 
 // audit notes a change.
 func (r request) audit(did string, t *ledger.Task, details string) error {
-	line := ledger.AuditLine{
+	line := access.AuditLine{
 		At: r.now, Who: fmt.Sprintf("%.80s", r.by.Name), Role: r.by.Role, From: r.by.From, Did: did,
 		To: fmt.Sprintf("request %d, transform %d of run %.100s", t.Request, t.ID, t.RunID), Namespace: t.Namespace, Details: details,
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -42,7 +43,7 @@ func (s *tables) PutActor(a document.Actor) error         { s.actors = append(s.
 func (s *tables) AddTaskMessage(ledger.TaskMessage) error { s.messages++; return nil }
 func (s *tables) PutRun(r *ledger.Run) error              { s.runs[r.RunID.String()] = r; s.writes++; return nil }
 
-func (s *tables) AddAudit(a ledger.AuditLine) error            { s.audit = append(s.audit, a.Did); return nil }
+func (s *tables) AddAudit(a access.AuditLine) error            { s.audit = append(s.audit, a.Did); return nil }
 func (s *tables) CountTaskMessages(string, int64) (int, error) { return s.messages, nil }
 
 func (s *tables) Tasks(f ledger.TaskFilter) (out []ledger.Task, err error) {

@@ -17,6 +17,7 @@ import (
 
 	"tfpilot/idds/doctor"
 	"tfpilot/idds/oidc"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/document"
@@ -142,7 +143,7 @@ func serviceAddress(cfg doctorConfig, listenAssumed bool) (base string, assumed 
 }
 
 func (p *patient) client(token string) *rest.Client {
-	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(ledger.RoleViewer), Timeout: 5 * time.Second, ServerName: p.certified()})
+	return rest.New(rest.Config{Base: p.base, Token: token, Role: string(access.Viewer), Timeout: 5 * time.Second, ServerName: p.certified()})
 }
 
 // certified is the name that the service's certificate is for, where it is asked at an address of this machine instead: few
@@ -176,7 +177,7 @@ func (p *patient) actors(ctx context.Context) ([]document.Actor, error) {
 	}
 	var token string
 	for t, role := range tokens {
-		if role == ledger.RoleViewer || role == ledger.RoleOperator {
+		if role == access.Viewer || role == access.Operator {
 			token = cmp.Or(token, t)
 		}
 	}
@@ -196,7 +197,7 @@ func (p *patient) access(ctx context.Context) doctor.Access {
 		}
 	}
 	if _, err := os.Stat(a.File); err == nil {
-		var tokens map[string]ledger.Role
+		var tokens map[string]access.Role
 		tokens, a.Tokens = loadTokens(a.File)
 		a.Roles = slices.Collect(maps.Values(tokens))
 	}

@@ -9,6 +9,7 @@ import (
 	"tfpilot/idds/live"
 	"tfpilot/idds/metrics"
 	"tfpilot/idds/traces"
+	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
@@ -89,6 +90,6 @@ func (o *observation) mount(rest *api.Config, service *idds.Service, link *broke
 	o.metrics.Ask(ask)
 	rest.Observe = o.metrics.Request
 	rest.Mounts = append(rest.Mounts, api.Mount{
-		Pattern: "GET /metrics", Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: o.metrics.Handler(),
+		Pattern: "GET /metrics", Roles: []access.Role{access.Viewer, access.Operator}, Handler: o.metrics.Handler(),
 	})
 }

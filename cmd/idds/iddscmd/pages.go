@@ -8,6 +8,7 @@ import (
 	"tfpilot/idds/api"
 	"tfpilot/idds/dashboard"
 	"tfpilot/idds/live"
+	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 )
 
@@ -25,7 +26,7 @@ func mounts(service *idds.Service, store ledger.Store, feed *live.Feed, namespac
 		{Pattern: api.NotFoundPattern, Handler: pages.NotFound()},
 	}
 	for pattern, handler := range pages.Handlers() {
-		out = append(out, api.Mount{Pattern: pattern, Roles: []ledger.Role{ledger.RoleViewer, ledger.RoleOperator}, Handler: handler, Refused: pages.Refuse})
+		out = append(out, api.Mount{Pattern: pattern, Roles: []access.Role{access.Viewer, access.Operator}, Handler: handler, Refused: pages.Refuse})
 	}
 	return out, nil
 }

@@ -85,11 +85,11 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if cfg.Now, err = program.Clock(); err != nil {
 		return err
 	}
-	access, err := cfg.access()
+	rights, err := cfg.rights()
 	if err != nil {
 		return err
 	}
-	defer access.close()
+	defer rights.close()
 	manager := program.ServiceManager()
 	manager.Status("opening the store " + p.String()) // a new schema takes its time
 	store, err := p.open(c.Context, log)
@@ -101,7 +101,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	if err != nil {
 		return err
 	}
-	rest, err := access.config(c.Context, store, log)
+	rest, err := rights.config(c.Context, store, log)
 	if err != nil {
 		return err
 	}

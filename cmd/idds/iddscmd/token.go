@@ -8,9 +8,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/cmd/idds/iddscmd/ask"
+	"tfpilot/internal/access"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 )
 
 // tokenConfig is where the tokens are.
@@ -34,9 +34,9 @@ func tokenCommand() *cli.Command {
 			if err := bind.Load(c); err != nil {
 				return err
 			}
-			role := ledger.Role(c.Args().First())
+			role := access.Role(c.Args().First())
 			if c.NArg() != 1 || !role.Valid() {
-				return exitcode.New(exitcode.Usage, "token needs one of %v, or create, list or revoke", ledger.Roles())
+				return exitcode.New(exitcode.Usage, "token needs one of %v, or create, list or revoke", access.Roles())
 			}
 			if err := os.MkdirAll(cfg.State, 0o700); err != nil {
 				return exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 )
 
 // tokenFile is tokens.toml: a list of tokens for each role.
@@ -25,7 +25,7 @@ type tokenFile struct {
 }
 
 // loadTokens reads the tokens, making a file with one fresh token for each role when there is none.
-func loadTokens(path string) (map[string]ledger.Role, error) {
+func loadTokens(path string) (map[string]access.Role, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeTokens(path)
@@ -48,10 +48,10 @@ func loadTokens(path string) (map[string]ledger.Role, error) {
 	return f.roles(path)
 }
 
-func (f tokenFile) roles(path string) (map[string]ledger.Role, error) {
-	out := map[string]ledger.Role{}
-	for role, tokens := range map[ledger.Role][]string{
-		ledger.RolePilot: f.Pilot, ledger.RoleHarvester: f.Harvester, ledger.RoleOperator: f.Operator, ledger.RoleViewer: f.Viewer,
+func (f tokenFile) roles(path string) (map[string]access.Role, error) {
+	out := map[string]access.Role{}
+	for role, tokens := range map[access.Role][]string{
+		access.Pilot: f.Pilot, access.Harvester: f.Harvester, access.Operator: f.Operator, access.Viewer: f.Viewer,
 	} {
 		for _, token := range tokens {
 			if len(token) < 16 || strings.ContainsAny(token, " \t\n") {
@@ -67,7 +67,7 @@ func (f tokenFile) roles(path string) (map[string]ledger.Role, error) {
 }
 
 // makeTokens makes the file, or reads the one that somebody else has made meanwhile: a token that was handed out stays one.
-func makeTokens(path string) (map[string]ledger.Role, error) {
+func makeTokens(path string) (map[string]access.Role, error) {
 	f := tokenFile{Pilot: []string{rand.Text()}, Harvester: []string{rand.Text()}, Operator: []string{rand.Text()}, Viewer: []string{rand.Text()}}
 	text, err := toml.Marshal(f)
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/cmd/idds/iddscmd"
-	"tfpilot/internal/ledger"
+	"tfpilot/internal/access"
 )
 
 func TestWhoeverAsksFirstMakesTheTokensOfAll(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var got [20]map[string]ledger.Role
+	var got [20]map[string]access.Role
 	var g errgroup.Group
 	for i := range got {
 		g.Go(func() (err error) {

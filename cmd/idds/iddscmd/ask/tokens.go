@@ -8,9 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
 )
@@ -36,10 +36,10 @@ func createTokenCommand() *cli.Command {
 			"  (umask 077; idds token create --token-file operator.token --role pilot --namespace epic --name \"farm at BNL\" > farm.token)\n"+
 			"  (umask 077; idds token create --token-file operator.token --role viewer --name \"control room\" --expires 0 > room.token)",
 		"operator", flags, func(c *cli.Context, client *rest.Client) error {
-			role, life := ledger.Role(c.String("role")), c.Duration("expires")
+			role, life := access.Role(c.String("role")), c.Duration("expires")
 			switch {
 			case !role.Valid():
-				return exitcode.New(exitcode.Usage, "--role %q is none of %v", role, ledger.Roles())
+				return exitcode.New(exitcode.Usage, "--role %q is none of %v", role, access.Roles())
 			case life < 0 || life > 0 && life < time.Second:
 				return exitcode.New(exitcode.Usage, "--expires %s is no life of a second or more; 0 is for ever", life)
 			}

@@ -1,4 +1,5 @@
-package ledger
+// Package access is who may do what in idds: the roles, who asks, tokens as a store keeps them, and the audit of what was changed.
+package access
 
 import (
 	"context"
@@ -14,14 +15,14 @@ type Role string
 // The roles: a pilot fetches its broker and reports; a harvester and a viewer read; an operator does everything but what is a
 // pilot's, for the broker's password is for pilots alone.
 const (
-	RolePilot     Role = "pilot"
-	RoleHarvester Role = "harvester"
-	RoleOperator  Role = "operator"
-	RoleViewer    Role = "viewer"
+	Pilot     Role = "pilot"
+	Harvester Role = "harvester"
+	Operator  Role = "operator"
+	Viewer    Role = "viewer"
 )
 
 // Roles are all roles.
-func Roles() []Role { return []Role{RolePilot, RoleHarvester, RoleOperator, RoleViewer} }
+func Roles() []Role { return []Role{Pilot, Harvester, Operator, Viewer} }
 
 // Valid reports whether it is one of the roles.
 func (r Role) Valid() bool { return slices.Contains(Roles(), r) }

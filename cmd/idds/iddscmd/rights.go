@@ -8,6 +8,7 @@ import (
 	"tfpilot/idds/api"
 	"tfpilot/idds/oidc"
 	"tfpilot/idds/tokens"
+	"tfpilot/internal/access"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
@@ -15,42 +16,42 @@ import (
 	"tfpilot/internal/program"
 )
 
-// access is who may do what: all of it that can be wrong before a store is opened.
-type access struct {
+// rights are who may do what: all of it that can be wrong before a store is opened.
+type rights struct {
 	cfg    serveConfig
-	file   map[string]ledger.Role
+	file   map[string]access.Role
 	broker map[string]message.PromptBroker
 	issuer *oidc.Issuer // nil without one
 }
 
-func (c serveConfig) access() (a access, err error) {
-	a.cfg = c
-	if a.file, err = loadTokens(filepath.Join(c.State, "tokens.toml")); err != nil {
-		return a, err
+func (c serveConfig) rights() (r rights, err error) {
+	r.cfg = c
+	if r.file, err = loadTokens(filepath.Join(c.State, "tokens.toml")); err != nil {
+		return r, err
 	}
-	if a.broker, err = c.promptBrokers(); err != nil {
-		return a, err
+	if r.broker, err = c.promptBrokers(); err != nil {
+		return r, err
 	}
 	if c.OIDC.Issuer != "" {
-		a.issuer, err = oidc.New(c.OIDC, c.Now)
+		r.issuer, err = oidc.New(c.OIDC, c.Now)
 	} else if c.OIDC.Audience != "" || len(c.OIDC.Groups) > 0 {
 		err = exitcode.New(exitcode.Usage, "--oidc-audience and --oidc-groups say nothing without --oidc-issuer")
 	}
-	return a, err
+	return r, err
 }
 
-func (a access) close() {
-	if a.issuer != nil {
-		a.issuer.Close()
+func (r rights) close() {
+	if r.issuer != nil {
+		r.issuer.Close()
 	}
 }
 
 // config is that of the REST interface.
-func (a access) config(ctx context.Context, store ledger.Store, log *slog.Logger) (api.Config, error) {
-	book, err := tokens.Open(ctx, store, a.file, a.cfg.Now)
-	cfg := api.Config{Tokens: book, Broker: a.broker, Namespace: a.cfg.Namespace, RatePerSecond: a.cfg.Rate, PublicPage: a.cfg.PublicPage, Log: log}
-	if a.issuer != nil {
-		cfg.Issuer = a.issuer
+func (r rights) config(ctx context.Context, store ledger.Store, log *slog.Logger) (api.Config, error) {
+	book, err := tokens.Open(ctx, store, r.file, r.cfg.Now)
+	cfg := api.Config{Tokens: book, Broker: r.broker, Namespace: r.cfg.Namespace, RatePerSecond: r.cfg.Rate, PublicPage: r.cfg.PublicPage, Log: log}
+	if r.issuer != nil {
+		cfg.Issuer = r.issuer
 	}
 	return cfg, err
 }
