@@ -137,8 +137,7 @@ func (p *Pilot) wantAhead(now time.Time) int {
 
 // runAhead takes slices until take ends, or one of them is not for it.
 func (s *slot) runAhead(take, work context.Context) {
-	c := s.p.subscribeSlices(s.p.runNumber())
-	s.selects = true
+	c := s.subscribe()
 	_ = s.cycle(take, work, c)
 	s.leave(work, c)
 }

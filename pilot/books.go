@@ -15,12 +15,11 @@ func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 	for {
 		p.mu.Lock()
 		if p.run == "" {
-			p.run = k.Run
-			p.bind()
+			p.serve(k.Run)
 		}
 		if p.run != k.Run {
 			p.mu.Unlock()
-			return errLateBound
+			return errRebound
 		}
 		other, held := p.inHand[k.Identity]
 		if !held {
@@ -95,12 +94,6 @@ func (p *Pilot) ready() {
 		p.phase, p.last = document.WorkerRunning, time.Now()
 		p.readyAt = p.last
 	}
-}
-
-func (p *Pilot) runNumber() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.run
 }
 
 // releases are those of one slice for the site's sake.

@@ -74,6 +74,7 @@ func (w *runner) count(identity string) int {
 type reporter struct {
 	mu      sync.Mutex
 	reply   document.WorkerReply
+	over    string        // a run that is closed
 	hold    chan struct{} // nobody is answered before it is closed
 	err     error
 	reports []document.WorkerReport
@@ -89,13 +90,24 @@ func (r *reporter) Report(ctx context.Context, w document.WorkerReport) (documen
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reports = append(r.reports, w)
-	return r.reply, r.err
+	reply := r.reply
+	if r.over != "" && w.RunID == r.over {
+		reply.RunState = document.RunClosed
+	}
+	return reply, r.err
 }
 
 func (r *reporter) answer(state document.RunState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reply.RunState = state
+}
+
+// close says from now on that a run is closed.
+func (r *reporter) close(run string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = run
 }
 
 func (r *reporter) fail(err error) {

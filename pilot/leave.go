@@ -54,8 +54,11 @@ func (p *Pilot) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 		case <-t.C:
 			cause := p.idle(time.Now())
 			if cause != nil && proven {
-				stop(cause)
-				return
+				if cause != errRunOver || !p.next(p.runNumber()) { //nolint:errorlint // that very one
+					stop(cause)
+					return
+				}
+				cause = nil
 			}
 			proven = cause != nil && p.prove(ctx)
 		case <-ctx.Done():
@@ -85,7 +88,9 @@ func (p *Pilot) idle(now time.Time) error {
 		return errRunOver
 	case !p.listening():
 		return nil
-	case p.asked.Add(3*p.cfg.Heartbeat).After(now) && (p.runState == document.RunOpen || p.runState == document.RunEnding):
+	case p.stays(now) && p.run == "":
+		return nil // it waits for the next run
+	case p.answered(now) && (p.runState == document.RunOpen || p.runState == document.RunEnding):
 		if cause := p.tooQuiet(quiet); cause != nil && !p.staySaid { // idds knows better
 			stays, p.staySaid = cause, true
 		}

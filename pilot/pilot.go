@@ -88,11 +88,10 @@ type Pilot struct {
 	place   Place
 	drains  <-chan error
 	started time.Time
-	bound   chan struct{} // closed when the run is known, by bind
-	bind    func()
 
 	mu       sync.Mutex
-	run      string
+	run      string        // that it serves; empty while it takes slices of any
+	rebound  chan struct{} // closed, and replaced, when it serves another run
 	inHand   map[string]inHand
 	rests    int           // slots that rest after a failure of the site, or whose payload is not ready
 	prepared int           // slots whose payload is ready
@@ -108,6 +107,7 @@ type Pilot struct {
 	phase                 document.WorkerPhase
 	runState              document.RunState
 	asked                 time.Time // when idds last answered
+	kept                  bool      // idds keeps it between runs, it said
 	stopped               time.Time // when stop_transformer came
 	releases              map[string]releases
 	junkSaid              time.Time
@@ -179,9 +179,8 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	if p.report == nil {
 		close(p.compared)
 	}
-	p.bound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
+	p.rebound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
-	p.bind = sync.OnceFunc(func() { close(p.bound) })
 	return p, nil
 }
 

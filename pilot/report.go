@@ -36,10 +36,12 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 			if silent {
 				p.log.InfoContext(ctx, "idds answers again")
 			}
-			p.heard(reply, sent)
-			if reply.RunState == document.RunClosed {
+			p.heard(w.RunID, reply, sent)
+			switch over := reply.RunState == document.RunClosed; {
+			case over && p.next(w.RunID):
+			case over:
 				stop(errRunOver)
-			} else if reply.Drain {
+			case reply.Drain:
 				stop(errDrain)
 			}
 		case ctx.Err() == nil && !silent: // once for each outage
@@ -91,14 +93,18 @@ func (p *Pilot) tellSoon() {
 	}
 }
 
-func (p *Pilot) heard(reply document.WorkerReply, sent time.Time) {
+// heard notes what idds said of a run to a report that was sent at a time.
+func (p *Pilot) heard(run string, reply document.WorkerReply, sent time.Time) {
 	now := time.Now()
 	if p.place != nil && !reply.At.IsZero() {
 		p.place.ClockOff(reply.At.Sub(sent.Add(now.Sub(sent) / 2)))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.runState, p.asked = reply.RunState, now
+	p.asked, p.kept = now, reply.Stay
+	if run == p.run {
+		p.runState = reply.RunState
+	}
 }
 
 // document is the report of this moment.

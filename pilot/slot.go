@@ -28,10 +28,11 @@ type slot struct {
 	log    *slog.Logger
 	// released counts the slices given back in a row because of the site.
 	released int
-	// selects says that the subscription names the run; foreign is the connection on which the last foreign message came.
-	selects bool
-	foreign uint64
-	parked  sync.WaitGroup
+	// selected is the run that the subscription names, none when it is empty; rebound is closed when the pilot serves another one.
+	selected string
+	rebound  <-chan struct{}
+	foreign  uint64 // the connection on which the last foreign message came
+	parked   sync.WaitGroup
 	// ahead ends when what this slot holds ahead is to be given back; nil for a slot that runs payloads of its own.
 	ahead   context.Context //nolint:containedctx // the slot's own life, beside that of its work
 	holding atomic.Int32    // subscriptions that are parked
@@ -47,7 +48,7 @@ var errForeign = errors.New("message of others")
 // run takes slices until take ends; what is in hand then goes on for as long as work allows, and is given back otherwise.
 func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 	defer s.parked.Wait()
-	var old *broker.Consumer // without a selector for the run, kept until the one with it is confirmed
+	var old *broker.Consumer // with the selector of before, kept until the one that the run asks for is confirmed
 	leaveOld := func() {
 		s.leave(work, old)
 		old = nil
@@ -62,9 +63,7 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		if !ok {
 			continue // the node is not fit any more, or take has ended
 		}
-		number := s.p.runNumber()
-		s.selects = number != ""
-		c := s.p.subscribeSlices(number)
+		c := s.subscribe()
 		select {
 		case <-c.Ready():
 			s.p.ready()
@@ -73,7 +72,7 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 		leaveOld()
 		err := s.cycle(whileReady, work, c)
 		end()
-		if errors.Is(err, errLateBound) {
+		if errors.Is(err, errRebound) {
 			old = c
 			continue
 		}
@@ -98,10 +97,11 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// subscribeSlices is a subscription that holds one slice.
-func (p *Pilot) subscribeSlices(runNumber string) *broker.Consumer {
-	return p.link.Subscribe(stomp.SubscribeOptions{
-		Destination: p.to.Slices, Selector: p.selector(runNumber), Ack: "client-individual", Window: 1,
+// subscribe is a subscription that holds one slice, of the run that the pilot serves now.
+func (s *slot) subscribe() *broker.Consumer {
+	s.selected, s.rebound = s.p.serves()
+	return s.p.link.Subscribe(stomp.SubscribeOptions{
+		Destination: s.p.to.Slices, Selector: s.p.selector(s.selected), Ack: "client-individual", Window: 1,
 	})
 }
 
@@ -153,23 +153,17 @@ func (p *Pilot) rest(ctx context.Context, n int) {
 	}
 }
 
-// errLateBound says that the pilot has adopted a run and must select it from now on.
-var errLateBound = errors.New("run adopted")
-
-// cycle works on slices of one subscription. One that does not select the run ends when the run is known.
+// cycle works on slices of one subscription, until the pilot serves another run than it selects.
 func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
-	if s.p.runNumber() == "" {
-		var unbind context.CancelCauseFunc
-		take, unbind = context.WithCancelCause(take)
-		defer unbind(nil)
-		go func(ctx context.Context) {
-			select {
-			case <-s.p.bound:
-				unbind(errLateBound)
-			case <-ctx.Done():
-			}
-		}(take)
-	}
+	take, end := context.WithCancelCause(take)
+	defer end(nil)
+	go func() {
+		select {
+		case <-s.rebound:
+			end(errRebound)
+		case <-take.Done():
+		}
+	}()
 	for take.Err() == nil {
 		d, err := c.Next(take)
 		if err != nil {
@@ -182,8 +176,8 @@ func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
 			return err
 		}
 	}
-	if errors.Is(context.Cause(take), errLateBound) {
-		return errLateBound
+	if errors.Is(context.Cause(take), errRebound) {
+		return errRebound
 	}
 	return nil
 }
@@ -200,7 +194,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		return err
 	}
 	k := JournalKey{Run: m.Run().String(), Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
-	if err := s.p.take(ctx, k); errors.Is(err, errLateBound) && s.selects {
+	if err := s.p.take(ctx, k); errors.Is(err, errRebound) && s.selected != "" && s.selected != k.Run {
 		s.log.ErrorContext(ctx, "slice of another run is left alone", slog.String(logging.KeyRun, k.Run), slog.String("sender", m.Sender))
 		s.foreign = d.Generation
 		return errForeign

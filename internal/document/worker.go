@@ -160,6 +160,9 @@ type WorkerReply struct {
 	RunState RunState `json:"run_state,omitempty"`
 	// Drain asks the pilot to finish what it holds and leave.
 	Drain bool `json:"drain"`
+	// Stay asks a pilot that was started for whichever run it finds to wait for the next one: it does not leave when its run is over,
+	// and while it has none no idle time counts.
+	Stay bool `json:"stay,omitempty"`
 	// At is idds' clock, by which a pilot knows how far off its own is.
 	At time.Time `json:"at,omitzero"`
 }
