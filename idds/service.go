@@ -249,8 +249,9 @@ func (s *Service) Report(ctx context.Context, w document.WorkerReport) (document
 		r, err := tx.Run(w.Namespace, w.RunID)
 		if r != nil {
 			reply.RunState = r.State
-			reply.Drain = r.State == document.RunClosed || s.scaler.Leaves(w.PilotID)
 		}
+		reply.Stay = s.scaler.Stays(w.PilotID)
+		reply.Drain = reply.RunState == document.RunClosed && !reply.Stay || s.scaler.Leaves(w.PilotID)
 		return err
 	})
 	return reply, err

@@ -27,7 +27,7 @@ type Run struct {
 	Waiting, Running int
 	// Announced are slices that are known to come, or -1 when nobody has said how many the run has.
 	Announced int
-	// Processing is what a slice takes, Startup what a worker takes from its submission until it can have its first slice.
+	// Processing is what a slice takes, Startup what a worker takes from its submission to its first slice, when one waits.
 	Processing, Startup Took
 	Workers             []Workers
 	Before              Memory

@@ -42,7 +42,7 @@ type DemandFacts struct {
 	// Processing is what a slice took lately on average, and what 95 % of them stayed below.
 	ProcessingSeconds    float64 `json:"processing_seconds,omitempty"`
 	ProcessingP95Seconds float64 `json:"processing_p95_seconds,omitempty"`
-	// Startup is what a worker took lately from its submission until it could have its first slice: the median.
+	// Startup is what a worker took lately from its submission until its first slice, without the time in which none waited: the median.
 	StartupSeconds float64 `json:"startup_seconds,omitempty"`
 	// Workers are those of the run by where they are.
 	Workers []DemandWorkers `json:"workers"`

@@ -13,6 +13,7 @@ type course struct {
 	meter      demand.Meter
 	processing demand.Times
 	before     demand.Memory
+	backlog    backlog
 
 	seen      bool
 	published int

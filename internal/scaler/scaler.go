@@ -2,7 +2,6 @@ package scaler
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -31,10 +30,11 @@ type Scaler struct {
 	mu      sync.Mutex
 	runs    map[string]*course
 	startup demand.Times
-	slices  demand.Times // of all runs, for one that has none yet
-	started map[string]time.Time
+	slices  demand.Times    // of all runs, for one that has none yet
+	started map[string]bool // pilots whose start was measured
 	sites   map[string]site
 	leaving map[string]bool
+	stays   map[string]bool
 }
 
 type site struct {
@@ -45,9 +45,9 @@ type site struct {
 // New makes a scaler of a namespace. demandFrom is that of the duties.
 func New(policy demand.Policy, namespace, demandFrom string) *Scaler {
 	return &Scaler{
-		policy: policy, namespace: namespace, fixed: demandFrom == ledger.WorkflowTask, runs: map[string]*course{}, started: map[string]time.Time{},
+		policy: policy, namespace: namespace, fixed: demandFrom == ledger.WorkflowTask, runs: map[string]*course{}, started: map[string]bool{},
 		startup: demand.Times{HalfLife: demand.StartupHalfLife}, slices: demand.Times{HalfLife: demand.StartupHalfLife},
-		sites: map[string]site{}, leaving: map[string]bool{},
+		sites: map[string]site{}, leaving: map[string]bool{}, stays: map[string]bool{},
 	}
 }
 
@@ -68,11 +68,17 @@ func (s *Scaler) Leaves(pilot string) bool {
 	return s.leaving[pilot]
 }
 
+// Stays reports whether a pilot is kept when its run is over.
+func (s *Scaler) Stays(pilot string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stays[pilot]
+}
+
 // Decide says how many workers each run wants. Workers are those that have reported lately, with whether they are alive.
 func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.Time) []document.RunDemand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.measure(workers, now)
 	maps.DeleteFunc(s.sites, func(_ string, at site) bool { return now.Sub(at.asked) > siteFor })
 	snapshot := demand.Snapshot{Now: now}
 	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
@@ -96,24 +102,30 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 		snapshot.Runs = append(snapshot.Runs, s.run(r, c, crews[id], now))
 	}
 	s.runs = courses
+	s.measure(workers, now)
+	for i := range snapshot.Runs {
+		snapshot.Runs[i].Startup = s.startup.Took()
+	}
+	reserve, kept := s.reserve(workers)
 	if s.policy.Warm > 0 {
-		snapshot.Runs = append(snapshot.Runs, s.warm())
+		snapshot.Runs = append(snapshot.Runs, reserve)
 	}
 	out := make([]document.RunDemand, len(snapshot.Runs))
-	leaving := map[string]bool{}
+	leaving, stays := map[string]bool{}, map[string]bool{}
 	for i, d := range s.policy.Decide(snapshot) {
 		r := &snapshot.Runs[i]
+		out[i] = s.document(r, d)
 		if c := courses[r.ID]; c != nil {
 			c.before = d.Memory
 			s.release(r, d, settled(crews[r.ID], now), leaving)
 		}
-		out[i] = s.document(r, d)
+		if r.ID == "" {
+			s.keep(d, kept, now, stays, leaving)
+			s.sayReserve(&out[i])
+		}
 	}
-	s.leaving = leaving
+	s.leaving, s.stays = leaving, stays
 	if s.policy.Warm > 0 {
-		warm := &out[len(out)-1]
-		warm.Facts, warm.Reason = nil, fmt.Sprintf("%d are kept for whichever run comes, by --demand-warm", s.policy.Warm)
-		warm.Reasons = []string{warm.Reason + "."}
 		reduce(out, workers)
 	}
 	return out
@@ -121,16 +133,20 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 
 // measure takes in what new workers took to start.
 func (s *Scaler) measure(workers []document.Worker, now time.Time) {
-	seen := make(map[string]time.Time, len(workers))
+	seen := make(map[string]bool, len(workers))
+	var none backlog // of a worker without a run nobody waits
 	for i := range workers {
 		w := &workers[i]
-		if w.SubmittedAt.IsZero() || w.ReadyAt.IsZero() {
-			continue
+		waited := &none
+		if c := s.runs[w.RunID]; c != nil {
+			waited = &c.backlog
 		}
-		seen[w.PilotID] = w.ReadyAt
-		// Two clocks: that of the harvester and that of the node.
-		if took := w.ReadyAt.Sub(w.SubmittedAt); s.started[w.PilotID].IsZero() && took > 0 && took < 24*time.Hour {
+		took, known := waited.startedIn(w, now)
+		if known && !s.started[w.PilotID] {
 			s.startup.Add(demand.Bin(took.Seconds()), 1, now)
+		}
+		if known || s.started[w.PilotID] {
+			seen[w.PilotID] = true
 		}
 	}
 	s.started = seen
@@ -139,16 +155,18 @@ func (s *Scaler) measure(workers []document.Worker, now time.Time) {
 // settled are the workers but for those that have just started: each may be in the place of one that died, which counts as alive until
 // it has been silent for long, and is not one too many.
 func settled(crew []*document.Worker, now time.Time) []*document.Worker {
-	return slices.DeleteFunc(slices.Clone(crew), func(w *document.Worker) bool {
-		return now.Sub(w.StartedAt) < w.SilentAfter(silence)
-	})
+	return slices.DeleteFunc(slices.Clone(crew), func(w *document.Worker) bool { return young(w, now) })
+}
+
+func young(w *document.Worker, now time.Time) bool {
+	return now.Sub(w.StartedAt) < w.SilentAfter(silence)
 }
 
 // run is a run of the ledger as the policy sees it.
 func (s *Scaler) run(r *ledger.Run, c *course, crew []*document.Worker, now time.Time) demand.Run {
 	out := demand.Run{
 		Namespace: r.Namespace, ID: r.RunID.String(), State: r.State, Request: demand.Request{Workers: r.Workers, Fixed: s.fixed, Closed: r.DemandClosed},
-		Arrived: c.meter.Arrived(now), Announced: -1, Processing: c.processing.Took(), Startup: s.startup.Took(), Before: c.before,
+		Arrived: c.meter.Arrived(now), Announced: -1, Processing: c.processing.Took(), Before: c.before,
 		Paused: r.Detector != nil && r.Detector.Substate == standby,
 	}
 	if out.Since = r.OpenedAt; r.AnnouncedAt.After(out.Since) {
@@ -168,17 +186,28 @@ func (s *Scaler) run(r *ledger.Run, c *course, crew []*document.Worker, now time
 		out.Processing.N = 0
 	}
 	inHand := 0
+	for _, w := range crew {
+		for _, in := range w.InHand {
+			if w.Alive && in.RunID == out.ID {
+				inHand++
+			}
+		}
+	}
+	out.Running = min(inHand, r.Outstanding())
+	out.Waiting = max(0, r.Outstanding()-out.Running)
+	out.Workers = s.at(crew)
+	c.backlog.note(out.Waiting > 0, now)
+	return out
+}
+
+// at are workers by their sites.
+func (s *Scaler) at(crew []*document.Worker) (out []demand.Workers) {
 	at := map[string]*demand.Workers{}
 	for _, w := range crew {
 		site := at[w.Site]
 		if site == nil {
 			site = &demand.Workers{Site: w.Site}
 			at[w.Site] = site
-		}
-		for _, in := range w.InHand {
-			if w.Alive && in.RunID == out.ID {
-				inHand++
-			}
 		}
 		switch {
 		case w.Phase == document.WorkerEnded:
@@ -193,10 +222,8 @@ func (s *Scaler) run(r *ledger.Run, c *course, crew []*document.Worker, now time
 			site.Slots += max(1, w.Slots)
 		}
 	}
-	out.Running = min(inHand, r.Outstanding())
-	out.Waiting = max(0, r.Outstanding()-out.Running)
 	for _, name := range slices.Sorted(maps.Keys(at)) {
-		out.Workers = append(out.Workers, *at[name])
+		out = append(out, *at[name])
 	}
 	return out
 }
@@ -226,15 +253,20 @@ func (s *Scaler) release(r *demand.Run, d demand.Decision, crew []*document.Work
 	}
 	for _, share := range d.Sites {
 		var stay []*document.Worker
+		wanted := share.Wanted
 		for _, w := range crew {
-			if w.Site == share.Site && w.WorkerID != "" && w.Alive && w.Phase != document.WorkerDraining && !s.leaving[w.PilotID] {
+			switch {
+			case w.Site != share.Site || w.WorkerID == "" || !w.Alive || w.Phase == document.WorkerDraining || s.leaving[w.PilotID]:
+			case s.stays[w.PilotID]: // another would be started in its place
+				wanted--
+			default:
 				stay = append(stay, w)
 			}
 		}
 		slices.SortStableFunc(stay, func(a, b *document.Worker) int {
 			return cmp.Or(cmp.Compare(stage(a), stage(b)), cmp.Compare(perSlice(b), perSlice(a)), b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.PilotID, b.PilotID))
 		})
-		for i := range max(0, len(stay)-share.Wanted) {
+		for i := range min(len(stay), max(0, len(stay)-wanted)) {
 			leaving[stay[i].PilotID] = true
 		}
 	}

@@ -280,7 +280,90 @@ func TestWarmWorkersServeTheRunThatComes(t *testing.T) {
 	if all[0].Wanted != 1 || all[1].Wanted != 3 {
 		t.Errorf("%d for the run and %d for any, where 3 of its 4 have found it", all[0].Wanted, all[1].Wanted)
 	}
-	if !strings.HasSuffix(all[0].Reason, "; of 4, 3 are kept for whichever run comes and serve this one") {
+	if !strings.HasSuffix(all[0].Reason, "; of 4, 3 are kept between runs and serve this one") {
 		t.Errorf("%q says nothing of the others", all[0].Reason)
+	}
+}
+
+func TestAsManyAsAreKeptBetweenRunsStayWhenTheirsIsOver(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, func(p *demand.Policy) { p.Warm = 2 })
+	s.start(5, 20*time.Second)
+	for i := range s.workers[:3] { // one more than are kept, which was started without a run all the same
+		s.workers[i].RunID, s.workers[i].AnyRun = "", true
+	}
+	stay := func() (out []string) {
+		s.Decide([]ledger.Run{s.run}, s.workers, s.now)
+		for i := range s.workers {
+			if s.Stays(s.workers[i].PilotID) {
+				out = append(out, s.workers[i].PilotID)
+			}
+		}
+		return out
+	}
+	if got := stay(); len(got) != 0 {
+		t.Errorf("%v stay where no site asks", got)
+	}
+	s.Ask("here", 100, s.now)
+	if got := stay(); fmt.Sprint(got) != "[pilot-0 pilot-1]" || len(s.leaving()) > 0 {
+		t.Errorf("%v stay, and %v leave", got, s.leaving())
+	}
+	s.now = s.now.Add(time.Minute)
+	if got := stay(); fmt.Sprint(got) != "[pilot-0 pilot-1]" || fmt.Sprint(s.leaving()) != "[pilot-2]" {
+		t.Errorf("%v stay, and %v leave after a while", got, s.leaving())
+	}
+	s.workers = append(s.workers[:2], s.workers[3:]...)
+	for i := range s.workers {
+		s.workers[i].RunID = "7"
+	}
+	s.run.Workers = 4
+	s.pass(100, 1) // which takes one worker
+	for range 10 {
+		s.Ask("here", 100, s.now)
+		s.pass(30, 1)
+	}
+	if got := stay(); fmt.Sprint(got) != "[pilot-0 pilot-1]" || fmt.Sprint(s.leaving()) != "[pilot-3 pilot-4]" {
+		t.Errorf("%v stay, and %v leave a run that needs fewer", got, s.leaving())
+	}
+	s.workers = s.workers[:1] // the other is gone, and the run has another
+	s.start(1, 20*time.Second)
+	s.workers[1].AnyRun = true
+	if got := stay(); fmt.Sprint(got) != "[pilot-0 pilot-1]" {
+		t.Errorf("%v stay when one was replaced", got)
+	}
+}
+
+func TestAStartIsOverWithTheFirstSliceButForTheTimeInWhichNoneWaited(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]struct {
+		waits bool // slices, all the time
+		first time.Duration
+		want  float64
+	}{
+		"it has one at once":              {true, 0, 20},
+		"slices wait, and it has none":    {true, -1, 0},
+		"slices wait until it has one":    {true, 10 * time.Second, 30},
+		"none waits, and it is ready":     {false, -1, 20},
+		"none waits until one comes late": {false, 10 * time.Second, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, ledger.RunImminent, nil)
+			if of.waits {
+				s.run.Published, s.run.LastSliceAt = 100, s.now
+			}
+			s.decide()
+			s.start(1, 20*time.Second)
+			ready := s.now
+			for s.now.Before(ready.Add(12 * time.Second)) {
+				if s.decide(); of.first >= 0 && s.now.Equal(ready.Add(of.first)) {
+					s.workers[0].FirstSliceAt = s.now
+				}
+				s.now = s.now.Add(time.Second)
+			}
+			if got := s.decide().Facts.StartupSeconds; got < 0.97*of.want || got > 1.03*of.want {
+				t.Errorf("its start took %g s, want %g", got, of.want)
+			}
+		})
 	}
 }
