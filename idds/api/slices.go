@@ -22,8 +22,8 @@ func (a *api) slices(ctx context.Context, in *struct {
 
 	State    string `query:"state" enum:"outstanding,waiting,done,failed," doc:"only slices in this state"`
 	Worker   string `query:"worker" maxLength:"400" doc:"only slices that this pilot had last, by its pilot_id"`
-	Class    string `query:"class" maxLength:"400" doc:"only slices that failed with this class of failure, or did at their latest attempt"`
-	Reason   string `query:"reason" maxLength:"400" doc:"only slices that failed with the failure of this name, or did at their latest attempt"`
+	Class    string `query:"class" maxLength:"400" doc:"only slices of which the last attempt that failed did with this class of failure; those that are done by another attempt too"`
+	Reason   string `query:"reason" maxLength:"400" doc:"only slices of which the last attempt that failed did with the failure of this name; those that are done by another attempt too"`
 	Filename string `query:"filename" maxLength:"4000" doc:"only slices of this STF file; together with run"`
 },
 ) (*body[document.Page[document.Slice]], error) {

@@ -11,14 +11,14 @@ import (
 type failuresPage struct {
 	Run     string
 	Classes []failureClass
-	Failed  int
 }
 
 // failureClass is the failures that are somebody's fault.
 type failureClass struct {
-	Class, Whose     string
-	Failed, Retrying int
-	Failures         []failureRow
+	Class, Whose string
+	Failures     []failureRow
+	// All is the sum of them.
+	All document.FailureCount
 }
 
 type failureRow struct {
@@ -42,8 +42,8 @@ func (p *Pages) failures(r *http.Request, v *page) error {
 		c := &data.Classes[last]
 		row := failureRow{FailureCount: f}
 		row.Text, row.Next = advice(f.Name)
-		c.Failures, c.Failed, c.Retrying = append(c.Failures, row), c.Failed+f.Failed, c.Retrying+f.Retrying
-		data.Failed += f.Failed
+		c.Failures = append(c.Failures, row)
+		c.All.Failed, c.All.Retrying, c.All.DoneLater = c.All.Failed+f.Failed, c.All.Retrying+f.Retrying, c.All.DoneLater+f.DoneLater
 	}
 	return err
 }

@@ -25,9 +25,12 @@ func functions() template.FuncMap {
 			}
 			return sum
 		},
-		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines, "logof": logOf, "filename": ledger.FileName,
-		"list":   func(items ...any) []any { return items },
-		"things": glance.Things,
+		"parts": parts, "said": timeline.Said, "goal": goal, "pager": newPager, "indent": indent, "lines": newLines,
+		"failures": func(v page, run string, of []document.FailureCount) failures { return failures{v, run, of} },
+		"fates":    func(v page, run string, of document.FailureCount) fates { return fates{v, run, of} },
+		"logof":    logOf, "filename": ledger.FileName,
+		"list":    func(items ...any) []any { return items },
+		"things":  glance.Things,
 		"lastof": func(n int, list []document.BoardLatency) []document.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},

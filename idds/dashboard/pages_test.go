@@ -32,6 +32,17 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/slices", "s0", "s4", "done", "outstanding", "waiting", "failed")
 	s.says("/failures", "data_invalid", "The data's", "payload_crashed", "The payload's", "run it under `wrapper run`")
 	s.says("/failures?run=none", "No slice of run none has failed")
+	s.update(func(tx ledger.Tx) error { // the one that crashed is done at its second attempt
+		at := time.Now()
+		m := published(namespace, run, "s3", "", 0, at)
+		m.Content.Attempt = message.NewInt(2)
+		r := outcome(m, "pilot-1", at, nil)
+		r.Content.Attempt = m.Content.Attempt
+		return ledger.Rules{}.Result(tx, r, at)
+	})
+	s.says("/failures", "payload_crashed 1 1 0 0")
+	s.says("/runs/"+run, "payload payload_crashed 1 1 0 0", "data data_invalid 1 0 0 1")
+	s.says("/slices?reason=payload_crashed&state=done", "s3", "attempt 1: payload_crashed (payload) signal 11")
 	s.says("/workers", "BNL", "pilot-1", "on hold", "node_unfit: no /cvmfs", "1/2", "slurm 4711")
 	s.says("/workers?run=none", "No pilot has reported in the last hour")
 	s.says("/workers/pilot-1", "It takes no slice for now.", "node_unfit: no /cvmfs", "SLURM_CPUS_ON_NODE", "s4", "2 cores")
@@ -64,7 +75,7 @@ func TestSlicesAreFoundByAllThatIsKnownOfThem(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	for query, want := range map[string]string{
-		"": "s0 s1 s2 s3 s4", "state=failed": "s2", "state=waiting": "s3", "class=payload": "s3", "reason=data_invalid": "s2", "worker=pilot-2": "s2 s3",
+		"": "s0 s1 s2 s3 s4", "state=failed": "s2", "state=waiting": "s3", "class=payload": "s3", "class=payload&state=done": "", "reason=data_invalid": "s2", "worker=pilot-2": "s2 s3",
 		"run=" + run + "&filename=swf.100001.000001.stf": "s3 s4", "run=none": "", "class=" + url.QueryEscape(nasty): "", "state=" + url.QueryEscape(nasty): "",
 	} {
 		doc, _ := s.read("/slices?" + query)

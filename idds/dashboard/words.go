@@ -75,6 +75,20 @@ func newPager(v page, next string) (out pager) {
 	return out
 }
 
+// failures are ways to fail, as a table on a page; fates what became of the slices of one of them.
+type (
+	failures struct {
+		Page  page
+		Run   string
+		Items []document.FailureCount
+	}
+	fates struct {
+		Page page
+		Run  string
+		document.FailureCount
+	}
+)
+
 // lines are some of a log, as a table on a page.
 type lines struct {
 	Page    page

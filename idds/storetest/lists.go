@@ -51,7 +51,7 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 		}
 	})
-	t.Run("failures are counted by what they are, and a slice that is done has none", func(t *testing.T) {
+	t.Run("failures are counted by what they are and what became of the slice, and lead to it", func(t *testing.T) {
 		t.Parallel()
 		store := filled(t, open)
 		got, err := store.Failures(t.Context(), namespace, "")
@@ -67,8 +67,22 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
 			return ledger.Rules{}.Result(tx, outcome(slice("s03", 1, time.Now()), "p2", nil), time.Now())
 		}))
-		if got, err := store.Failures(t.Context(), namespace, run); len(got) != 1 || err != nil {
-			t.Error(got, err)
+		got, err = store.Failures(t.Context(), namespace, run)
+		want = []ledger.FailureCount{
+			{Class: "data", Name: "data_invalid", State: ledger.Done, N: 1}, {Class: "payload", Name: "unknown", State: ledger.Waiting, N: 1},
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		for n, f := range map[int]ledger.Filter{
+			2: {Class: "data"}, 1: {Class: "data", States: []ledger.SliceState{ledger.Done}}, 0: {Failure: "data_invalid", Run: run, States: []ledger.SliceState{ledger.Failed}},
+		} {
+			if list, err := store.Slices(t.Context(), f); len(list) != n || err != nil {
+				t.Errorf("%+v: %d slices, %v", f, len(list), err)
+			}
+		}
+		if list, err := store.Slices(t.Context(), ledger.Filter{Pilot: "p2", Class: "data", Run: run}); len(list) != 1 || err != nil {
+			t.Errorf("of the pilot that made it done: %d slices, %v", len(list), err)
 		}
 	})
 	t.Run("outcomes are told of every slice of a run", func(t *testing.T) {

@@ -300,13 +300,13 @@ func (p *page) failures(r *document.BoardRun, most int) {
 		p.line("")
 		return
 	}
-	p.styled(bold, "%-16s %-26s %8s %9s", "FAILURES", "", "FAILED", "RETRYING")
+	p.styled(bold, "%-15s %-26s %7s %10s %11s %8s", "FAILURES", "", "SLICES", "DONE LATER", "TRIED AGAIN", "FOR GOOD")
 	for i, f := range r.Failures {
 		if i == most || p.left() <= 1 && i+1 < len(r.Failures) {
 			p.line("and %d more ways to fail: f shows them", len(r.Failures)-i)
 			break
 		}
-		p.line("%-16s %-26s %8s %9s", cut(clean(f.Class), 16), cut(clean(f.Name), 26), words.Count(f.Failed), words.Count(f.Retrying))
+		p.line("%-15s %-26s %7s %10s %11s %8s", cut(clean(f.Class), 15), cut(clean(f.Name), 26), words.Count(f.Slices()), words.Count(f.DoneLater), words.Count(f.Retrying), words.Count(f.Failed))
 	}
 	p.line("")
 }
@@ -352,6 +352,7 @@ func (p *page) help() {
 		"to result   time from data taken to its result, of the last 30 s: median, 95 % are faster, slowest",
 		"p95 over    the same over the run's time; the goal is 30 s, then 10 s",
 		"waiting     on the queue, or for another attempt; running: with a worker",
+		"failures    slices of which an attempt failed: done later by another one, tried again now, or failed for good",
 		"EFF.        share of the slots' time that payloads had",
 	} {
 		p.line("%s", l)

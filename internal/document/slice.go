@@ -41,6 +41,16 @@ type Slice struct {
 	Attempts []Attempt        `json:"attempts,omitempty"`
 }
 
+// Overcome are the attempts of a slice that is done which came to nothing before that.
+func (s *Slice) Overcome() (out []Attempt) {
+	for i := range s.Attempts {
+		if a := &s.Attempts[i]; s.State == "done" && (a.Failure != nil || a.State == "lost") {
+			out = append(out, *a)
+		}
+	}
+	return out
+}
+
 // Attempt is one publication of a slice and what came of it.
 type Attempt struct {
 	Attempt   int       `json:"attempt"`
@@ -59,6 +69,14 @@ type Attempt struct {
 	FinishedAt     time.Time        `json:"finished_at,omitzero"`
 	ProcessingTime float64          `json:"processing_time,omitempty"`
 	Failure        *message.Failure `json:"failure,omitempty"`
+}
+
+// Why is what it came to nothing for, in a word.
+func (a *Attempt) Why() string {
+	if a.State != "lost" && a.Failure != nil {
+		return a.Failure.Name
+	}
+	return a.State
 }
 
 // GivenUp is when the attempt was given up; zero when it was not. Stores of before have it elsewhere.
@@ -107,10 +125,16 @@ type AbsorbedResult struct {
 	PilotID string    `json:"pilot_id,omitempty"`
 }
 
-// FailureCount counts the slices that failed in one way: for good, or at their latest attempt while they are tried again.
+// FailureCount counts the slices that failed in one way: for good, or in the latest of their attempts that failed, while they are tried
+// again or when another attempt has made them done. A slice that failed in several ways is counted with the last of them.
 type FailureCount struct {
 	Class    string `json:"class"`
 	Name     string `json:"name"`
 	Failed   int    `json:"failed"`
 	Retrying int    `json:"retrying"`
+	// DoneLater is how many another attempt has made done.
+	DoneLater int `json:"done_later"`
 }
+
+// Slices is how many failed in this way.
+func (f FailureCount) Slices() int { return f.Failed + f.Retrying + f.DoneLater }

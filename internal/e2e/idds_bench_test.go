@@ -86,8 +86,8 @@ func storeOf(tb testing.TB, kind, folder string) (open func() ledger.Store, args
 	}, []string{"--state", folder, "--store-file", file}, func(statement string) { admin("SET search_path = " + schema + "; " + statement) }
 }
 
-// fill puts a million slices in twenty runs into a store. All but the last run have ended, with one slice in a thousand failed; of
-// the last one in ten waits for its worker. One run and the last are taken in as messages are, the others are that one again: rows
+// fill puts a million slices in twenty runs into a store. All but the last run have ended, with one slice in a thousand failed
+// and one in fifty done at its second attempt; of the last one in ten waits for its worker. One run and the last are taken in as messages are, the others are that one again: rows
 // under other names, which the database makes in a moment.
 func fill(b *testing.B, open func() ledger.Store, exec func(statement string)) {
 	b.Helper()
@@ -110,7 +110,7 @@ func fill(b *testing.B, open func() ledger.Store, exec func(statement string)) {
 func fillRun(b *testing.B, store ledger.Store, first, n int, open bool) {
 	b.Helper()
 	const batch = 2000
-	rules, now := ledger.Rules{MaxAttempts: 1}, time.Now().Add(-time.Hour)
+	rules, now := ledger.Rules{MaxAttempts: 2}, time.Now().Add(-time.Hour)
 	for from := first; from < first+n; from += batch {
 		at := now.Add(time.Duration(from) * time.Millisecond / 10)
 		must(b, store.Update(b.Context(), func(tx ledger.Tx) error {
@@ -131,6 +131,13 @@ func fillRun(b *testing.B, store ledger.Store, first, n int, open bool) {
 				switch {
 				case i%1000 == 998:
 					r.Content.State, r.Content.Failure = message.StateFailed, &message.Failure{Name: "payload_failed", Class: "payload"}
+				case i%50 == 33: // one in fifty is done at its second attempt
+					first := benchResult(m, at)
+					first.Content.State, first.Content.Failure = message.StateFailed, &message.Failure{Name: "payload_crashed", Class: "payload", Retryable: true}
+					if err := rules.Result(tx, first, at); err != nil {
+						return err
+					}
+					r.Content.Attempt = message.NewInt(2)
 				case i%10_000 == 777:
 					r.Content.State, r.Content.Failure, r.Content.PilotID = message.StateFailed, &message.Failure{Name: "data_invalid", Class: "data"}, "pilot-rare"
 				}

@@ -20,7 +20,7 @@ type Lists interface {
 	Files(ctx context.Context, f FileFilter) ([]File, error)
 	// Outcomes are told of every slice of a run, in any order: of all of them, so that it takes as long as that.
 	Outcomes(ctx context.Context, namespace, run string, each func(Outcome)) error
-	// Failures counts the slices of a run, or of all, by what they failed with.
+	// Failures counts the slices of a run, or of all, by what they failed with, also those that are done by now.
 	Failures(ctx context.Context, namespace, run string) ([]FailureCount, error)
 	// Tokens are all that were made, those that are revoked or have expired too.
 	Tokens(ctx context.Context) ([]access.Token, error)
@@ -139,7 +139,7 @@ func (s *Slice) Outcome() Outcome {
 // FailureCount is how many slices have failed in one way.
 type FailureCount struct {
 	Class, Name string
-	State       SliceState // failed for good, or of a slice that is tried again
+	State       SliceState // failed for good, tried again, or done by another attempt
 	N           int
 }
 
@@ -152,9 +152,12 @@ func FailureDocuments(counts []FailureCount) []document.FailureCount {
 			out = append(out, document.FailureCount{Class: c.Class, Name: c.Name})
 			last++
 		}
-		if c.State == Failed {
+		switch c.State {
+		case Failed:
 			out[last].Failed += c.N
-		} else {
+		case Done:
+			out[last].DoneLater += c.N
+		case Outstanding, Waiting:
 			out[last].Retrying += c.N
 		}
 	}

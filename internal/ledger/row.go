@@ -18,7 +18,8 @@ type SliceRow struct {
 
 	State    SliceState
 	Filename string
-	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
+	// Pilot is who had it last; Class and Failure are what it failed with, or the latest of its attempts that failed, also when another one
+	// has made it done.
 	Pilot, Class, Failure       string
 	Created, STF, Finished, Due int64
 	Doc, Message                []byte
@@ -71,7 +72,8 @@ func (s *Slice) row() (SliceRow, error) {
 	return row, err
 }
 
-// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing.
+// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing, also of a
+// slice that another attempt has made done: how often something fails is to be known however often trying again has helped.
 func (s *Slice) trouble() (class, name string) {
 	f := s.Failure
 	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
@@ -79,7 +81,7 @@ func (s *Slice) trouble() (class, name string) {
 			f = lost(s.Attempts[i].Reason)
 		}
 	}
-	if f == nil || s.State == Done {
+	if f == nil {
 		return "", ""
 	}
 	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)

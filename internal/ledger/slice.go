@@ -231,7 +231,8 @@ const PageSize = 1000
 type Filter struct {
 	Namespace, Run string
 	States         []SliceState
-	// Pilot is who had it last; Class and Failure are what it failed with, or its latest attempt while it is not final.
+	// Pilot is who had it last; Class and Failure are what it failed with, or the latest of its attempts that failed, whatever became of it
+	// then.
 	Pilot, Class, Failure string
 	// Filename is of its STF, whatever folder stands before it; only together with a Run.
 	Filename string

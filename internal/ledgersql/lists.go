@@ -170,7 +170,7 @@ func (r Reader) Outcomes(ctx context.Context, namespace, run string, each func(l
 	return err
 }
 
-// Failures counts the slices of a run, or of all, by what they failed with.
+// Failures counts the slices of a run, or of all, by what they failed with, also those that are done by now.
 func (r Reader) Failures(ctx context.Context, namespace, run string) ([]ledger.FailureCount, error) {
 	return collect(ctx, r, func(rows *sql.Rows) (c ledger.FailureCount, err error) {
 		var state string

@@ -36,7 +36,7 @@ func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, er
 		return nil, err
 	}
 	find := r.inRuns
-	if f.Pilot != "" {
+	if f.Pilot != "" && f.Class == "" && f.Failure == "" { // fewer slices have failed than a pilot has done
 		find = r.ofPilot
 	}
 	ids, err := find(ctx, f, after)
@@ -138,6 +138,7 @@ func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out [
 		ids, err := r.firstOf(ctx, places, []any{from}, f.Limit-len(out), func(c *clauses) {
 			if f.Class != "" || f.Failure != "" {
 				c.file(f.Filename)
+				c.equal("pilot", f.Pilot)
 			}
 			if f.Class != "" || f.Failure != "" || f.Filename != "" {
 				oneOf(c, f.States)
@@ -183,7 +184,7 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 			for i := range runs {
 				k := runKey{runs[i].Namespace, ledger.Text(runs[i].RunID.String())}
 				page.AfterNamespace, page.AfterRun = k.Namespace, k.Run
-				if mayHave(&runs[i], f.States) && !yield(k, nil) {
+				if mayHave(&runs[i], f) && !yield(k, nil) {
 					return
 				}
 			}
@@ -202,9 +203,13 @@ func listed(run string) []document.RunState {
 	return document.KnownRuns()
 }
 
-// mayHave reports whether a run's accounting says that it has slices in one of some states, or in any.
-func mayHave(run *ledger.Run, states []ledger.SliceState) bool {
-	return len(states) == 0 || slices.ContainsFunc(states, func(state ledger.SliceState) bool {
+// mayHave reports whether a run's accounting says that it has slices of a filter: in one of its states and, where it asks for failures, any
+// that failed or were tried again.
+func mayHave(run *ledger.Run, f ledger.Filter) bool {
+	if (f.Class != "" || f.Failure != "") && run.Failed+run.Retried+run.Outstanding() == 0 {
+		return false
+	}
+	return len(f.States) == 0 || slices.ContainsFunc(f.States, func(state ledger.SliceState) bool {
 		switch state {
 		case ledger.Done:
 			return run.Done > 0
@@ -263,11 +268,6 @@ func (r Reader) ofPilot(ctx context.Context, f ledger.Filter, after int64) (out 
 			return nil, err
 		}
 	}
-	if f.Class != "" || f.Failure != "" { // what is done has failed with nothing
-		if len(f.States) == 0 {
-			f.States = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Failed}
-		}
-	}
 	for _, namespace := range namespaces {
 		if namespace < f.After.Namespace {
 			continue
@@ -279,8 +279,6 @@ func (r Reader) ofPilot(ctx context.Context, f ledger.Filter, after int64) (out 
 		places, behind := ofPilotIn(namespace, f, from)
 		ids, err := r.firstOf(ctx, places, behind, f.Limit-len(out), func(c *clauses) {
 			c.file(f.Filename)
-			c.equal("class", f.Class)
-			c.equal("failure", f.Failure)
 		})
 		if err != nil {
 			return nil, err

@@ -62,6 +62,9 @@ func sliceTable(list []document.Slice) program.Table {
 		if s.Failure != nil {
 			why = s.Failure.Name + ": " + s.Failure.Message
 		}
+		for _, a := range s.Overcome() {
+			why = strings.TrimPrefix(why+"; ", "; ") + fmt.Sprintf("attempt %d failed: %s", a.Attempt, a.Why())
+		}
 		t.Rows = append(t.Rows, []string{cell(s.Identity), s.RunID, fmt.Sprintf("%d-%d", s.Start, s.End), s.State, strconv.Itoa(s.Attempt), cell(why)})
 	}
 	return t
