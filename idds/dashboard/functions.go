@@ -4,6 +4,7 @@ import (
 	"html/template"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/glance"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/timeline"
@@ -31,6 +32,7 @@ func functions() template.FuncMap {
 		"logof":    logOf, "filename": ledger.FileName,
 		"list":    func(items ...any) []any { return items },
 		"things":  glance.Things,
+		"planned": func(w document.WorkerLastWord) bool { return w.Code == 0 || exitcode.Class(w.Class).Blameless() },
 		"lastof": func(n int, list []document.BoardLatency) []document.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/version"
 )
@@ -155,7 +156,7 @@ func pilot(w *document.Worker) document.Component {
 	}
 	if w.Exit != nil {
 		c.Details = w.Exit.Name + ": " + w.Exit.Cause
-		if w.Exit.Code != 0 {
+		if w.Exit.Code != 0 && !exitcode.Class(w.Exit.Class).Blameless() {
 			c.Status = "WARNING"
 		}
 	}

@@ -28,6 +28,9 @@ const (
 	ClassWalltime       Class = "walltime"
 )
 
+// Blameless reports that nobody is at fault: what ends so has ended as planned, or because its time was over.
+func (c Class) Blameless() bool { return c == ClassNone || c == ClassPreempted || c == ClassWalltime }
+
 // Failure is one line of the table.
 type Failure struct {
 	// Code is the exit status of a program that ends for this reason.
