@@ -5,6 +5,7 @@ package timeline
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"tfpilot/internal/words"
@@ -63,7 +64,7 @@ type Tick struct {
 const (
 	width          = 1000
 	left           = 190
-	right          = 30
+	right          = 50 // half of the longest label of a tick
 	top            = 26
 	laneHeight     = 42
 	barLeast       = 2
@@ -145,9 +146,17 @@ func (t *Picture) ticks() []Tick {
 	step := roundStep(whole / 7)
 	for n := 1; float64(n)*step <= whole && n < 20; n++ {
 		s := float64(n) * step
-		out = append(out, Tick{t.x(t.From.Add(time.Duration(s * float64(time.Second)))), "+" + words.Seconds(s)})
+		out = append(out, Tick{t.x(t.From.Add(time.Duration(s * float64(time.Second)))), "+" + plain(words.Seconds(s))})
 	}
 	return out
+}
+
+// plain is a round time without what is nothing of it.
+func plain(seconds string) string {
+	for _, nothing := range []string{" 00 s", " 00 min", " 0 h"} {
+		seconds = strings.TrimSuffix(seconds, nothing)
+	}
+	return strings.Replace(seconds, ".0 s", " s", 1)
 }
 
 // roundStep is the least round time (s) that is no shorter.
