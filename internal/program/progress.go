@@ -28,7 +28,7 @@ const quietTime = 5 * time.Second
 // NewProgress shows progress on out, which may be a terminal.
 func NewProgress(out io.Writer, now time.Time) *Progress {
 	f, ok := out.(*os.File)
-	return &Progress{out: out, terminal: ok && isatty.IsTerminal(f.Fd()), Started: now}
+	return &Progress{out: out, terminal: ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb", Started: now}
 }
 
 // Note says something that stays.

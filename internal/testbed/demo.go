@@ -132,8 +132,8 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 
 // keep waits with everything up until ctx ends, or a program does.
 func keep(ctx context.Context, c *Chain, idds string, show *program.Progress) error {
-	show.Note(time.Now(), "everything is up until Ctrl-C: open %s/ in a browser, or", c.IDDS)
-	show.Note(time.Now(), "  %s top --idds %s --token-file %s", idds, c.IDDS, c.tokens["viewer"].file)
+	show.Note(time.Now(), "everything is up until Ctrl-C; its page, for a browser: %s/", c.IDDS)
+	show.Note(time.Now(), "the same in a terminal: %s top --idds %s --token-file %s", idds, c.IDDS, c.tokens["viewer"].file)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -216,7 +216,7 @@ func startDemo(ctx context.Context, stack *Stack, cfg DemoConfig, show *program.
 	if err := c.StartIDDS(ctx, "--public-page", "--demand-max-run", strconv.Itoa(cfg.Pilots)); err != nil {
 		return nil, err // without idds there is nobody who could report
 	}
-	show.Note(time.Now(), "idds on %s: its page in a browser, while it runs", c.IDDS)
+	show.Note(time.Now(), "idds started; its page, for a browser, while it runs: %s/", c.IDDS)
 	if err := c.StartHarvester(ctx, "--pilot-payload", cfg.Payload, "--pilot-slots", strconv.Itoa(cfg.Slots)); err != nil {
 		return c, err
 	}

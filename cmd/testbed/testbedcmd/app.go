@@ -43,8 +43,9 @@ func demoCommand() *cli.Command {
 			"  testbed demo --keep                            and then look at it, in a browser or with `idds top`\n" +
 			"  testbed demo --stfs 1 --frames 150 --payload acts      real reconstruction, in Python, of simulated events\n" +
 			"  testbed demo --payload mine.toml --replay events.root  your payload on your simulation\n\n" +
-			"Exit status: 0 if every published slice is done, 2 if any failed, 1 otherwise; 64 for a wrong flag or payload file, when\n" +
-			"nothing was started. With --output quiet only the path of the report is printed.",
+			"Exit status: 0 if every published slice is done, 2 if any failed, 1 if the run does not add up or did not come to its end;\n" +
+			"of what kept it from running that of the table (`pilot explain`): 64 for a wrong flag or payload file, 43 for an output\n" +
+			"folder that cannot be used. With --output quiet only the path of the report is printed.",
 		Flags:  append(bind.Flags(), program.OutputFlag()),
 		Before: program.Options(bind),
 		Action: func(c *cli.Context) error {
@@ -54,7 +55,7 @@ func demoCommand() *cli.Command {
 			}
 			cfg.Show = func(r testbed.Report) error { return printReport(c, r, cfg) }
 			_, err = testbed.Demo(c.Context, cfg, bin, c.App.ErrWriter)
-			if f := exitcode.From(err); err != nil && f != exitcode.SliceFailed && f != exitcode.Usage {
+			if f := exitcode.From(err); f == exitcode.CheckFailed || f == exitcode.Interrupted {
 				err = program.WithStatus(err, 1)
 			}
 			return err
@@ -75,7 +76,7 @@ func printReport(c *cli.Context, report testbed.Report, cfg testbed.DemoConfig) 
 	if err == nil && cfg.Keep {
 		_, err = fmt.Fprintf(c.App.Writer, "page:   %s\n", report.Page)
 	} else if err == nil {
-		_, err = fmt.Fprintf(c.App.Writer, "page:   %s while the run was; --keep leaves it up\n", report.Page)
+		_, err = fmt.Fprintf(c.App.Writer, "page:   there while the run was (--keep leaves it up): %s\n", report.Page)
 	}
 	return err
 }
