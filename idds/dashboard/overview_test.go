@@ -65,10 +65,10 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 26, 4, 5, 6, 0, time.UTC)
 	for want, spoil := range map[string]func(*document.Board){
-		"broker: no connection: refused (since 04:05:06)": func(b *document.Board) {
+		"broker: no connection: refused (since 04:05:06 UTC)": func(b *document.Board) {
 			b.Health.Parts = append(b.Health.Parts, document.HealthPart{Name: "broker", Details: "no connection: refused", Since: since})
 		},
-		"harvester farm has not been heard of since 04:05:06": func(b *document.Board) {
+		"harvester farm has not been heard of since 04:05:06 UTC": func(b *document.Board) {
 			b.Components = []document.Component{{Role: "harvester", Name: "farm", State: "READY", LastSeen: since}, {Role: "daq", Name: "daq", State: "EXITED"}}
 		},
 		"2 workers fell silent at bnl":                             func(b *document.Board) { b.Sites[0].Silent = 2 },
@@ -78,7 +78,7 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 		"1 slice of run 2 failed for good":                         func(*document.Board) {},
 		"3 results of run 2 brought histograms that fit no others": func(b *document.Board) { b.Runs[0].Unmerged = 3 },
 		"4 results of run 2 fit no slice":                          func(b *document.Board) { b.Runs[0].Slices.Unmatched = 4 },
-		"3 new numbers since 04:05:06, at last for run 77": func(b *document.Board) {
+		"3 new numbers since 04:05:06 UTC, at last for run 77": func(b *document.Board) {
 			b.Unannounced = &document.BoardUnannounced{Runs: 3, RunID: "77", Since: since, LastAt: since}
 		},
 		"1 result of run 2 came twice, for no reason that is known": func(b *document.Board) { b.Runs[0].Slices.Unexplained = 1 },

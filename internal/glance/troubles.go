@@ -24,14 +24,14 @@ func Troubles(v *document.Board, r *document.BoardRun) []Trouble {
 		if !p.OK {
 			text := p.Name + ": " + p.Details
 			if !p.Since.IsZero() {
-				text += " (since " + words.Clock(p.Since) + ")"
+				text += " (since " + words.Clock(p.Since) + " UTC)"
 			}
 			wrong = append(wrong, Trouble{State: "wrong", Text: text, Path: "/components"})
 		}
 	}
 	for _, c := range v.Components {
 		if !c.Alive && c.State != "EXITED" {
-			wrong = append(wrong, Trouble{State: "wrong", Text: fmt.Sprintf("%s %s has not been heard of since %s", c.Role, c.Name, words.Clock(c.LastSeen)), Path: "/components"})
+			wrong = append(wrong, Trouble{State: "wrong", Text: fmt.Sprintf("%s %s has not been heard of since %s UTC", c.Role, c.Name, words.Clock(c.LastSeen)), Path: "/components"})
 		}
 	}
 	for _, s := range v.Sites {
@@ -44,7 +44,7 @@ func Troubles(v *document.Board, r *document.BoardRun) []Trouble {
 	}
 	if u := v.Unannounced; u != nil {
 		slow = append(slow, Trouble{
-			State: "slow", Text: fmt.Sprintf("results come for runs that nobody has announced, %s since %s, at last for run %s", Things(u.Runs, "new number"), words.Clock(u.Since), u.RunID),
+			State: "slow", Text: fmt.Sprintf("results come for runs that nobody has announced, %s since %s UTC, at last for run %s", Things(u.Runs, "new number"), words.Clock(u.Since), u.RunID),
 			Path: "/runs", Parameters: []string{"state", "unannounced"},
 		})
 	}
