@@ -86,7 +86,16 @@ func TestWhoIsNotKnownIsLedToTheLogin(t *testing.T) {
 			t.Errorf("%d: %s", w.Code, w.Body)
 		}
 	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.AddCookie(&http.Cookie{Name: "tfpilot_8443", Value: "expired"})
 	w := httptest.NewRecorder()
+	pages.Refuse(w, r, http.StatusUnauthorized, "the token has expired")
+	to := w.Header().Get("Location")
+	w = httptest.NewRecorder()
+	if pages.Login(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)); !strings.Contains(w.Body.String(), "Your login has ended") {
+		t.Errorf("%s: %s", to, w.Body)
+	}
+	w = httptest.NewRecorder()
 	pages.Login(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?refused=403&next="+url.QueryEscape(`"><script>alert(1)</script>`), nil))
 	text := w.Body.String()
 	if !strings.Contains(text, "one of role viewer or operator is needed") || strings.Contains(text, "<script>alert") || !strings.Contains(text, `action="/login"`) {

@@ -3,7 +3,9 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // LoginPattern is that of the page where one logs in, which is for everybody. Its form goes to idds' REST interface, which knows the tokens.
@@ -29,13 +31,20 @@ type login struct {
 func (p *Pages) Login(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	status, _ := strconv.Atoi(q.Get("refused")) // else nobody was refused
-	p.answer(w, r, http.StatusOK, page{Title: "Log in", Name: "login", Data: login{q.Get("next"), refusals[status]}})
+	why := refusals[status]
+	if why == "" && q.Has("ended") {
+		why = "Your login has ended: its token has expired, was revoked, or is not known here any more. Log in with another one."
+	}
+	p.answer(w, r, http.StatusOK, page{Title: "Log in", Name: "login", Data: login{q.Get("next"), why}})
 }
 
 // Refuse leads who is not known to the page to log in, and tells others why they may not look.
 func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, status int, why string) {
 	if status == http.StatusUnauthorized {
 		to := url.Values{"next": {r.URL.RequestURI()}}
+		if slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, "tfpilot") }) { // he was in
+			to.Set("ended", "1")
+		}
 		http.Redirect(w, r, "/login?"+to.Encode(), http.StatusSeeOther)
 		return
 	}
