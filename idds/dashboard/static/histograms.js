@@ -1,5 +1,5 @@
 // The merged histograms of a run, each with the statistical error of its bins, and those of a reference run behind them.
-import { axis, axisSize, colour, faint, follow, sizeOf, thick } from "./draw.js";
+import { axis, axisSize, colour, faint, follow, sizeOf, thick, walk } from "./draw.js";
 import { count } from "./format.js";
 
 const mostBins = 400; // more are not seen in a plot of this size: neighbours are drawn together
@@ -11,6 +11,8 @@ const mean = (h) => h.sum_wx / h.sum_w;
 const width = (h) => Math.sqrt(Math.max(0, h.sum_wx2 / h.sum_w - mean(h) ** 2));
 const unitOf = (h) => (h.unit ? "[" + h.unit + "]" : "");
 const titleOf = (h) => [h.title || h.name, unitOf(h)].filter(Boolean).join(" ");
+
+const facts = (h) => count(h.entries) + " entries, mean " + number(mean(h)) + ", σ " + number(width(h)) + (h.underflow || h.overflow ? "; " + count(h.underflow ?? 0) + " below, " + count(h.overflow ?? 0) + " above the axis" : "");
 
 // steps are the edges and heights of what is drawn.
 function steps(h, scale = 1) {
@@ -28,71 +30,92 @@ function steps(h, scale = 1) {
 // decades are 1, 10, 100 ... up to a count.
 const decades = (max) => Array.from({ length: Math.floor(Math.log10(max)) + 1 }, (_, i) => 10 ** i);
 
-class Histogram {
-  constructor(h) {
-    this.figure = document.createElement("figure");
-    const caption = document.createElement("figcaption");
-    this.title = document.createElement("b");
-    this.unit = document.createElement("b"); // apart, so that it is there however long the title is
-    this.says = document.createElement("span");
-    caption.append(this.title, this.unit, this.says);
-    this.place = document.createElement("div");
-    this.place.className = "plot";
-    this.place.setAttribute("role", "img");
-    this.figure.append(caption, this.place);
-    this.h = h;
+// Plot is one histogram, and that of a reference run behind it.
+class Plot {
+  // place is where it is drawn; says has what is under the pointer, or rest of it.
+  constructor(place, says, rest) {
+    Object.assign(this, { place, says, rest, log: undefined, zoom: null });
+    place.setAttribute("role", "img");
+    place.tabIndex = 0;
+    walk(place, () => this.plot, () => steps(this.h).edges.slice(0, -1).map((x, i, all) => (x + (all[i + 1] ?? this.h.high)) / 2), {
+      "+": () => this.closer(1 / 2), "=": () => this.closer(1 / 2), "-": () => this.closer(2),
+    });
   }
 
-  // same reports whether another one has the same axis, so that the plot can stay.
-  same(h, reference) {
-    return h.nbins === this.h.nbins && h.low === this.h.low && h.high === this.h.high && !h.log_y === !this.h.log_y && !reference === !this.reference;
-  }
+  // logarithmic is what the histogram asks for, unless somebody has chosen.
+  get logarithmic() { return this.log ?? !!this.h.log_y; }
 
   show(h, reference) {
-    const stays = this.plot && this.same(h, reference);
+    const stays = this.plot && h.nbins === this.h.nbins && h.low === this.h.low && h.high === this.h.high && !h.log_y === !this.h.log_y && !reference === !this.reference;
     this.h = h;
     this.reference = reference;
-    this.title.textContent = h.title || h.name;
-    this.unit.textContent = unitOf(h);
-    this.title.title = titleOf(h);
-    this.says.textContent = count(h.entries);
-    this.place.setAttribute("aria-label", titleOf(h) + ": " + count(h.entries) + " entries, mean " + number(mean(h)) + ", width " + number(width(h)) + (reference ? ", reference mean " + number(mean(reference)) : ""));
+    this.place.setAttribute("aria-label", titleOf(h) + ": " + facts(h) + (reference ? "; reference: mean " + number(mean(reference)) : ""));
     if (stays) this.plot.setData(this.data());
     else this.redraw();
+    this.tell(this.plot);
   }
 
   data() {
     const { edges, heights } = steps(this.h);
-    const floor = (list) => (this.h.log_y ? list.map((n) => Math.max(n, 0.5)) : list);
+    const floor = (list) => (this.logarithmic ? list.map((n) => Math.max(n, 0.5)) : list);
     const behind = this.reference ? floor(steps(this.reference, this.reference.sum_w > 0 ? this.h.sum_w / this.reference.sum_w : 0).heights) : edges.map(() => null);
     return [edges, behind, floor(heights)];
   }
 
   redraw() {
-    if (!this.place.isConnected) return;
-    if (!this.plot) follow(this.place, () => this.plot.setSize(sizeOf(this.place)), () => this.redraw());
+    if (!this.h || !this.place.isConnected) return;
+    if (!this.plot) follow(this.place, () => this.plot?.setSize(sizeOf(this.place)), () => this.redraw());
     this.plot?.destroy();
     const steppy = uPlot.paths.stepped({ align: 1 });
+    const log = this.logarithmic;
     this.plot = new uPlot({
       ...sizeOf(this.place),
       legend: { show: false },
-      cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+      cursor: { y: false, points: { show: false }, drag: { x: this.drags ?? false, y: false, setScale: false } },
       padding: [axisSize(0.5), axisSize(0.9), 0, 0],
       scales: {
-        x: { time: false, range: () => [this.h.low, this.h.high] },
-        y: this.h.log_y ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, (max ?? 1) * 1.12)] },
+        x: { time: false, range: () => this.zoom ?? [this.h.low, this.h.high] },
+        y: log ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, (max ?? 1) * 1.12)] },
       },
       axes: [
         axis({ size: axisSize(1.6), gap: axisSize(0.2), space: axisSize(3.5) }),
-        axis({ size: axisSize(3), gap: axisSize(0.25), space: axisSize(2), ...(this.h.log_y ? { splits: (u) => decades(u.scales.y.max) } : {}), values: (_, splits) => splits.map((n) => (n === null ? null : n >= 1e6 ? n / 1e6 + " M" : n >= 1e4 ? n / 1e3 + " k" : number(n))) }),
+        axis({ size: axisSize(3), gap: axisSize(0.25), space: axisSize(2), ...(log ? { splits: (u) => decades(u.scales.y.max) } : {}), values: (_, splits) => splits.map((n) => (n === null ? null : n >= 1e6 ? n / 1e6 + " M" : n >= 1e4 ? n / 1e3 + " k" : number(n))) }),
       ],
       series: [
         {},
         { stroke: colour("--other"), width: thick(2), dash: [thick(6), thick(4)], paths: steppy, points: { show: false } },
         { stroke: colour("--busy-fill"), fill: faint("--busy-fill", 0.25), width: thick(1.5), paths: steppy, points: { show: false } },
       ],
-      hooks: { draw: [(u) => this.errors(u)], setCursor: [(u) => this.tell(u)] },
+      hooks: { draw: [(u) => this.errors(u)], setCursor: [(u) => this.tell(u)], setSelect: [(u) => this.selected(u)] },
     }, this.data(), this.place);
+  }
+
+  // selected shows the part over which somebody has drawn the pointer.
+  selected(u) {
+    if (u.select.width < 3) return;
+    const [from, to] = [u.select.left, u.select.left + u.select.width].map((x) => u.posToVal(x, "x"));
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.within([from, to]);
+  }
+
+  // closer shows so much of what is seen now, around the cursor.
+  closer(part) {
+    if (!this.drags) return;
+    const [from, to] = this.zoom ?? [this.h.low, this.h.high];
+    const x = this.plot.cursor.left >= 0 ? this.plot.posToVal(this.plot.cursor.left, "x") : (from + to) / 2;
+    this.within([x - (x - from) * part, x + (to - x) * part]);
+  }
+
+  // within shows a part of the axis, two bins at least; all of it when there is none.
+  within(part) {
+    const { low, high, nbins } = this.h;
+    if (part) {
+      const least = (2 * (high - low)) / nbins;
+      const from = Math.min(Math.max(part[0], low), high - least);
+      part = [from, Math.max(Math.min(part[1], high), from + least)];
+    }
+    this.zoom = part && (part[0] > low || part[1] < high) ? part : null;
+    this.redraw();
   }
 
   // errors are the square roots of the counts, drawn where bins are wide enough to tell them apart.
@@ -109,7 +132,7 @@ class Histogram {
       if (n < 1) continue;
       const x = Math.round(u.valToPos((edges[i] + edges[i + 1]) / 2, "x", true));
       u.ctx.moveTo(x, u.valToPos(n + Math.sqrt(n), "y", true));
-      u.ctx.lineTo(x, u.valToPos(Math.max(n - Math.sqrt(n), this.h.log_y ? 0.5 : 0), "y", true));
+      u.ctx.lineTo(x, u.valToPos(Math.max(n - Math.sqrt(n), this.logarithmic ? 0.5 : 0), "y", true));
     }
     u.ctx.stroke();
     u.ctx.restore();
@@ -117,18 +140,80 @@ class Histogram {
 
   // tell says what is under the pointer.
   tell(u) {
-    const x = u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : NaN;
-    const i = Math.floor(((x - this.h.low) / (this.h.high - this.h.low)) * this.h.nbins);
+    const x = u?.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : NaN;
+    const wide = (this.h.high - this.h.low) / this.h.nbins;
+    const i = Math.floor((x - this.h.low) / wide);
     const n = this.h.counts[i];
-    this.says.textContent = n === undefined ? count(this.h.entries) : number(x) + ": " + count(n) + " ± " + number(Math.sqrt(n));
+    const edge = (k) => number(this.h.low + k * wide);
+    this.says.textContent = n === undefined ? this.rest(this.h) : edge(i) + " … " + edge(i + 1) + ": " + count(n) + " ± " + number(Math.sqrt(n));
+  }
+}
+
+// Figure is a histogram among the others, by whose title it is shown large.
+class Figure extends Plot {
+  constructor(open) {
+    const says = document.createElement("span");
+    super(document.createElement("div"), says, (of) => count(of.entries));
+    this.place.className = "plot";
+    this.figure = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    this.title = document.createElement("button");
+    this.title.type = "button";
+    this.title.addEventListener("click", () => open(this));
+    this.unit = document.createElement("b"); // apart, so that it is there however long the title is
+    caption.append(this.title, this.unit, says);
+    this.figure.append(caption, this.place);
+  }
+
+  show(h, reference) {
+    this.title.textContent = h.title || h.name;
+    this.title.title = "Show it large: " + titleOf(h);
+    this.unit.textContent = unitOf(h);
+    super.show(h, reference);
+  }
+}
+
+// Large is one histogram in a window of its own, to be looked at closely.
+export class Large extends Plot {
+  constructor(dialog) {
+    const part = (name) => document.getElementById("large-" + name);
+    super(part("plot"), part("says"), () => "");
+    Object.assign(this, { dialog, drags: true, title: part("title"), facts: part("facts"), check: part("log") });
+    this.check.addEventListener("change", () => {
+      this.log = this.check.checked;
+      this.redraw();
+    });
+    part("whole").addEventListener("click", () => this.within(null));
+    this.place.addEventListener("dblclick", () => this.within(null));
+    part("close").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => { this.of = null; });
+  }
+
+  open(figure) {
+    Object.assign(this, { of: figure, log: undefined, zoom: null, h: figure.h, reference: figure.reference });
+    this.dialog.showModal();
+    this.check.checked = this.logarithmic;
+    this.update(figure);
+    this.redraw();
+    this.place.focus();
+  }
+
+  // update follows the histogram that it shows.
+  update(figure) {
+    if (figure !== this.of) return;
+    this.title.textContent = titleOf(figure.h);
+    this.facts.textContent = facts(figure.h) + (figure.reference ? "; dashed: reference, mean " + number(mean(figure.reference)) + ", σ " + number(width(figure.reference)) : "");
+    this.show(figure.h, figure.reference);
+  }
+
+  redraw() {
+    if (this.dialog.open) super.redraw();
   }
 }
 
 export class Histograms {
-  constructor(place, rows, run) {
-    this.place = place;
-    this.rows = rows;
-    this.run = run;
+  constructor(place, rows, run, large) {
+    Object.assign(this, { place, rows, run, large, against: "" });
     this.all = new Map();
     this.set = [];
     this.reference = new Map();
@@ -137,9 +222,30 @@ export class Histograms {
   }
 
   // compare draws another run's behind: of the same name and axis, or not at all.
-  compare(set) {
+  compare(set, run) {
+    this.against = run;
     this.reference = new Map(set.map((h) => [h.name, h]));
     this.show(this.set);
+  }
+
+  // behind is what is drawn behind a histogram, if that can be.
+  behind(h) {
+    const r = this.reference.get(h.name);
+    return r && r.nbins === h.nbins && r.low === h.low && r.high === h.high ? r : undefined;
+  }
+
+  // note says what is drawn, and what is not.
+  note() {
+    const words = [];
+    if (this.set.length > mostShown) words.push("the first " + mostShown + " of " + this.set.length + " histograms; all are in the table");
+    const [there, drawn] = [this.set.filter((h) => this.reference.has(h.name)).length, this.set.filter((h) => this.behind(h)).length];
+    if (this.against && this.reference.size === 0) words.push("there are no histograms of a run " + this.against);
+    else if (this.against && this.set.length > 0) {
+      words.push(drawn > 0 ? "dashed: run " + this.against + ", scaled to as many entries" : "nothing of run " + this.against + " can be drawn behind them");
+      if (there > drawn) words.push(count(there - drawn) + " have another axis there");
+      if (this.set.length > there) words.push(count(this.set.length - there) + " are not there");
+    }
+    return words.map((w) => " · " + w).join("");
   }
 
   show(set) {
@@ -147,12 +253,12 @@ export class Histograms {
     for (const h of set.slice(0, mostShown)) {
       let one = this.all.get(h.name);
       if (!one) {
-        one = new Histogram(h);
+        one = new Figure((figure) => this.large.open(figure));
         this.all.set(h.name, one);
         this.place.append(one.figure);
       }
-      const r = this.reference.get(h.name);
-      one.show(h, r && r.nbins === h.nbins && r.low === h.low && r.high === h.high ? r : undefined);
+      one.show(h, this.behind(h));
+      this.large.update(one);
     }
     for (const [name, one] of this.all) {
       if (set.some((h) => h.name === name)) continue;
@@ -160,6 +266,9 @@ export class Histograms {
       one.figure.remove();
       this.all.delete(name);
     }
+    this.place.setAttribute("data-kept-loaded", "");
+    const note = document.getElementById("reference-note");
+    if (note) note.textContent = this.note();
     this.table();
   }
 
@@ -172,7 +281,7 @@ export class Histograms {
       name.scope = "row";
       name.textContent = titleOf(h);
       row.append(name);
-      for (const text of [count(h.entries), number(mean(h)), number(width(h)), count(h.underflow ?? 0), count(h.overflow ?? 0), r ? number(mean(r)) : "–"]) {
+      for (const text of [count(h.entries), number(mean(h)), number(width(h)), count(h.underflow ?? 0), count(h.overflow ?? 0), !r ? "–" : this.behind(h) ? number(mean(r)) : number(mean(r)) + ", other axis"]) {
         const cell = document.createElement("td");
         cell.className = "num";
         cell.textContent = text;

@@ -1,7 +1,7 @@
 // What happened over the run: the time to result, on a logarithmic axis, so that a second and a minute are both to be seen, and so are the
 // goals; and how many slices were outstanding.
-import { axis, axisSize, colour, faint, follow, sizeOf, thick } from "./draw.js";
-import { count, seconds } from "./format.js";
+import { axis, axisSize, colour, faint, follow, sizeOf, thick, walk } from "./draw.js";
+import { clock, count, seconds } from "./format.js";
 
 const marks = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 100000];
 
@@ -36,13 +36,22 @@ function whole(history) {
   return known;
 }
 
+// tell says what is under the pointer: of the interval that is nearest.
+function tell(u, history, says, words) {
+  const h = u.cursor.left >= 0 ? history[u.cursor.idx] : undefined;
+  says.textContent = h ? clock(h.at) + " UTC: " + words(h) : "";
+}
+
 export class Lines {
-  constructor(place, goal, aim) {
+  constructor(place, says, goal, aim) {
     this.place = place;
+    this.says = says;
+    this.known = [];
     this.goal = goal;
     this.aim = aim;
     this.data = [[], [], [], [], []];
     follow(place, () => this.plot?.setSize(sizeOf(place)), () => this.redraw());
+    walk(place, () => this.plot, () => this.data[0]);
     this.redraw();
   }
 
@@ -70,11 +79,12 @@ export class Lines {
         line("half", "--done-fill", { dash: [thick(3), thick(3)], width: thick(2.5), points: dots("--done-fill", 6) }),
         line("95 %", "--busy-fill", { fill: faint("--busy-fill", 0.12), points: dots("--busy-fill", 7) }),
       ],
+      hooks: { setCursor: [(u) => tell(u, this.known, this.says, (h) => (h.done > 0 ? "95 % within " + seconds(h.p95) + ", half " + seconds(h.p50) + ", of " + count(h.done) : "no result"))] },
     }, this.data, this.place);
   }
 
   show(history) {
-    const known = whole(history);
+    const known = this.known = whole(history);
     const value = (h, key) => (h.done > 0 && h[key] > 0 ? Math.max(h[key], marks[0]) : null);
     this.data = [
       timesOf(known), known.map(() => this.goal), known.map(() => this.aim),
@@ -86,9 +96,12 @@ export class Lines {
 
 // Outstanding is how many slices were neither done nor failed.
 export class Outstanding {
-  constructor(place) {
+  constructor(place, says) {
     this.place = place;
+    this.says = says;
+    this.known = [];
     this.data = [[], []];
+    walk(place, () => this.plot, () => this.data[0]);
     follow(place, () => this.plot?.setSize(sizeOf(place)), () => this.redraw());
     this.redraw();
   }
@@ -106,11 +119,12 @@ export class Outstanding {
         axis({ scale: "y", size: axisSize(3.4), gap: axisSize(0.25), space: axisSize(2), values: (_, splits) => splits.map((n) => (Number.isInteger(n) ? count(n) : "")) }),
       ],
       series: [{}, { scale: "y", stroke: colour("--dim"), fill: faint("--dim", 0.25), width: thick(2.5), points: { show: false }, paths: uPlot.paths.stepped({ align: -1 }) }],
+      hooks: { setCursor: [(u) => tell(u, this.known, this.says, (h) => count(h.outstanding))] },
     }, this.data, this.place);
   }
 
   show(history) {
-    const known = whole(history);
+    const known = this.known = whole(history);
     this.data = [timesOf(known), known.map((h) => h.outstanding)];
     this.plot.setData(this.data);
   }

@@ -1,7 +1,7 @@
 // The plots of the first page. What they show comes with the page (#plots) and, for histograms, from the events or from /v1 when they
 // have changed; the numbers are the page's own.
 import { Lines, Outstanding } from "./lines.js";
-import { Histograms } from "./histograms.js";
+import { Histograms, Large } from "./histograms.js";
 
 const link = (path) => {
   const asked = new URLSearchParams(location.search).get("namespace");
@@ -16,6 +16,7 @@ const histogramsOf = async (run) => {
 let lines = null;
 let outstanding = null;
 let histograms = null;
+let large = null;
 let shown = null; // the run whose histograms are drawn, and how they were when they were asked for
 let reference = null;
 let told = 0; // when an event has brought histograms
@@ -24,30 +25,29 @@ async function update() {
   const text = document.getElementById("plots")?.textContent;
   const place = document.getElementById("histograms");
   if (!text || !place) { // no run, or the page says what is wrong
-    lines = outstanding = histograms = shown = null;
+    lines = outstanding = histograms = large = shown = null;
     return;
   }
   const plots = JSON.parse(text);
   const history = document.getElementById("history");
-  if (lines?.place !== history) lines = new Lines(history, plots.goal, plots.aim);
+  if (lines?.place !== history) lines = new Lines(history, document.getElementById("history-says"), plots.goal, plots.aim);
   lines.show(plots.history);
   const backlog = document.getElementById("backlog");
-  if (outstanding?.place !== backlog) outstanding = new Outstanding(backlog);
+  if (outstanding?.place !== backlog) outstanding = new Outstanding(backlog, document.getElementById("backlog-says"));
   outstanding.show(plots.history);
 
   if (histograms?.place !== place || histograms.run !== plots.run) {
-    histograms = new Histograms(place, document.getElementById("histogram-rows"), plots.run);
+    large ??= new Large(document.getElementById("large"));
+    histograms = new Histograms(place, document.getElementById("histogram-rows"), plots.run, large);
     shown = reference = null;
   }
   if (plots.reference && reference !== plots.reference) {
     reference = plots.reference;
-    const note = document.getElementById("reference-note");
+    let of = [];
     try {
-      histograms.compare(await histogramsOf(plots.reference));
-      note.textContent = " · dashed: run " + plots.reference + ", scaled to as many entries";
-    } catch {
-      note.textContent = " · there are no histograms of a run " + plots.reference;
-    }
+      of = await histogramsOf(plots.reference);
+    } catch { /* there is none */ }
+    histograms.compare(of, plots.reference);
   }
   if (shown !== plots.histograms_at && (shown === null || Date.now() - told > 3000)) { // else they are about to come by themselves
     shown = plots.histograms_at;
@@ -73,5 +73,6 @@ document.addEventListener("histograms", (e) => queue(() => {
   shown = event.histograms_at;
   histograms.show(event.histograms ?? []);
 }));
-document.addEventListener("theme", () => { lines?.redraw(); outstanding?.redraw(); histograms?.redraw(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { lines?.redraw(); outstanding?.redraw(); histograms?.redraw(); });
+const redraw = () => [lines, outstanding, histograms, large].forEach((drawn) => drawn?.redraw());
+document.addEventListener("theme", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -39,6 +39,18 @@ if (theme) {
   });
 }
 
+// Paper is white: what is printed is light, plots too.
+let before = null;
+addEventListener("beforeprint", () => {
+  before = document.documentElement.dataset.theme ?? "";
+  document.documentElement.dataset.theme = "light";
+  document.dispatchEvent(new Event("theme"));
+});
+addEventListener("afterprint", () => {
+  if (before) document.documentElement.dataset.theme = before; else delete document.documentElement.dataset.theme;
+  document.dispatchEvent(new Event("theme"));
+});
+
 // stale says at the top of the page that it is out of date, for how long (s) and why, if that is known; null says that it is not. What is
 // read aloud does not change with every second.
 const banner = document.getElementById("stale");
@@ -46,7 +58,7 @@ function stale(silent, why = "") {
   if (!banner) return;
   banner.hidden = silent === null;
   if (silent === null) return;
-  const words = why ? "No news: " + why : "No news from idds. This page shows how it was then.";
+  const words = why ? "No news: " + why + " What is shown is of before." : "No news from idds. What is shown is of before; it is asked again by itself. If this lasts: does idds run, and does the network reach " + location.host + "?";
   if (banner.firstChild?.textContent !== words) {
     const since = document.createElement("span");
     since.setAttribute("aria-hidden", "true");
@@ -64,7 +76,8 @@ const [soonest, latest] = [200, 1000];
 let pace = latest;
 let most = soonest; // grows when idds says that we ask too often
 const patience = 10000;
-let heard = Date.now(); // when the server last answered
+const time = () => performance.now(); // no clock that somebody sets
+let heard = time(); // when the server last answered
 let asked = 0; // when it was asked
 let asking = false;
 let wanted = false; // something has happened while it was asked
@@ -83,7 +96,7 @@ async function refresh() {
   if (document.hidden || asking) return;
   asking = true;
   wanted = false;
-  asked = Date.now();
+  asked = time();
   try {
     const answer = await fetch(address(), { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(patience) });
     if (answer.type === "opaqueredirect" || answer.status === 403) {
@@ -95,7 +108,7 @@ async function refresh() {
       pace = Math.max(latest, Number(answer.headers.get("Retry-After")) * 1000 || 0);
       return;
     }
-    pace = Math.min(latest, Math.max(most, 10 * (Date.now() - asked)));
+    pace = Math.min(latest, Math.max(most, 10 * (time() - asked)));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (answer.status >= 500) { // what is on the screen is better than nothing
       trouble = fresh.querySelector("main .banner")?.textContent ?? "";
@@ -107,7 +120,7 @@ async function refresh() {
       morph(document.querySelector(part), from);
     }
     setClock(answer.headers.get("Date"));
-    heard = Date.now();
+    heard = time();
     trouble = null;
     document.dispatchEvent(new Event("refreshed"));
   } catch {
@@ -115,13 +128,13 @@ async function refresh() {
   } finally {
     asking = false;
     clearTimeout(again);
-    again = setTimeout(refresh, trouble !== null ? 2000 : wanted ? Math.max(0, asked + pace - Date.now()) : Math.max(every, pace));
+    again = setTimeout(refresh, trouble !== null ? 2000 : wanted ? Math.max(0, asked + pace - time()) : Math.max(every, pace));
     watch();
   }
 }
 
 function watch() {
-  const silent = Date.now() - heard;
+  const silent = time() - heard;
   stale(trouble !== null || silent > every + patience ? Math.round(silent / 1000) : null, trouble ?? "");
 }
 
@@ -129,21 +142,21 @@ function soon() {
   wanted = true;
   if (asking || trouble !== null) return;
   clearTimeout(again);
-  again = setTimeout(refresh, Math.max(0, asked + pace - Date.now()));
+  again = setTimeout(refresh, Math.max(0, asked + pace - time()));
 }
 
 // A browser has few connections to one server: a hidden page gives its own back.
 let events = null;
-let refused = 0; // when it was
+let refused = -Infinity; // when it was
 function listen() {
-  if (!body.dataset.live || events || Date.now() - refused < 15000) return;
+  if (!body.dataset.live || events || time() - refused < 15000) return;
   events = new EventSource(body.dataset.live);
   events.addEventListener("board", soon);
   events.addEventListener("histograms", (e) => document.dispatchEvent(new CustomEvent("histograms", { detail: e.data })));
   events.addEventListener("error", () => {
     if (events?.readyState !== EventSource.CLOSED) return; // it tries again by itself
     events = null; // the page that is asked for says why
-    refused = Date.now();
+    refused = time();
   });
 }
 
@@ -155,7 +168,7 @@ if (every > 0) {
       events = null;
       return;
     }
-    heard = Date.now(); // it was not asked meanwhile
+    heard = time(); // it was not asked meanwhile
     listen();
     refresh();
   });
