@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/ledgertx"
 )
 
 // rows is one transaction. What is many goes as columns of arrays: one way to the server, and one statement to plan.
@@ -17,7 +18,7 @@ type rows struct {
 	tx  pgx.Tx
 }
 
-var _ ledger.Rows = rows{}
+var _ ledgertx.Rows = rows{}
 
 func (r rows) exec(query string, args ...any) error {
 	_, err := r.tx.Exec(r.ctx, query, args...)
@@ -45,7 +46,7 @@ const findSlices = `SELECT found.namespace, found.run, found.identity, found.doc
 		WHERE (namespace, run, identity) >= (wanted.namespace, wanted.run, wanted.identity) ORDER BY namespace, run, identity LIMIT 1) AS found
 	WHERE found.namespace = wanted.namespace AND found.run = wanted.run AND found.identity = wanted.identity`
 
-func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
+func (r rows) Slices(keys []ledger.Key) ([]ledgertx.SliceRow, error) {
 	namespaces, runs, identities := make([]string, len(keys)), make([]string, len(keys)), make([]string, len(keys))
 	for i, k := range keys {
 		namespaces[i], runs[i], identities[i] = k.Namespace, k.Run, k.Identity
@@ -54,7 +55,7 @@ func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	out, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (s ledger.SliceRow, err error) {
+	out, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (s ledgertx.SliceRow, err error) {
 		return s, row.Scan(&s.Namespace, &s.Run, &s.Identity, &s.Doc, &s.Message)
 	})
 	return out, failed(err)
@@ -67,7 +68,7 @@ const upsertSlices = `INSERT INTO slice (namespace, run, identity, state, filena
 	pilot = excluded.pilot, class = excluded.class, failure = excluded.failure,
 	created = excluded.created, stf = excluded.stf, finished = excluded.finished, due = excluded.due, doc = excluded.doc, message = excluded.message`
 
-func (r rows) PutSlices(list []ledger.SliceRow) error {
+func (r rows) PutSlices(list []ledgertx.SliceRow) error {
 	n := len(list)
 	namespaces, runs, identities, states, filenames, docs := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	pilots, classes, failures := make([]string, n), make([]string, n), make([]string, n)
@@ -94,7 +95,7 @@ type requests struct {
 	at                           []int64
 }
 
-func (a *requests) add(s *ledger.SliceRow) {
+func (a *requests) add(s *ledgertx.SliceRow) {
 	for _, at := range s.Requests {
 		a.namespaces, a.runs, a.identities, a.at = append(a.namespaces, s.Namespace), append(a.runs, s.Run), append(a.identities, s.Identity), append(a.at, at)
 	}
@@ -118,7 +119,7 @@ func (r rows) Run(namespace, run string) ([]byte, error) {
 	return r.document("SELECT doc FROM run WHERE namespace = $1 AND run = $2", namespace, run)
 }
 
-func (r rows) PutRun(row ledger.RunRow) error {
+func (r rows) PutRun(row ledgertx.RunRow) error {
 	return r.exec(`INSERT INTO run (namespace, run, state, open, doc) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (namespace, run) DO UPDATE SET state = excluded.state, open = excluded.open, doc = excluded.doc`,
 		row.Namespace, row.Run, string(row.State), row.Open, string(row.Doc))
@@ -137,7 +138,7 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 		ON CONFLICT (namespace, run) DO UPDATE SET doc = excluded.doc`, namespace, run, string(doc))
 }
 
-func (r rows) PutWorker(row ledger.WorkerRow) error {
+func (r rows) PutWorker(row ledgertx.WorkerRow) error {
 	return r.exec(`INSERT INTO worker (pilot, namespace, worker, seen, doc) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (namespace, pilot) DO UPDATE SET worker = excluded.worker, seen = excluded.seen, doc = excluded.doc`,
 		row.Pilot, row.Namespace, row.Worker, row.Seen, string(row.Doc))

@@ -20,6 +20,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/ledgertx"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/pause"
 )
@@ -152,7 +153,7 @@ func transact(ctx context.Context, conn *pgx.Conn, fn func(ledger.Tx) error) (do
 		return nil, failed(fmt.Errorf("beginning a transaction: %w", err))
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // nothing, after the commit
-	b := ledger.NewBatch(rows{ctx, tx})
+	b := ledgertx.NewBatch(rows{ctx, tx})
 	if err := fn(b); err != nil {
 		return nil, err
 	}

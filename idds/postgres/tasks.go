@@ -5,15 +5,16 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/ledgertx"
 )
 
-func (r rows) Tasks(f ledger.TaskFilter) ([]ledger.TaskRow, error) {
+func (r rows) Tasks(f ledger.TaskFilter) ([]ledgertx.TaskRow, error) {
 	query, args := ledgersql.Tasks(f)
 	found, err := r.tx.Query(r.ctx, query, args...)
 	if err != nil {
 		return nil, failed(err)
 	}
-	out, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (ledger.TaskRow, error) { return ledgersql.ScanTask(row) })
+	out, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (ledgertx.TaskRow, error) { return ledgersql.ScanTask(row) })
 	return out, failed(err)
 }
 
@@ -22,7 +23,7 @@ func (r rows) LastTask() (id int64, err error) {
 	return id, failed(err)
 }
 
-func (r rows) PutTask(t ledger.TaskRow) error {
+func (r rows) PutTask(t ledgertx.TaskRow) error {
 	return r.exec(`INSERT INTO task (id, request, namespace, run, scope, name, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (id) DO UPDATE SET doc = excluded.doc`, t.ID, t.Request, t.Namespace, t.Run, t.Scope, t.Name, string(t.Doc))
 }

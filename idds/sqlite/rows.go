@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/ledgertx"
 )
 
 // rows is one transaction of the writer. Each row is a statement of its own: there is no way to the file that would be worth saving.
@@ -15,7 +16,7 @@ type rows struct {
 	w   *writer
 }
 
-var _ ledger.Rows = rows{}
+var _ ledgertx.Rows = rows{}
 
 // read reads one row; false when there is none.
 func (r rows) read(query string, args []any, into ...any) (bool, error) {
@@ -28,10 +29,10 @@ func (r rows) read(query string, args []any, into ...any) (bool, error) {
 
 func (r rows) write(query string, args ...any) error { return failed(r.w.exec(r.ctx, query, args...)) }
 
-func (r rows) Slices(keys []ledger.Key) ([]ledger.SliceRow, error) {
-	out := make([]ledger.SliceRow, 0, len(keys))
+func (r rows) Slices(keys []ledger.Key) ([]ledgertx.SliceRow, error) {
+	out := make([]ledgertx.SliceRow, 0, len(keys))
 	for _, k := range keys {
-		row := ledger.SliceRow{Key: k}
+		row := ledgertx.SliceRow{Key: k}
 		found, err := r.read("SELECT id, doc, message FROM slice WHERE namespace = ? AND run = ? AND identity = ?",
 			[]any{k.Namespace, k.Run, k.Identity}, &row.ID, &row.Doc, &row.Message)
 		if err != nil {
@@ -52,7 +53,7 @@ const upsertSlice = `INSERT INTO slice (namespace, run, identity, state, filenam
 // updateSlice leaves alone what a slice's message has said, and with it an index.
 const updateSlice = "UPDATE slice SET state = ?, pilot = ?, class = ?, failure = ?, finished = ?, due = ?, doc = ? WHERE id = ?"
 
-func (r rows) PutSlices(list []ledger.SliceRow) error {
+func (r rows) PutSlices(list []ledgertx.SliceRow) error {
 	for i := range list {
 		s := &list[i]
 		for _, at := range s.Requests {
@@ -85,7 +86,7 @@ func (r rows) Run(namespace, run string) (doc []byte, err error) {
 	return doc, err
 }
 
-func (r rows) PutRun(row ledger.RunRow) error {
+func (r rows) PutRun(row ledgertx.RunRow) error {
 	return r.write(`INSERT INTO run (namespace, run, state, open, doc) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (namespace, run) DO UPDATE SET state = excluded.state, open = excluded.open, doc = excluded.doc`,
 		row.Namespace, row.Run, string(row.State), row.Open, string(row.Doc))
@@ -104,7 +105,7 @@ func (r rows) PutHistograms(namespace, run string, doc []byte) error {
 	return r.write("INSERT OR REPLACE INTO histogram VALUES (?, ?, ?)", namespace, run, string(doc))
 }
 
-func (r rows) PutWorker(row ledger.WorkerRow) error {
+func (r rows) PutWorker(row ledgertx.WorkerRow) error {
 	return r.write("INSERT OR REPLACE INTO worker (namespace, pilot, worker, seen, doc) VALUES (?, ?, ?, ?, ?)",
 		row.Namespace, row.Pilot, row.Worker, row.Seen, string(row.Doc))
 }

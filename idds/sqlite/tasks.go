@@ -3,9 +3,10 @@ package sqlite
 import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
+	"tfpilot/internal/ledgertx"
 )
 
-func (r rows) Tasks(f ledger.TaskFilter) (out []ledger.TaskRow, err error) {
+func (r rows) Tasks(f ledger.TaskFilter) (out []ledgertx.TaskRow, err error) {
 	query, args := ledgersql.Tasks(f)
 	list, err := r.w.conn.QueryContext(r.ctx, query, args...)
 	if err != nil {
@@ -27,7 +28,7 @@ func (r rows) LastTask() (id int64, err error) {
 	return id, err
 }
 
-func (r rows) PutTask(t ledger.TaskRow) error {
+func (r rows) PutTask(t ledgertx.TaskRow) error {
 	return r.write(`INSERT INTO task (id, request, namespace, run, scope, name, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET doc = excluded.doc`, t.ID, t.Request, t.Namespace, t.Run, t.Scope, t.Name, string(t.Doc))
 }

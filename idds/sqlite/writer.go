@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgertx"
 )
 
 // writer is the one connection that writes. It keeps its statements prepared: to parse them each time takes longer than to run
@@ -57,7 +58,7 @@ func (w *writer) transact(ctx context.Context, fn func(ledger.Tx) error) (err er
 			_ = w.exec(ctx, "ROLLBACK")
 		}
 	}()
-	b := ledger.NewBatch(rows{ctx, w})
+	b := ledgertx.NewBatch(rows{ctx, w})
 	if err := fn(b); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -46,3 +47,11 @@ func isName(s string) bool {
 
 // Text is a key as a store writes it.
 func (k Key) Text() Key { return Key{Text(k.Namespace), Text(k.Run), Text(k.Identity)} }
+
+// Micros is a time as stores have it.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -108,6 +109,24 @@ func (s *Slice) absorb(attempt int, c message.ResultContent, now time.Time) {
 func (s *Slice) outstanding() bool {
 	return slices.ContainsFunc(s.Attempts, func(a document.Attempt) bool { return a.State == "sent" })
 }
+
+// Trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing, also of a
+// slice that another attempt has made done: how often something fails is to be known however often trying again has helped.
+func (s *Slice) Trouble() (class, name string) {
+	f := s.Failure
+	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
+		if f = s.Attempts[i].Failure; s.Attempts[i].State == "lost" {
+			f = lost(s.Attempts[i].Reason)
+		}
+	}
+	if f == nil {
+		return "", ""
+	}
+	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)
+}
+
+// unnamed is the class or the name of a failure that says none.
+const unnamed = "unknown"
 
 // Run is one run.
 type Run struct {

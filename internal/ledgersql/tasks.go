@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/ledgertx"
 )
 
 // Tasks is the query for the rows of a filter, which [ScanTask] reads.
@@ -27,7 +28,7 @@ func Tasks(f ledger.TaskFilter) (query string, args []any) {
 }
 
 // ScanTask reads a row of [Tasks].
-func ScanTask(rows interface{ Scan(into ...any) error }) (row ledger.TaskRow, err error) {
+func ScanTask(rows interface{ Scan(into ...any) error }) (row ledgertx.TaskRow, err error) {
 	return row, rows.Scan(&row.ID, &row.Request, &row.Namespace, &row.Doc)
 }
 

@@ -1,22 +1,24 @@
-package ledger
+package ledgertx
 
 import (
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"time"
+
+	"tfpilot/internal/ledger"
 )
 
 // SliceRow is a slice as a store has it: its document, and beside that what the store is asked for.
 type SliceRow struct {
 	// ID is its number in the store, 0 of one that was not read there.
 	ID int64
-	Key
+	ledger.Key
 	// Described says that a row with a number is to have another Filename, Created, STF or Message than it had; all else may have changed
 	// in any case.
 	Described bool
 
-	State    SliceState
+	State    ledger.SliceState
 	Filename string
 	// Pilot is who had it last; Class and Failure are what it failed with, or the latest of its attempts that failed, also when another one
 	// has made it done.
@@ -29,7 +31,7 @@ type SliceRow struct {
 
 // entry is a slice of a transaction: nil when it is known not to be there.
 type entry struct {
-	*Slice
+	*ledger.Slice
 
 	dirty bool
 	id    int64
@@ -42,28 +44,28 @@ type entry struct {
 }
 
 func (e *entry) row() (SliceRow, error) {
-	row, err := e.Slice.row()
+	row, err := rowOf(e.Slice)
 	row.ID = e.id
 	row.Described = e.Filename != e.was.filename || !e.CreatedAt.Equal(e.was.created) || !e.STFAt.Equal(e.was.stf) || !bytes.Equal(e.Message, e.was.message)
 	return row, err
 }
 
-func (s *Slice) row() (SliceRow, error) {
+func rowOf(s *ledger.Slice) (SliceRow, error) {
 	doc, err := encode(s)
 	row := SliceRow{
-		Key: s.Key, State: s.State, Filename: Text(FileName(s.Filename)), Created: Micros(s.CreatedAt), STF: Micros(s.STFAt), Finished: Micros(s.FinishedAt),
+		Key: s.Key, State: s.State, Filename: ledger.Text(ledger.FileName(s.Filename)), Created: ledger.Micros(s.CreatedAt), STF: ledger.Micros(s.STFAt), Finished: ledger.Micros(s.FinishedAt),
 		Doc: doc, Message: s.Message,
 	}
-	row.Class, row.Failure = s.trouble()
+	row.Class, row.Failure = s.Trouble()
 	switch {
 	case s.Unsent != 0:
 		row.Due = 1
-	case s.State == Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
-		row.Due = Micros(s.RetryAt)
+	case s.State == ledger.Waiting && len(s.Message) > 0: // without its message it waits for that, and stands in nobody's way
+		row.Due = ledger.Micros(s.RetryAt)
 	}
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
-		row.Pilot = cmp.Or(Text(a.PilotID), row.Pilot)
+		row.Pilot = cmp.Or(ledger.Text(a.PilotID), row.Pilot)
 		// A dead letter may be lost in the transaction that it comes in.
 		if (a.State == "sent" || a.State == "lost") && !a.CreatedAt.IsZero() {
 			row.Requests = append(row.Requests, a.CreatedAt.UnixMicro())
@@ -71,21 +73,3 @@ func (s *Slice) row() (SliceRow, error) {
 	}
 	return row, err
 }
-
-// trouble is the class and the name of what a slice failed with, or of what became of its latest attempt that came to nothing, also of a
-// slice that another attempt has made done: how often something fails is to be known however often trying again has helped.
-func (s *Slice) trouble() (class, name string) {
-	f := s.Failure
-	for i := len(s.Attempts) - 1; f == nil && i >= 0; i-- {
-		if f = s.Attempts[i].Failure; s.Attempts[i].State == "lost" {
-			f = lost(s.Attempts[i].Reason)
-		}
-	}
-	if f == nil {
-		return "", ""
-	}
-	return cmp.Or(Text(f.Class), unnamed), cmp.Or(Text(f.Name), unnamed)
-}
-
-// unnamed is the class or the name of a failure that says none.
-const unnamed = "unknown"

@@ -1,4 +1,4 @@
-package ledger
+package ledgertx
 
 import (
 	"bytes"
@@ -13,14 +13,15 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 	"tfpilot/internal/quickjson"
 )
 
-// Rows is a store within one transaction, as rows of text and numbers: all of a [Tx] that differs from technology to technology.
+// Rows is a store within one transaction, as rows of text and numbers: all of a [ledger.Tx] that differs from technology to technology.
 // Times are microseconds since 1970, 0 for none; a document that is not there is nil.
 type Rows interface {
 	// Slices are those of the keys that there are, in any order.
-	Slices(keys []Key) ([]SliceRow, error)
+	Slices(keys []ledger.Key) ([]SliceRow, error)
 	PutSlices(rows []SliceRow) error
 	// Requested finds the slice with an attempt that was asked for at a time, and how many there are.
 	Requested(namespace, run string, at int64) (identity string, n int, err error)
@@ -34,10 +35,10 @@ type Rows interface {
 	PutActor(namespace, duty, sender string, doc []byte) error
 	PutToken(id, hash string, doc []byte) error
 	AddAudit(namespace string, at int64, doc []byte) error
-	Document(k Kind, key []string) (doc []byte, err error)
-	PutDocument(k Kind, key []string, doc []byte) error
-	DropDocument(k Kind, key []string) error
-	Tasks(f TaskFilter) ([]TaskRow, error)
+	Document(k ledger.Kind, key []string) (doc []byte, err error)
+	PutDocument(k ledger.Kind, key []string, doc []byte) error
+	DropDocument(k ledger.Kind, key []string) error
+	Tasks(f ledger.TaskFilter) ([]TaskRow, error)
 	// LastTask is the highest number of a task, 0 when there is none.
 	LastTask() (int64, error)
 	PutTask(row TaskRow) error
@@ -62,36 +63,36 @@ type WorkerRow struct {
 	Doc                      []byte
 }
 
-// Batch is a [Tx] on rows. What a transaction touches more than once (its run, its histograms, a slice and its result) is read
+// Batch is a [ledger.Tx] on rows. What a transaction touches more than once (its run, its histograms, a slice and its result) is read
 // once, and written once by Flush.
 type Batch struct {
 	rows       Rows
-	slices     map[Key]*entry
+	slices     map[ledger.Key]*entry
 	changed    []*entry
-	runs       map[runKey]*Run
+	runs       map[runKey]*ledger.Run
 	histograms map[runKey]hist.Set
 
 	dirtyRuns       map[runKey]bool
 	dirtyHistograms map[runKey]bool
 }
 
-var _ Tx = (*Batch)(nil)
+var _ ledger.Tx = (*Batch)(nil)
 
 type runKey struct{ namespace, run string }
 
 // NewBatch begins with nothing read and nothing to write.
 func NewBatch(rows Rows) *Batch {
 	return &Batch{
-		rows: rows, slices: map[Key]*entry{}, runs: map[runKey]*Run{}, histograms: map[runKey]hist.Set{},
+		rows: rows, slices: map[ledger.Key]*entry{}, runs: map[runKey]*ledger.Run{}, histograms: map[runKey]hist.Set{},
 		dirtyRuns: map[runKey]bool{}, dirtyHistograms: map[runKey]bool{},
 	}
 }
 
-func newRunKey(namespace, run string) runKey { return runKey{Text(namespace), Text(run)} }
+func newRunKey(namespace, run string) runKey { return runKey{ledger.Text(namespace), ledger.Text(run)} }
 
 // Expect reads slices in one go that the transaction will ask for.
-func (b *Batch) Expect(keys []Key) error {
-	missing := make([]Key, 0, len(keys))
+func (b *Batch) Expect(keys []ledger.Key) error {
+	missing := make([]ledger.Key, 0, len(keys))
 	for _, k := range keys {
 		k = k.Text()
 		if _, known := b.slices[k]; !known {
@@ -107,7 +108,7 @@ func (b *Batch) Expect(keys []Key) error {
 		return err
 	}
 	for i := range rows {
-		s, err := quickjson.Decode[Slice](rows[i].Doc)
+		s, err := quickjson.Decode[ledger.Slice](rows[i].Doc)
 		if err != nil {
 			return unreadable(err)
 		}
@@ -120,15 +121,15 @@ func (b *Batch) Expect(keys []Key) error {
 }
 
 // Slice is a slice, nil when it is not known.
-func (b *Batch) Slice(k Key) (*Slice, error) {
-	if err := b.Expect([]Key{k}); err != nil {
+func (b *Batch) Slice(k ledger.Key) (*ledger.Slice, error) {
+	if err := b.Expect([]ledger.Key{k}); err != nil {
 		return nil, err
 	}
 	return b.slices[k.Text()].Slice, nil
 }
 
 // PutSlice notes a change.
-func (b *Batch) PutSlice(s *Slice) error {
+func (b *Batch) PutSlice(s *ledger.Slice) error {
 	s.Key = s.Key.Text()
 	e := b.slices[s.Key]
 	if e == nil { // it was not asked for
@@ -143,7 +144,7 @@ func (b *Batch) PutSlice(s *Slice) error {
 }
 
 // SliceByRequest finds what stands in the table: the slices of this transaction have to be there too.
-func (b *Batch) SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error) {
+func (b *Batch) SliceByRequest(namespace, run string, createdAt time.Time) (*ledger.Slice, error) {
 	if err := b.flushSlices(); err != nil {
 		return nil, err
 	}
@@ -152,11 +153,11 @@ func (b *Batch) SliceByRequest(namespace, run string, createdAt time.Time) (*Sli
 	if err != nil || n != 1 {
 		return nil, err // none, or ambiguous
 	}
-	return b.Slice(Key{namespace, run, identity})
+	return b.Slice(ledger.Key{Namespace: namespace, Run: run, Identity: identity})
 }
 
 // Run is a run, nil when it is not known.
-func (b *Batch) Run(namespace, run string) (*Run, error) {
+func (b *Batch) Run(namespace, run string) (*ledger.Run, error) {
 	k := newRunKey(namespace, run)
 	if r := b.runs[k]; r != nil {
 		return r, nil
@@ -165,7 +166,7 @@ func (b *Batch) Run(namespace, run string) (*Run, error) {
 	if doc == nil || err != nil {
 		return nil, err
 	}
-	r := &Run{Namespace: k.namespace}
+	r := &ledger.Run{Namespace: k.namespace}
 	if err := decode(doc, r); err != nil {
 		return nil, err
 	}
@@ -177,14 +178,14 @@ func (b *Batch) Run(namespace, run string) (*Run, error) {
 }
 
 // PutRun notes that a run has changed.
-func (b *Batch) PutRun(r *Run) error {
+func (b *Batch) PutRun(r *ledger.Run) error {
 	k := newRunKey(r.Namespace, r.RunID.String())
 	b.runs[k], b.dirtyRuns[k] = r, true
 	return nil
 }
 
 // DropRun forgets a run.
-func (b *Batch) DropRun(r *Run) error {
+func (b *Batch) DropRun(r *ledger.Run) error {
 	k := newRunKey(r.Namespace, r.RunID.String())
 	delete(b.runs, k)
 	delete(b.dirtyRuns, k)
@@ -222,12 +223,12 @@ func (b *Batch) PutWorker(w document.WorkerReport, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return b.rows.PutWorker(WorkerRow{Text(w.PilotID), Text(w.Namespace), Text(w.WorkerID), at.UnixMicro(), doc})
+	return b.rows.PutWorker(WorkerRow{ledger.Text(w.PilotID), ledger.Text(w.Namespace), ledger.Text(w.WorkerID), at.UnixMicro(), doc})
 }
 
 // Actors are the programs of a namespace that were seen to do one of our duties.
 func (b *Batch) Actors(namespace string) ([]document.Actor, error) {
-	docs, err := b.rows.Actors(Text(namespace))
+	docs, err := b.rows.Actors(ledger.Text(namespace))
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +247,7 @@ func (b *Batch) PutActor(a document.Actor) error {
 	if err != nil {
 		return err
 	}
-	return b.rows.PutActor(Text(a.Namespace), Text(a.Duty), Text(a.Sender), doc)
+	return b.rows.PutActor(ledger.Text(a.Namespace), ledger.Text(a.Duty), ledger.Text(a.Sender), doc)
 }
 
 // PutToken writes a token.
@@ -264,7 +265,7 @@ func (b *Batch) AddAudit(a access.AuditLine) error {
 	if err != nil {
 		return err
 	}
-	return b.rows.AddAudit(Text(a.Namespace), a.At.UnixMicro(), doc)
+	return b.rows.AddAudit(ledger.Text(a.Namespace), a.At.UnixMicro(), doc)
 }
 
 // Touch writes something that changes nothing, to see whether anything can be written.
@@ -313,14 +314,6 @@ func (b *Batch) flushSlices() error {
 	}
 	b.changed = b.changed[:0]
 	return b.rows.PutSlices(rows)
-}
-
-// Micros is a time as stores have it.
-func Micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
 }
 
 func inOrder(keys map[runKey]bool) []runKey {
