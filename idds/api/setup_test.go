@@ -20,6 +20,7 @@ import (
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -65,7 +66,7 @@ func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.D
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run: nothing here needs the broker
 	must(t, err)
 	var feed *live.Feed
-	store = ledger.Watch(store, func(c ledger.Commit) {
+	store = commits.Watch(store, func(c commits.Commit) {
 		if feed != nil { // which nothing is told before the server listens
 			feed.Hear(c)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/idds"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -60,8 +61,8 @@ func New(cfg Config) *Feed {
 	return f
 }
 
-// Hear is for [ledger.Watch].
-func (f *Feed) Hear(c ledger.Commit) {
+// Hear is for [commits.Watch].
+func (f *Feed) Hear(c commits.Commit) {
 	if c.Err != nil {
 		return
 	}

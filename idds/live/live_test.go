@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
@@ -158,7 +159,7 @@ func TestWhileNobodyLooksTheStoreIsNotAsked(t *testing.T) {
 	w := r.follow("")
 	w.until("a board", showing(0))
 	w.leave()
-	r.feed.Hear(ledger.Commit{}) // a board that was under way when he left is made by now, or asks below
+	r.feed.Hear(commits.Commit{}) // a board that was under way when he left is made by now, or asks below
 	before := r.asked.n.Load()
 	for i := range 10 {
 		r.do(r.done(i, i+1))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
@@ -50,7 +51,7 @@ func newRun(r ledger.Run, now time.Time, whole bool) *run {
 }
 
 // note notes what a transaction has made of one of its slices.
-func (r *run) note(c *ledger.SliceChange, now time.Time) {
+func (r *run) note(c *commits.SliceChange, now time.Time) {
 	o := c.Outcome()
 	r.file(o.Filename)
 	troubled := func(s ledger.SliceState) bool { return s == ledger.Waiting || s == ledger.Failed }

@@ -15,6 +15,7 @@ import (
 	"tfpilot/idds/live"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
@@ -56,7 +57,7 @@ func (r *room) start() {
 	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
 	must(r.t, err)
 	r.asked = &asked{Store: store}
-	r.store = ledger.Watch(r.asked, func(c ledger.Commit) {
+	r.store = commits.Watch(r.asked, func(c commits.Commit) {
 		if r.feed != nil {
 			r.feed.Hear(c)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
@@ -58,7 +59,7 @@ func newSpace(name string) *space {
 }
 
 // hear notes what a transaction has changed. It says whether there is a run of which it does not know all.
-func (s *space) hear(c *ledger.Commit, now time.Time) (unknown bool) {
+func (s *space) hear(c *commits.Commit, now time.Time) (unknown bool) {
 	fresh := map[string]int{}
 	for i := range c.Slices {
 		if k := c.Slices[i].Key; k.Namespace == s.name && c.Slices[i].Was == "" {
@@ -121,7 +122,7 @@ const (
 const strayFor = 10 * time.Minute
 
 // stray notes what came of a run that nobody has announced.
-func (s *space) stray(c *ledger.RunChange, now time.Time) {
+func (s *space) stray(c *commits.RunChange, now time.Time) {
 	if c.Dropped || c.HeardAt.Equal(c.Was.HeardAt) { // nothing came
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds"
 	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/version"
 )
@@ -74,7 +75,7 @@ func New(ctx context.Context, store ledger.Store, cfg Config) (*Metrics, error) 
 	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrape{m})
 	if err := ledger.EveryRun(ctx, store, ledger.RunFilter{Namespace: cfg.Namespace}, func(page []ledger.Run) {
 		for i := range page {
-			m.runs.hear(0, &ledger.RunChange{Run: page[i]})
+			m.runs.hear(0, &commits.RunChange{Run: page[i]})
 		}
 	}); err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (m *Metrics) Ask(l Live) {
 }
 
 // Hear counts what a transaction has changed.
-func (m *Metrics) Hear(c ledger.Commit) {
+func (m *Metrics) Hear(c commits.Commit) {
 	m.commits.hear(c)
 	if c.Err != nil {
 		return
@@ -159,7 +160,7 @@ func newCommitMetrics(r prometheus.Registerer) commitMetrics {
 	return m
 }
 
-func (m commitMetrics) hear(c ledger.Commit) {
+func (m commitMetrics) hear(c commits.Commit) {
 	switch {
 	case c.Err == nil:
 		m.took.Observe(c.Took.Seconds())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tfpilot/internal/access"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
@@ -163,7 +164,7 @@ func TestWorkersThatFellSilentAreForgottenAlsoWhenNobodyScrapes(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())
 	for i := range 5000 { // one every 10 s: of an hour there are 360
-		b.metrics.Hear(ledger.Commit{Number: uint64(i + 1), Workers: []ledger.WorkerSeen{{ //nolint:gosec // small
+		b.metrics.Hear(commits.Commit{Number: uint64(i + 1), Workers: []commits.WorkerSeen{{ //nolint:gosec // small
 			WorkerReport: document.WorkerReport{PilotID: fmt.Sprint("p", i), Namespace: namespace, Phase: document.WorkerRunning}, At: b.now.Add(time.Duration(i) * 10 * time.Second),
 		}}})
 	}

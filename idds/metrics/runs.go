@@ -3,6 +3,7 @@ package metrics
 import (
 	"time"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 )
@@ -57,7 +58,7 @@ func newRuns() runs {
 }
 
 // hear adds what a transaction has changed. Transactions are not heard in their order, which sums do not need.
-func (r *runs) hear(number uint64, c *ledger.RunChange) {
+func (r *runs) hear(number uint64, c *commits.RunChange) {
 	was, is := figuresOf(&c.Was), figuresOf(&c.Run)
 	if was.state != "" {
 		r.states[was.state]--

@@ -18,6 +18,7 @@ import (
 	"tfpilot/idds/metrics"
 	"tfpilot/idds/sqlite"
 	"tfpilot/internal/access"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -43,7 +44,7 @@ func open(t *testing.T, dir string) *bench {
 	m, err := metrics.New(t.Context(), store, metrics.Config{Namespace: namespace, WorkerSilence: 15 * time.Second, Log: logging.Discard()})
 	must(t, err)
 	m.Ask(metrics.Live{StoreBytes: store.SizeBytes})
-	return &bench{t: t, metrics: m, Store: ledger.Watch(store, m.Hear), now: time.Now()}
+	return &bench{t: t, metrics: m, Store: commits.Watch(store, m.Hear), now: time.Now()}
 }
 
 // rules writes by the rules of the ledger.

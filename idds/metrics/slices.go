@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -38,7 +39,7 @@ func newSliceMetrics(r prometheus.Registerer) sliceMetrics {
 	return m
 }
 
-func (m sliceMetrics) hear(s ledger.SliceChange) {
+func (m sliceMetrics) hear(s commits.SliceChange) {
 	if s.State == ledger.Done && s.Was != ledger.Done {
 		m.observe(m.result, s.FinishedAt, s.CreatedAt)
 		m.observe(m.data, s.FinishedAt, s.STFAt)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tfpilot/idds/sqlite"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -19,7 +20,7 @@ import (
 type heard struct {
 	ledger.Store
 
-	commits []ledger.Commit
+	commits []commits.Commit
 }
 
 func watched(t *testing.T) *heard {
@@ -28,12 +29,12 @@ func watched(t *testing.T) *heard {
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	h := &heard{}
-	h.Store = ledger.Watch(store, func(c ledger.Commit) { h.commits = append(h.commits, c) })
+	h.Store = commits.Watch(store, func(c commits.Commit) { h.commits = append(h.commits, c) })
 	return h
 }
 
 // told is the last commit, its slices as "identity: was -> is, ended attempts".
-func (h *heard) told() (c ledger.Commit, changes map[string][]any) {
+func (h *heard) told() (c commits.Commit, changes map[string][]any) {
 	c = h.commits[len(h.commits)-1]
 	changes = map[string][]any{}
 	for _, s := range c.Slices {

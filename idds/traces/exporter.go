@@ -18,6 +18,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"tfpilot/internal/commits"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -135,7 +136,7 @@ func ReadHeaders(text string) (map[string]string, error) {
 }
 
 // Hear takes slices that have come to their end, and never waits.
-func (e *Exporter) Hear(c ledger.Commit) {
+func (e *Exporter) Hear(c commits.Commit) {
 	for i := range c.Slices {
 		s := c.Slices[i]
 		if !s.State.Final() || s.Was == s.State || s.Key.Namespace != e.cfg.Namespace {

@@ -21,6 +21,7 @@ import (
 
 	"tfpilot/idds/sqlite"
 	"tfpilot/idds/traces"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -151,7 +152,7 @@ func newRig(t *testing.T, cfg traces.Config) *rig {
 	cfg.Namespace = namespace
 	r.exporter, err = traces.New(t.Context(), cfg, slog.New(slog.NewTextHandler(r.said, nil)))
 	must(t, err)
-	r.Store = ledger.Watch(store, r.exporter.Hear)
+	r.Store = commits.Watch(store, r.exporter.Hear)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- r.exporter.Run(ctx) }()

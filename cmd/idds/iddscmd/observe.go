@@ -11,6 +11,7 @@ import (
 	"tfpilot/idds/traces"
 	"tfpilot/internal/access"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/commits"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/program"
@@ -38,7 +39,7 @@ func (c serveConfig) observe(ctx context.Context, store ledger.Store, log *slog.
 		return nil, nil, err
 	}
 	o.metrics, err = metrics.New(ctx, store, metrics.Config{Namespace: c.Namespace, WorkerSilence: c.WorkerSilence, Log: log})
-	return ledger.Watch(store, o.hear), o, err
+	return commits.Watch(store, o.hear), o, err
 }
 
 // tracing is what sends traces of slices, nil when nobody wants them.
@@ -71,7 +72,7 @@ func (o *observation) run(ctx context.Context) error {
 	return o.traces.Run(ctx)
 }
 
-func (o *observation) hear(c ledger.Commit) {
+func (o *observation) hear(c commits.Commit) {
 	o.metrics.Hear(c)
 	if o.feed != nil {
 		o.feed.Hear(c)

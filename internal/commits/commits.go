@@ -1,4 +1,5 @@
-package ledger
+// Package commits tells what each transaction of the ledger has changed, once it is stored: metrics, traces and the page live on that.
+package commits
 
 import (
 	"context"
@@ -7,6 +8,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/ledger"
 )
 
 // Commit is what one transaction has changed, or that it failed.
@@ -22,24 +24,24 @@ type Commit struct {
 	Runs    []RunChange
 	Workers []WorkerSeen
 	// Pictured are the runs whose histograms have changed, Detected those of which the data side has said something; their Identity is empty.
-	Pictured, Detected []Key
+	Pictured, Detected []ledger.Key
 }
 
 // RunChange is a run as a transaction has left it. A listener must not change it.
 type RunChange struct {
-	Run
+	ledger.Run
 
 	// Was is as it was before; of one that was not known it has no state. Only its numbers and states are of that time.
-	Was Run
+	Was ledger.Run
 	// Dropped says that it was forgotten.
 	Dropped bool
 }
 
 // SliceChange is a slice as a transaction has left it. A listener must not change it.
 type SliceChange struct {
-	*Slice
+	*ledger.Slice
 	// Was is its state before, empty for a slice that was not known.
-	Was SliceState
+	Was ledger.SliceState
 	// Ended are the numbers of the attempts that ended with it: done, failed or lost.
 	Ended []int
 }
@@ -52,10 +54,10 @@ type WorkerSeen struct {
 
 // Watch is a store that tells of its transactions once they are committed: what is counted, drawn and traced is what was stored, and
 // nothing of a transaction that had to be tried again. Who hears is called by whoever wrote, and has to be quick.
-func Watch(s Store, hear func(Commit)) Store { return &watched{Store: s, hear: hear} }
+func Watch(s ledger.Store, hear func(Commit)) ledger.Store { return &watched{Store: s, hear: hear} }
 
 type watched struct {
-	Store
+	ledger.Store
 
 	hear func(Commit)
 	// number is of the latest transaction. Update is serialised, but its callers are not.
@@ -63,12 +65,12 @@ type watched struct {
 }
 
 // Update does as the store below, and tells of it.
-func (w *watched) Update(ctx context.Context, fn func(tx Tx) error) error {
+func (w *watched) Update(ctx context.Context, fn func(tx ledger.Tx) error) error {
 	began := time.Now()
 	var told *witness
-	err := w.Store.Update(ctx, func(tx Tx) error {
+	err := w.Store.Update(ctx, func(tx ledger.Tx) error {
 		w.number++
-		told = &witness{Tx: tx, number: w.number, before: map[*Slice]glimpse{}, were: map[*Run]Run{}, runs: map[*Run]bool{}}
+		told = &witness{Tx: tx, number: w.number, before: map[*ledger.Slice]glimpse{}, were: map[*ledger.Run]ledger.Run{}, runs: map[*ledger.Run]bool{}}
 		return fn(told)
 	})
 	c := Commit{Took: time.Since(began), Err: err}
@@ -84,26 +86,26 @@ func (w *watched) Update(ctx context.Context, fn func(tx Tx) error) error {
 
 // witness notes what a transaction reads and puts.
 type witness struct {
-	Tx
+	ledger.Tx
 
 	number  uint64
-	before  map[*Slice]glimpse
-	put     []*Slice
-	were    map[*Run]Run
-	runs    map[*Run]bool // whether it was dropped
+	before  map[*ledger.Slice]glimpse
+	put     []*ledger.Slice
+	were    map[*ledger.Run]ledger.Run
+	runs    map[*ledger.Run]bool // whether it was dropped
 	workers []WorkerSeen
 
-	pictured, detected []Key
+	pictured, detected []ledger.Key
 }
 
 // glimpse is as much of a slice as tells afterwards what has changed.
 type glimpse struct {
-	state SliceState
+	state ledger.SliceState
 	ended []int
 	put   bool
 }
 
-func ended(s *Slice) (numbers []int) {
+func ended(s *ledger.Slice) (numbers []int) {
 	for i := range s.Attempts {
 		if s.Attempts[i].State != "sent" {
 			numbers = append(numbers, s.Attempts[i].Attempt)
@@ -112,7 +114,7 @@ func ended(s *Slice) (numbers []int) {
 	return numbers
 }
 
-func (w *witness) saw(s *Slice, err error) (*Slice, error) {
+func (w *witness) saw(s *ledger.Slice, err error) (*ledger.Slice, error) {
 	if s == nil || err != nil {
 		return s, err
 	}
@@ -123,15 +125,15 @@ func (w *witness) saw(s *Slice, err error) (*Slice, error) {
 }
 
 // Slice notes how a slice was.
-func (w *witness) Slice(k Key) (*Slice, error) { return w.saw(w.Tx.Slice(k)) }
+func (w *witness) Slice(k ledger.Key) (*ledger.Slice, error) { return w.saw(w.Tx.Slice(k)) }
 
 // SliceByRequest notes how a slice was.
-func (w *witness) SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error) {
+func (w *witness) SliceByRequest(namespace, run string, createdAt time.Time) (*ledger.Slice, error) {
 	return w.saw(w.Tx.SliceByRequest(namespace, run, createdAt))
 }
 
 // PutSlice notes that a slice has changed.
-func (w *witness) PutSlice(s *Slice) error {
+func (w *witness) PutSlice(s *ledger.Slice) error {
 	if g := w.before[s]; !g.put {
 		g.put = true
 		w.before[s] = g
@@ -141,7 +143,7 @@ func (w *witness) PutSlice(s *Slice) error {
 }
 
 // Run notes how a run was.
-func (w *witness) Run(namespace, run string) (*Run, error) {
+func (w *witness) Run(namespace, run string) (*ledger.Run, error) {
 	r, err := w.Tx.Run(namespace, run)
 	if r != nil && err == nil {
 		_, known := w.were[r]
@@ -153,13 +155,13 @@ func (w *witness) Run(namespace, run string) (*Run, error) {
 }
 
 // PutRun notes that a run has changed.
-func (w *witness) PutRun(r *Run) error {
+func (w *witness) PutRun(r *ledger.Run) error {
 	w.runs[r] = false
 	return w.Tx.PutRun(r)
 }
 
 // DropRun notes that a run was forgotten.
-func (w *witness) DropRun(r *Run) error {
+func (w *witness) DropRun(r *ledger.Run) error {
 	w.runs[r] = true
 	return w.Tx.DropRun(r)
 }
@@ -172,16 +174,16 @@ func (w *witness) PutWorker(r document.WorkerReport, at time.Time) error {
 
 // PutHistograms notes that the histograms of a run have changed.
 func (w *witness) PutHistograms(namespace, run string, set hist.Set) error {
-	if k := (Key{Namespace: namespace, Run: run}); !slices.Contains(w.pictured, k) {
+	if k := (ledger.Key{Namespace: namespace, Run: run}); !slices.Contains(w.pictured, k) {
 		w.pictured = append(w.pictured, k)
 	}
 	return w.Tx.PutHistograms(namespace, run, set)
 }
 
 // PutDocument notes that there is news of the detector.
-func (w *witness) PutDocument(k Kind, document any, key ...string) error {
-	if k.Table == Detectors.Table {
-		w.detected = append(w.detected, Key{Namespace: key[0], Run: key[1]})
+func (w *witness) PutDocument(k ledger.Kind, document any, key ...string) error {
+	if k.Table == ledger.Detectors.Table {
+		w.detected = append(w.detected, ledger.Key{Namespace: key[0], Run: key[1]})
 	}
 	return w.Tx.PutDocument(k, document, key...)
 }
