@@ -117,7 +117,7 @@ func handshake(nc net.Conn, cfg Config) (c *Conn, start func(), err error) {
 	switch answer.Command {
 	case frame.CONNECTED:
 	case frame.ERROR:
-		return nil, nil, serverError(answer).without(cfg.Passcode)
+		return nil, nil, serverError(answer).without(cfg.passcode(), cfg.Login)
 	default:
 		return nil, nil, fmt.Errorf("the answer to CONNECT is %s", answer.Command)
 	}

@@ -3,7 +3,9 @@ package stomp
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -44,10 +46,17 @@ func serverError(f *frame.Frame) *ServerError {
 	}
 }
 
-// without masks a secret that a broker repeats to who sent it.
-func (e *ServerError) without(secret string) *ServerError {
-	if secret != "" {
-		e.Message, e.Body = strings.ReplaceAll(e.Message, secret, "***"), strings.ReplaceAll(e.Body, secret, "***")
+// without masks a passcode that a broker repeats to who sent it. One that is the login is no secret: brokers say who was refused. One of
+// letters alone may be an ordinary word, such as admin: it is masked where it stands as a word, so that the rest can be read.
+func (e *ServerError) without(passcode, login string) *ServerError {
+	if passcode == "" || passcode == login {
+		return e
 	}
+	shape := regexp.QuoteMeta(passcode)
+	if !strings.ContainsFunc(passcode, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		shape = `\b` + shape + `\b`
+	}
+	secret := regexp.MustCompile(shape)
+	e.Message, e.Body = secret.ReplaceAllLiteralString(e.Message, "***"), secret.ReplaceAllLiteralString(e.Body, "***")
 	return e
 }
