@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -30,6 +31,8 @@ const (
 	keysLive = time.Hour
 	// askLimit is how long the issuer may take to answer.
 	askLimit = 5 * time.Second
+	// longestName is of a user's name that is shown, in bytes.
+	longestName = 64
 )
 
 // Config is whose tokens are taken, and what for. Nobody's without an Issuer.
@@ -38,7 +41,7 @@ type Config struct {
 	Audience string `toml:"audience" help:"audience that such a token must have"`
 	// Groups give roles: the first that a token has decides.
 	Groups []string `toml:"groups" help:"what groups may do, the first of a token's counts: GROUP=ROLE or GROUP=ROLE@NAMESPACE"`
-	Claims []string `toml:"groups_claims" default:"groups,wlcg.groups" help:"claims of the token that hold groups"`
+	Claims []string `toml:"groups_claims" default:"groups,wlcg.groups" help:"claims of the token that hold groups; OUTER.INNER is one within another, such as realm_access.roles"`
 	CAFile string   `toml:"ca_file" help:"authorities of the issuer's certificate (PEM) in place of the system's"`
 }
 
@@ -175,15 +178,41 @@ func (i *Issuer) Identify(ctx context.Context, token string) (access.Principal, 
 func (i *Issuer) role(subject string, claims map[string]any) (access.Principal, error) {
 	var groups []string
 	for _, claim := range i.cfg.Claims {
-		groups = append(groups, texts(claims[claim])...)
+		groups = append(groups, texts(at(claims, claim))...)
 	}
-	at := slices.IndexFunc(i.grants, func(g grant) bool { return slices.Contains(groups, g.group) })
-	if at < 0 {
+	first := slices.IndexFunc(i.grants, func(g grant) bool { return slices.Contains(groups, g.group) })
+	if first < 0 {
 		return access.Principal{}, fmt.Errorf("%w: none of the %d groups of %.80q has one here; --oidc-groups says which have", access.ErrNoRole, len(groups), subject)
 	}
-	p := i.grants[at].what
-	p.Name = "oidc/" + subject
+	p := i.grants[first].what
+	p.Name = "oidc/" + subject + called(subject, claims["preferred_username"])
 	return p, nil
+}
+
+// called is how people know somebody whom an issuer calls by a number, as Keycloak does: for the audit. It is no identity, for it may change.
+func called(subject string, name any) string {
+	text, _ := name.(string)
+	if text == "" || text == subject || len(text) > longestName || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
+// at is the claim of a name or, where none has it, the one that it leads to: realm_access.roles is roles in realm_access.
+func at(claims map[string]any, name string) any {
+	if claim, ok := claims[name]; ok {
+		return claim
+	}
+	for i, c := range name {
+		if c != '.' {
+			continue
+		}
+		inner, _ := claims[name[:i]].(map[string]any)
+		if claim := at(inner, name[i+1:]); claim != nil {
+			return claim
+		}
+	}
+	return nil
 }
 
 // texts are those of a claim that is a list of texts, or one.

@@ -164,6 +164,46 @@ func TestAGoodTokenHasTheRoleOfItsFirstGroup(t *testing.T) {
 	}
 }
 
+func TestGroupsMayStandInAClaimWithinAnother(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	g, err := oidc.New(oidc.Config{Issuer: i.URL, Audience: "idds", Claims: []string{"realm_access.roles", "resource_access.idds.example.roles"}, Groups: []string{"shift=viewer@epic"}}, fixed)
+	must(t, err)
+	t.Cleanup(g.Close)
+	roles := claims{"roles": []string{"offline_access", "shift"}}
+	for name, c := range map[string]struct {
+		said claims
+		good bool
+	}{
+		"as Keycloak says it":             {claims{"realm_access": roles}, true},
+		"in one whose name has dots":      {claims{"resource_access": claims{"idds.example": roles}}, true},
+		"in one that has the whole name":  {claims{"realm_access.roles": "shift"}, true},
+		"beside it":                       {claims{"realm_access": claims{"others": []string{"shift"}}, "roles": []string{"shift"}}, false},
+		"in one that is no object":        {claims{"realm_access": "roles"}, false},
+		"in an object in place of a list": {claims{"realm_access": claims{"roles": claims{"shift": true}}}, false},
+	} {
+		c.said["groups"] = nil
+		p, err := g.Identify(t.Context(), sign(t, i.key("first"), "first", i.good(c.said)))
+		if good := err == nil && p.Role == access.Viewer && p.Namespace == "epic"; good != c.good || !good && !errors.Is(err, access.ErrNoRole) {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+func TestWhoHasANumberIsShownByNameToo(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	g := gate(t, i, fixed)
+	for name, want := range map[string]string{
+		"alice.l@example.org": "oidc/7f3 (alice.l@example.org)", "7f3": "oidc/7f3", "": "oidc/7f3", "a\nb": "oidc/7f3", "op erator": "oidc/7f3", strings.Repeat("x", 65): "oidc/7f3",
+	} {
+		p, err := g.Identify(t.Context(), sign(t, i.key("first"), "first", i.good(claims{"sub": "7f3", "preferred_username": name})))
+		if p.Name != want || err != nil {
+			t.Errorf("%q: %q, %v", name, p.Name, err)
+		}
+	}
+}
+
 func TestATokenThatIsNotGoodIsRefused(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
