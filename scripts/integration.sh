@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests on real services (build tag integration): brokers, batch systems, a database and storage, and on a disk that hangs; and those of payload/acts. When
+# The tests on real services (build tag integration): brokers, batch systems, a database, storage and an issuer of tokens, and on a disk that hangs; and those of payload/acts. When
 # some services are named by TFPILOT_TEST_ARTEMIS, TFPILOT_TEST_CLASSIC (host:port), TFPILOT_TEST_SLURM, _SLURM24, _CONDOR or
-# _XROOTD (a folder) or _POSTGRES (a URL), as scripts/services.sh prints them, the tests are on those; when all run already in its state folder, on these, and they are left running;
+# _XROOTD (a folder) or _POSTGRES or _KEYCLOAK (a URL), as scripts/services.sh prints them, the tests are on those; when all run already in its state folder, on these, and they are left running;
 # else all are started for the tests, on free ports and with state of their own, and stopped whatever happens. Python packages come from
 # PyPI, into virtual environments that are kept (scripts/python.sh): the Python worker's clients, unless TFPILOT_TEST_PYTHON names an
 # interpreter that has them, what payload/acts is made of, unless TFPILOT_TEST_ACTS does, pyzmq, unless TFPILOT_TEST_PYZMQ does, and
@@ -13,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-services=(artemis classic slurm slurm24 condor postgres xrootd)
+services=(artemis classic slurm slurm24 condor postgres xrootd keycloak)
 # A second Ctrl-C of somebody impatient must not leave any of them.
 stop_services() {
 	trap '' INT TERM HUP
@@ -23,7 +23,7 @@ named=$(compgen -v TFPILOT_TEST_ | grep -vxE 'TFPILOT_TEST_(PYTHON|ACTS|PYZMQ|SC
 if [ -z "$named" ]; then
 	if ! addresses=$(scripts/services.sh status "${services[@]}" 2>/dev/null); then
 		TFPILOT_SERVICES=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-services-XXXXXX")
-		export TFPILOT_SERVICES TFPILOT_ARTEMIS_PORT=0 TFPILOT_CLASSIC_PORT=0 TFPILOT_POSTGRES_PORT=0 TFPILOT_XROOTD_PORT=0
+		export TFPILOT_SERVICES TFPILOT_ARTEMIS_PORT=0 TFPILOT_CLASSIC_PORT=0 TFPILOT_POSTGRES_PORT=0 TFPILOT_XROOTD_PORT=0 TFPILOT_KEYCLOAK_PORT=0
 		trap stop_services EXIT
 		addresses=$(scripts/services.sh up "${services[@]}")
 	fi

@@ -2,20 +2,21 @@
 # Real services on this machine, for tests and for trying things out, as any user, on loopback only: the brokers Apache ActiveMQ
 # Artemis and ActiveMQ Classic, one java process each, users panda/panda and admin/admin (docs/brokers.md says how they are set
 # up), and whole batch systems of a few nodes that this machine plays: Slurm 22.05 of Debian 12 with accounting, Slurm 24.11 of
-# Debian 13 without, HTCondor 23.9 of Debian 13; the database PostgreSQL; and the storage XRootD, without and with tokens.
+# Debian 13 without, HTCondor 23.9 of Debian 13; the database PostgreSQL; the storage XRootD, without and with tokens; and
+# Keycloak, an issuer of access tokens.
 #
-#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24] [condor] [postgres] [xrootd]
+#   scripts/services.sh up | stop | kill | down | status [artemis] [classic] [slurm] [slurm24] [condor] [postgres] [xrootd] [keycloak]
 # (without names `up` is about the brokers, the others about all that have been started)
 #
 # TFPILOT_SERVICES       folder of all state (default .services in the checkout); only `down` removes it
 # TFPILOT_NAME_PORT      port of the service NAME: STOMP of Artemis (default 62613) and Classic (62614), of Slurm's controller,
 #                        with the six after it for the rest (a free one), of PostgreSQL (62632), of XRootD's first server, with the
-#                        two after it for the others (61094); 0: a free one
+#                        two after it for the others (61094), of Keycloak (62680); 0: a free one
 # TFPILOT_CACHE          where downloads are kept (default ~/.cache/tfpilot)
 # ARTEMIS_HOME           an unpacked Artemis distribution to use instead of the download
 #
 # `up` waits until the services answer and prints where they are, as TFPILOT_TEST_NAME=... lines: host:port of a broker, the
-# URL of a database, the folder of a batch system, whose bin/ has its commands, or of XRootD; one that runs already is left alone. `stop` ends them in good order,
+# URL of a database or an issuer, the folder of a batch system, whose bin/ has its commands, or of XRootD; one that runs already is left alone. `stop` ends them in good order,
 # `kill` with KILL, and an `up` after either goes on with their messages and jobs, on the same port. `down` removes these. Only
 # what `up` has started is ended; a batch system takes with it whatever its jobs have left.
 set -euo pipefail
