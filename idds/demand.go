@@ -52,6 +52,9 @@ func (s *Service) DemandOf(ctx context.Context, site string, most int) (document
 	return s.Demand(ctx)
 }
 
+// DemandCourse is how the demand of a run that is not over, and its workers, went since the service was started.
+func (s *Service) DemandCourse(run string) []document.DemandPoint { return s.scaler.Trace(run) }
+
 // DemandLately is that of the runs that are not over as it was when somebody looked last, which is seconds ago: who asks often asks the
 // store nothing.
 func (s *Service) DemandLately(ctx context.Context) (document.Demand, error) {

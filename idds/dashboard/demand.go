@@ -8,6 +8,13 @@ import (
 	"tfpilot/internal/ledger"
 )
 
+// demanded is what a run wants, and how that went.
+type demanded struct {
+	document.RunDemand
+
+	Course []document.DemandPoint
+}
+
 // demand is how many workers are wanted, and why.
 func (p *Pages) demand(r *http.Request, v *page) error {
 	v.Title = "Demand"
@@ -15,14 +22,13 @@ func (p *Pages) demand(r *http.Request, v *page) error {
 	if err != nil {
 		return err
 	}
-	seen := []document.RunDemand{}
+	seen := []demanded{}
 	for _, d := range all.Demands {
 		if d.Namespace == p.namespace(r) && d.State != document.RunClosed {
-			seen = append(seen, d)
+			seen = append(seen, demanded{d, p.cfg.Service.DemandCourse(d.RunID)})
 		}
 	}
-	all.Demands = seen
-	v.Data = all
+	v.Data = seen
 	return nil
 }
 

@@ -36,6 +36,9 @@ func functions() template.FuncMap {
 		"lastof": func(n int, list []document.BoardLatency) []document.BoardLatency {
 			return list[max(0, len(list)-n):]
 		},
+		"lastpoints": func(n int, list []document.DemandPoint) []document.DemandPoint {
+			return list[max(0, len(list)-n):]
+		},
 	}
 }
 

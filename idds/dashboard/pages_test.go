@@ -47,7 +47,9 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	s.says("/workers?run=none", "No pilot has reported in the last hour")
 	s.says("/workers/pilot-1", "It takes no slice for now.", "node_unfit: no /cvmfs", "SLURM_CPUS_ON_NODE", "s4", "2 cores")
 	s.says("/workers/pilot-2", "It has never reported", "s2", "data_invalid")
-	s.says("/demand", run, "Workers wanted 5", "Asked for 5", "as many are wanted as the run asked for, 5", "Workers that there are", "Goal 30 s")
+	s.says("/demand", run, "Workers wanted 5", "Asked for 5", "as many are wanted as the run asked for, 5", "Workers that there are", "Goal 30 s",
+		"Workers wanted started ready busy", "Slices waiting", "5 1 0 0.5 1") // one of the pilot's two slots, which a test of the node holds
+	s.says("/runs/"+run, "Workers over the run", "5 1 0 0.5 1")
 }
 
 func TestARunShowsWhatTheDetectorDidAndWhichFilesItHas(t *testing.T) {
@@ -199,7 +201,7 @@ func TestNamesOfAllKindsAreTextAndLeadToTheirPages(t *testing.T) {
 				doc, err := html.Parse(strings.NewReader(text))
 				must(t, err)
 				for _, e := range append(elements(doc, "script"), elements(doc, "link")...) {
-					if to := attribute(e, "src") + attribute(e, "href"); !strings.HasPrefix(to, "/static/") {
+					if to := attribute(e, "src") + attribute(e, "href"); !strings.HasPrefix(to, "/static/") && attribute(e, "type") != "application/json" {
 						t.Errorf("%s loads %q", path, to)
 					}
 				}

@@ -21,6 +21,7 @@ type runPage struct {
 	Payloads []document.Payload
 	Failures []document.FailureCount
 	Demand   *document.RunDemand
+	Course   []document.DemandPoint
 	// Check is nil while nobody has asked for it of a run that is large.
 	Check  *document.RunCheck
 	Places []placed
@@ -95,6 +96,9 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	if run.State != document.RunClosed {
 		if data.Demand, err = p.demandOf(ctx, run); err != nil {
 			return err
+		}
+		if data.Demand != nil {
+			data.Course = p.cfg.Service.DemandCourse(data.Demand.RunID)
 		}
 	}
 	return p.files(r, run, &data)

@@ -37,7 +37,7 @@ func TestTheEmbeddedLibraryIsTheOneThatWasFetched(t *testing.T) {
 
 func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"style.css", "overview.css", "pages.css", "page.js", "overview.js", "morph.js", "format.js", "draw.js", "lines.js", "histograms.js", "login.js", "theme.js"} {
+	for _, path := range []string{"style.css", "overview.css", "pages.css", "page.js", "overview.js", "morph.js", "format.js", "draw.js", "lines.js", "demand.js", "demand.css", "histograms.js", "login.js", "theme.js"} {
 		text := static(t, path)
 		for _, bad := range []string{"http://", "https://", "@import", "innerHTML", "eval(", "document.write"} {
 			if strings.Contains(text, bad) {

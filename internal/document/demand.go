@@ -48,6 +48,18 @@ type DemandFacts struct {
 	Workers []DemandWorkers `json:"workers"`
 }
 
+// DemandPoint is how the demand of a run and its workers were at a time.
+type DemandPoint struct {
+	At     time.Time `json:"at"`
+	Wanted int       `json:"wanted"`
+	// Started workers have reported and not left, Ready ones can have slices.
+	Started int `json:"started"`
+	Ready   int `json:"ready"`
+	// Busy is how many of them the slices in hand would fill.
+	Busy    float64 `json:"busy"`
+	Waiting int     `json:"waiting"`
+}
+
 // DemandWorkers are the workers of a run at a site; its name is empty for those that no harvester started.
 type DemandWorkers struct {
 	Site     string `json:"site"`

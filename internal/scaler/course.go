@@ -14,6 +14,7 @@ type course struct {
 	processing demand.Times
 	before     demand.Memory
 	backlog    backlog
+	trace      trace
 
 	seen      bool
 	published int

@@ -117,6 +117,7 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 		out[i] = s.document(r, d)
 		if c := courses[r.ID]; c != nil {
 			c.before = d.Memory
+			c.trace.note(point(&out[i], busy(crews[r.ID], r.ID), now))
 			s.release(r, d, settled(crews[r.ID], now), leaving)
 		}
 		if r.ID == "" {

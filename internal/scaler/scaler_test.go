@@ -367,3 +367,35 @@ func TestAStartIsOverWithTheFirstSliceButForTheTimeInWhichNoneWaited(t *testing.
 		})
 	}
 }
+
+func TestHowADemandWentIsKeptForTheWholeRun(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, nil)
+	s.start(3, 20*time.Second)
+	s.workers[0].InHand = []document.SliceInHand{{RunID: "7", Identity: "s"}}
+	s.workers[1].Slots, s.workers[1].InHand = 4, s.workers[0].InHand
+	s.workers[2].Phase = document.WorkerStarting
+	s.pass(3, 3)
+	s.run.Published += 7
+	s.decide()
+	s.run.Done += 7
+	for range 2 * 3600 {
+		s.pass(1, 3)
+	}
+	all := s.Trace("7")
+	if len(all) < 100 || len(all) > 240 || all[0].At.Sub(noon) > time.Minute || !all[len(all)-1].At.Equal(s.now) {
+		t.Fatalf("%d points of two hours, from %s to %s", len(all), all[0].At, all[len(all)-1].At)
+	}
+	most := 0
+	for i, p := range all {
+		if most = max(most, p.Waiting); i > 0 && !p.At.After(all[i-1].At) {
+			t.Errorf("%s comes after %s", p.At, all[i-1].At)
+		}
+	}
+	if p := all[0]; p.Wanted != 4 || p.Started != 3 || p.Ready != 2 || p.Busy != 1.25 || most != 5 { // of 7, 2 are in hand
+		t.Errorf("%+v, and %d slices waited at most", p, most)
+	}
+	if all := s.Trace("8"); len(all) > 0 {
+		t.Errorf("%v of a run that there is not", all)
+	}
+}

@@ -20,7 +20,7 @@ function alone(times, values) {
 }
 
 // timeAxis is the one beneath, in UTC.
-const timeAxis = () => axis({
+export const timeAxis = () => axis({
   values: (_, splits) => splits.map((t) => new Date(t * 1000).toISOString().slice(11, splits.length > 1 && splits[1] - splits[0] < 60 ? 19 : 16)),
   incrs: steps, space: axisSize(5), size: axisSize(2), gap: axisSize(0.25),
 });
