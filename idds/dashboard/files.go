@@ -20,8 +20,9 @@ type fileRow struct {
 	document.STFFile
 
 	TimeFrames []frameRow
-	// More says that it has more of them.
+	// More says that it has more of them, All how many it has; 0 when that is not known here.
 	More bool
+	All  int
 }
 
 // frameRow is a time-frame file, as it was registered and as its slices know it.
@@ -106,7 +107,10 @@ func (f *fileRow) timeFrames(registered []document.TFFile, records []document.Sl
 		}
 		f.TimeFrames[n].add(r)
 	}
-	f.More = len(records) == framesFrom || len(f.TimeFrames) > framesShown || f.TFFiles > len(f.TimeFrames)
+	if f.All = max(len(f.TimeFrames), f.TFFiles); len(records) == framesFrom || len(registered) == framesShown {
+		f.All = 0
+	}
+	f.More = f.All == 0 || f.All > min(len(f.TimeFrames), framesShown)
 	f.TimeFrames = f.TimeFrames[:min(len(f.TimeFrames), framesShown)]
 }
 

@@ -20,7 +20,7 @@ import (
 func TestEachPageSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
-	s.says("/runs", run, "open", "Latency")
+	s.says("/runs", run, "open", "Slice → result")
 	s.says("/runs?state=open", run)
 	s.says("/runs?state=closed", "No run is closed.")
 	s.says("/runs/"+run, "published 5 = done 2 + failed 1 + outstanding 2", "swf.100001.000000.stf", "27.3 MB", "1a2b3c4d", "swf.100001.000000_slice_002.tf",
@@ -41,7 +41,7 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 		return ledger.Rules{}.Result(tx, r, at)
 	})
 	s.says("/failures", "payload_crashed 1 1 0 0")
-	s.says("/runs/"+run, "payload payload_crashed 1 1 0 0", "data data_invalid 1 0 0 1")
+	s.says("/runs/"+run, "payload_crashed payload 1 1 0 0", "data_invalid data 1 0 0 1")
 	s.says("/slices?reason=payload_crashed&state=done", "s3", "attempt 1: payload_crashed (payload) signal 11")
 	s.says("/workers", "BNL", "pilot-1", "on hold", "node_unfit: no /cvmfs", "1/2", "slurm 4711")
 	s.says("/workers?run=none", "No pilot has reported in the last hour")

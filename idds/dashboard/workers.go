@@ -21,6 +21,11 @@ type workersPage struct {
 	Next      string
 }
 
+// Says reports whether any of them has something to say.
+func (p workersPage) Says() bool {
+	return slices.ContainsFunc(p.Workers, func(w workerRow) bool { return w.Hold != "" || w.Exit != nil })
+}
+
 // workerRow is a pilot with what its numbers mean.
 type workerRow struct {
 	document.Worker
@@ -32,10 +37,7 @@ type workerRow struct {
 
 func newWorkerRow(w document.Worker) workerRow {
 	row := workerRow{Worker: w, State: string(w.Phase)}
-	switch used, had := w.SlotTime(); {
-	case w.Exit != nil && w.Exit.Efficiency != nil:
-		row.Efficiency = w.Exit.Efficiency
-	case had > 0:
+	if used, had := w.SlotTime(); had > 0 {
 		share := min(1, used/had)
 		row.Efficiency = &share
 	}
