@@ -8,16 +8,16 @@ import (
 	"tfpilot/wrapper"
 )
 
-// take and leave keep the books of what is in hand. The first slice binds a pilot without a run number to its run; then a slice
-// of another run is given back. One that another slot holds already, because the connection was lost meanwhile, waits for it:
-// the journal has the answer then.
+// take and leave keep the books of what is in hand. The first slice of a run binds a pilot without a run number to it; then a
+// slice of another run is given back. One that another slot holds already, because the connection was lost meanwhile, waits for
+// it: the journal has the answer then.
 func (p *Pilot) take(ctx context.Context, k JournalKey) error {
 	for {
 		p.mu.Lock()
-		if p.run == "" {
+		if p.run == "" && k.Run != "" {
 			p.serve(k.Run)
 		}
-		if p.run != k.Run {
+		if k.Run != "" && p.run != k.Run {
 			p.mu.Unlock()
 			return errRebound
 		}

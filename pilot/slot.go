@@ -193,7 +193,10 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 		_, err = s.ack(ctx, d) // junk: not ours to keep
 		return err
 	}
-	k := JournalKey{Run: m.Run().String(), Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
+	k := JournalKey{Identity: m.Content.Identity(), Attempt: m.Content.AttemptNumber()}
+	if m.Run().Validate() == nil { // else the slice is of no run, and fails
+		k.Run = m.Run().String()
+	}
 	if err := s.p.take(ctx, k); errors.Is(err, errRebound) && s.selected != "" && s.selected != k.Run {
 		s.log.ErrorContext(ctx, "slice of another run is left alone", slog.String(logging.KeyRun, k.Run), slog.String("sender", m.Sender))
 		s.foreign = d.Generation

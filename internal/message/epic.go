@@ -92,9 +92,6 @@ func (m *EpicMessage) Validate() error {
 	return errors.Join(safePath(m.Filename), safePath(m.TFFilename), safePath(m.STFFilename))
 }
 
-// maxRun is how long the number of a run may be.
-const maxRun = 200
-
 // IsHeartbeat reports whether it says that an agent is alive, as the production monitor takes it.
 func (m *EpicMessage) IsHeartbeat() bool { return m.AgentName != "" && m.Status != "" }
 

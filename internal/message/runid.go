@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -28,6 +29,22 @@ func (r RunID) IsZero() bool { return r.text == "" }
 
 // Same reports whether both name the same run, whatever JSON type they came in.
 func (r RunID) Same(o RunID) bool { return r.text == o.text }
+
+// maxRun is how long the number of a run may be.
+const maxRun = 200
+
+// Validate answers whether this can be the number of a run: it stands in headers and selectors, which have no place for everything.
+func (r RunID) Validate() error {
+	switch {
+	case r.IsZero():
+		return errors.New("run_id missing")
+	case len(r.text) > maxRun:
+		return fmt.Errorf("a run_id of %d bytes", len(r.text))
+	case hasControl(r.text):
+		return fmt.Errorf("run_id %.80q: control character", r.text)
+	}
+	return nil
+}
 
 // MarshalJSON writes the run number in the type it came in.
 func (r RunID) MarshalJSON() ([]byte, error) {

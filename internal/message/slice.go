@@ -199,12 +199,12 @@ func (s Slice) Validate() error {
 	if c.invalid != nil {
 		return c.invalid
 	}
-	if s.RunID.IsZero() && c.RunID.IsZero() {
-		return errors.New("run_id missing")
+	if err := s.Run().Validate(); err != nil {
+		return err
 	}
 	var errs []error
 	// The names of a slice go into logs, tables, headers and the payload's environment, whatever kind of slice it is.
-	for _, f := range [][2]string{{"namespace", s.Namespace}, {"run_id", s.Run().String()}, {"identity", c.Identity()}} {
+	for _, f := range [][2]string{{"namespace", s.Namespace}, {"identity", c.Identity()}} {
 		if hasControl(f[1]) {
 			errs = append(errs, fmt.Errorf("%s %.80q: control character", f[0], f[1]))
 		}
