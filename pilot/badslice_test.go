@@ -3,8 +3,10 @@ package pilot_test
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
@@ -54,5 +56,34 @@ func TestASliceOfNoRunFailsAndBindsNobody(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestNoPilotLeavesBecauseOfASliceThatClaimsMoreThanAnyFileHas(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]int64{"frames that no file has": math.MaxInt32, "frames that no number has": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			first := make(gate)
+			w := &runner{do: func(ctx context.Context, s message.Slice) error {
+				if s.Content.Identity() == "first" {
+					return first.wait(ctx)
+				}
+				return nil
+			}}
+			r.pilotIn(endsIn(time.Hour), pilot.Config{Run: run}, w, nil)
+			r.publish(slice("first", 1))
+			await(t, "the payload", func() bool { return w.count("first") == 1 })
+			close(first)
+			r.next()
+			bad := slice("bad", 1)
+			bad.Content.End = message.NewInt(end)
+			r.publish(bad)
+			r.publish(slice("after", 1))
+			for range 2 {
+				r.next()
+			}
+		})
 	}
 }

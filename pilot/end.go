@@ -25,6 +25,10 @@ func (t *takes) note(took time.Duration, frames int64) {
 	t.n++
 }
 
+// mostLarger bounds how much longer a larger slice is taken to be: a file is not cut into slices that differ by more. One that claims
+// more frames is found out as soon as it is worked on, and no pilot should leave because of it.
+const mostLarger = 100
+
 // expect is what a slice of so many frames takes in 95 of 100 cases, by those that there were. A larger slice takes longer in
 // proportion; to a smaller one nothing is credited, for starting takes time too. Where there is room for the longest of them it is
 // that: this is asked before every slice.
@@ -38,7 +42,7 @@ func (t *takes) expect(frames int64, room time.Duration) time.Duration {
 	for i, s := range t.ring[:n] {
 		took := s.took
 		if frames > s.frames && s.frames > 0 {
-			took = time.Duration(float64(took) * float64(frames) / float64(s.frames))
+			took = time.Duration(float64(took) * min(float64(frames)/float64(s.frames), mostLarger))
 		}
 		list[i] = took
 	}

@@ -15,6 +15,8 @@ import (
 // runner is a payload made of a function. Its calls are counted by slice.
 type runner struct {
 	do func(ctx context.Context, s message.Slice) error
+	// took is how long every payload took longer than it did.
+	took time.Duration
 	// signal ends every payload, as far as the pilot sees.
 	signal string
 	// usage is what every payload took; nil for nothing.
@@ -48,7 +50,7 @@ func (w *runner) Run(ctx context.Context, s message.Slice) wrapper.Outcome {
 	}
 	w.calls[s.Content.Identity()]++
 	w.mu.Unlock()
-	o := wrapper.Outcome{Started: time.Now(), Payload: w.Identity(), Cores: 4, Result: w.result, Delivery: w.delivery}
+	o := wrapper.Outcome{Started: time.Now().Add(-w.took), Payload: w.Identity(), Cores: 4, Result: w.result, Delivery: w.delivery}
 	if w.usage != nil {
 		o.Result.Usage = w.usage(s)
 	}

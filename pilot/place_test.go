@@ -117,15 +117,15 @@ func TestNoSliceIsBegunThatDoesNotFit(t *testing.T) {
 	})
 	t.Run("by those that there have been", func(t *testing.T) {
 		t.Parallel()
-		r, in, w := newRig(t), endsIn(30*time.Minute), &runner{}
+		r, in, w := newRig(t), endsIn(30*time.Minute), &runner{took: time.Second}
 		p := r.pilotIn(in, pilot.Config{Run: run, EndReserve: time.Nanosecond, SliceTime: time.Minute}, w, nil)
 		r.publish(slice("a", 1))
 		r.next()
-		in.endIn(20*time.Second, exitcode.Walltime) // less than the configured time, far more than the first one took
+		in.endIn(40*time.Second, exitcode.Walltime) // less than the configured time, far more than the first one took
 		r.publish(slice("b", 1))
 		r.next()
 		big := slice("big", 1)
-		big.Content.End = message.NewInt(1e15)
+		big.Content.End = message.NewInt(999)
 		r.publish(big)
 		if err := p.wait(); exitcode.From(err) != exitcode.Walltime || !strings.Contains(err.Error(), "95 of 100") {
 			t.Errorf("got %v", err)
