@@ -3,12 +3,14 @@ package daq
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,7 +116,9 @@ func (j *Journal) open(dir string) error {
 	return nil
 }
 
-func journalPath(dir, run string) string { return filepath.Join(dir, "run-"+run+".journal") }
+func journalPath(dir, run string) string { return filepath.Join(dir, journalName(run)) }
+
+func journalName(run string) string { return "run-" + run + ".journal" }
 
 // lockFolder keeps a second daq out for as long as the file is open.
 func lockFolder(dir string) (*os.File, error) {
@@ -136,24 +140,32 @@ func lockFolder(dir string) (*os.File, error) {
 
 // chooseRun is the unfinished run with the highest number, or the number after the highest.
 func chooseRun(dir string) (string, error) {
-	files, err := filepath.Glob(journalPath(dir, "*"))
+	files, err := fs.Glob(os.DirFS(dir), journalName("*"))
 	if err != nil {
 		return "", exitcode.New(exitcode.StoreFailed, "reading the state folder: %w", err)
 	}
+	runs := make([]string, len(files))
+	for i, file := range files {
+		runs[i] = strings.TrimSuffix(strings.TrimPrefix(file, "run-"), ".journal")
+	}
+	number := func(run string) int {
+		n, err := strconv.ParseUint(run, 10, 32)
+		if err != nil {
+			return 0 // a name
+		}
+		return int(n)
+	}
+	slices.SortFunc(runs, func(a, b string) int { return cmp.Or(cmp.Compare(number(b), number(a)), strings.Compare(b, a)) })
 	next := firstRun
-	sort.Sort(sort.Reverse(sort.StringSlice(files)))
-	for _, file := range files {
-		run := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "run-"), ".journal")
-		records, _, err := readJournal(file)
+	for _, run := range runs {
+		records, _, err := readJournal(journalPath(dir, run))
 		if err != nil {
 			return "", err
 		}
 		if !isOver(records) {
 			return run, nil
 		}
-		if n, err := strconv.Atoi(run); err == nil {
-			next = max(next, n+1)
-		}
+		next = max(next, number(run)+1)
 	}
 	return strconv.Itoa(next), nil
 }

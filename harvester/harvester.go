@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -257,9 +258,9 @@ func (h *Harvester) prune(ctx context.Context) error {
 		if h.cfg.Jobs == "" || !strings.HasPrefix(tag, TagPrefix) {
 			continue
 		}
-		left, err := filepath.Glob(filepath.Join(h.cfg.Jobs, tag+"*"))
-		for _, dir := range left {
-			err = errors.Join(err, os.RemoveAll(dir))
+		left, err := fs.Glob(os.DirFS(h.cfg.Jobs), tag+"*")
+		for _, name := range left {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(h.cfg.Jobs, name)))
 		}
 		if err != nil {
 			h.log.WarnContext(ctx, "a folder could not be removed", slog.String("tag", tag), logging.Err(err))

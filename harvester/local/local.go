@@ -174,23 +174,23 @@ var (
 
 // Queue lists what has a folder with a note: our children, and processes of a former harvester.
 func (s *System) Queue(_ context.Context) ([]harvester.Job, error) {
-	files, err := filepath.Glob(filepath.Join(s.cfg.Dir, harvester.TagPrefix+"*", noteFile))
-	if err != nil {
+	entries, err := os.ReadDir(s.cfg.Dir)
+	if err != nil { // nothing is said of any job: one that is not listed would be given up, and another one started
 		return nil, exitcode.New(exitcode.NoBatch, "looking for jobs: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	jobs := make([]harvester.Job, 0, len(files))
-	for _, f := range files {
-		id := filepath.Base(filepath.Dir(f))
+	jobs := make([]harvester.Job, 0, len(entries))
+	for _, e := range entries {
+		id := e.Name()
 		tag, number, _ := strings.Cut(id, ".")
 		index, err := strconv.Atoi(number)
-		if err != nil {
+		if err != nil || !strings.HasPrefix(tag, harvester.TagPrefix) {
 			continue
 		}
 		st, err := s.look(id)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // somebody removes it in this moment, such as the one that tested whether jobs run
+			continue // no job, or somebody removes it in this moment, such as the one that tested whether jobs run
 		}
 		if err != nil {
 			return nil, exitcode.Wrap(exitcode.NoBatch, err)

@@ -34,7 +34,7 @@ func TestLocalIsABatchSystem(t *testing.T) {
 	t.Parallel()
 	batchtest.Run(t, batchtest.Traits{Limit: 30 * time.Second, NoHistory: true}, func(t *testing.T) harvester.BatchSystem {
 		t.Helper()
-		return openWith(t, local.Config{Dir: t.TempDir()})
+		return openWith(t, local.Config{Dir: filepath.Join(t.TempDir(), "state [1]")}) // whose name is no pattern
 	})
 }
 
@@ -75,9 +75,23 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// Whoever took that for an empty folder would start all pilots again.
+func TestAFolderThatCannotBeReadSaysNothingAboutJobs(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "jobs")
+	s := open(t, dir)
+	submit(t, s, "sleep 1000 & wait")
+	if err := os.Rename(dir, dir+"-elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, err := s.Queue(t.Context()); exitcode.From(err) != exitcode.NoBatch {
+		t.Errorf("%v, %v", jobs, err)
+	}
+}
+
 func TestTheNextHarvesterFindsPilotsThatOutlivedTheLast(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "state [1]")
 	first := open(t, dir)
 	ids := submit(t, first, "sleep 1000 & wait")
 	// The first is not closed: a kill -9 would not have done that either.

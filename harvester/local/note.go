@@ -54,15 +54,14 @@ func readNote(jobs, id string) (note, error) {
 
 // living are the notes of all jobs in a folder whose process lives. One that cannot be read is left to whoever asks for it.
 func living(jobs string) (map[string]note, error) {
-	files, err := filepath.Glob(filepath.Join(jobs, "*", noteFile))
+	entries, err := os.ReadDir(jobs)
 	if err != nil {
-		return nil, fmt.Errorf("looking for jobs in %s: %w", jobs, err)
+		return nil, exitcode.New(exitcode.StoreFailed, "looking for jobs: %w", err)
 	}
 	out := map[string]note{}
-	for _, f := range files {
-		id := filepath.Base(filepath.Dir(f))
-		if n, err := readNote(jobs, id); err == nil && n.alive() {
-			out[id] = n
+	for _, e := range entries {
+		if n, err := readNote(jobs, e.Name()); err == nil && n.alive() {
+			out[e.Name()] = n
 		}
 	}
 	return out, nil

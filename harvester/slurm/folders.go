@@ -3,6 +3,7 @@ package slurm
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -91,10 +92,11 @@ func (s *System) sweep(jobs string) {
 	if live == nil {
 		return
 	}
-	old, _ := filepath.Glob(filepath.Join(jobs, harvester.TagPrefix+"*"+filesSuffix)) // the pattern is a good one
-	for _, dir := range old {
+	old, _ := fs.Glob(os.DirFS(jobs), harvester.TagPrefix+"*"+filesSuffix) // the pattern is a good one
+	for _, name := range old {
+		dir := filepath.Join(jobs, name)
 		info, err := os.Stat(dir)
-		if err == nil && time.Since(info.ModTime()) > sweepAfter && !live[strings.TrimSuffix(filepath.Base(dir), filesSuffix)] {
+		if err == nil && time.Since(info.ModTime()) > sweepAfter && !live[strings.TrimSuffix(name, filesSuffix)] {
 			_ = os.RemoveAll(dir) // next time, else
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,10 +39,11 @@ func (f Folder) Release() { _ = f.lock.Close() }
 // Sweep hands those folders in base with the prefix to remove that this user's killed processes left. Whoever looks at the same time finds
 // them locked.
 func Sweep(base, prefix string, remove func(dir string)) {
-	left, _ := filepath.Glob(filepath.Join(base, prefix+"*"))
-	for _, dir := range left {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < newborn {
+	entries, _ := os.ReadDir(base)
+	for _, e := range entries {
+		dir := filepath.Join(base, e.Name())
+		info, err := e.Info()
+		if err != nil || !strings.HasPrefix(e.Name(), prefix) || !info.IsDir() || time.Since(info.ModTime()) < newborn {
 			continue
 		}
 		if s, ok := info.Sys().(*syscall.Stat_t); !ok || int(s.Uid) != os.Geteuid() {

@@ -64,12 +64,13 @@ func Open(dir string, fsync bool, log *slog.Logger) (*Journal, error) {
 
 // adopt reads the files that no living pilot holds into ours and removes them.
 func (j *Journal) adopt() error {
-	files, err := filepath.Glob(filepath.Join(j.dir, "*"+extension))
+	entries, err := os.ReadDir(j.dir)
 	if err != nil {
-		return fmt.Errorf("listing journals: %w", err)
+		return exitcode.New(exitcode.SiteNoSpace, "listing journals: %w", err)
 	}
-	for _, path := range files {
-		if path == j.path {
+	for _, e := range entries {
+		path := filepath.Join(j.dir, e.Name())
+		if path == j.path || filepath.Ext(path) != extension {
 			continue
 		}
 		f, err := openLocked(path, 0)

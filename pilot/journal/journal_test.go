@@ -36,8 +36,14 @@ func must(t *testing.T, err error) {
 // files are the journals in a folder.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
-	list, err := filepath.Glob(filepath.Join(dir, "*.journal"))
+	entries, err := os.ReadDir(dir)
 	must(t, err)
+	var list []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".journal" {
+			list = append(list, filepath.Join(dir, e.Name()))
+		}
+	}
 	return list
 }
 
@@ -46,7 +52,8 @@ func killed(t *testing.T, dir string) (left string) {
 	t.Helper()
 	b, err := os.ReadFile(files(t, dir)[0])
 	must(t, err)
-	left = t.TempDir()
+	left = filepath.Join(t.TempDir(), "node [1]") // whose name is no pattern
+	must(t, os.Mkdir(left, 0o700))
 	must(t, os.WriteFile(filepath.Join(left, "dead.journal"), b, 0o600))
 	return left
 }

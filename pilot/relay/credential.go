@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -196,9 +197,9 @@ func roots(env func(string) string) (*x509.CertPool, error) {
 	}
 	// Grid folders hold hundreds of files, certificates and revocation lists; one that cannot be read is one authority less.
 	for _, pattern := range []string{"*.pem", "*.0"} {
-		names, _ := filepath.Glob(filepath.Join(folder, pattern))
+		names, _ := fs.Glob(os.DirFS(folder), pattern)
 		for _, name := range names {
-			if b, err := os.ReadFile(name); err == nil {
+			if b, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
 				pool.AppendCertsFromPEM(b)
 			}
 		}

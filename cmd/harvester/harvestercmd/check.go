@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -220,9 +221,9 @@ func runTestJob(ctx context.Context, cfg siteConfig, batch harvester.BatchSystem
 	if err != nil {
 		return "", exitcode.WithNext(fmt.Errorf("job %s ended well, but what it printed is not here: %w", ids[0], err), "the state folder has to be seen by the nodes, or the batch system has to bring output back to it")
 	}
-	left, err := filepath.Glob(filepath.Join(s.Dir, s.Tag+"*"))
-	for _, file := range left {
-		err = errors.Join(err, os.RemoveAll(file))
+	left, err := fs.Glob(os.DirFS(s.Dir), s.Tag+"*")
+	for _, name := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.Dir, name)))
 	}
 	return fmt.Sprintf("job %s on %s printed %q; %s from its submission to its end", ids[0], cmp.Or(st.Node, "a node"),
 		strings.TrimSpace(string(printed)), time.Since(began).Round(100*time.Millisecond)), err
