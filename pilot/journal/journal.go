@@ -1,8 +1,8 @@
 // Package journal is a pilot's memory on disk: which slices it holds and which results are not yet acknowledged, so that after
 // a kill -9 the next pilot on the node answers redeliveries with the same bytes instead of working again.
 //
-// One folder per node and namespace, one file per pilot, held by a lock while the pilot lives. A new pilot takes over the
-// files whose lock is free. A torn tail is dropped. Writes reach the kernel, which survives the death of a process; fsync, for
+// One folder per node, user and namespace, one file per pilot, held by a lock while the pilot lives. A new pilot takes over the
+// files of its user whose lock is free. A torn tail is dropped. Writes reach the kernel, which survives the death of a process; fsync, for
 // the death of the node, is an option. The file starts anew when nothing is held, so it stays small. One that has grown all the
 // same, cannot be written or has vanished is left for a new one beside it, which has to hold everything before the old one goes:
 // at no moment is there less on disk than was promised.
@@ -73,9 +73,14 @@ func (j *Journal) adopt() error {
 		if path == j.path || filepath.Ext(path) != extension {
 			continue
 		}
-		f, err := openLocked(path, 0)
+		f, err := openLocked(path, syscall.O_NOFOLLOW)
 		if err != nil {
 			continue // its pilot lives, or it is gone already
+		}
+		if !j.sameOwner(f) {
+			_ = f.Close()
+			j.log.Warn("a journal of another user is left alone", slog.String("file", path))
+			continue
 		}
 		results, err := j.takeOver(f)
 		if err == nil {
@@ -87,6 +92,14 @@ func (j *Journal) adopt() error {
 		j.log.Info("took over a journal", slog.String("file", filepath.Base(path)), slog.Int("results", results))
 	}
 	return nil
+}
+
+// sameOwner says that a file is of whoever ours is of, as the file system has it: the folder may be one into which others can write,
+// and a result in a file of theirs would be published as that of a slice.
+func (j *Journal) sameOwner(f *os.File) bool {
+	var ours, theirs syscall.Stat_t
+	err := errors.Join(syscall.Fstat(int(j.file.Fd()), &ours), syscall.Fstat(int(f.Fd()), &theirs))
+	return err == nil && ours.Uid == theirs.Uid
 }
 
 // takeOver has the results of another file in ours when it returns.

@@ -242,3 +242,15 @@ func FuzzTakeOver(f *testing.F) {
 		must(t, j.Close())
 	})
 }
+
+func TestALinkToAJournalElsewhereIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := open(t, dir)
+	must(t, j.Outcome(key("a", 1), true, []byte("result")))
+	elsewhere, here := killed(t, dir), t.TempDir()
+	must(t, os.Symlink(files(t, elsewhere)[0], filepath.Join(here, "link.journal")))
+	if _, _, ok := open(t, here).Find(key("a", 1)); ok {
+		t.Error("what it leads to is taken over")
+	}
+}

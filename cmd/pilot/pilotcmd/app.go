@@ -40,7 +40,7 @@ type runConfig struct {
 	TokenFile    string `toml:"token_file" help:"file with the bearer token of idds"`
 	NoShipLogs   bool   `toml:"no_ship_logs" help:"do not send the lines of the log to idds"`
 	BrokerConfig string `toml:"broker_config" help:"TOML file with the broker configuration; otherwise idds is asked"`
-	JournalDir   string `toml:"journal_dir" help:"folder of the journals of this node (default: in the work directory)"`
+	JournalDir   string `toml:"journal_dir" help:"folder of the journals of this node (default: tfpilot-journal-UID-NAMESPACE in the work directory)"`
 	// Broker is how the broker is used; which one it is says the broker configuration.
 	Broker broker.Tuning `toml:"broker"`
 	Fsync  bool          `toml:"fsync" help:"write the journal through to the disk: survives the death of the node"`
@@ -157,12 +157,14 @@ func showCommand() *cli.Command {
 	}
 }
 
-// journalDir is one folder for each node and namespace, so that the next pilot finds it.
+// journalDir is where the journals are.
 func journalDir(cfg runConfig) string {
-	if cfg.JournalDir != "" {
-		return cfg.JournalDir
-	}
-	return filepath.Join(cmp.Or(cfg.Work.WorkDir, os.TempDir()), "tfpilot-journal-"+cmp.Or(cfg.Pilot.Namespace, "none"))
+	return cmp.Or(cfg.JournalDir, defaultJournalDir(cmp.Or(cfg.Work.WorkDir, os.TempDir()), cfg.Pilot.Namespace))
+}
+
+// defaultJournalDir is one folder for each node, user and namespace, so that the next pilot finds it and nobody else is in its way.
+func defaultJournalDir(base, namespace string) string {
+	return filepath.Join(base, fmt.Sprintf("tfpilot-journal-%d-%s", os.Getuid(), payload.Portable(cmp.Or(namespace, "none"))))
 }
 
 // newWrapper puts the payload together, and finds out how many of them fit into the slot where that is asked for.

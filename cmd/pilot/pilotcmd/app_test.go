@@ -3,8 +3,10 @@ package pilotcmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,5 +132,29 @@ func TestConfigShowHasAllThreeFormats(t *testing.T) { //nolint:paralleltest // a
 		if status != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("%s: %d: %s%s", format, status, stdout, stderr)
 		}
+	}
+}
+
+// Two users may have their pilots in one temporary folder, and a namespace may be called anything.
+func TestPilotsOfTwoUsersDoNotShareAJournal(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	work := t.TempDir()
+	for _, namespace := range []string{"", "../a/b"} {
+		status, _, stderr := command(t, "run", "--broker-config", file(t, example(t), 0o600), "--broker-timeout", "50ms", "--payload", "noop",
+			"--work-dir", work, "--namespace", namespace)
+		if status != 40 {
+			t.Errorf("%d: %s", status, stderr)
+		}
+	}
+	var made []string
+	entries, err := os.ReadDir(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		made = append(made, e.Name())
+	}
+	of := fmt.Sprintf("tfpilot-journal-%d-", os.Getuid())
+	if want := []string{of + "%2E.%2Fa%2Fb", of + "none"}; !slices.Equal(made, want) {
+		t.Errorf("%q, want %q", made, want)
 	}
 }

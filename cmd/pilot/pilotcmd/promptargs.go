@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +129,6 @@ func (p promptArgs) apply(cfg *runConfig, bind *config.Binding) {
 	cfg.Pilot.DrainTime, cfg.maxGrace = min(cfg.Pilot.DrainTime, promptDrain), promptGrace
 	if cfg.JournalDir == "" {
 		// Not in the job's folder, which goes with the job: the next pilot on the node has to find it.
-		cfg.JournalDir = filepath.Join(os.TempDir(), fmt.Sprintf("tfpilot-journal-%d-%s", os.Getuid(), cmp.Or(cfg.Pilot.Namespace, "none")))
+		cfg.JournalDir = defaultJournalDir(os.TempDir(), cfg.Pilot.Namespace)
 	}
 }
