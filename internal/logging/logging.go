@@ -73,8 +73,11 @@ var secrets = []struct {
 }{
 	{regexp.MustCompile(`(?i)(bearer(?:\s+|%20))[A-Za-z0-9._~+/=-]+`), "${1}***"},
 	{regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`), "${1}***@"},
-	{regexp.MustCompile(`(?i)((?:authz|access_token|id_token|token|passcode|password|passwd|secret)"?\s*[=:]\s*"?)[^\s"&,;}]+`), "${1}***"},
+	{regexp.MustCompile(`(?i)(` + secretNames + `"?\s*=\s*"?)[^\s"&,;}]+`), "${1}***"},
+	{regexp.MustCompile(`(?i)((?:^|[^/])` + secretNames + `"?\s*:\s*"?)[^\s"&,;}]+`), "${1}***"}, // of /etc/passwd: something is said
 }
+
+const secretNames = `(?:authz|access_token|id_token|token|passcode|password|passwd|secret)`
 
 // Redact masks everything in s that looks like a credential.
 func Redact(s string) string {

@@ -24,7 +24,7 @@ func TestNoShapeOfASecretReachesTheLog(t *testing.T) {
 		slog.String("url", "https://user:"+hush+"@host/path?authz=Bearer%20"+hush+"&x=1"),
 		logging.Err(errors.New(`{"password": "`+hush+`", "user": "x"}`)),
 		slog.String("broker_password", hush),
-		slog.Group("inner", slog.String("passcode", hush), slog.Any("list", []string{"token=" + hush})))
+		slog.Group("inner", slog.String("passcode", hush), slog.Any("list", []string{"token=" + hush, "token: " + hush, "/token=" + hush})))
 	if strings.Contains(out.String(), hush) {
 		t.Errorf("the secret is in %s", &out)
 	}
@@ -52,7 +52,7 @@ func TestADurationHasItsUnit(t *testing.T) {
 
 func TestOrdinaryWordsAreNotMasked(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"tokens are counted", "the bearer of news", "host:61613", "a secret", "no token found in file"} {
+	for _, s := range []string{"tokens are counted", "the bearer of news", "host:61613", "a secret", "no token found in file", "open /run/token: no such file", `output "/etc/passwd": not a name`} {
 		if got := logging.Redact(s); got != s && s != "the bearer of news" {
 			t.Errorf("%q became %q", s, got)
 		}
