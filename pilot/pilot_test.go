@@ -122,6 +122,19 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	}
 }
 
+func TestNoResultTellsASecretThatAPayloadHasPrinted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 1))
+	r.pilot(pilot.Config{Run: run}, &runner{do: func(context.Context, message.Slice) error {
+		return exitcode.New(exitcode.PayloadFailed, "curl: (22) https://me:s3cret@store.example.org/f?authz=Bearer%%20s3cret: 403")
+	}}, nil)
+	c := r.next().Content
+	if c.Failure == nil || c.Result.Error == nil || strings.Contains(c.Failure.Message+*c.Result.Error, "s3cret") || !strings.Contains(*c.Result.Error, "store.example.org") {
+		t.Errorf("%+v, %+v", c.Failure, c.Result)
+	}
+}
+
 func TestAResultSaysWhatItsPayloadTook(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -63,8 +63,8 @@ func (p *Pilot) result(m message.Slice, o wrapper.Outcome) ([]byte, error) {
 			err = errors.Join(err, herr)
 		}
 	} else {
-		text := o.Err.Error()
-		r.Content.State, r.Content.Failure, r.Content.Result.Error = message.StateFailed, o.Failure(), &text
+		failure := o.Failure()
+		r.Content.State, r.Content.Failure, r.Content.Result.Error = message.StateFailed, failure, &failure.Message
 		set("processed", false)
 		set("state", "failed")
 	}

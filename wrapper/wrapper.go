@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/proc"
@@ -138,13 +139,14 @@ type Outcome struct {
 	LogErr error
 }
 
-// Failure is the outcome's error as it stands in a result; nil for success.
+// Failure is the outcome's error as it stands in a result, for many to read: without what looks like a secret, whatever a payload has
+// said last. nil for success.
 func (o Outcome) Failure() *message.Failure {
 	if o.Err == nil {
 		return nil
 	}
 	f := exitcode.From(o.Err)
-	return &message.Failure{Code: f.Code, Name: f.Name, Class: string(f.Class), Retryable: f.Retryable, Message: o.Err.Error()}
+	return &message.Failure{Code: f.Code, Name: f.Name, Class: string(f.Class), Retryable: f.Retryable, Message: logging.Redact(o.Err.Error())}
 }
 
 // Usage is what the payload took as it stands in a result; nil when it started no process.
