@@ -47,6 +47,7 @@ type Journal struct {
 	lock    *os.File
 	mu      sync.Mutex
 	file    *os.File
+	size    int64    // as far as it is whole
 	records []Record // what was there when it was opened
 	run     string
 }
@@ -75,7 +76,8 @@ func (j *Journal) Run() string { return j.run }
 // Records are what was there when the journal was opened.
 func (j *Journal) Records() []Record { return j.records }
 
-// Append writes a record. It returns when the operating system has it.
+// Append writes a record. It returns when the operating system has it. On a full disk nothing is left of it: the rest of a line with
+// another one behind it would be damage.
 func (j *Journal) Append(r Record) error {
 	line, err := json.Marshal(r)
 	if err != nil {
@@ -83,9 +85,11 @@ func (j *Journal) Append(r Record) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return exitcode.New(exitcode.StoreFailed, "writing the journal %s: %w", j.path, err)
+	n, err := j.file.Write(append(line, '\n'))
+	if err != nil {
+		return exitcode.New(exitcode.StoreFailed, "writing the journal %s: %w", j.path, errors.Join(err, j.file.Truncate(j.size)))
 	}
+	j.size += int64(n)
 	return nil
 }
 
@@ -112,7 +116,7 @@ func (j *Journal) open(dir string) error {
 	if err := j.file.Truncate(length); err != nil {
 		return exitcode.New(exitcode.StoreFailed, "dropping the torn tail of the journal: %w", err)
 	}
-	j.records = records
+	j.records, j.size = records, length
 	return nil
 }
 
