@@ -20,7 +20,9 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/access"
+	"tfpilot/internal/apidoc"
 	"tfpilot/internal/document"
+	"tfpilot/internal/frontdoor"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
@@ -65,9 +67,8 @@ type Config struct {
 	ROOT func(hist.Set) ([]byte, error)
 	// Mounts are what else is served.
 	Mounts []Mount
-	// Observe hears of every request: the pattern that it fell under, the status of the answer, how long that took, and whether it
-	// flowed for as long as somebody listened. Nobody when nil.
-	Observe func(operation string, status int, took time.Duration, flowed bool)
+	// Observe hears of every request; nobody when nil.
+	Observe frontdoor.Hear
 	// Log gets the audit; nobody when nil.
 	Log *slog.Logger
 }
@@ -78,7 +79,7 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 		cfg.Log = logging.Discard()
 	}
 	cfg.TokenCheck = cmp.Or(cfg.TokenCheck, tokenCheck)
-	a := &api{service: service, store: store, cfg: cfg, callers: newCallers(cfg.RatePerSecond), streams: streams{of: map[streamKey]int{}}, noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
+	a := &api{service: service, store: store, cfg: cfg, callers: frontdoor.NewCallers(cfg.RatePerSecond), streams: streams{of: map[streamKey]int{}}, noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
 	mux := http.NewServeMux()
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
@@ -91,8 +92,8 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	h := humago.New(mux, conf)
 	h.UseMiddleware(a.authorise(h))
 	a.register(h)
-	mux.HandleFunc("GET /docs", docsPage(h.OpenAPI()))
-	mux.HandleFunc("GET /openapi.json", openAPI(h.OpenAPI()))
+	mux.HandleFunc("GET /docs", made("text/html; charset=utf-8", apidoc.Page, h.OpenAPI()))
+	mux.HandleFunc("GET /openapi.json", made("application/openapi+json", apidoc.JSON, h.OpenAPI()))
 	mux.HandleFunc("POST /login", a.login)
 	mux.HandleFunc("POST /logout", a.logout)
 	var notFound http.Handler
@@ -104,14 +105,14 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 		mux.Handle(m.Pattern, a.guarded(m))
 	}
 	refuseOthers(mux, h.OpenAPI(), notFound)
-	return secured(a.survives(http.MaxBytesHandler(a.observed(conditional(mux)), maxBody)))
+	return secured(a.survives(http.MaxBytesHandler(frontdoor.Observed(frontdoor.Conditional(mux), cfg.Observe), maxBody)))
 }
 
 type api struct {
 	service *idds.Service
 	store   ledger.Store
 	cfg     Config
-	callers *callers
+	callers *frontdoor.Callers
 	streams streams
 	// noIssuer is how often the log hears that the issuer does not answer: anybody can send tokens that it is asked about.
 	noIssuer rate.Sometimes

@@ -1,18 +1,12 @@
 package api
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -73,99 +67,22 @@ func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI, notFound http.Handler) 
 	})
 }
 
+// made serves a document about the operations. It is made once: whoever has no token may ask for it as often as he likes.
+func made(contentType string, from func(*huma.OpenAPI) ([]byte, error), doc *huma.OpenAPI) http.HandlerFunc {
+	text, err := from(doc)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if err != nil {
+			problem(w, http.StatusInternalServerError, "making the document: "+err.Error())
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(text) // or the client is gone
+	}
+}
+
 // problem answers as RFC 9457 has it.
 func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) // or the client is gone
-}
-
-// conditional gives answers an ETag, and answers 304 to who has seen the same already.
-func conditional(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			next.ServeHTTP(w, r)
-			return
-		}
-		held := &held{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(held, r)
-		held.release(r.Header.Get("If-None-Match"))
-	})
-}
-
-// held is an answer that is not sent before it is complete, or somebody wants it to flow.
-type held struct {
-	http.ResponseWriter
-
-	status int
-	body   bytes.Buffer
-	flows  bool
-}
-
-// WriteHeader notes the status.
-func (h *held) WriteHeader(status int) { h.status = status }
-
-// Write holds what is written, or sends it.
-func (h *held) Write(b []byte) (int, error) {
-	if h.flows {
-		return h.ResponseWriter.Write(b)
-	}
-	return h.body.Write(b)
-}
-
-// Flush sends what is held, and from then on everything at once: such an answer has no end to wait for.
-func (h *held) Flush() {
-	if !h.flows {
-		h.flows = true
-		h.ResponseWriter.WriteHeader(h.status)
-		_, _ = h.ResponseWriter.Write(h.body.Bytes()) // or the client is gone
-	}
-	if f, ok := h.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
-	}
-}
-
-// Unwrap is for [http.ResponseController]: an answer without an end has deadlines of its own.
-func (h *held) Unwrap() http.ResponseWriter { return h.ResponseWriter }
-
-// release sends a complete answer, or that it is what the client has.
-func (h *held) release(seen string) {
-	if h.flows {
-		return
-	}
-	if h.status == http.StatusOK {
-		sum := sha256.Sum256(h.body.Bytes())
-		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`
-		h.Header().Set("ETag", tag)
-		if matches(seen, tag) {
-			h.Header().Del("Content-Type")
-			h.ResponseWriter.WriteHeader(http.StatusNotModified)
-			return
-		}
-	}
-	h.ResponseWriter.WriteHeader(h.status)
-	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // or the client is gone
-}
-
-func matches(seen, tag string) bool {
-	for s := range strings.SplitSeq(seen, ",") {
-		if s = strings.TrimPrefix(strings.TrimSpace(s), "W/"); s == tag || s == "*" {
-			return true
-		}
-	}
-	return false
-}
-
-// Serve serves until ctx ends, then lets requests under way finish.
-func Serve(ctx context.Context, srv *http.Server, serve func() error) error {
-	stop := context.AfterFunc(ctx, func() {
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		_ = srv.Shutdown(short)
-	})
-	defer stop()
-	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

@@ -62,7 +62,7 @@ func authorization(header func(string) string) string {
 // admit lets somebody in who is known, does not ask too often and has one of the roles.
 func (a *api) admit(p access.Principal, no *refusal, addr string, roles []access.Role) (access.Principal, *refusal) {
 	// Who is not known is counted by his address alone: he could show another token each time.
-	if !a.callers.allow(host(addr) + " " + p.Name) {
+	if !a.callers.Allow(host(addr) + " " + p.Name) {
 		return p, &refusal{http.StatusTooManyRequests, "too many requests; wait a second"}
 	}
 	if no == nil && len(roles) > 0 && !slices.Contains(roles, p.Role) {

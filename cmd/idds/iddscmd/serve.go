@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds/traces"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
+	"tfpilot/internal/frontdoor"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
 )
@@ -159,7 +160,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 	g.Go(func() error { return watched.run(ctx) })
 	g.Go(func() error { return cfg.tellAddress(ctx, ln, manager, log, service.Ready(), notes.Ready()) })
 	g.Go(func() error { return manager.Run(ctx, func() string { return service.Health(ctx).Line() }) })
-	g.Go(func() error { return api.Serve(ctx, srv, func() error { return answer(srv, ln) }) })
+	g.Go(func() error { return frontdoor.Serve(ctx, srv, func() error { return answer(srv, ln) }) })
 	err = g.Wait()
 	hangUp()
 	links.Wait()

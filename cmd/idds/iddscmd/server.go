@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"tfpilot/idds/api"
+	"tfpilot/internal/frontdoor"
 	"tfpilot/internal/program"
 )
 
@@ -26,7 +26,7 @@ func (cfg *serveConfig) server(ctx context.Context, handler http.Handler, secure
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeLimit, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what strangers send there is no end
 	}
-	api.NewDoorman(cfg.connections(ctx, log)).Guard(srv)
+	frontdoor.NewDoorman(cfg.connections(ctx, log)).Guard(srv)
 	return srv
 }
 

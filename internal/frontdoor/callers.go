@@ -1,4 +1,4 @@
-package api
+package frontdoor
 
 import (
 	"sync"
@@ -9,19 +9,21 @@ import (
 // maxCallers bounds for how many it is remembered how often they called. When there are more, all begin anew.
 const maxCallers = 10_000
 
-// callers bounds how often each caller may call.
-type callers struct {
+// Callers bounds how often each caller may call.
+type Callers struct {
 	perSecond int
 
 	mu sync.Mutex
 	of map[string]*rate.Limiter
 }
 
-func newCallers(perSecond int) *callers {
-	return &callers{perSecond: perSecond, of: map[string]*rate.Limiter{}}
+// NewCallers lets each call so many times a second, twice as many at once; as often as they like when it is 0.
+func NewCallers(perSecond int) *Callers {
+	return &Callers{perSecond: perSecond, of: map[string]*rate.Limiter{}}
 }
 
-func (c *callers) allow(caller string) bool {
+// Allow counts a call, and says whether there may be one.
+func (c *Callers) Allow(caller string) bool {
 	if c.perSecond <= 0 {
 		return true
 	}

@@ -1,4 +1,4 @@
-package api_test
+package frontdoor_test
 
 import (
 	"bufio"
@@ -11,8 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds/api"
+	"tfpilot/internal/frontdoor"
 )
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // house is a server with room for ten, which says how long a body was.
 func house(t *testing.T, start func(*httptest.Server)) *httptest.Server {
@@ -24,7 +31,7 @@ func house(t *testing.T, start func(*httptest.Server)) *httptest.Server {
 		}
 		_, _ = fmt.Fprint(w, n)
 	}))
-	api.NewDoorman(10).Guard(srv.Config)
+	frontdoor.NewDoorman(10).Guard(srv.Config)
 	start(srv)
 	t.Cleanup(srv.Close)
 	return srv
@@ -106,7 +113,7 @@ func TestARequestThatIsWorkedOnIsNotInterrupted(t *testing.T) {
 		<-goOn
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	api.NewDoorman(2).Guard(srv.Config)
+	frontdoor.NewDoorman(2).Guard(srv.Config)
 	srv.Start()
 	t.Cleanup(srv.Close)
 	conn := dial(t, srv)

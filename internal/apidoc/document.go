@@ -1,43 +1,34 @@
-package api
+package apidoc
 
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// openAPI serves the document. It says of requests what is so, and what the library does not say of itself: a key that may be missing
+// JSON is the OpenAPI document. It says of requests what is so, and what the library does not say of itself: a key that may be missing
 // may be null as well, and so may a document in a list.
-func openAPI(doc *huma.OpenAPI) http.HandlerFunc {
-	var text []byte
+func JSON(doc *huma.OpenAPI) ([]byte, error) {
 	b, err := json.Marshal(doc)
-	var d node
-	if err == nil {
-		err = json.Unmarshal(b, &d)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		n := nulls{schemas: d.at("components").at("schemas"), seen: map[string]bool{}}
-		for _, path := range d.at("paths") {
-			for _, op := range asNode(path) {
-				for _, content := range asNode(op).at("requestBody").at("content") {
-					n.tell(asNode(content).at("schema"))
-				}
+	var d node
+	if err := json.Unmarshal(b, &d); err != nil {
+		return nil, err
+	}
+	n := nulls{schemas: d.at("components").at("schemas"), seen: map[string]bool{}}
+	for _, path := range d.at("paths") {
+		for _, op := range asNode(path) {
+			for _, content := range asNode(op).at("requestBody").at("content") {
+				n.tell(asNode(content).at("schema"))
 			}
 		}
-		text, err = json.Marshal(d)
 	}
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if err != nil {
-			problem(w, http.StatusInternalServerError, "making the document: "+err.Error())
-			return
-		}
-		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(text) // or the client is gone
-	}
+	return json.Marshal(d)
 }
 
 // node is an object of the document.

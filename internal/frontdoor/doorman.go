@@ -1,4 +1,4 @@
-package api
+package frontdoor
 
 import (
 	"container/list"

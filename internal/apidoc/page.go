@@ -1,34 +1,24 @@
-package api
+package apidoc
 
 import (
 	"bytes"
 	_ "embed"
 	"html/template"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
-//go:embed docs.html.tmpl
+//go:embed page.html.tmpl
 var docsText string
 
-// docsPage is the interface for people to read, made from its OpenAPI document. It asks nobody else for anything: a control room has
-// no internet.
-func docsPage(doc *huma.OpenAPI) http.HandlerFunc {
-	// Made once: whoever has no token may ask for it as often as he likes.
+// Page is the interface for people to read, in HTML. It asks nobody else for anything: a control room has no internet.
+func Page(doc *huma.OpenAPI) ([]byte, error) {
 	var out bytes.Buffer
 	err := template.Must(template.New("docs").Parse(docsText)).Execute(&out, describe(doc))
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if err != nil {
-			problem(w, http.StatusInternalServerError, "making the page: "+err.Error())
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(out.Bytes()) // or the client is gone
-	}
+	return out.Bytes(), err
 }
 
 // described is what the page shows.

@@ -1,19 +1,23 @@
-package api
+package frontdoor
 
 import (
 	"net/http"
 	"time"
 )
 
-// observed tells of every request what it fell under and what came of it.
-func (a *api) observed(next http.Handler) http.Handler {
-	if a.cfg.Observe == nil {
+// Hear is told of a request: the pattern that it fell under, the status of the answer, how long that took, and whether it flowed for as
+// long as somebody listened.
+type Hear func(pattern string, status int, took time.Duration, flowed bool)
+
+// Observed tells of every request what it fell under and what came of it.
+func Observed(next http.Handler, hear Hear) http.Handler {
+	if hear == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		seen := &seen{ResponseWriter: w, status: http.StatusInternalServerError} // that of a handler that panics
-		defer func() { a.cfg.Observe(r.Pattern, seen.status, time.Since(began), seen.flowed) }()
+		defer func() { hear(r.Pattern, seen.status, time.Since(began), seen.flowed) }()
 		next.ServeHTTP(seen, r)
 		if !seen.wrote {
 			seen.status = http.StatusOK
