@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"tfpilot/internal/commits"
@@ -96,8 +96,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Exporter, error) {
 	e.processor = sdk.NewBatchSpanProcessor(e.sent, sdk.WithBlocking(), sdk.WithMaxExportBatchSize(batch), sdk.WithMaxQueueSize(2*batch), sdk.WithBatchTimeout(time.Second))
 	for _, service := range []string{daq, pilot, idds} {
 		provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(e.processor), sdk.WithIDGenerator(identities{}), sdk.WithSampler(sdk.AlwaysSample()),
-			sdk.WithResource(resource.NewSchemaless(
-				attribute.String("service.name", service), attribute.String("service.namespace", cfg.Namespace), attribute.String("service.version", version.String()))))
+			sdk.WithResource(resource.NewWithAttributes(semconv.SchemaURL,
+				semconv.ServiceName(service), semconv.ServiceNamespace(cfg.Namespace), semconv.ServiceVersion(version.String()))))
 		e.tracers[service] = provider.Tracer("tfpilot/idds/traces")
 	}
 	return e, nil

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"tfpilot/internal/document"
@@ -46,7 +46,7 @@ func (e *Exporter) trace(ctx context.Context, s *ledger.Slice) {
 		}))
 	}
 	ctx, whole := e.tracers[daq].Start(ctx, "slice", trace.WithTimestamp(first(s.STFAt, s.CreatedAt, s.FinishedAt)), trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithAttributes(
+		trace.WithAttributes(sends(message.TopicSlices)...), trace.WithAttributes(
 			attribute.String("tfpilot.namespace", s.Key.Namespace), attribute.String("tfpilot.run_id", s.Key.Run), attribute.String("tfpilot.slice_id", s.Key.Identity),
 			attribute.String("tfpilot.filename", s.Filename), attribute.Int64("tfpilot.frames.first", s.Start), attribute.Int64("tfpilot.frames.last", s.End),
 			attribute.String("tfpilot.state", string(s.State)), attribute.Int("tfpilot.attempts", len(s.Attempts))))
@@ -65,34 +65,54 @@ func (e *Exporter) attempt(ctx context.Context, a *document.Attempt) {
 		return
 	}
 	ctx, span := e.tracers[idds].Start(ctx, "attempt", trace.WithTimestamp(from), trace.WithAttributes(
-		attribute.Int("tfpilot.attempt", a.Attempt), attribute.String("tfpilot.state", a.State), attribute.String("tfpilot.reason", a.Reason)))
+		attribute.Int("tfpilot.attempt", a.Attempt), attribute.String("tfpilot.state", a.State)))
+	if a.Reason != "" {
+		span.SetAttributes(attribute.String("tfpilot.reason", a.Reason))
+	}
 	fail(span, a.Failure)
 	processed := a.ProcessedAt
 	if processed.IsZero() && !a.StartedAt.IsZero() && a.ProcessingTime > 0 && a.ProcessingTime < math.MaxInt32 {
 		processed = a.StartedAt.Add(time.Duration(a.ProcessingTime * float64(time.Second)))
 	}
-	at := []attribute.KeyValue{attribute.String("tfpilot.pilot_id", a.PilotID), attribute.String("host.name", a.Hostname), attribute.String("tfpilot.attempt", strconv.Itoa(a.Attempt))}
+	var place []attribute.KeyValue // of whom a peer says nothing there is none
+	if a.PilotID != "" {
+		place = append(place, attribute.String("tfpilot.pilot_id", a.PilotID))
+	}
+	if a.Hostname != "" {
+		place = append(place, semconv.HostName(a.Hostname))
+	}
+	at := trace.WithAttributes(append(place, attribute.Int("tfpilot.attempt", a.Attempt))...)
 	e.part(ctx, idds, "queued", a.CreatedAt, first(a.ReceivedAt, a.StartedAt))
-	e.part(ctx, pilot, "waiting in the pilot", a.ReceivedAt, a.StartedAt, at...)
-	e.part(ctx, pilot, "payload", a.StartedAt, processed, at...)
-	e.part(ctx, pilot, "publishing", processed, a.PublishedAt, at...)
-	e.part(ctx, idds, "counting", a.PublishedAt, a.FinishedAt)
+	e.part(ctx, pilot, "waiting in the pilot", a.ReceivedAt, a.StartedAt, at)
+	e.part(ctx, pilot, "payload", a.StartedAt, processed, at, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(processes(message.QueueSlicesWorkers)...))
+	e.part(ctx, pilot, "publishing", processed, a.PublishedAt, at, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(sends(message.TopicResults)...))
+	e.part(ctx, idds, "counting", a.PublishedAt, a.FinishedAt, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(processes(message.QueueResultsIDDS)...))
 	span.End(trace.WithTimestamp(latest(to, from)))
 }
 
 // part is a span between two points in time that are both known.
-func (e *Exporter) part(ctx context.Context, service, name string, from, to time.Time, at ...attribute.KeyValue) {
+func (e *Exporter) part(ctx context.Context, service, name string, from, to time.Time, more ...trace.SpanStartOption) {
 	if from.IsZero() || to.IsZero() {
 		return
 	}
-	_, span := e.tracers[service].Start(ctx, name, trace.WithTimestamp(from), trace.WithAttributes(at...))
+	_, span := e.tracers[service].Start(ctx, name, append(more, trace.WithTimestamp(from))...)
 	span.End(trace.WithTimestamp(latest(to, from)))
+}
+
+// sends and processes are what the conventions of OpenTelemetry for messaging say of a span that sends to a destination, or works on what
+// came from one. The embedded broker is one in the manner of ActiveMQ.
+func sends(destination string) []attribute.KeyValue {
+	return []attribute.KeyValue{semconv.MessagingSystemActiveMQ, semconv.MessagingDestinationName(destination), semconv.MessagingOperationTypeSend, semconv.MessagingOperationName("send")}
+}
+
+func processes(destination string) []attribute.KeyValue {
+	return []attribute.KeyValue{semconv.MessagingSystemActiveMQ, semconv.MessagingDestinationName(destination), semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process")}
 }
 
 func fail(span trace.Span, f *message.Failure) {
 	if f != nil {
 		span.SetStatus(codes.Error, f.Name)
-		span.SetAttributes(attribute.String("error.type", f.Name), attribute.String("tfpilot.failure.class", f.Class), attribute.String("tfpilot.failure.message", f.Message))
+		span.SetAttributes(semconv.ErrorTypeKey.String(f.Name), attribute.String("tfpilot.failure.class", f.Class), attribute.String("tfpilot.failure.message", f.Message))
 	}
 }
 

@@ -60,6 +60,34 @@ func TestASliceIsATraceAcrossThePrograms(t *testing.T) {
 	}
 }
 
+func TestSpansOfMessagesFollowTheConventionsForThem(t *testing.T) {
+	t.Parallel()
+	c := newReceiver(t)
+	r := newRig(t, traces.Config{Endpoint: c.URL, SampleRatio: 1})
+	r.sent("a", "")
+	r.result("a", 1, nil)
+	r.stop()
+	got := map[string]string{}
+	for _, s := range c.got() {
+		if system := s.attribute("messaging.system"); system != "" {
+			got[s.GetName()] = fmt.Sprintf("%s %s: %s %s %s", s.GetKind(), system, s.attribute("messaging.operation.type"), s.attribute("messaging.operation.name"), s.attribute("messaging.destination.name"))
+		}
+		for _, a := range s.GetAttributes() {
+			if a.GetKey() == "tfpilot.attempt" && a.GetValue().GetIntValue() != 1 || a.GetValue().GetStringValue() == "" && a.GetValue().GetIntValue() == 0 && !strings.HasPrefix(a.GetKey(), "tfpilot.frames.") {
+				t.Errorf("%s: %v", s.GetName(), a)
+			}
+		}
+	}
+	if d := cmp.Diff(map[string]string{
+		"slice":      "SPAN_KIND_PRODUCER activemq: send send /topic/panda.slices",
+		"payload":    "SPAN_KIND_CONSUMER activemq: process process /queue/panda.slices.transformer",
+		"publishing": "SPAN_KIND_PRODUCER activemq: send send /topic/panda.results",
+		"counting":   "SPAN_KIND_CONSUMER activemq: process process /queue/panda.results.idds",
+	}, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestAProducersTraceIsGoneOnWith(t *testing.T) {
 	t.Parallel()
 	c := newReceiver(t)
