@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/message"
+	"tfpilot/internal/words"
 )
 
 const openState = document.RunOpen
@@ -69,11 +70,11 @@ func (p Policy) decide(r *Run, now time.Time) Decision {
 		d.because("The workflow task asks for %s: that many are wanted, no more and no fewer.", count(d.Wanted, "worker"))
 		return d
 	case r.Request.Workers == 0 && p.MaxRun == 0:
-		d.because("Nobody has asked for workers: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
+		d.because("Nobody has asked for workers for this run: run_imminent_worker does, or --demand-max-run lets a run have some all the same.")
 		return d
 	case p.givesUp(r, now):
 		d.Memory = Memory{}
-		d.because("No slice has come for longer than %s, and none is left: workers are wanted again when one does.", p.GiveUp)
+		d.because("No slice has come for longer than %s, and none is left: workers are wanted again when one comes.", lasting(p.GiveUp))
 		return d
 	}
 	o := p.outlook(r)
@@ -85,9 +86,9 @@ func (p Policy) decide(r *Run, now time.Time) Decision {
 	if ceiling := p.ceiling(r); d.Wanted > ceiling {
 		d.Wanted = ceiling
 		if p.MaxRun > 0 {
-			d.because("It may have no more than --demand-max-run %d.", ceiling)
+			d.because("It may have no more than %s, by --demand-max-run.", count(ceiling, "worker"))
 		} else {
-			d.because("It may have no more than twice what it asked for, %d: --demand-max-run sets another limit.", ceiling)
+			d.because("It may have no more than %s, twice what it asked for: --demand-max-run sets another limit.", count(ceiling, "worker"))
 		}
 	}
 	d.Memory.Wanted = d.Wanted
@@ -133,7 +134,7 @@ func (d *Decision) anticipate(r *Run, o outlook, now time.Time) {
 	d.remember(float64(d.Wanted), o, now)
 	d.say("The run asked for %s.", count(r.Request.Workers, "worker"))
 	if r.Arrived.Any {
-		d.because("Slices come, and none is done: nobody knows yet what one takes, so as many are wanted as it asked for.")
+		d.because("Slices come, and none is done: nobody knows yet what one takes, so as many are wanted as the run asked for.")
 	} else {
 		d.because("No slice has come yet: they are to be ready when the first does.")
 	}
@@ -155,7 +156,8 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 			need = asked
 		}
 		stay, patience = max(stay, need), p.Goal
-		d.say("Until %d slices are done as many are wanted as the run asked for, %d; more only while no worker is ready for long.", enough, r.Request.Workers)
+		d.say("Until %d slices are done as many are wanted as the run asked for, %d; more only when no worker has become ready for %s.", enough, r.Request.Workers,
+			lasting(patience))
 	}
 	still := now.Sub(r.Arrived.LastAt)
 	held := r.State == openState && r.Arrived.PerSecond == 0 && still < p.Hold
@@ -170,24 +172,26 @@ func (d *Decision) follow(p Policy, r *Run, o outlook, now time.Time) {
 		d.grow(up, patience, now)
 	case held && wanted > 1:
 		d.Memory.More = time.Time{}
-		d.because("No slice comes%s: the workers are kept until %s without one have passed.", standby(r), p.Hold)
-		d.say("That is so since %s.", rounded(still))
+		d.because("%s: the workers are kept until that has been so for %s.", standby(r), lasting(p.Hold))
+		if still >= time.Second {
+			d.say("By now it has been so for %s.", words.Seconds(still.Seconds()))
+		}
 	case most <= float64(wanted)-max(1, slack*float64(wanted)):
 		d.Memory.More = time.Time{}
 		d.Wanted = whole(most)
-		d.because("In the last %s no more than %d were needed: %d fewer are wanted.", rounded(o.rampDown), d.Wanted, wanted-d.Wanted)
+		d.because("No more than %s been needed in the last %s: that many are wanted, %d fewer than before.", are(d.Wanted, "worker", "has", "have"), lasting(o.rampDown), wanted-d.Wanted)
 	default:
 		d.Memory.More = time.Time{}
-		d.because("The %d that were wanted do: they stay as they are.", wanted)
+		d.because("%s as before: that is enough.", are(wanted, "worker", "is wanted", "are wanted"))
 		if whole(stay) < wanted {
-			d.say("%d would do now; fewer are wanted when that has been so for %s, and makes a difference.", whole(stay), rounded(o.rampDown))
+			d.say("%d would be enough now; fewer are wanted once that has been so for %s, and saves at least a worker and 5 %%.", whole(stay), lasting(o.rampDown))
 		}
 	}
 	// At the end of a run nobody is needed who would have no slice, once it is clear what is left.
 	left := int(math.Ceil(float64(r.Waiting+r.Running+max(0, r.Announced)) / o.perWorker))
 	if r.State != openState && still >= p.Goal && left < d.Wanted {
 		d.Wanted = left
-		d.because("The run has ended, and %d do for what is left of it.", left)
+		d.because("The run has ended: %s enough for the slices that are left.", are(left, "worker", "is", "are"))
 	}
 }
 
@@ -197,29 +201,46 @@ func (d *Decision) grow(up int, after time.Duration, now time.Time) {
 		d.Memory.More = now
 	}
 	if since := now.Sub(d.Memory.More); since < after {
-		d.because("The %d that were wanted do not do: more are wanted when that has been so for %s.", d.Wanted, after)
-		d.say("%d are needed, since %s.", up, rounded(since))
+		d.because("%s too few: more are wanted once that has been so for %s.", are(d.Wanted, "worker", "is", "are"), lasting(after))
+		d.say("%d are needed now.", up)
 		return
 	}
-	d.because("That is too long, or may be: %d are wanted.", up)
+	d.because("With fewer, slices would wait too long, or might: %s wanted.", are(up, "worker", "is", "are"))
 	d.Wanted = up
 }
 
 // describe says what is known of a run.
 func (d *Decision) describe(p Policy, r *Run, o outlook, wanted int) {
-	if o.guessed {
-		d.say("%.2f slices come in a second, and one is thought to take %s: that keeps %.1f slots busy.", o.rate, rounded(seconds(o.slice)), o.busy)
-	} else {
-		d.say("%.2f slices come in a second; one takes %s on average and %s at most, but for one in twenty: that keeps %.1f slots busy.", o.rate,
-			rounded(r.Processing.Mean), rounded(r.Processing.High), o.busy)
+	switch {
+	case o.rate == 0:
+	case o.guessed:
+		d.say("%s, and one is thought to take %s: that is work for %s.", coming(o.rate), words.Seconds(o.slice), slotsOf(o.busy))
+	default:
+		d.say("%s. One takes %s on average, and 95 %% of them no more than %s: that is work for %s.", coming(o.rate), words.Seconds(r.Processing.Mean.Seconds()),
+			words.Seconds(r.Processing.High.Seconds()), slotsOf(o.busy))
 	}
-	d.say("%s, which takes the slots of %s %s; the goal of %s leaves %s for waiting.", are(r.Waiting, "slice", "waits", "wait"),
-		ready(r.Workers), rounded(seconds(o.wait(o.queued))), p.Goal, rounded(seconds(o.room)))
+	waiting, goal := are(r.Waiting, "slice", "waits", "wait"), lasting(p.Goal)
+	switch n := readyOf(r.Workers); {
+	case r.Waiting == 0:
+		d.say("No slice waits. The goal of %s leaves a slice %s for that.", goal, words.Seconds(o.room))
+	case n == 0:
+		d.say("%s, and no worker is ready. The goal of %s leaves %s for waiting.", waiting, goal, words.Seconds(o.room))
+	default:
+		d.say("%s, which is work of %s for %s. The goal of %s leaves %s for waiting.", waiting, words.Seconds(o.wait(o.queued)), count(n, "ready worker"), goal, words.Seconds(o.room))
+	}
 	queued := o.ahead(wanted)
-	d.say("A worker takes %s to start: by then the queue is expected to take %s, and once in ten times more than %s.", rounded(seconds(o.startup)),
-		rounded(seconds(o.wait(queued))), rounded(seconds(o.wait(queued+o.luck(o.startup)))))
+	expected, unlucky := o.wait(queued), o.wait(queued+o.luck(o.startup))
+	soon := fmt.Sprintf("A worker takes %s to start: by then", words.Seconds(o.startup))
+	switch {
+	case unlucky < 0.05:
+		d.say("%s no slice should wait.", soon)
+	case expected < 0.05:
+		d.say("%s no slice should wait, and once in ten times some do for more than %s.", soon, words.Seconds(unlucky))
+	default:
+		d.say("%s slices are expected to wait for %s, and once in ten times for more than %s.", soon, words.Seconds(expected), words.Seconds(unlucky))
+	}
 	if silent := lost(r.Workers); silent > 0 {
-		d.say("%s without a last word: others take their places.", are(silent, "worker", "fell silent", "fell silent"))
+		d.say("%s without a last word: as many others take their place.", are(silent, "worker", "fell silent", "fell silent"))
 	}
 }
 

@@ -178,7 +178,7 @@ func TestAProducerThatIsGoneKeepsNobodyForGood(t *testing.T) {
 			t.Errorf("%s: %d wanted: %q", name, d.Wanted, d.Reasons)
 		}
 		d := decide(p, noon.Add(p.GiveUp), of.run)
-		if d.Wanted != 0 || !strings.Contains(d.Reason, "1h") {
+		if d.Wanted != 0 || !strings.Contains(d.Reason, "longer than 1 h,") {
 			t.Errorf("%s: %d wanted: %q", name, d.Wanted, d.Reasons)
 		}
 		again := of.run

@@ -41,7 +41,7 @@ func (p Policy) limit(all []Decision, s Snapshot) {
 	}
 	for i := range all {
 		if all[i].Wanted < asked[i] {
-			all[i].because("All runs together want %d, and %s is %d: this one gets %d of its %d.", total, why, most, all[i].Wanted, asked[i])
+			all[i].because("All runs together want %s and may have %d, by %s: this one gets %d of its %d.", count(total, "worker"), most, why, all[i].Wanted, asked[i])
 		}
 	}
 }
@@ -76,7 +76,8 @@ func (p Policy) share(all []Decision, s Snapshot) {
 		for i := range sites {
 			d.Sites = append(d.Sites, Share{sites[i].Name, parts[i]})
 			if len(sites) > 1 && parts[i] > 0 {
-				d.say("%d of them at %s, where %d are.", parts[i], sites[i].Name, alive(at(s.Runs[r].Workers, sites[i].Name)))
+				d.say("%d of them at %s, where %s now and a worker costs %g.", parts[i], sites[i].Name,
+					are(alive(at(s.Runs[r].Workers, sites[i].Name)), "worker", "is", "are"), sites[i].Cost)
 			}
 		}
 		if left > 0 {

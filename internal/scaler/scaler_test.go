@@ -100,7 +100,7 @@ func TestWhatIsMeasuredStandsInTheDemand(t *testing.T) {
 	if len(f.Workers) != 1 || f.Workers[0] != (document.DemandWorkers{Site: "here", Ready: 4, Slots: 4}) {
 		t.Errorf("%+v", f.Workers)
 	}
-	if text := strings.Join(d.Reasons, " "); !strings.Contains(text, "1.00 slices come in a second") || !strings.Contains(text, d.Reason) {
+	if text := strings.Join(d.Reasons, " "); !strings.Contains(text, "1.0 slices come in a second") || !strings.Contains(text, d.Reason) {
 		t.Errorf("%q does not tell of that, or not of %q", text, d.Reason)
 	}
 }
