@@ -30,7 +30,7 @@ func TestWhatARunWantsIsExplained(t *testing.T) { //nolint:paralleltest // all a
 	until(t, "the slice", func() bool {
 		return strings.Contains(in.ask(t, "explain", "demand", "100001").stdout, "1 slice waits")
 	})
-	in.ask(t, "explain", "demand", "100001").mustSay(t, 0, "thought to take 2.5s")
+	in.ask(t, "explain", "demand", "100001").mustSay(t, 0, "thought to take 2.5 s")
 
 	in.ask(t, "explain", "demand", "8").mustSay(t, 64, "run 8 is not known")
 	in.ask(t, "explain", "demand", "8", "9").mustSay(t, 64, "takes one run")

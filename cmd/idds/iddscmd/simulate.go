@@ -37,7 +37,8 @@ func simulateCommand() *cli.Command {
 		Name: "simulate-demand", Usage: "compare ways to decide how many workers are wanted, in simulated time", ArgsUsage: program.NoArguments,
 		Description: "Takes the demand policy, fixed numbers of workers and the rule of the Python system through the same runs, and prints what share\n" +
 			"of the slices has its result within the goal, and what that cost. Nothing is asked and nothing is started. Worker seconds are\n" +
-			"counted from when a worker could have its first slice; those before are in START s. With --seeds each scenario has one line: how\n" +
+			"counted from when a worker could have its first slice; those before are in START s. CHANGES are of the number that is wanted, TURNS those\n" +
+			"after which it goes the other way: a fixed number has one of each, when it begins. With --seeds each scenario has one line: how\n" +
 			"often another was as good with less than 95 % of the worker seconds (BEATEN), by what part of them at most, and how often the policy had\n" +
 			"less than 95 % within the goal where a fixed number had not. The policy may have at most as many\n" +
 			"workers as the largest fixed number, which is twice the NEED: what the load keeps busy where it is largest.\n\n" +
@@ -133,13 +134,13 @@ func trialsTable(all []simulate.Trials) program.Table {
 // comparisonTable shows of each scenario the policy, the rule, and those fixed numbers that tell something: the need, the smallest
 // that has 95 % within the goal, and the cheapest that is as good as the policy.
 func comparisonTable(all []simulate.Comparison, every bool) program.Table {
-	t := program.Table{Header: []string{"SCENARIO", "NEED", "WORKERS", "WITHIN GOAL", "WORKER s", "OF POLICY", "START s", "BUSY", "MOST", "P95 s", "NOTE"}}
+	t := program.Table{Header: []string{"SCENARIO", "NEED", "WORKERS", "WITHIN GOAL", "WORKER s", "OF POLICY", "START s", "BUSY", "MOST", "CHANGES", "TURNS", "P95 s", "NOTE"}}
 	for _, c := range all {
 		add := func(r simulate.Result, note string) {
 			t.Rows = append(t.Rows, []string{
 				c.Scenario, strconv.Itoa(c.Need), r.Strategy, fmt.Sprintf("%.2f %%", 100*r.Share), fmt.Sprintf("%.0f", r.WorkerSeconds),
 				fmt.Sprintf("%.0f %%", 100*r.WorkerSeconds/c.Policy.WorkerSeconds), fmt.Sprintf("%.0f", r.StartSeconds), fmt.Sprintf("%.0f %%", 100*r.Busy),
-				strconv.Itoa(r.Most), fmt.Sprintf("%.1f", r.P95), note,
+				strconv.Itoa(r.Most), strconv.Itoa(r.Changes), strconv.Itoa(r.Turns), fmt.Sprintf("%.1f", r.P95), note,
 			})
 		}
 		note := "nothing else is as good with less than 95 % of its worker seconds"

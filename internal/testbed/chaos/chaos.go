@@ -187,8 +187,11 @@ func (c *chaos) brokerArgs() []string {
 	return []string{"--heart-beat", c.cfg.HeartBeat.String(), "--state", c.chain.Path("broker")}
 }
 
-// iddsArgs shorten the patience with workers: a lost slice is to be found within the run.
-func (c *chaos) iddsArgs() []string { return []string{"--lost-after", "5s"} }
+// iddsArgs shorten the patience with workers: a lost slice is to be found within the run. And no fault is mended by more pilots than
+// were asked for.
+func (c *chaos) iddsArgs() []string {
+	return []string{"--lost-after", "5s", "--demand-max-run", strconv.Itoa(c.cfg.Pilots)}
+}
 
 // observe starts our own link and what watches the results on it.
 func (c *chaos) observe(own context.Context, group *errgroup.Group) error {

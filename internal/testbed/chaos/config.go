@@ -16,7 +16,7 @@ type Config struct {
 	Faults       []string      `toml:"faults" default:"short" help:"names of faults, or short, long, all"`
 	Seed         uint64        `toml:"seed" default:"1" help:"seed of the schedule: the same seed breaks the same things at the same points"`
 	Slices       int           `toml:"slices" default:"600" help:"slices per fault"`
-	Pilots       int           `toml:"pilots" default:"3" help:"pilots"`
+	Pilots       int           `toml:"pilots" default:"3" help:"pilots at once; one that a fault ends is replaced"`
 	Slots        int           `toml:"slots" default:"1" help:"slots of each pilot"`
 	Work         time.Duration `toml:"work" default:"50ms" help:"time that a payload takes for a slice"`
 	HeartBeat    time.Duration `toml:"heart_beat" default:"1s" help:"heart-beat interval of the links to the broker"`
