@@ -16,8 +16,8 @@ type model struct {
 	ask func() tea.Msg // asks for the workers
 }
 
-func newModel(ctx context.Context, idds Source, colours bool) model {
-	m := model{State: State{Width: 80, Height: 24, Now: time.Now(), Colours: colours}}
+func newModel(ctx context.Context, idds Source, cfg Config) model {
+	m := model{State: State{Width: 80, Height: 24, Now: time.Now(), Colours: cfg.Colours, ASCII: cfg.ASCII}}
 	m.ask = func() tea.Msg {
 		list, err := idds.Workers(ctx)
 		if err != nil {
@@ -80,6 +80,8 @@ func (m model) key(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	switch k.String() {
 	case "q", "ctrl+c", "ctrl+d":
 		return m, tea.Quit
+	case "ctrl+z":
+		return m, tea.Suspend
 	case "up", "k":
 		m.Run = max(0, m.Run-1)
 	case "down", "j":

@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/glance"
@@ -37,6 +36,8 @@ type State struct {
 	Width   int
 	Height  int
 	Colours bool
+	// ASCII says that the terminal shows no other characters.
+	ASCII bool
 }
 
 // runRows is how many runs are listed at most, so that there is room for the rest.
@@ -73,8 +74,8 @@ func Screen(s State) string {
 }
 
 // Text is a board as a text that is read once: all of it, however long.
-func Text(b *document.Board, width int) string {
-	p := &page{State: State{Board: b, Now: b.At, Width: width, Height: 1000}}
+func Text(b *document.Board, width int, ascii bool) string {
+	p := &page{State: State{Board: b, Now: b.At, Width: width, Height: 1000, ASCII: ascii}}
 	p.head()
 	if len(b.Runs) == 0 {
 		p.line("no run yet")
@@ -97,6 +98,9 @@ type page struct {
 func (p *page) line(format string, args ...any) {
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
 }
+
+// narrow reports whether there is room for the columns that matter most alone.
+func (p *page) narrow() bool { return p.Width < 76 }
 
 // left is how many lines there is room for, beside the last one.
 func (p *page) left() int { return max(0, p.Height-1-len(p.lines)) }
@@ -140,26 +144,11 @@ func (p *page) joined() string {
 			p.lines[i] = cut(l, p.Width)
 		}
 	}
-	return strings.Join(p.lines, "\n")
-}
-
-// cut leaves as much of a line as there are columns.
-func cut(s string, width int) string {
-	r := []rune(s)
-	if len(r) <= width {
-		return s
+	text := strings.Join(p.lines, "\n")
+	if p.ASCII {
+		text = plain(text)
 	}
-	return string(r[:max(0, width-1)]) + "…"
-}
-
-// clean is a text of others on one line, without what a terminal would obey or turn round.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
-			return '·'
-		}
-		return r
-	}, s)
+	return text
 }
 
 func (p *page) head() {
@@ -205,7 +194,11 @@ func (p *page) troubles() {
 }
 
 func (p *page) runs() {
-	p.styled(bold, "  %-14s %-7s %5s %9s %8s %8s %7s %7s", "RUN", "STATE", "STFs", "DONE", "WAITING", "RUNNING", "FAILED", "p95")
+	if p.narrow() {
+		p.styled(bold, "  %-10s %-6s %7s %5s %6s", "RUN", "STATE", "DONE", "LEFT", "FAILED")
+	} else {
+		p.styled(bold, "  %-14s %-7s %5s %9s %8s %8s %7s %7s", "RUN", "STATE", "STFs", "DONE", "WAITING", "RUNNING", "FAILED", "p95")
+	}
 	list := p.Board.Runs
 	chosen := min(p.Run, len(list)-1)
 	first := max(0, min(chosen-runRows/2, len(list)-runRows))
@@ -214,14 +207,22 @@ func (p *page) runs() {
 		if i == chosen {
 			mark, code = ">", reverse
 		}
+		if p.narrow() {
+			p.styled(code, "%s %-10s %-6s %7s %5s %6s", mark, cut(clean(r.RunID), 10), clean(string(r.State)), words.Count(r.Slices.Done), words.Count(r.Slices.Outstanding), words.Count(r.Slices.Failed))
+			continue
+		}
 		p.styled(code, "%s %-14s %-7s %5s %9s %8s %8s %7s %7s", mark, cut(clean(r.RunID), 14), clean(string(r.State)), words.Count(r.STFs), words.Count(r.Slices.Done), words.Count(r.Waiting),
-			words.Count(r.Running), words.Count(r.Slices.Failed), late(r.Recent))
+			words.Count(r.Running), words.Count(r.Slices.Failed), late(r))
 	}
 	p.line("")
 }
 
-// late is how late results of the last seconds are.
-func late(q document.Quantiles) string {
+// late is how late results of the last seconds are, of a run that is over all of them.
+func late(r *document.BoardRun) string {
+	q := r.Recent
+	if r.State == document.RunClosed {
+		q = r.Latency.SliceResult
+	}
 	if q.N == 0 {
 		return "-"
 	}
@@ -230,13 +231,14 @@ func late(q document.Quantiles) string {
 
 func (p *page) run(r *document.BoardRun) {
 	s := r.Slices
-	const cells = 40
-	done := share(s.Done, s.Published, cells)
-	p.line("slices   [%s%s%s] %s of %s", strings.Repeat("#", done), strings.Repeat("!", share(s.Failed, s.Published, cells)),
-		strings.Repeat(".", cells-done-share(s.Failed, s.Published, cells)), words.Count(s.Done), words.Count(s.Published))
+	cells := max(10, min(40, p.Width-26))
+	done, ended := share(s.Done, s.Published, cells), share(s.Done+s.Failed, s.Published, cells)
+	p.line("slices   [%s%s%s] %s of %s", strings.Repeat("#", done), strings.Repeat("!", ended-done), strings.Repeat(".", cells-ended), words.Count(s.Done), words.Count(s.Published))
 	now := "no result in the last 30 s"
 	if q := r.Recent; q.N > 0 {
 		now = fmt.Sprintf("now %s, p95 %s, slowest %s; %.1f results/s", words.Seconds(q.P50), words.Seconds(q.P95), words.Seconds(q.Max), r.ResultsPerSecond)
+	} else if q := r.Latency.SliceResult; r.State == document.RunClosed && q.N > 0 {
+		now = fmt.Sprintf("from the slice on, over the run: %s, p95 %s, slowest %s", words.Seconds(q.P50), words.Seconds(q.P95), words.Seconds(q.Max))
 	}
 	code := ""
 	if r.Recent.N > 0 && r.Recent.P95 > document.GoalSeconds {
@@ -300,13 +302,21 @@ func (p *page) failures(r *document.BoardRun, most int) {
 		p.line("")
 		return
 	}
-	p.styled(bold, "%-15s %-26s %7s %10s %11s %8s", "FAILURES", "", "SLICES", "DONE LATER", "TRIED AGAIN", "FOR GOOD")
+	if p.narrow() {
+		p.styled(bold, "%-17s %6s %5s %8s", "FAILURES", "SLICES", "LATER", "FOR GOOD")
+	} else {
+		p.styled(bold, "%-14s %-26s %7s %10s %6s %8s", "FAILURES", "", "SLICES", "DONE LATER", "AGAIN", "FOR GOOD")
+	}
 	for i, f := range r.Failures {
 		if i == most || p.left() <= 1 && i+1 < len(r.Failures) {
 			p.line("and %d more ways to fail: f shows them", len(r.Failures)-i)
 			break
 		}
-		p.line("%-15s %-26s %7s %10s %11s %8s", cut(clean(f.Class), 15), cut(clean(f.Name), 26), words.Count(f.Slices()), words.Count(f.DoneLater), words.Count(f.Retrying), words.Count(f.Failed))
+		if p.narrow() {
+			p.line("%-17s %6s %5s %8s", cut(clean(f.Name), 17), words.Count(f.Slices()), words.Count(f.DoneLater), words.Count(f.Failed))
+			continue
+		}
+		p.line("%-14s %-26s %7s %10s %6s %8s", cut(clean(f.Class), 14), cut(clean(f.Name), 26), words.Count(f.Slices()), words.Count(f.DoneLater), words.Count(f.Retrying), words.Count(f.Failed))
 	}
 	p.line("")
 }
@@ -316,11 +326,19 @@ func (p *page) sites() {
 		p.line("no workers")
 		return
 	}
-	p.styled(bold, "%-18s %8s %8s %8s %6s %6s %6s %6s %5s", "WORKERS AT", "STARTING", "RUNNING", "DRAINING", "SILENT", "HELD", "SLOTS", "BUSY", "EFF.")
+	if p.narrow() {
+		p.styled(bold, "%-12s %7s %6s %6s %5s", "WORKERS AT", "RUNNING", "SILENT", "BUSY", "SLOTS")
+	} else {
+		p.styled(bold, "%-18s %8s %8s %8s %6s %6s %6s %6s %5s", "WORKERS AT", "STARTING", "RUNNING", "DRAINING", "SILENT", "HELD", "SLOTS", "BUSY", "EFF.")
+	}
 	for i, s := range p.Board.Sites {
 		if p.left() <= 1 && i+1 < len(p.Board.Sites) {
 			p.line("and %d more", len(p.Board.Sites)-i)
 			return
+		}
+		if p.narrow() {
+			p.line("%-12s %7d %6d %6d %5d", cut(clean(s.Site), 12), s.Running, s.Silent, s.Busy, s.Slots)
+			continue
 		}
 		eff := "-"
 		if s.Efficiency != nil {
@@ -347,12 +365,13 @@ func (p *page) workers() {
 
 func (p *page) help() {
 	for _, l := range []string{
-		"q, Ctrl-C   quit", "↑ ↓, k j    choose a run", "f           all ways in which slices of the run have failed", "w           the workers, one by one",
+		"q, Ctrl-C   quit; Ctrl-Z stops it until fg", "↑ ↓, k j    choose a run", "f           all ways in which slices of the run have failed", "w           the workers, one by one",
 		"o, Esc      back", "?           this", "",
-		"to result   time from data taken to its result, of the last 30 s: median, 95 % are faster, slowest",
+		"to result   from data taken to result, of the last 30 s: half, 95 %, the slowest",
 		"p95 over    the same over the run's time; the goal is 30 s, then 10 s",
 		"waiting     on the queue, or for another attempt; running: with a worker",
-		"failures    slices of which an attempt failed: done later by another one, tried again now, or failed for good",
+		"failures    slices of which an attempt failed: done later by another one,",
+		"            tried again now, or failed for good",
 		"EFF.        share of the slots' time that payloads had",
 	} {
 		p.line("%s", l)

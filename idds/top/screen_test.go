@@ -49,6 +49,9 @@ func TestEveryPaneFitsEveryTerminal(t *testing.T) {
 				t.Errorf("%s: %d lines of %d", name, len(lines), s.Height)
 			}
 			for _, l := range lines {
+				if name == "help" && s.Width == 80 && strings.HasSuffix(l, "…") {
+					t.Errorf("the help does not fit: %q", l)
+				}
 				if utf8.RuneCountInString(l) > s.Width {
 					t.Errorf("%s: %d columns of %d: %q", name, utf8.RuneCountInString(l), s.Width, l)
 				}
@@ -64,6 +67,36 @@ func TestAScreenOf80x24HasWhatAShifterNeeds(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestANarrowScreenHasTheColumnsThatMatterMostWhole(t *testing.T) {
+	t.Parallel()
+	b := board(1)
+	b.Health = document.Health{OK: true}
+	text := top.Screen(top.State{Board: b, Width: 40, Height: 30})
+	for _, want := range []string{"DONE  LEFT FAILED\n", "      51    39     10\n", "LATER FOR GOOD\n", "BUSY SLOTS\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestATerminalWithoutUnicodeGetsNone(t *testing.T) {
+	t.Parallel()
+	b := board(2)
+	b.Sites[0].Site, b.Runs[0].Slices.Published = "Orsay-é", 1234567
+	for _, pane := range []top.Pane{top.Overview, top.Failures, top.Workers, top.Help} {
+		s := top.State{Board: b, Pane: pane, Width: 80, Height: 24}
+		with := top.Screen(s)
+		s.ASCII = true
+		without := top.Screen(s)
+		if utf8.RuneCountInString(with) != len(without) || strings.ContainsFunc(without, func(r rune) bool { return r > unicode.MaxASCII }) {
+			t.Errorf("%s\n%s", with, without)
+		}
+	}
+	if text := top.Text(b, 80, true); !strings.Contains(text, "of 1 234 567") || !strings.Contains(text, "Orsay-?") {
+		t.Error(text)
 	}
 }
 
@@ -87,7 +120,7 @@ func TestNamesOfOthersDoNotSteerTheTerminal(t *testing.T) {
 	b.Health = document.Health{Parts: []document.HealthPart{{Name: evil, Details: evil}}}
 	w := []document.Worker{{WorkerReport: document.WorkerReport{PilotID: evil, Hostname: evil, Phase: evil, Hold: evil}}}
 	for _, pane := range []top.Pane{top.Overview, top.Failures, top.Workers, top.Help} {
-		text := top.Screen(top.State{Board: b, Pane: pane, Workers: w, Width: 200, Height: 50}) + top.Text(b, 200) + top.Line(b)
+		text := top.Screen(top.State{Board: b, Pane: pane, Workers: w, Width: 200, Height: 50}) + top.Text(b, 200, false) + top.Line(b)
 		for _, c := range text {
 			if c != '\n' && (unicode.IsControl(c) || unicode.Is(unicode.Cf, c)) {
 				t.Fatalf("%d: %q in %q", pane, c, text)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Config struct {
 	// Screen says that Out is a terminal, JSON that boards are written as lines of JSON where it is none.
 	Screen, JSON bool
 	Colours      bool
+	// ASCII says that the terminal shows no other characters.
+	ASCII bool
 	// Width and Height are its size, where it cannot be asked.
 	Width, Height int
 }
@@ -54,7 +57,7 @@ func Run(ctx context.Context, idds Source, cfg Config) error {
 	if cfg.Width > 0 {
 		options = append(options, tea.WithWindowSize(cfg.Width, cfg.Height))
 	}
-	p := tea.NewProgram(newModel(ctx, idds, cfg.Colours), options...)
+	p := tea.NewProgram(newModel(ctx, idds, cfg), options...)
 	followed := make(chan error, 1)
 	go func() {
 		err := follow(ctx, idds, func(n news) { p.Send(n) })
@@ -137,7 +140,7 @@ func follow(ctx context.Context, idds Source, tell func(news)) error {
 // lines writes a line whenever something has changed, and not too often.
 func lines(ctx context.Context, idds Source, cfg Config) error {
 	var last time.Time
-	away := false
+	said, away := "", false
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err := follow(ctx, idds, func(n news) {
@@ -151,7 +154,14 @@ func lines(ctx context.Context, idds Source, cfg Config) error {
 		case cfg.JSON:
 			werr = json.NewEncoder(cfg.Out).Encode(n.board)
 		default:
-			_, werr = fmt.Fprintln(cfg.Out, Line(n.board))
+			text := Line(n.board)
+			if cfg.ASCII {
+				text = plain(text)
+			}
+			if _, says, _ := strings.Cut(text, "  "); says != said || away {
+				said = says
+				_, werr = fmt.Fprintln(cfg.Out, text)
+			}
 		}
 		if n.board != nil {
 			last, away = time.Now(), false

@@ -1,10 +1,12 @@
 package ask
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/urfave/cli/v2"
@@ -39,10 +41,16 @@ func Top() *cli.Command {
 			}
 			out, file := c.App.Writer.(*os.File)
 			return top.Run(c.Context, idds, top.Config{
-				In: os.Stdin, Out: c.App.Writer, Screen: file && isatty.IsTerminal(out.Fd()) && format == "table", JSON: format == "json",
-				Colours: os.Getenv("NO_COLOR") == "",
+				In: os.Stdin, Out: c.App.Writer, Screen: file && isatty.IsTerminal(out.Fd()) && os.Getenv("TERM") != "dumb" && format == "table", JSON: format == "json",
+				Colours: os.Getenv("NO_COLOR") == "", ASCII: !unicode(),
 			})
 		})
+}
+
+// unicode reports whether the locale's characters are those of Unicode; where none is set they mostly are.
+func unicode() bool {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return locale == "" || strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }
 
 // once shows a board.
@@ -52,7 +60,7 @@ func once(c *cli.Context, idds service) error {
 		return err
 	}
 	if c.String("output") == "table" {
-		fmt.Fprintln(c.App.Writer, top.Text(&b, terminalWidth()))
+		fmt.Fprintln(c.App.Writer, top.Text(&b, terminalWidth(), !unicode()))
 		return nil
 	}
 	t := program.Table{}
