@@ -27,7 +27,7 @@ func TestEachPageSaysWhatIsKnown(t *testing.T) {
 		"tfreco 1.2", "data_invalid", "events 200", "3 2 1 0 10 s", "1 held by pilots, 1 waiting for their next attempt", "1 on the control-room page")
 	s.says("/runs/"+run+"/slices/s0", "its STF was written", "+8.500 s", "payload runs", "Results that changed nothing", "within the aim of 10 s", "slice_000.tf", `"req_id": "s0"`)
 	s.says("/runs/"+run+"/slices/s2", "frames are missing: "+nasty, "for good", "the producer is named in the log")
-	s.says("/runs/"+run+"/slices/s3", "until its next attempt", "signal 11", "waits for attempt 2")
+	s.says("/runs/"+run+"/slices/s3", "until its next attempt", "signal 11", "waits for attempt 2", "Why 1 failed pilot-2 node1.example.org on the queue")
 	s.says("/runs/"+run+"/slices/s4", "held by pilot-1 on node1.example.org", "payload runs", "so far")
 	s.says("/slices", "s0", "s4", "done", "outstanding", "waiting", "failed")
 	s.says("/failures", "data_invalid", "The data's", "payload_crashed", "The payload's", "run it under `wrapper run`")

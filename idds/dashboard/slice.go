@@ -27,6 +27,9 @@ type attemptRow struct {
 	Steps []timeline.Bar
 }
 
+// Number is which attempt it is: Attempt is all of it here.
+func (r attemptRow) Number() int { return r.Attempt.Attempt }
+
 // slice is a slice with its whole history.
 func (p *Pages) slice(r *http.Request, v *page) error {
 	identity := named(r, "slice")
