@@ -24,6 +24,12 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
+)
+
+var (
+	must = testkit.Must
+	soon = testkit.Soon
 )
 
 const (
@@ -224,20 +230,6 @@ func (r *rig) awaitRun(id, what string, ok func(document.RunCheck) bool) documen
 		case <-ctx.Done():
 			r.t.Fatalf("waited too long for %s: %+v", what, last)
 		}
-	}
-}
-
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a busy machine with the race detector reads 30 MB in more than one
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -20,8 +20,15 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
+)
+
+var (
+	must  = testkit.Must
+	await = testkit.Await
+	soon  = testkit.Soon
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -271,35 +278,6 @@ func (r *rig) queue() stompd.QueueStat {
 	}
 	r.t.Fatal("no such queue")
 	return stompd.QueueStat{}
-}
-
-// await polls for what has no event of its own.
-func await(t tb, what string, ok func() bool) {
-	t.Helper()
-	ctx := soon(t)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
-func soon(t tb) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func must(t tb, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 var errGate = errors.New("ended at the gate")

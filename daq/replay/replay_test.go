@@ -19,7 +19,10 @@ import (
 	"tfpilot/daq/replay"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/stf"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 var _ daq.Source = (*replay.Source)(nil)
 
@@ -82,13 +85,6 @@ func tree(tb testing.TB, f *groot.File, name string, row any, n int, fill func(i
 		must(tb, err)
 	}
 	must(tb, w.Close())
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }
 
 func open(tb testing.TB, cfg replay.Config, run replay.Run) *replay.Source {

@@ -13,7 +13,10 @@ import (
 	"tfpilot/harvester/batchtest"
 	"tfpilot/harvester/local"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/testkit"
 )
+
+var await = testkit.Await
 
 func open(t *testing.T, dir string) *local.System {
 	t.Helper()
@@ -59,20 +62,6 @@ func look(t *testing.T, s *local.System) map[string]harvester.Status {
 		got[j.ID] = j.Status
 	}
 	return got
-}
-
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	limit, tick := time.NewTimer(30*time.Second), time.NewTicker(5*time.Millisecond)
-	defer limit.Stop()
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
 }
 
 // Whoever took that for an empty folder would start all pilots again.

@@ -18,7 +18,10 @@ import (
 	"tfpilot/harvester/sqlite"
 	"tfpilot/harvester/textfile"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 func open(t *testing.T, state, file string, log *slog.Logger) *textfile.Store {
 	t.Helper()
@@ -143,12 +146,5 @@ func TestAFileThatNobodyWouldReadIsRefused(t *testing.T) {
 		if _, err := textfile.Open(t.Context(), inner, file, "farm", logging.Discard()); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", file, errors.Unwrap(err))
 		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

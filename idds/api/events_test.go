@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 )
 
 // stream is a stream of events as it comes.
@@ -57,7 +58,7 @@ func follow(t *testing.T, url, token string, headers ...string) *stream {
 // until takes events until one is of a name, or the stream ends.
 func (s *stream) until(name string) document.Event {
 	s.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(testkit.Patience)
 	for {
 		select {
 		case e, more := <-s.events:
@@ -76,7 +77,7 @@ func (s *stream) until(name string) document.Event {
 // last is the last event before the end of the stream.
 func (s *stream) last() (e document.Event) {
 	s.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(testkit.Patience)
 	for {
 		select {
 		case next, more := <-s.events:

@@ -26,7 +26,10 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 const (
 	namespace = "test"
@@ -169,11 +172,4 @@ func read[T any](t *testing.T, url string) T {
 		t.Fatalf("%s: %d, %s, %v", url, status, b, err)
 	}
 	return out
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

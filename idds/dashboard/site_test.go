@@ -23,7 +23,10 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 const (
 	namespace = "epic"
@@ -67,13 +70,6 @@ func newSite(t *testing.T, change func(*dashboard.Config)) *site {
 	s.mux.HandleFunc("/", pages.NotFound())
 	s.fill(namespace, run)
 	return s
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // update changes the store in one transaction.

@@ -23,7 +23,10 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 const namespace = "exp"
 
@@ -95,13 +98,6 @@ func says(t *testing.T, r doctor.Report, name string, v doctor.Verdict, words ..
 		t.Logf("%s: %s: %s | %s", c.Name, c.Verdict, c.Found, c.Do)
 	}
 	t.Errorf("%s is not %s with the words %q", name, v, words)
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (c *clinic) line() *stomp.Conn {

@@ -22,7 +22,10 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -239,7 +242,7 @@ func (w *watcher) next() document.Event {
 	select {
 	case e := <-w.events:
 		return e
-	case <-time.After(30 * time.Second):
+	case <-time.After(testkit.Patience):
 		w.t.Fatal("no event")
 		return document.Event{}
 	}
@@ -248,7 +251,7 @@ func (w *watcher) next() document.Event {
 // until takes events until one is as it should be.
 func (w *watcher) until(what string, ok func(document.Event) bool) document.Event {
 	w.t.Helper()
-	for limit := time.Now().Add(30 * time.Second); ; {
+	for limit := time.Now().Add(testkit.Patience); ; {
 		if e := w.next(); ok(e) {
 			return e
 		}
@@ -263,12 +266,5 @@ func showing(done int) func(document.Event) bool {
 	return func(e document.Event) bool {
 		var b document.Board
 		return e.Name == document.EventBoard && json.Unmarshal(e.Data, &b) == nil && len(b.Runs) > 0 && b.Runs[0].Slices.Done == done
-	}
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
 	}
 }

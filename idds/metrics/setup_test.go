@@ -23,7 +23,10 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 const namespace = "test"
 
@@ -148,12 +151,5 @@ func want(t *testing.T, got, wanted map[string]float64) {
 		if n, there := got[name]; !there || n < wanted[name]-1e-6 || n > wanted[name]+1e-6 {
 			t.Errorf("%s is %v (there: %v), not %v", name, n, there, wanted[name])
 		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

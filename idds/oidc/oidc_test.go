@@ -18,7 +18,10 @@ import (
 	"tfpilot/idds/oidc"
 	"tfpilot/internal/access"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 // issuer is an OpenID Connect issuer on loopback.
 type issuer struct {
@@ -323,13 +326,6 @@ func TestAConfigurationThatWouldLetAnybodyInIsRefused(t *testing.T) {
 		if _, err := oidc.New(c, fixed); err == nil || !strings.Contains(err.Error(), why) || exitcode.From(err) != exitcode.BadConfig {
 			t.Errorf("%s: %v", why, err)
 		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

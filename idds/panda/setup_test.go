@@ -21,8 +21,11 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 	"tfpilot/internal/workflow"
 )
+
+var must = testkit.Must
 
 const namespace = "test"
 
@@ -115,13 +118,6 @@ func (a answer) wants(t *testing.T, status int, class, words string) {
 		if err := json.Unmarshal([]byte(said), &m); err != nil || m.Msg == "" {
 			t.Errorf("%q: %v", said, err)
 		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 
 	"tfpilot/idds/postgres"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 // server is the address of a real PostgreSQL with the right to make schemas.
 func server(tb testing.TB) *url.URL {
@@ -70,11 +73,4 @@ func open(tb testing.TB, store string) *postgres.Store {
 	must(tb, err)
 	tb.Cleanup(func() { _ = s.Close() })
 	return s
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }

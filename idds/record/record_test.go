@@ -17,6 +17,12 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
+)
+
+var (
+	must = testkit.Must
+	soon = testkit.Soon
 )
 
 const (
@@ -173,20 +179,6 @@ func TestARollWithoutPilotsAsksNoStore(t *testing.T) {
 	all, err := roll.Components(t.Context(), namespace)
 	if got := names(all); err != nil || got != "idds idds/broker idds/store farm pilot-1" {
 		t.Errorf("all: %s, %v", got, err)
-	}
-}
-
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

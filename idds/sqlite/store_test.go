@@ -17,7 +17,10 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 func TestSQLiteIsAStore(t *testing.T) {
 	t.Parallel()
@@ -152,11 +155,4 @@ func write(t *testing.T, dir, script string) {
 	t.Helper()
 	_, err := open(t, dir).ExecContext(t.Context(), script)
 	must(t, err)
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -14,7 +14,10 @@ import (
 	"tfpilot/idds/tokens"
 	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 var file = map[string]access.Role{"viewer-token-0123456": access.Viewer}
 
@@ -140,12 +143,5 @@ func TestWhatTheStoreDoesNotTakeIsNoToken(t *testing.T) {
 	}
 	if _, err := b.Identify(t.Context(), secret); err != nil || len(b.List("")) != 1 {
 		t.Errorf("who it is has to be known without the store: %v", err)
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"tfpilot/idds/top"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -86,7 +87,7 @@ func (s *screen) text() string {
 // until waits until it shows something that it did not before.
 func (s *screen) until(t *testing.T, what string) {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(testkit.Patience)
 	for !strings.Contains(s.text(), what) {
 		select {
 		case <-s.new:
@@ -133,7 +134,7 @@ func (s *session) end(t *testing.T) error {
 	select {
 	case err := <-s.ended:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Fatal("does not end")
 		return nil
 	}

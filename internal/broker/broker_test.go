@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,8 +74,7 @@ func TestPublishAndConsumerOutliveTheConnection(t *testing.T) {
 	t.Parallel()
 	addr, stop := listen(t, newBroker(t), "127.0.0.1:0")
 	l := run(t, addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	ctx := testkit.Soon(t)
 	c := l.Subscribe(stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1})
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte("a")}); err != nil {
 		t.Fatal(err)
@@ -112,15 +112,9 @@ func TestPublishAndConsumerOutliveTheConnection(t *testing.T) {
 
 func TestTheNextBrokerOfTheListIsTried(t *testing.T) {
 	t.Parallel()
-	dead, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close()
 	addr, _ := listen(t, newBroker(t), "127.0.0.1:0")
-	l := run(t, dead.Addr().String(), addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	l := run(t, testkit.Nobody(t), addr)
+	ctx := testkit.Soon(t)
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +125,7 @@ func TestTheNextBrokerOfTheListIsTried(t *testing.T) {
 
 func TestPublishWaitsForABrokerNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
-	l := run(t, "127.0.0.1:1")
+	l := run(t, testkit.Nobody(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices}); !errors.Is(err, context.DeadlineExceeded) {
@@ -143,8 +137,7 @@ func TestClosingAConsumerGivesBackWhatItHolds(t *testing.T) {
 	t.Parallel()
 	addr, _ := listen(t, newBroker(t), "127.0.0.1:0")
 	l := run(t, addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	ctx := testkit.Soon(t)
 	o := stomp.SubscribeOptions{Destination: message.QueueSlicesWorkers, Window: 1}
 	a := l.Subscribe(o)
 	if err := l.Publish(ctx, broker.Out{Destination: message.TopicSlices, Body: []byte("x")}); err != nil {
@@ -189,8 +182,7 @@ func refuses(t *testing.T, answer string) (addr string) {
 // stateWhen waits for a state.
 func stateWhen(t *testing.T, l *broker.Link, ok func(broker.State) bool) broker.State {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	ctx := testkit.Soon(t)
 	for {
 		changed := l.Changed()
 		s := l.State()

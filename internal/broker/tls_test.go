@@ -20,6 +20,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 // certified is a certificate of its own authority, and the file with that.
@@ -95,7 +96,7 @@ func TestTLSIsSpokenWithABrokerThatIsTrusted(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			if c.want == exitcode.OK {
 				cancel()
-				ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel = context.WithTimeout(t.Context(), testkit.Patience)
 			}
 			defer cancel()
 			// Whoever gives up publishing hears the reason too.

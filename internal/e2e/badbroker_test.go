@@ -16,6 +16,7 @@ import (
 
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 const wrongPasscode = "s3cret-passcode"
@@ -70,33 +71,10 @@ func login(tb testing.TB) (addr string) {
 	return serveBroker(tb, stompd.Config{Users: map[string]string{"worker": "another"}})
 }
 
-// nobody is an address at which connections are refused: the port is taken, so that no other test gets it, and nobody listens.
-func nobody(tb testing.TB) (addr string) {
-	tb.Helper()
-	_, addr = bound(tb)
-	return addr
-}
-
-// bound takes a port.
-func bound(tb testing.TB) (fd int, addr string) {
-	tb.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	must(tb, err)
-	tb.Cleanup(func() { _ = syscall.Close(fd) })
-	must(tb, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	at, err := syscall.Getsockname(fd)
-	must(tb, err)
-	in, ok := at.(*syscall.SockaddrInet4)
-	if !ok {
-		tb.Fatalf("bound to %v", at)
-	}
-	return fd, fmt.Sprintf("127.0.0.1:%d", in.Port)
-}
-
 // dropsPackets is an address at which nobody answers, as behind a firewall: its queue of connections is full.
 func dropsPackets(tb testing.TB) (addr string) {
 	tb.Helper()
-	fd, addr := bound(tb)
+	fd, addr := testkit.Bound(tb)
 	must(tb, syscall.Listen(fd, 0))
 	for {
 		nc, err := net.DialTimeout("tcp", addr, 200*time.Millisecond) //nolint:noctx // to this machine
@@ -135,7 +113,7 @@ func TestABadBrokerIsNamedInOneLineWithTheExitStatusOfItsClass(t *testing.T) {
 		{"no TLS there", badBroker(t, nil, says(greets)), 51, "TLS", "true", ""},
 		{"TLS where there should be none", badBroker(t, selfSigned, says(greets)), 40, "", "false", ""},
 		{"no such host", "no-such-host.invalid:61613", 40, "", "false", ""},
-		{"nobody there", nobody(t), 40, "connection refused", "false", ""},
+		{"nobody there", testkit.Nobody(t), 40, "connection refused", "false", ""},
 		{"drops packets", dropsPackets(t), 40, "no answer yet", "false", ""},
 		{"accepts and says nothing", badBroker(t, nil, func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }), 40, "no answer yet", "false", ""},
 		{"answers HTTP", badBroker(t, nil, says("HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n")), 40, "", "false", ""},

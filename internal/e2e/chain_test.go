@@ -15,6 +15,12 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/testbed"
+	"tfpilot/internal/testkit"
+)
+
+var (
+	must = testkit.Must
+	soon = testkit.Soon
 )
 
 const (
@@ -61,14 +67,6 @@ func background(tb testing.TB, fn func(context.Context) error) {
 			tb.Error(err)
 		}
 	})
-}
-
-// must ends the test for want of what it stands on.
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // brokerFile is a broker configuration for pilots without idds.
@@ -146,12 +144,4 @@ func next(tb testing.TB, c *broker.Consumer) message.SliceResult {
 		tb.Fatal(err)
 	}
 	return m
-}
-
-// soon is a context for what takes milliseconds on a machine that is not busy.
-func soon(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
 }

@@ -13,7 +13,10 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/testbed"
+	"tfpilot/internal/testkit"
 )
+
+var await = testkit.Await
 
 // payloadFile writes the TOML of a shell payload.
 func payloadFile(tb testing.TB, script string) string {
@@ -52,21 +55,6 @@ func (c *chain) announce(tb testing.TB, msgType string, document any) {
 	must(tb, c.link.Publish(soon(tb), broker.Out{
 		Destination: message.TopicWorkers, Body: body, Headers: []string{"persistent", "true", "msg_type", msgType, "run_id", run, "namespace", namespace},
 	}))
-}
-
-// await polls for what a chain of processes comes to.
-func await(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	ctx := soon(tb)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			tb.Fatalf("waited too long for %s", what)
-		}
-	}
 }
 
 // check waits until the run is closed and holds its accounting to what is expected.

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"math/rand/v2"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
@@ -20,6 +18,7 @@ import (
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stf"
+	"tfpilot/internal/testkit"
 	"tfpilot/payload"
 )
 
@@ -43,12 +42,11 @@ func reconstructFile(t *testing.T, path string, last int64) (result string, err 
 	t.Helper()
 	spec, err := payload.LoadSpec("tfreco")
 	must(t, err)
-	spec.Timeout = 20 * time.Second // a hang fails the test as a failure that is not of class data
+	spec.Timeout = testkit.Patience // a hang fails the test as a failure that is not of class data
 	c, err := payload.NewCommand(spec, filepath.Join(bin(t), "tfpilot-payload"))
 	must(t, err)
 	s := slice(1, func(c *message.SliceContent) { c.Filename, c.End = path, message.NewInt(last) })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := soon(t)
 	keepers, err := keeper.New(keeper.Auto, 0)
 	must(t, err)
 	defer keepers.Close()

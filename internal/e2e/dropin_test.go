@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
 
 // expiredToken is a JSON web token of 2023.
@@ -323,7 +324,7 @@ func TestABadStartOfAJobIsOneLineWithItsExitStatus(t *testing.T) {
 		must(t, os.WriteFile(p.ca, append([]byte(readFile(t, p.ca)), readFile(t, other.ca)...), 0o600))
 		return "PANDA_SERVER_URL=" + other.relay.URL
 	}
-	closed := nobody(t)
+	closed := testkit.Nobody(t)
 	gone := newProduction(t, closed, "worker", "s3cret-passcode")
 	for _, c := range []struct {
 		name   string

@@ -17,16 +17,12 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/faultproxy"
+	"tfpilot/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var must = testkit.Must
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
@@ -71,7 +67,7 @@ func serve(t *testing.T, p *faultproxy.Proxy, near, far net.Listener) (client, t
 		_ = target.Close()
 	})
 	for _, end := range []net.Conn{client, target} {
-		must(t, end.SetDeadline(time.Now().Add(20*time.Second)))
+		must(t, end.SetDeadline(time.Now().Add(testkit.Patience)))
 	}
 	return client, target
 }
@@ -95,7 +91,7 @@ func silent(tb testing.TB, c net.Conn) bool {
 	tb.Helper()
 	must(tb, c.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
 	_, err := c.Read(make([]byte, 1))
-	must(tb, c.SetReadDeadline(time.Now().Add(20*time.Second)))
+	must(tb, c.SetReadDeadline(time.Now().Add(testkit.Patience)))
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
@@ -231,7 +227,7 @@ func TestARefusedConnectionEndsAtOnce(t *testing.T) {
 	second, err := net.Dial("tcp", client.RemoteAddr().String()) //nolint:noctx // a local port
 	must(t, err)
 	defer second.Close()
-	must(t, second.SetDeadline(time.Now().Add(20*time.Second)))
+	must(t, second.SetDeadline(time.Now().Add(testkit.Patience)))
 	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %v", err)
 	}

@@ -23,7 +23,10 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/testkit"
 )
+
+var await = testkit.Await
 
 // pilot makes the test binary a program that runs the script in its environment, until SIGTERM, when its stdin has ended, and
 // prints the result.
@@ -97,18 +100,6 @@ func keepers(t *testing.T, c keeper.Containment) *keeper.Keepers {
 		t.Fatal(used, err)
 	}
 	return k
-}
-
-// await asks again until it is so.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for !so() {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatalf("%s did not come", what)
-		}
-	}
 }
 
 // newWord is a fraction of a second that no other test sleeps.

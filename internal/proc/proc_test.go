@@ -17,7 +17,10 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/testkit"
 )
+
+var await = testkit.Await
 
 // nursery makes the test binary a program that starts another one, says which, and waits to be killed.
 const nursery = "PROC_TEST_NURSERY"
@@ -67,18 +70,6 @@ func awaitPID(t *testing.T, file string) (pid int) {
 		return err == nil
 	})
 	return pid
-}
-
-// await asks again until it is so.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for !so() {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatalf("%s did not come", what)
-		}
-	}
 }
 
 func sh(script string) proc.Command {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/seglog"
+	"tfpilot/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,7 +60,7 @@ func wait(t *testing.T, l *seglog.Log, serial uint64) {
 		}
 		select {
 		case <-changed:
-		case <-time.After(20 * time.Second):
+		case <-time.After(testkit.Patience):
 			t.Fatal("the log does not get on")
 		}
 		if err := l.Err(); err != nil {

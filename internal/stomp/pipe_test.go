@@ -1,16 +1,17 @@
 package stomp_test
 
 import (
-	"context"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/testkit"
 )
+
+var soon = testkit.Soon
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -102,14 +103,6 @@ func (p *peer) subscribed() string {
 
 func (p *peer) message(sub, id, body string) {
 	p.sendBody(frame.MESSAGE, body, "subscription", sub, "message-id", id, "ack", "ack-"+id, "destination", "/queue/q")
-}
-
-// soon bounds the wait for what must happen.
-func soon(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
-	tb.Cleanup(cancel)
-	return ctx
 }
 
 func subscribe(tb testing.TB, c *stomp.Conn, o stomp.SubscribeOptions) *stomp.Subscription {

@@ -1,7 +1,6 @@
 package stompd_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"tfpilot/internal/seglog"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 func size(t *testing.T, state string) int64 {
@@ -81,11 +81,7 @@ func TestAFullDiskRefusesAndPasses(t *testing.T) {
 			ack(t, consumer, next(t, s))
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); keep() != nil; <-time.After(10 * time.Millisecond) { // it looks every second
-		if time.Now().After(deadline) {
-			t.Fatal("it has room and refuses")
-		}
-	}
+	testkit.Await(t, "the room", func() bool { return keep() == nil }) // it looks every second
 	if got := onDisk(t, cfg.State); got > 2<<20 {
 		t.Errorf("%d bytes of log for a message of 50 kB", got)
 	}
@@ -139,22 +135,10 @@ func TestAcknowledgementsGoOnAfterABurstFilledTheDisk(t *testing.T) {
 		s := subscribe(t, consumer, stomp.SubscribeOptions{Destination: queue, Window: 1})
 		for range kept {
 			m := next(t, s)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			r, err := consumer.Ack(ctx, m)
-			if err == nil {
-				err = r.Wait(ctx)
-			}
-			cancel()
-			if err != nil {
-				t.Fatalf("%s: %v", queue, err)
-			}
+			ack(t, consumer, m)
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); another() != nil; <-time.After(10 * time.Millisecond) { // it looks every second
-		if time.Now().After(deadline) {
-			t.Fatal("they have made no room")
-		}
-	}
+	testkit.Await(t, "the room that they make", func() bool { return another() == nil }) // it looks every second
 }
 
 // writing is a function as a writer.

@@ -6,11 +6,11 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/stompframe"
+	"tfpilot/internal/testkit"
 )
 
 // FuzzClient looks for what a client can say that ends the broker, or costs another client its message.
@@ -42,7 +42,7 @@ func FuzzClient(f *testing.F) {
 			ln <- theirs
 			return ours
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 		defer cancel()
 		var served sync.WaitGroup
 		served.Go(func() {

@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 func TestAutomaticAcknowledgementHoldsNothing(t *testing.T) {
@@ -241,7 +242,7 @@ func TestShuttingDownEndsEveryConnection(t *testing.T) {
 	}
 	select {
 	case <-c.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Error("a connection is still open")
 	}
 	if _, err := stomp.Dial(t.Context(), ln.Addr().String(), stomp.Config{}); err == nil || errors.Is(err, context.Canceled) {

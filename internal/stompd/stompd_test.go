@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,7 +80,7 @@ func next(t *testing.T, s *stomp.Subscription) *stomp.Message {
 			t.Fatal("subscription ended")
 		}
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Fatal("no message")
 		return nil
 	}
@@ -295,7 +296,7 @@ func TestWhatIsWrongIsAnErrorThatClosesTheConnection(t *testing.T) {
 		}
 		select {
 		case <-c.Done():
-		case <-time.After(10 * time.Second):
+		case <-time.After(testkit.Patience):
 			t.Error("the connection is still open")
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/proc"
+	"tfpilot/internal/testkit"
 	"tfpilot/payload"
 )
 
@@ -351,7 +352,7 @@ func wait(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(30 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Fatal("waited too long")
 	}
 }

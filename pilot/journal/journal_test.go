@@ -8,9 +8,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/internal/logging"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
 )
+
+var must = testkit.Must
 
 func key(identity string, attempt int) pilot.JournalKey {
 	return pilot.JournalKey{Run: "1", Identity: identity, Attempt: attempt}
@@ -24,13 +27,6 @@ func open(t *testing.T, dir string) *journal.Journal {
 	}
 	t.Cleanup(func() { _ = j.Close() })
 	return j
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // files are the journals in a folder.

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 )
+
+var must = testkit.Must
 
 // script writes a program into a folder of its own.
 func script(t *testing.T, name, text string) string {
@@ -57,13 +60,6 @@ func byName(findings []pilot.NodeFinding) map[string]pilot.NodeFinding {
 		m[f.Test] = f
 	}
 	return m
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // aMoment is a limit for what hangs: what does not has to be done well within it.
@@ -195,7 +191,7 @@ func TestTheEndOfThePilotEndsItsTests(t *testing.T) {
 	stop()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Fatal("it goes on")
 	}
 }

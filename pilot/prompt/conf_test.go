@@ -10,8 +10,11 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot/prompt"
 )
+
+var must = testkit.Must
 
 const conf = `# brokers of the worker
 [DEFAULT]
@@ -34,13 +37,6 @@ func confFile(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "prompt.conf")
 	must(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestAProductionFileIsReadAsPythonDoes(t *testing.T) {

@@ -22,8 +22,11 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot/relay"
 )
+
+var must = testkit.Must
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -72,13 +75,6 @@ func wanted(t *testing.T) message.PromptBroker {
 	must(t, json.Unmarshal(inner[1], &want))
 	must(t, want.Validate())
 	return want
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestTheCallIsTheOneOfTheProductionClient(t *testing.T) {

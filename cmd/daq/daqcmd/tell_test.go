@@ -14,7 +14,10 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	var mu sync.Mutex
@@ -63,12 +66,5 @@ func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest //
 	// The line about the broker names no run, and comes before the others or between them.
 	if !slices.ContainsFunc(lines, func(l document.LogRecord) bool { return l.Component == "daq" && l.RunID == "100001" }) {
 		t.Errorf("%+v", lines)
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

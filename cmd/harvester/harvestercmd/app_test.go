@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tfpilot/cmd/harvester/harvestercmd"
 	"tfpilot/harvester"
 	"tfpilot/internal/program"
+	"tfpilot/internal/testkit"
 )
 
 // command runs a command line. These tests are not parallel: all apps of the library share one help flag.
@@ -106,16 +106,7 @@ func TestAfterAStopTheRecordSaysHowPilotsEnded(t *testing.T) { //nolint:parallel
 		status, _, _ := command(ctx, "run", "--idds", url, "--state", state, "--pilot-path", pilot, "--interval", "10ms")
 		ended <- status
 	}()
-	limit, look := time.NewTimer(30*time.Second), time.NewTicker(5*time.Millisecond)
-	defer limit.Stop()
-	defer look.Stop()
-	for _, err := os.Stat(ready); err != nil; _, err = os.Stat(ready) {
-		select {
-		case <-look.C:
-		case <-limit.C:
-			t.Fatal("no pilot was started")
-		}
-	}
+	testkit.Await(t, "a pilot", func() bool { _, err := os.Stat(ready); return err == nil })
 	stop()
 	if status := <-ended; status != 0 {
 		t.Errorf("ended with %d", status)

@@ -15,6 +15,7 @@ import (
 
 	"tfpilot/harvester"
 	"tfpilot/harvester/sqlite"
+	"tfpilot/internal/testkit"
 )
 
 // site is a local site whose pilot is a script.
@@ -71,23 +72,14 @@ func (s site) run() (stop func()) {
 }
 
 // await waits until what a command prints has a text. It is not asked before a harvester has been there.
-func (s site) await(text string, args ...string) string {
+func (s site) await(text string, args ...string) (said string) {
 	s.t.Helper()
-	limit, tick := time.NewTimer(30*time.Second), time.NewTicker(20*time.Millisecond)
-	defer limit.Stop()
-	defer tick.Stop()
-	var last string
-	for {
-		status, stdout, stderr := command(s.t.Context(), append(args, "--config", s.config)...)
-		if last = stdout + stderr; status == 0 && strings.Contains(stdout, text) {
-			return stdout
-		}
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			s.t.Fatalf("%v does not say %q: %s", args, text, last)
-		}
-	}
+	testkit.Await(s.t, fmt.Sprintf("%q of %v", text, args), func() bool {
+		var status int
+		status, said, _ = command(s.t.Context(), append(args, "--config", s.config)...)
+		return status == 0 && strings.Contains(said, text)
+	})
+	return said
 }
 
 func contains(t *testing.T, text string, wants ...string) {

@@ -18,6 +18,12 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/program"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
+)
+
+var (
+	must  = testkit.Must
+	until = testkit.Await
 )
 
 // output is what a command left. The tests of commands are not parallel: all apps of the library share one help flag.
@@ -194,24 +200,3 @@ func (l *logLines) String() string {
 
 // columns makes the width of a table's columns irrelevant.
 func columns(table string) string { return regexp.MustCompile(` +`).ReplaceAllString(table, " ") }
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

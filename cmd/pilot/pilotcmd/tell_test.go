@@ -13,7 +13,10 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 )
+
+var must = testkit.Must
 
 func TestIddsGetsTheLinesOfAPilotUnderTheNameOfItsReports(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "2") // or it would be one for all tests
@@ -55,12 +58,5 @@ func TestIddsGetsTheLinesOfAPilotUnderTheNameOfItsReports(t *testing.T) {
 	defer mu.Unlock()
 	if status == 0 || len(lines) == 0 || len(names) != 1 || !names[lines[0].Component] || lines[0].Role != "pilot" {
 		t.Errorf("%d: %+v, %+v\n%s%s", status, names, lines, stdout, stderr)
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -16,6 +16,12 @@ import (
 	"tfpilot/internal/proc"
 	"tfpilot/internal/rest"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
+)
+
+var (
+	must       = testkit.Must
+	eventually = testkit.Await
 )
 
 // service is a process of idds on the embedded broker, which knows one slice that has failed.
@@ -35,28 +41,7 @@ func background(t *testing.T, fn func(context.Context) error) {
 	})
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // eventually waits for something to be so.
-func eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(time.Minute)
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
 // startIDDS builds and starts the program.
 func startIDDS(t *testing.T, slice message.Slice, failure message.Failure) service {
 	t.Helper()

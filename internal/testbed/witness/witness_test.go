@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -14,16 +13,12 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testbed/witness"
+	"tfpilot/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var must = testkit.Must
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // setup is a witness on a broker of its own, and the link that it is on.
 func setup(t *testing.T) (*witness.Witness, *broker.Link) {
@@ -73,7 +68,7 @@ func send(t *testing.T, ear io.Writer, link *broker.Link, namespace, id, state, 
 // sees waits until so many results have come.
 func sees(t *testing.T, w *witness.Witness, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
 	_, err := w.Await(ctx, "7", n)
 	must(t, err)
