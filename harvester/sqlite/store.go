@@ -63,7 +63,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	s := &Store{db}
 	if err := s.migrate(ctx); err != nil {
-		return nil, exitcode.Wrap(exitcode.StoreFailed, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close()))
+		return nil, exitcode.Place(exitcode.StoreFailed, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close()))
 	}
 	return s, nil
 }
@@ -113,7 +113,7 @@ func (s *Store) version(ctx context.Context) (version int, err error) {
 		return 0, err
 	}
 	if version > schemaVersion {
-		return 0, fmt.Errorf("it has schema %d, this program knows up to %d: use the program that wrote it, or a newer one", version, schemaVersion)
+		return 0, exitcode.New(exitcode.StoreVersion, "it has schema %d, this program knows up to %d: use the program that wrote it, or a newer one", version, schemaVersion)
 	}
 	return version, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -43,7 +44,7 @@ func OpenBackup(ctx context.Context, path string, log *slog.Logger) (*Source, er
 		s, err = OpenSource(ctx, File(dir))
 	}
 	if err != nil {
-		err = exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "bringing a copy of %s to the present schema: %w", path, err),
+		err = exitcode.WithNext(exitcode.Place(exitcode.StoreFailed, fmt.Errorf("bringing a copy of %s to the present schema: %w", path, err)),
 			"the copy is in the folder for temporary files; TMPDIR names another one")
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -80,7 +81,7 @@ func OpenSource(ctx context.Context, path string) (*Source, error) {
 		return nil, exitcode.WithNext(exitcode.Wrap(exitcode.StoreFailed, err), "check the path")
 	}
 	if err != nil {
-		err = exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err)
+		err = exitcode.Place(exitcode.StoreFailed, fmt.Errorf("opening %s: %w", path, err))
 		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_CANTOPEN {
 			err = exitcode.WithNext(err, "look at who may write its folder: also who reads has to. On a disk that is read-only, copy it with the file "+
 				"of its name and -wal, if there is one, to another disk, and take the copy")
@@ -129,7 +130,7 @@ var _ ledgersql.Target = (*Target)(nil)
 func OpenTarget(ctx context.Context, path string) (*Target, error) {
 	t, err := openTarget(ctx, path)
 	if err != nil {
-		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "opening %s: %w", path, err), "name an empty store, or move what is there away")
+		return nil, exitcode.WithNext(exitcode.Place(exitcode.StoreFailed, fmt.Errorf("opening %s: %w", path, err)), "name an empty store, or move what is there away")
 	}
 	return t, nil
 }

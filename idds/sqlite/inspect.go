@@ -25,7 +25,7 @@ func Inspect(ctx context.Context, dir string) (*ledger.StoreFacts, error) {
 	}
 	facts, err := inspect(ctx, path)
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "%s: %w", path, err)
+		return nil, exitcode.Place(exitcode.StoreFailed, fmt.Errorf("%s: %w", path, err))
 	}
 	return facts, nil
 }

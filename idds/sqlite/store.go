@@ -126,7 +126,7 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
 	path := File(dir)
 	s, err := open(ctx, path, log)
 	if err != nil {
-		return nil, exitcode.New(exitcode.StoreFailed, "opening the store %s: %w", path, err)
+		return nil, exitcode.Place(exitcode.StoreFailed, fmt.Errorf("opening the store %s: %w", path, err))
 	}
 	return s, nil
 }

@@ -107,7 +107,7 @@ func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 		before, err := os.ReadFile(sqlite.File(dir))
 		must(t, err)
 		_, err = sqlite.Open(t.Context(), dir, logging.Discard())
-		if err == nil || !strings.Contains(err.Error(), want) || exitcode.From(err) != exitcode.StoreFailed || errors.Is(err, ledger.ErrUnavailable) {
+		if err == nil || !strings.Contains(err.Error(), want) || exitcode.From(err) != exitcode.StoreVersion || errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("schema %s: %v", version, err)
 		}
 		db := open(t, dir)

@@ -92,6 +92,7 @@ var (
 	NoCredential  = Failure{50, 1163, "no_credential", ClassCredential, false, "a token or password is missing, expired or refused", "the message names which one and where it is read from"}
 	BadConfig     = Failure{51, 1341, "bad_config", ClassConfiguration, false, "the configuration is incomplete or contradictory", "the message names the option"}
 	Expiring      = Failure{52, 1382, "credential_expiring", ClassCredential, true, "a credential of the pilot is about to expire", "renew it: the next pilot takes the new one"}
+	StoreVersion  = Failure{53, 1341, "store_version", ClassConfiguration, false, "the state was written by another version of the program, which this one does not understand", "use the program that wrote it, or restore a backup of before into an empty one"}
 	IdleTimeout   = Failure{55, 0, "idle_timeout", ClassNone, true, "no slice came for the idle time", "nothing: the slot is given back"}
 	NoFirstSlice  = Failure{56, 0, "no_first_slice", ClassNone, true, "no slice came at all in the time for the first one", "nothing, unless slices are waiting: then compare --run and --namespace"}
 	Walltime      = Failure{57, 1213, "walltime", ClassWalltime, true, "the slot's time is over", "nothing: what was not finished went back to the queue"}
@@ -107,7 +108,7 @@ func Table() []Failure {
 		OK, Internal, Usage, SliceFailed, CheckFailed, PayloadFailed, PayloadPermanent, PayloadCrashed, PayloadTimeout,
 		PayloadNoResult, PayloadBadResult, PayloadLimit, PayloadMemory, PayloadLooping, DataMissing, DataCorrupt, DataRange, DataInvalid, DataUnreachable, SiteNoSpace,
 		SiteNoProgram, SiteResources, SlotMemory, NodeFailed, NodeUnfit, LaunchFailed, SiteContainer, NoBroker, NoService, BrokerRefused, StoreFailed, AddressTaken, StateLocked, ResultsHeld,
-		NoBatch, BatchRefused, OutputFailed, NoCredential, BadConfig, Expiring, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
+		NoBatch, BatchRefused, OutputFailed, NoCredential, BadConfig, Expiring, StoreVersion, IdleTimeout, NoFirstSlice, Walltime, Preempted, Interrupted, Cancelled, Drained,
 	}
 	slices.SortStableFunc(t, func(a, b Failure) int { return a.Code - b.Code })
 	return t
@@ -143,6 +144,14 @@ func Wrap(f Failure, err error) error {
 		return nil
 	}
 	return &failed{f, err}
+}
+
+// Place gives err its place in the table, unless it was given one further down; nil stays nil.
+func Place(f Failure, err error) error {
+	if _, placed := errors.AsType[*failed](err); placed {
+		return err
+	}
+	return Wrap(f, err)
 }
 
 // hinted is an error with a next step of its own.

@@ -48,6 +48,8 @@ func TestFromFindsTheOutermostPlace(t *testing.T) {
 		{"cancelled", fmt.Errorf("waiting: %w", context.Canceled), exitcode.Interrupted},
 		{"wrapped deep", fmt.Errorf("reading: %w", inner), exitcode.DataCorrupt},
 		{"outer wins", exitcode.Wrap(exitcode.PayloadFailed, inner), exitcode.PayloadFailed},
+		{"placed below", exitcode.Place(exitcode.PayloadFailed, fmt.Errorf("reading: %w", inner)), exitcode.DataCorrupt},
+		{"placed nowhere", exitcode.Place(exitcode.PayloadFailed, errors.New("x")), exitcode.PayloadFailed},
 		{"joined", errors.Join(errors.New("a"), inner), exitcode.DataCorrupt},
 	} {
 		t.Run(c.name, func(t *testing.T) {

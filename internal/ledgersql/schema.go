@@ -29,10 +29,10 @@ func (s Schema) From(version int) ([]Step, error) {
 	case version == 0:
 		return s, nil
 	case version > Version:
-		return nil, exitcode.WithNext(fmt.Errorf("it has schema %d, this program knows %d: a newer idds has written it", version, Version),
+		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreVersion, "it has schema %d, this program knows %d: a newer idds has written it", version, Version),
 			"use that idds, or restore a backup of before into an empty store")
 	case version < first:
-		return nil, exitcode.WithNext(fmt.Errorf("it has schema %d, older than any that was released", version), "start with an empty store")
+		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreVersion, "it has schema %d, older than any that was released", version), "start with an empty store")
 	default:
 		return s[version-first+1:], nil
 	}
