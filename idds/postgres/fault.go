@@ -42,7 +42,7 @@ func failed(err error) error {
 		return exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "%w: %w", ledger.ErrUnavailable, err),
 			"check that the database server runs, and that its address is right")
 	}
-	return exitcode.New(exitcode.StoreFailed, "the store: %w", err)
+	return exitcode.Place(exitcode.StoreFailed, fmt.Errorf("the store: %w", err))
 }
 
 // passes reports whether an error with a code may pass: the server, its disk, or somebody else's transaction is the reason.
@@ -50,7 +50,7 @@ func passes(code string) bool {
 	switch {
 	case len(code) < 2:
 		return false
-	case code == "25006", code == "55P03": // read-only; locked
+	case code == "25006", code == "55P03", code == "25P03", code == "25P04": // read-only; locked; the server's limits on a transaction
 		return true
 	}
 	switch code[:2] {
@@ -79,7 +79,6 @@ func isConnection(err error) bool {
 }
 
 // inUse is the error of whoever comes second.
-func inUse(who string) error {
-	return exitcode.WithNext(exitcode.Wrap(exitcode.StateLocked, fmt.Errorf("another program works on this store: %s", who)),
-		"end it, or give this one a database, or a schema (search_path=...), of its own")
+func inUse(by *holding) error {
+	return exitcode.WithNext(exitcode.Wrap(exitcode.StateLocked, by), by.next())
 }

@@ -70,11 +70,11 @@ func Open(ctx context.Context, store string, log *slog.Logger) (*Store, error) {
 }
 
 func (s *Store) begin(ctx context.Context) error {
-	conn, err := s.session(ctx)
-	if err != nil {
+	if err := outwait(ctx, func(ctx context.Context) error { _, err := s.session(ctx); return err }, s.log); err != nil {
 		return err
 	}
-	if s.name, err = migrate(ctx, conn, s.log); err != nil {
+	var err error
+	if s.name, err = migrate(ctx, s.conn, s.log); err != nil {
 		s.hangUp(ctx)
 		return failed(err)
 	}

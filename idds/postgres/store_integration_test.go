@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,13 +53,46 @@ func TestIntegrationASecondIDDSIsToldWhoHasTheStore(t *testing.T) {
 	}
 }
 
+// A machine that died has the store until the server gives its session up: after a power cut that may be the one that starts again.
+func TestIntegrationASessionThatSaysNothingIsOutwaited(t *testing.T) {
+	t.Parallel()
+	store := database(t)
+	must(t, open(t, store).Close())
+	dead, err := pgx.Connect(t.Context(), store)
+	must(t, err)
+	_, err = dead.Exec(t.Context(), "SELECT pg_advisory_lock(x'74667069'::int, hashtext(current_schema()))")
+	must(t, err)
+	var said lines
+	opened := make(chan error, 1)
+	go func() {
+		s, err := postgres.Open(t.Context(), store, slog.New(slog.NewTextHandler(&said, nil)))
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for said.count("held by a session that says nothing") == 0 {
+		select {
+		case err := <-opened:
+			t.Fatalf("it did not wait: %v", err)
+		case <-tick.C:
+		}
+	}
+	must(t, dead.Close(t.Context()))
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
 	t.Parallel()
 	store := database(t)
 	must(t, open(t, store).Close())
 	ask(t, store, "UPDATE idds_schema SET version = 99")
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
-	if err == nil || !strings.Contains(err.Error(), "schema 99, this program knows 7: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
+	if exitcode.From(err) != exitcode.StoreVersion || !strings.Contains(err.Error(), "schema 99, this program knows 7: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }

@@ -73,8 +73,9 @@ func parse(store string) (*pgx.ConnConfig, error) {
 	maps.Copy(cfg.RuntimeParams, map[string]string{
 		"application_name": self(),
 		"lock_timeout":     millis(lockLimit), "statement_timeout": millis(readLimit),
-		// A host that died holds its locks no longer than this.
-		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+		// A host that died holds its locks no longer than deadLimit: also one to which an answer is under way, of which keep-alives know
+		// nothing; the system would send that again for a quarter of an hour.
+		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": millis(deadLimit),
 	})
 	return cfg, nil
 }
