@@ -183,6 +183,26 @@ func TestHistogramsThatDoNotFitAreCountedAndLeaveNoTrace(t *testing.T) {
 	}
 }
 
+// They are written anew with every batch of results: a hundred results of a megabyte each would be a hundred megabytes from then on.
+func TestTheBinsOfARunAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	for i := range 5 {
+		h := hist.New1D(fmt.Sprint(i), "", "", hist.MaxBins, 0, 1)
+		b.do(b.pictured(h.Name, nil, hist.Set{*h}))
+	}
+	again := hist.New1D("0", "", "", hist.MaxBins, 0, 1) // of one that is there
+	again.Fill(0.5)
+	b.do(b.pictured("a", nil, hist.Set{*again}))
+	set, err := b.store.MergedHistograms(t.Context(), namespace, run)
+	if must(t, err); len(set) != 2 || set[0].Entries != 1 {
+		t.Errorf("%d histograms", len(set))
+	}
+	if r := b.run(); r.Done != 6 || r.Unmerged != 3 {
+		t.Errorf("%d done, %d unmerged", r.Done, r.Unmerged)
+	}
+}
+
 func TestCountsAndReasonsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)

@@ -200,8 +200,13 @@ func TestHistogramsThatAreLargeAreToBeAskedFor(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	var set hist.Set
-	for i := range 10 {
-		set = append(set, *hist.New1D(fmt.Sprint("h", i), "", "", hist.MaxBins, 0, 1))
+	for i := range 2 {
+		h := hist.New1D(fmt.Sprint("h", i), "", "", hist.MaxBins, 0, 1)
+		for bin := range h.Counts {
+			h.Counts[bin] = 100_000
+		}
+		h.Entries, h.SumW = 100_000*hist.MaxBins, 100_000*hist.MaxBins
+		set = append(set, *h)
 	}
 	r.do(r.sent(1), r.result(0, 1, nil, set))
 	e := r.follow("").until("histograms", func(e document.Event) bool { return e.Name == document.EventHistograms })

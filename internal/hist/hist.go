@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unicode/utf8"
 )
 
 // MaxBins bounds what is accepted from the wire: beyond it a histogram is an attack or an error, not a picture.
 const MaxBins = 100_000
+
+// maxText is how many letters label a picture at most.
+const maxText = 500
 
 // gridBits is how finely a value is rounded before it enters SumWX and SumWX2: to 2^-20 of the axis' largest magnitude.
 // Whole multiples of such a step add without error until their sum needs more than 53 bits, that is for 2^32 entries.
@@ -143,6 +147,11 @@ func (h *H1) Edge(i int) float64 {
 func (h *H1) Validate() error {
 	if h.Name == "" {
 		return errors.New("histogram without a name")
+	}
+	for _, text := range []string{h.Name, h.Title, h.Unit} {
+		if n := utf8.RuneCountInString(text); n > maxText {
+			return fmt.Errorf("histogram %.80q has a name, title or unit of %d letters, more than %d", h.Name, n, maxText)
+		}
 	}
 	if err := h.validateAxis(); err != nil {
 		return err

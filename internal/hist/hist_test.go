@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,6 +148,7 @@ func TestH1_ValidateNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, wire := range map[string]string{
 		"NoName":        `{"nbins":1,"low":0,"high":1,"counts":[0]}`,
+		"LongTitle":     `{"name":"h","title":"` + strings.Repeat("x", 501) + `","nbins":1,"low":0,"high":1,"counts":[0]}`,
 		"NoBins":        `{"name":"h","nbins":0,"low":0,"high":1,"counts":[]}`,
 		"TooManyBins":   `{"name":"h","nbins":1000000000,"low":0,"high":1,"counts":[]}`,
 		"EmptyAxis":     `{"name":"h","nbins":1,"low":1,"high":1,"counts":[0]}`,

@@ -13,6 +13,8 @@ const (
 	maxCounts     = 1000
 	maxHistograms = 500
 	maxKey        = 200
+	// maxBins is of all histograms of a run together.
+	maxBins = 250_000
 	// maxHistogramBytes is of one result.
 	maxHistogramBytes = 8 << 20
 )
@@ -45,15 +47,20 @@ func merge(tx Tx, r *Run, m message.SliceResult) error {
 func add(merged *hist.Set, pictures json.RawMessage) bool {
 	var set hist.Set
 	return len(pictures) <= maxHistogramBytes && json.Unmarshal(pictures, &set) == nil &&
-		len(*merged)+fresh(*merged, set) <= maxHistograms && merged.Merge(set) == nil
+		bounded(*merged, set) && merged.Merge(set) == nil
 }
 
-// fresh is how many histograms of a set another does not have.
-func fresh(have, set hist.Set) (n int) {
+// bounded reports whether there are not too many histograms, or bins of them, with those of a set that are new.
+func bounded(have, set hist.Set) bool {
+	n, bins := 0, 0
 	for i := range set {
 		if have.Find(set[i].Name) == nil {
 			n++
+			bins += min(max(0, set[i].NBins), hist.MaxBins+1) // it is not checked yet
 		}
 	}
-	return n
+	for i := range have {
+		bins += have[i].NBins
+	}
+	return n == 0 || len(have)+n <= maxHistograms && bins <= maxBins
 }
