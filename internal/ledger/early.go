@@ -20,7 +20,7 @@ func (r *Run) keep(m message.SliceResult) {
 		return // no peer sends a good result without its slice
 	}
 	if text := m.Content.Result.Error; text != nil && len(*text) > maxReason {
-		short := (*text)[:maxReason]
+		short := message.Cut(*text, maxReason)
 		m.Content.Result.Error = &short
 	}
 	if len(r.Early) >= maxEarly {

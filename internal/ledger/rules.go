@@ -274,14 +274,14 @@ func record(a *document.Attempt, m message.SliceResult, now time.Time) {
 	}
 	a.State, a.Failure = "failed", c.Failure
 	if f := c.Failure; f != nil && len(f.Message) > maxReason {
-		cut := *f
-		cut.Message = f.Message[:maxReason] + "..."
-		a.Failure = &cut
+		short := *f
+		short.Message = message.Cut(f.Message, maxReason)
+		a.Failure = &short
 	}
 	if a.Failure == nil { // a peer: retryable
 		text := "failed without a reason"
 		if c.Result.Error != nil {
-			text = fmt.Sprintf("%.*s", maxReason, *c.Result.Error)
+			text = message.Cut(*c.Result.Error, maxReason)
 		}
 		a.Failure = &message.Failure{
 			Code: exitcode.PayloadFailed.Code, Name: exitcode.PayloadFailed.Name, Class: string(exitcode.PayloadFailed.Class),
