@@ -166,7 +166,7 @@ func TestATokenOfOneNamespaceSeesNothingOfAnother(t *testing.T) {
 
 func TestNamesOfAllKindsAreTextAndLeadToTheirPages(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{nasty, "..", ".", "~", "a%2Fb", "日本", " ", "a\x00b"} {
+	for _, name := range []string{nasty, "a\u202eb\x1b[2J", "..", ".", "~", "a%2Fb", "日本", " ", "a\x00b"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, nil)
@@ -195,7 +195,7 @@ func TestNamesOfAllKindsAreTextAndLeadToTheirPages(t *testing.T) {
 				}
 				seen[path] = true
 				status, text, _ := s.ask(path)
-				if status != http.StatusOK && status != http.StatusSeeOther || strings.Contains(text, "<script>alert") || strings.Contains(text, "ZgotmplZ") {
+				if status != http.StatusOK && status != http.StatusSeeOther || strings.Contains(text, "<script>alert") || strings.Contains(text, "ZgotmplZ") || strings.ContainsAny(text, "\u202e\x1b") {
 					t.Errorf("%s: %d, %s", path, status, text)
 				}
 				doc, err := html.Parse(strings.NewReader(text))

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"bytes"
 	"cmp"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"tfpilot/internal/access"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/program"
 	"tfpilot/internal/version"
 )
 
@@ -117,5 +119,6 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v pag
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes()) // or the client is gone
+	// Names are anybody's, and none is to turn round the line that it stands in.
+	_, _ = io.WriteString(w, program.PrintableLines(buf.String())) // or the client is gone
 }

@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/pause"
+	"tfpilot/internal/program"
 )
 
 // Source is idds.
@@ -152,7 +153,7 @@ func lines(ctx context.Context, idds Source, cfg Config) error {
 		case n.board == nil || time.Since(last) < lineEvery && !away:
 			return
 		case cfg.JSON:
-			werr = json.NewEncoder(cfg.Out).Encode(n.board)
+			werr = program.JSON(cfg.Out).Encode(n.board)
 		default:
 			text := Line(n.board)
 			if cfg.ASCII {

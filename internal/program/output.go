@@ -1,7 +1,6 @@
 package program
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
@@ -48,7 +46,7 @@ type Table struct {
 func Print(c *cli.Context, document any, table Table) error {
 	switch c.String("output") {
 	case "json":
-		enc := json.NewEncoder(c.App.Writer)
+		enc := JSON(c.App.Writer)
 		enc.SetIndent("", "  ")
 		return enc.Encode(document)
 	case "quiet":
@@ -94,7 +92,7 @@ func (t Table) Write(w io.Writer) error {
 func Plain(text string) string {
 	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if steers(r) {
 			return ' '
 		}
 		return r

@@ -3,13 +3,16 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -56,12 +59,28 @@ func TestAnErrorIsOneLineWithItsNextStepAndItsCode(t *testing.T) { //nolint:para
 func TestNoCellOfATableIsObeyedByATerminal(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	table := program.Table{Header: []string{"RUN", "WHY"}, Rows: [][]string{{"1\x1b[31m", "a\tb\r\nc\u009b2J"}, {"2", "d"}}}
+	table := program.Table{Header: []string{"RUN", "WHY"}, Rows: [][]string{{"1\x1b[31m", "a\tb\r\nc\u009b2J"}, {"2", "d\u202ee"}}}
 	if err := table.Write(&out); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.String(), "RUN     WHY\n1 [31m  a b; c 2J\n2       d\n"; got != want {
+	if got, want := out.String(), "RUN     WHY\n1 [31m  a b; c 2J\n2       d e\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestNoTextWithinADocumentIsObeyedByATerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	want := map[string]string{"a\x7f\u009b2J": "b\u202e\u2028η\x1b[2J\n"}
+	if err := program.JSON(&out).Encode(want); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsFunc(strings.TrimSuffix(out.String(), "\n"), func(r rune) bool { return !unicode.IsPrint(r) }) || !strings.Contains(out.String(), "η") {
+		t.Errorf("written is %q", out.String())
+	}
+	var got map[string]string
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil || !maps.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
