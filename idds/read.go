@@ -145,7 +145,7 @@ func (s *Service) readSlice(d *broker.Delivery) (message.Slice, error) {
 	if err != nil {
 		return m, fmt.Errorf("%w: %w", errJunk, err)
 	}
-	if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) {
+	if err := m.Validate(); errors.Is(err, message.ErrNoIdentity) || errors.Is(err, message.ErrLongRun) {
 		return m, fmt.Errorf("%w: %w", errJunk, err)
 	}
 	m.Namespace = s.cfg.Namespace

@@ -77,6 +77,9 @@ func Peek(body []byte) (Envelope, error) {
 	if e.MsgType == "" {
 		return e, fmt.Errorf("%w: no msg_type", ErrNotMessage)
 	}
+	if err := e.RunID.validate(); err != nil {
+		return e, fmt.Errorf("%w: %w", ErrNotMessage, err)
+	}
 	return e, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,6 +200,7 @@ func TestSliceValidateTellsJunkFromBadData(t *testing.T) {
 		{"letters of others are no control characters", func(s *message.Slice) { s.Content.ReqID, s.Namespace = "ü-Ж-界", "実験" }, false, false},
 		{"no file", func(s *message.Slice) { s.Content.Filename = "" }, false, true},
 		{"simulated needs no file", func(s *message.Slice) { s.Content.Filename, s.Content.FileType = "", "fake" }, false, false},
+		{"a run of any length", func(s *message.Slice) { s.RunID = message.Run(strings.Repeat("7", 201)) }, false, true},
 		{"no run", func(s *message.Slice) { s.RunID = message.RunID{} }, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,7 +239,7 @@ func TestSimulatedProcessingTimeIsThirtySecondsUnlessGiven(t *testing.T) {
 
 func TestPeekCallsEverythingElseJunk(t *testing.T) {
 	t.Parallel()
-	for _, junk := range []string{``, `x`, `[]`, `1`, `{}`, `{"msg_type":""}`, `{"msg_type":7}`, "{\"msg_type\":\"slice\"", `null`} {
+	for _, junk := range []string{``, `x`, `[]`, `1`, `{}`, `{"msg_type":""}`, `{"msg_type":7}`, "{\"msg_type\":\"slice\"", `null`, `{"msg_type":"slice","run_id":"` + strings.Repeat("7", 201) + `"}`} {
 		if _, err := message.Peek([]byte(junk)); !errors.Is(err, message.ErrNotMessage) {
 			t.Errorf("%q: %v", junk, err)
 		}

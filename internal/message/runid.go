@@ -21,6 +21,20 @@ func Run(text string) RunID { return RunID{text: text} }
 // RunNumber makes a RunID that is written as a JSON number, the form of older producers.
 func RunNumber(n int64) RunID { return RunID{text: fmt.Sprint(n), number: true} }
 
+// maxRunID is how many bytes a run number may have.
+const maxRunID = 200
+
+// ErrLongRun marks a message of a run that nobody could ask for by its number: its address would be longer than servers take, and one
+// such run would be in the way of whoever goes through all of them.
+var ErrLongRun = fmt.Errorf("run_id has more than %d bytes", maxRunID)
+
+func (r RunID) validate() error {
+	if len(r.text) > maxRunID {
+		return ErrLongRun
+	}
+	return nil
+}
+
 // String is the run number as text, empty when there is none.
 func (r RunID) String() string { return r.text }
 

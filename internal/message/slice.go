@@ -202,7 +202,7 @@ func (s Slice) Validate() error {
 	if err := s.Run().Validate(); err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{s.Run().validate()}
 	// The names of a slice go into logs, tables, headers and the payload's environment, whatever kind of slice it is.
 	for _, f := range [][2]string{{"namespace", s.Namespace}, {"identity", c.Identity()}} {
 		if hasControl(f[1]) {
