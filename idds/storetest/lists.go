@@ -195,6 +195,13 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			want int
 		}{
 			{ledger.RunFilter{}, 3},
+			{ledger.RunFilter{Run: "100002"}, 1},
+			{ledger.RunFilter{States: document.KnownRuns(), Limit: 1}, 1},
+			{ledger.RunFilter{States: document.KnownRuns(), AfterNamespace: namespace, AfterRun: "100001"}, 1},
+			{ledger.RunFilter{States: document.KnownRuns(), AfterNamespace: "a", AfterRun: "200000"}, 2},
+			{ledger.RunFilter{States: document.KnownRuns(), AfterNamespace: "zzz"}, 0},
+			{ledger.RunFilter{States: document.KnownRuns(), AfterNamespace: "zzz", AfterRun: "1", Descending: true}, 2},
+			{ledger.RunFilter{States: document.KnownRuns(), AfterNamespace: namespace, AfterRun: "100002", Descending: true}, 1},
 			{ledger.RunFilter{States: document.KnownRuns()}, 2},
 			{ledger.RunFilter{States: []document.RunState{document.RunOpen}}, 1},
 			{ledger.RunFilter{Namespace: namespace, States: []document.RunState{document.RunEnding}}, 1},

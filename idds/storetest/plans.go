@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/ledgersql"
 	"tfpilot/internal/message"
 )
 
-// Plans asks a store, filled by Fill, for slices with every filter, and tells of each query how the database goes about it. explain is
+// Plans asks a store, filled by Fill, for slices and runs with every filter, and tells of each query how the database goes about it. explain is
 // what the database is asked for its plan with.
 func Plans(t *testing.T, c driver.Connector, explain string, tell func(query, plan string)) {
 	t.Helper()
@@ -40,6 +41,10 @@ func Plans(t *testing.T, c driver.Connector, explain string, tell func(query, pl
 	} {
 		f.Limit = 10
 		_, err := reader.Slices(t.Context(), f)
+		must(t, err)
+	}
+	for _, f := range []ledger.RunFilter{{Run: run}, {States: document.KnownRuns()}, {Namespace: namespace, States: document.KnownRuns(), Descending: true}} {
+		_, err := reader.FindRuns(t.Context(), f)
 		must(t, err)
 	}
 	_, err := reader.Slice(t.Context(), after)

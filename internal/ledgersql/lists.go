@@ -13,8 +13,38 @@ import (
 	"tfpilot/internal/ledger"
 )
 
-// FindRuns are the runs of a filter: those of each state come from an index in their order, which has the others not in it.
-func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
+// FindRuns are the runs of a filter. The indexes of those in a state, and of one by its number, have each namespace by itself.
+func (r Reader) FindRuns(ctx context.Context, f ledger.RunFilter) (out []ledger.Run, err error) {
+	if f.Namespace != "" || len(f.States) == 0 && f.Run == "" {
+		return r.runsIn(ctx, f)
+	}
+	namespaces, err := r.namespaces(ctx)
+	if f.Descending {
+		slices.Reverse(namespaces)
+	}
+	of, limit, after := f, cmp.Or(f.Limit, ledger.PageSize), ledger.Text(f.AfterNamespace)
+	for _, of.Namespace = range namespaces {
+		switch order := cmp.Compare(of.Namespace, after); {
+		case after == "" || order == 0:
+		case f.Descending == (order > 0): // before it
+			continue
+		default:
+			of.AfterNamespace, of.AfterRun = "", ""
+		}
+		of.Limit = limit - len(out)
+		some, err := r.runsIn(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) == limit {
+			break
+		}
+	}
+	return out, err
+}
+
+// runsIn are the runs of a filter: those of each state come from an index in their order, which has the others not in it.
+func (r Reader) runsIn(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
 	if len(f.States) < 2 {
 		return r.runsOf(ctx, f)
 	}
@@ -83,7 +113,7 @@ func (r Reader) Files(ctx context.Context, f ledger.FileFilter) ([]ledger.File, 
 		}
 		return r.filesOfRun(ctx, of, f.Descending, limit)
 	}
-	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(f.Run), AfterNamespace: after.Namespace, AfterRun: after.Run}
+	runs := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(ledger.Filter{Run: f.Run}), AfterNamespace: after.Namespace, AfterRun: after.Run}
 	var out []ledger.File
 	// The run of the last page may have more, if it is one of those that are asked for: a cursor is what anybody sends.
 	if (f.Namespace == "" || after.Namespace == ledger.Text(f.Namespace)) && (f.Run == "" || after.Run == ledger.Text(f.Run)) {

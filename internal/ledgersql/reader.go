@@ -190,8 +190,7 @@ func (r Reader) Facts(ctx context.Context, facts *ledger.StoreFacts, hold string
 		return r.failed(fmt.Errorf("measuring rates: %w", err))
 	}
 	facts.PeakRate, facts.LongestHold = float64(most)/10, time.Duration(longest*float64(time.Second))
-	facts.Namespaces, err = collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) },
-		"SELECT DISTINCT namespace FROM run ORDER BY 1")
+	facts.Namespaces, err = r.namespaces(ctx)
 	if err != nil {
 		return err
 	}

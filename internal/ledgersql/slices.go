@@ -174,7 +174,7 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 				return
 			}
 		}
-		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(f.Run), AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
+		page := ledger.RunFilter{Namespace: f.Namespace, Run: f.Run, States: listed(f), AfterNamespace: f.After.Namespace, AfterRun: f.After.Run, Limit: runsAtOnce}
 		for {
 			runs, err := r.FindRuns(ctx, page)
 			if err != nil {
@@ -195,12 +195,18 @@ func (r Reader) runsFrom(ctx context.Context, f ledger.Filter) iter.Seq2[runKey,
 	}
 }
 
-// listed are the states of runs of which a list has rows: of those that nobody has announced only when it is asked for by number.
-func listed(run string) []document.RunState {
-	if run != "" {
+// listed are the states of runs of which a list has rows: of those that nobody has announced only when it is asked for by number. In one
+// that is closed all slices are final.
+func listed(f ledger.Filter) []document.RunState {
+	final := func(state ledger.SliceState) bool { return state == ledger.Done || state == ledger.Failed }
+	switch {
+	case f.Run != "":
 		return nil
+	case len(f.States) > 0 && !slices.ContainsFunc(f.States, final):
+		return []document.RunState{document.RunOpen, document.RunEnding}
+	default:
+		return document.KnownRuns()
 	}
-	return document.KnownRuns()
 }
 
 // mayHave reports whether a run's accounting says that it has slices of a filter: in one of its states and, where it asks for failures, any
@@ -310,8 +316,13 @@ func ofPilotIn(namespace string, f ledger.Filter, from seated) (places []place, 
 	return places, []any{from.id}
 }
 
+// distinctNamespaces are those of all runs in their order, each found in the index behind the one before: DISTINCT would read all of it.
+const distinctNamespaces = `WITH RECURSIVE found (namespace) AS (
+	SELECT min(namespace) FROM run UNION ALL SELECT (SELECT min(run.namespace) FROM run WHERE run.namespace > found.namespace) FROM found
+	WHERE found.namespace IS NOT NULL) SELECT namespace FROM found WHERE namespace IS NOT NULL`
+
 func (r Reader) namespaces(ctx context.Context) ([]string, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) }, "SELECT DISTINCT namespace FROM run ORDER BY 1")
+	return collect(ctx, r, func(rows *sql.Rows) (ns string, err error) { return ns, rows.Scan(&ns) }, distinctNamespaces)
 }
 
 func (r Reader) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
