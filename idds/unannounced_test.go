@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -106,6 +107,38 @@ func TestWhatIsLeftOfARunThatNobodyAnnouncesEnds(t *testing.T) {
 	}
 	if tally, err = w.store.Tally(t.Context(), namespace, run); err != nil || tally[ledger.Failed] != 0 {
 		t.Errorf("a run that is known: %v, %v", tally, err)
+	}
+}
+
+func TestARunThatNobodyAnnouncesIsForgottenAfterAWeek(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, false)
+	w.do(w.pictured("a", nil, nil), w.stray("8", "a"), w.stray("8", "b"), w.stray("81", "a"))
+	w.do(func(tx ledger.Tx) error {
+		h := hist.New1D("h", "", "", 1, 0, 1)
+		return tx.PutHistograms(namespace, "8", hist.Set{*h})
+	})
+	w.now = w.now.Add(6 * 24 * time.Hour)
+	w.lookBack(3)
+	w.do(w.stray("81", "b"))
+	if s := w.state("8"); s != document.RunUnannounced {
+		t.Fatalf("it is %s before", s)
+	}
+	w.now = w.now.Add(2 * 24 * time.Hour)
+	w.lookBack(3)
+	if w.state("8") != "" || w.state("81") != document.RunUnannounced || w.state(run) != document.RunOpen {
+		t.Errorf("they are %q, %q and %q", w.state("8"), w.state("81"), w.state(run))
+	}
+	tally, err := w.store.Tally(t.Context(), namespace, "8")
+	if set, herr := w.store.MergedHistograms(t.Context(), namespace, "8"); len(tally) > 0 || len(set) > 0 || err != nil || herr != nil {
+		t.Errorf("%v and %d histograms are left, %v, %v", tally, len(set), err, herr)
+	}
+	if tally, err = w.store.Tally(t.Context(), namespace, "81"); err != nil || tally[ledger.Done] != 2 {
+		t.Errorf("of another are left %v, %v", tally, err)
+	}
+	w.do(w.stray("8", "a")) // it begins anew
+	if tally, err = w.store.Tally(t.Context(), namespace, "8"); err != nil || tally[ledger.Done] != 1 {
+		t.Errorf("after its end: %v, %v", tally, err)
 	}
 }
 

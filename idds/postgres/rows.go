@@ -126,7 +126,12 @@ func (r rows) PutRun(row ledgertx.RunRow) error {
 }
 
 func (r rows) DropRun(namespace, run string) error {
-	return r.exec("DELETE FROM run WHERE namespace = $1 AND run = $2", namespace, run)
+	for _, table := range ledgersql.TablesOfRun() {
+		if err := r.exec("DELETE FROM "+table+" WHERE namespace = $1 AND run = $2", namespace, run); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r rows) Histograms(namespace, run string) ([]byte, error) {

@@ -93,7 +93,12 @@ func (r rows) PutRun(row ledgertx.RunRow) error {
 }
 
 func (r rows) DropRun(namespace, run string) error {
-	return r.write("DELETE FROM run WHERE namespace = ? AND run = ?", namespace, run)
+	for _, table := range ledgersql.TablesOfRun() {
+		if err := r.write("DELETE FROM "+table+" WHERE namespace = ? AND run = ?", namespace, run); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r rows) Histograms(namespace, run string) (doc []byte, err error) {

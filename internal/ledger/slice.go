@@ -223,7 +223,7 @@ type Tx interface {
 	SliceByRequest(namespace, run string, createdAt time.Time) (*Slice, error)
 	Run(namespace, run string) (*Run, error)
 	PutRun(r *Run) error
-	// DropRun forgets a run that has no slices.
+	// DropRun forgets a run with its slices and histograms.
 	DropRun(r *Run) error
 	Histograms(namespace, run string) (hist.Set, error)
 	PutHistograms(namespace, run string, set hist.Set) error

@@ -58,6 +58,9 @@ func Tables() []Table {
 	}
 }
 
+// TablesOfRun are those of what a run is in the ledger.
+func TablesOfRun() []string { return []string{"request", "histogram", "slice", "run"} }
+
 // Names are the names of the columns.
 func (t Table) Names() []string {
 	out := make([]string, len(t.Columns))

@@ -189,6 +189,11 @@ func (b *Batch) DropRun(r *ledger.Run) error {
 	k := newRunKey(r.Namespace, r.RunID.String())
 	delete(b.runs, k)
 	delete(b.dirtyRuns, k)
+	delete(b.histograms, k)
+	delete(b.dirtyHistograms, k)
+	of := func(s Key) bool { return s.Namespace == k.namespace && s.Run == k.run }
+	maps.DeleteFunc(b.slices, func(s Key, _ *entry) bool { return of(s) })
+	b.changed = slices.DeleteFunc(b.changed, func(e *entry) bool { return of(e.Key) })
 	return b.rows.DropRun(k.namespace, k.run)
 }
 
