@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -12,6 +13,10 @@ import (
 
 // mostPrograms is how many are on a board: their names are anybody's.
 const mostPrograms = 100
+
+// patience is how long the store may take to answer all that is asked for a board. One that has died without a word would keep whoever
+// looks for half a minute, and it is then that he has to see what is wrong.
+const patience = 2 * time.Second
 
 // make makes the board of a namespace, whose turn the caller has, unless there is one that is young enough. What the store does not
 // tell now stays as it was: the board says by its health what is wrong.
@@ -24,7 +29,9 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 	}
 	now := f.cfg.Service.Now()
 	b := document.Board{At: now, Namespace: s.name, Health: f.cfg.Service.Health(ctx), Components: []document.Component{}}
-	f.askDemand(ctx, s)
+	asking, stop := s.asking(ctx)
+	defer stop()
+	f.askDemand(asking, s)
 
 	f.mu.Lock()
 	s.changed = false
@@ -41,7 +48,7 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 	b.Sites, held = sites(workers)
 	b.Runs = make([]document.BoardRun, 0, len(runs))
 	for _, r := range runs {
-		f.ask(ctx, r)
+		f.ask(asking, r)
 		doc, err := f.runOn(ctx, s, r, held, now)
 		if err != nil {
 			return err
@@ -54,6 +61,20 @@ func (f *Feed) make(ctx context.Context, s *space, age time.Duration) error {
 	}
 	s.made, s.madeAt = b, time.Now()
 	return nil
+}
+
+// asking is the context of what the store is asked for a board. After one that did not answer in time, some boards are made without.
+func (s *space) asking(ctx context.Context) (asking context.Context, stop func()) {
+	asking, cancel := context.WithTimeout(ctx, patience)
+	if time.Now().Before(s.sparedUntil) {
+		cancel()
+	}
+	return asking, func() {
+		if errors.Is(asking.Err(), context.DeadlineExceeded) {
+			s.sparedUntil = time.Now().Add(5 * patience)
+		}
+		cancel()
+	}
 }
 
 // load asks the store for what there was before we heard of anything.
@@ -89,7 +110,7 @@ func poke(c chan struct{}) {
 
 // askDemand asks how many workers are wanted.
 func (f *Feed) askDemand(ctx context.Context, s *space) {
-	if time.Since(s.demandAt) < dearly {
+	if ctx.Err() != nil || time.Since(s.demandAt) < dearly {
 		return
 	}
 	d, err := f.cfg.Service.DemandLately(ctx)
@@ -107,6 +128,9 @@ func (f *Feed) askDemand(ctx context.Context, s *space) {
 
 // ask asks the store what no transaction tells of a run: only when there may be something new, and rarely when it takes long.
 func (f *Feed) ask(ctx context.Context, r *run) {
+	if ctx.Err() != nil {
+		return
+	}
 	f.mu.Lock()
 	doc, failed, detected := r.Run, r.failed && time.Now().After(r.failuresAt), r.detected
 	r.failed, r.detected = r.failed && !failed, false

@@ -124,7 +124,9 @@ func (f *Feed) publish(ctx context.Context, s *space) error {
 	if err != nil {
 		return err
 	}
-	pictures := f.draw(ctx, s)
+	asking, stop := s.asking(ctx)
+	pictures := f.draw(asking, s)
+	stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	same := s.event.Name != "" && slices.Equal(told, s.told)

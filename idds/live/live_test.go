@@ -249,6 +249,27 @@ func TestAStoreThatIsAwayTakesNothingFromTheBoard(t *testing.T) {
 	w.until("what is known all the same", showing(4))
 }
 
+// A database server that dies without a word answers nothing and refuses nothing.
+func TestAStoreThatIsSilentIsNotWaitedForToShowWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	failed := &message.Failure{Class: "payload", Name: "payload_failed"}
+	r.do(r.sent(10), r.result(0, 2, failed, nil))
+	if b := r.board(); len(b.Runs) != 1 || b.Runs[0].Slices.Failed != 2 {
+		t.Fatalf("%+v", b.Runs)
+	}
+	r.asked.silent.Store(true)
+	r.do(r.result(2, 4, failed, nil)) // it is told of what is asked for before the silence
+	w := r.follow("")
+	w.until("what is known all the same", func(e document.Event) bool {
+		var b document.Board
+		return e.Name == document.EventBoard && json.Unmarshal(e.Data, &b) == nil && len(b.Runs) == 1 && b.Runs[0].Slices.Failed == 4
+	})
+	if b := r.board(); len(b.Runs) != 1 || b.Runs[0].Slices.Failed != 4 {
+		t.Errorf("%+v", b.Runs)
+	}
+}
+
 func TestWhatOneNamespaceDoesIsNotOnTheBoardOfAnother(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)

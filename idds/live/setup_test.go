@@ -87,10 +87,16 @@ type asked struct {
 
 	n    atomic.Int64
 	away atomic.Bool
+	// silent gives no answer.
+	silent atomic.Bool
 }
 
-func (a *asked) ask() error {
+func (a *asked) ask(ctx context.Context) error {
 	a.n.Add(1)
+	if a.silent.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if a.away.Load() {
 		return exitcode.New(exitcode.StoreFailed, "%w: on purpose", ledger.ErrUnavailable)
 	}
@@ -98,28 +104,28 @@ func (a *asked) ask() error {
 }
 
 func (a *asked) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
-	if err := a.ask(); err != nil {
+	if err := a.ask(ctx); err != nil {
 		return nil, err
 	}
 	return a.Store.FindRuns(ctx, f)
 }
 
 func (a *asked) Failures(ctx context.Context, namespace, run string) ([]ledger.FailureCount, error) {
-	if err := a.ask(); err != nil {
+	if err := a.ask(ctx); err != nil {
 		return nil, err
 	}
 	return a.Store.Failures(ctx, namespace, run)
 }
 
 func (a *asked) Latencies(ctx context.Context, namespace, run string) (ledger.Latencies, error) {
-	if err := a.ask(); err != nil {
+	if err := a.ask(ctx); err != nil {
 		return ledger.Latencies{}, err
 	}
 	return a.Store.Latencies(ctx, namespace, run)
 }
 
 func (a *asked) MergedHistograms(ctx context.Context, namespace, run string) (hist.Set, error) {
-	if err := a.ask(); err != nil {
+	if err := a.ask(ctx); err != nil {
 		return nil, err
 	}
 	return a.Store.MergedHistograms(ctx, namespace, run)

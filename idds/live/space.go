@@ -32,12 +32,14 @@ type space struct {
 	// turn is held by whoever makes the board.
 	turn chan struct{}
 	// made is the board, which belongs to whoever has the turn; event is the same as it is sent; news is closed when there is another one.
-	made     document.Board
-	madeAt   time.Time
-	event    document.Event
-	told     []byte // what the event says, but for its time
-	pictures map[string]picture
-	news     chan struct{}
+	made   document.Board
+	madeAt time.Time
+	// sparedUntil is until when the store is asked nothing for a board.
+	sparedUntil time.Time
+	event       document.Event
+	told        []byte // what the event says, but for its time
+	pictures    map[string]picture
+	news        chan struct{}
 
 	watchers int
 	lookedAt time.Time
