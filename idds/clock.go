@@ -31,6 +31,11 @@ func (c *clock) notBefore(t time.Time) {
 	}
 }
 
+// aheadOf is how far it is ahead of what the machine's clock says now: that was set since, or the machine was asleep.
+func (c *clock) aheadOf(machine time.Time) time.Duration {
+	return c.now().Round(0).Sub(machine.Round(0))
+}
+
 // resume puts the clock to no earlier than the last report of a worker or the last change of a run.
 func (s *Service) resume(ctx context.Context) error {
 	workers, err := s.store.Workers(ctx, s.cfg.Namespace)
@@ -49,7 +54,7 @@ func (s *Service) resume(ctx context.Context) error {
 			s.clock.notBefore(t)
 		}
 	}
-	if ahead := s.clock.now().Sub(s.cfg.Now()); ahead > message.MostAhead { // what it says stands in documents and messages
+	if ahead := s.clock.aheadOf(s.cfg.Now()); ahead > message.MostAhead { // what it says stands in documents and messages
 		s.log.WarnContext(ctx, "the store has seen later times than the machine's clock says; times go on from there", slog.Duration("ahead", ahead))
 	}
 	s.started = s.now()

@@ -3,7 +3,9 @@ package idds_test
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
+	"tfpilot/internal/logging"
 )
 
 // off is a clock that is off.
@@ -40,6 +43,31 @@ func TestAClockThatWasSetBetweenTwoStartsChangesNothingThatIsDue(t *testing.T) {
 	r.answer(again, nil)
 	if got := r.await("the close", closed); got.Slices.Done != 1 || got.Slices.Corrected != 0 {
 		t.Errorf("the run's time was taken for over: %+v", got.Slices)
+	}
+}
+
+func TestAClockThatIsSetWhileTheServiceRunsChangesNoTimeAndIsSaid(t *testing.T) {
+	t.Parallel()
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+	must(t, err)
+	var by atomic.Int64
+	s, err := idds.New(newBook(t).store, link, logging.Discard(), idds.Config{Namespace: namespace, Now: func() time.Time { return time.Now().Round(0).Add(time.Duration(by.Load())) }})
+	must(t, err)
+	for _, c := range []struct {
+		set time.Duration
+		say string
+	}{
+		{0, ""}, {30 * time.Second, ""}, {time.Hour, "1h0m0s ahead of"}, {-24 * time.Hour, "24h0m0s behind"}, {0, ""},
+	} {
+		by.Store(int64(c.set))
+		parts := s.Health(t.Context()).Parts
+		part := parts[slices.IndexFunc(parts, func(p document.HealthPart) bool { return p.Name == "clock" })]
+		if part.OK != (c.say == "") || !strings.Contains(part.Details, c.say) {
+			t.Errorf("set by %s: %+v", c.set, part)
+		}
+		if off := time.Since(s.Now()); off.Abs() > time.Minute {
+			t.Errorf("set by %s: time is off by %s", c.set, off)
+		}
 	}
 }
 

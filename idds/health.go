@@ -8,12 +8,13 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/logging"
+	"tfpilot/internal/message"
 )
 
 // Health is what is wrong with the service, or with what it stands on.
 func (s *Service) Health(context.Context) document.Health {
 	now := time.Now()
-	doc := document.Health{At: now.UTC(), OK: true, Parts: []document.HealthPart{s.watch.Health(now), s.brokerHealth(), s.subscribedHealth(), s.backlogHealth()}}
+	doc := document.Health{At: now.UTC(), OK: true, Parts: []document.HealthPart{s.watch.Health(now), s.brokerHealth(), s.subscribedHealth(), s.backlogHealth(), s.clockHealth()}}
 	for _, p := range doc.Parts {
 		doc.OK = doc.OK && p.OK
 	}
@@ -40,6 +41,20 @@ func (s *Service) subscribedHealth() document.HealthPart {
 		return document.HealthPart{Name: "subscriptions", Details: fmt.Sprintf("the broker has not confirmed %d since the start", n)}
 	}
 	return document.HealthPart{Name: "subscriptions", OK: true, Details: "all were confirmed"}
+}
+
+// clockHealth says whether the machine's clock agrees with the time that all is told by, which goes on steadily.
+func (s *Service) clockHealth() document.HealthPart {
+	by := s.clock.aheadOf(s.cfg.Now())
+	if by.Abs() <= message.MostAhead {
+		return document.HealthPart{Name: "clock", OK: true, Details: "that of the machine goes on steadily"}
+	}
+	where := "ahead of"
+	if by > 0 {
+		where = "behind"
+	}
+	return document.HealthPart{Name: "clock", Details: fmt.Sprintf("the machine's clock is %s %s the time that idds goes by: it was set, or the machine was asleep; "+
+		"times to results are wrong by as much, until the clock is right and idds is started again", by.Abs().Round(time.Second), where)}
 }
 
 func (s *Service) backlogHealth() document.HealthPart {

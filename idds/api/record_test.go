@@ -102,7 +102,7 @@ func TestComponentsSayThatTheyAreAlive(t *testing.T) {
 			break
 		}
 	}
-	if got := strings.Join(names, " "); got != "idds idds/backlog idds/broker idds/store idds/subscriptions site-a p1" {
+	if got := strings.Join(names, " "); got != "idds idds/backlog idds/broker idds/clock idds/store idds/subscriptions site-a p1" {
 		t.Error(got)
 	}
 	if page := read[document.Page[document.Component]](t, base+"/v1/components?role=pilot&alive=true"); len(page.Items) != 1 || page.Items[0].State != "READY" {

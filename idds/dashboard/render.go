@@ -106,9 +106,17 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v page, err error
 	p.answer(w, r, status, v)
 }
 
+// now is the time of the service, which stands in what pages show; none of them needs a service to say that something cannot be had.
+func (p *Pages) now() time.Time {
+	if p.cfg.Service == nil {
+		return time.Now().UTC()
+	}
+	return p.cfg.Service.Now()
+}
+
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, status int, v page) {
 	v.Namespace, v.Version, v.Who = p.namespace(r), version.String(), access.PrincipalOf(r.Context())
-	v.Path, v.Sections, v.Now, v.asked = r.URL.Path, p.links, time.Now().UTC(), asked(r)
+	v.Path, v.Sections, v.Now, v.asked = r.URL.Path, p.links, p.now(), asked(r)
 	var buf bytes.Buffer
 	if err := p.pages[v.Name].ExecuteTemplate(&buf, "layout", v); err != nil {
 		p.cfg.Log.ErrorContext(r.Context(), "a page cannot be rendered: a bug", slog.String("page", v.Name), logging.Err(err))

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
@@ -72,7 +71,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
 		return err
 	}
-	data.States = timeline.OfRun(data.Run, time.Now())
+	data.States = timeline.OfRun(data.Run, p.cfg.Service.Now())
 	counts, err := p.cfg.Store.Failures(ctx, run.Namespace, id)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (p *Pages) workers(r *http.Request, v *page) error {
 		data.Sites = board.Sites
 	}
 	if data.Show != "all" {
-		f.SeenSince = time.Now().Add(-recently)
+		f.SeenSince = p.cfg.Service.Now().Add(-recently)
 	}
 	for {
 		list, err := p.cfg.Service.FindWorkers(r.Context(), f)

@@ -25,8 +25,12 @@ const askLimit = 2 * time.Second
 func (s scrape) Collect(out chan<- prometheus.Metric) {
 	s.mu.Lock()
 	live := s.live
+	now := time.Now()
+	if live.Service != nil { // reports have its time
+		now = live.Service.Now()
+	}
 	s.runMetrics(out)
-	s.workerMetrics(out, time.Now())
+	s.workerMetrics(out, now)
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit) // a collector has no context of its own
 	defer cancel()

@@ -29,7 +29,7 @@ func (d Health) Line() string {
 
 // HealthPart is one thing that the service stands on.
 type HealthPart struct {
-	// Name is store, broker, subscriptions or backlog.
+	// Name is store, broker, subscriptions, backlog or clock.
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	// Details say what is wrong, or how it is.
