@@ -42,6 +42,16 @@ func TestAScrapeTellsWhatBecameOfSlices(t *testing.T) {
 	})
 }
 
+func TestCountersOfFaultsAreThereBeforeTheFirst(t *testing.T) { // of what begins with it Prometheus sees no rise
+	t.Parallel()
+	b := open(t, t.TempDir())
+	b.metrics.Request("GET /v1/runs", http.StatusOK, time.Second, false)
+	want(t, b.scrape(), map[string]float64{
+		"idds_attempts_failed_total{class=infrastructure,name=lost}": 0, "idds_attempts_failed_total{class=site,name=node_unfit}": 0,
+		"idds_http_requests_total{code=5xx,operation=GET /v1/runs}": 0,
+	})
+}
+
 func TestACorrectedSliceIsNoStepBack(t *testing.T) {
 	t.Parallel()
 	b := open(t, t.TempDir())

@@ -32,6 +32,7 @@ func (m *Metrics) Request(operation string, status int, took time.Duration, flow
 	if operation == "" || operation == "/" {
 		operation = other
 	}
+	m.requests.count.WithLabelValues(operation, "5xx") // 0 before the first: Prometheus sees no rise of what begins with it
 	m.requests.count.WithLabelValues(operation, fmt.Sprintf("%dxx", status/100)).Inc()
 	if !flowed {
 		m.requests.took.WithLabelValues(operation).Observe(took.Seconds())

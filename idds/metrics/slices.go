@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tfpilot/internal/commits"
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -36,6 +37,13 @@ func newSliceMetrics(r prometheus.Registerer) sliceMetrics {
 		}, []string{"class", "name"}),
 	}
 	r.MustRegister(m.failed)
+	// What has not happened yet is 0: of a counter that begins with the fault, Prometheus would not see the first ones.
+	for _, given := range [][2]string{{"infrastructure", "lost"}, {"infrastructure", "run_timeout"}, {"payload", "workers_down"}} { // by the ledger
+		m.failed.WithLabelValues(given[:]...)
+	}
+	for _, f := range exitcode.Table() {
+		m.failed.WithLabelValues(string(f.Class), f.Name)
+	}
 	return m
 }
 
