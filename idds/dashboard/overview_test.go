@@ -65,8 +65,11 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 26, 4, 5, 6, 0, time.UTC)
 	for want, spoil := range map[string]func(*document.Board){
-		"broker: no connection: refused (since 04:05:06 UTC)": func(b *document.Board) {
+		"broker: no connection: refused (since 04:05:06 UTC)</a> <span class=\"next\">It is tried again by itself. Does the broker run": func(b *document.Board) {
 			b.Health.Parts = append(b.Health.Parts, document.HealthPart{Name: "broker", Details: "no connection: refused", Since: since})
+		},
+		"subscriptions: refused (since 04:05:06 UTC)": func(b *document.Board) {
+			b.Health.Parts = append(b.Health.Parts, document.HealthPart{Name: "subscriptions", Details: "refused", Since: since})
 		},
 		"harvester farm has not been heard of since 04:05:06 UTC": func(b *document.Board) {
 			b.Components = []document.Component{{Role: "harvester", Name: "farm", State: "READY", LastSeen: since}, {Role: "daq", Name: "daq", State: "EXITED"}}

@@ -12,6 +12,8 @@ type Trouble struct {
 	// State is wrong, or slow for what may pass.
 	State string
 	Text  string
+	// Next is what to do about it, where the text does not say it.
+	Next string
 	// Path, and Parameters by name and value, lead to where more is said.
 	Path       string
 	Parameters []string
@@ -26,7 +28,7 @@ func Troubles(v *document.Board, r *document.BoardRun) []Trouble {
 			if !p.Since.IsZero() {
 				text += " (since " + words.Clock(p.Since) + " UTC)"
 			}
-			wrong = append(wrong, Trouble{State: "wrong", Text: text, Path: "/components"})
+			wrong = append(wrong, Trouble{State: "wrong", Text: text, Next: steps[p.Name], Path: "/components"})
 		}
 	}
 	for _, c := range v.Components {
@@ -52,6 +54,12 @@ func Troubles(v *document.Board, r *document.BoardRun) []Trouble {
 		wrong, slow = append(wrong, ofRun(v, r)...), append(slow, passing(r)...)
 	}
 	return append(wrong, slow...)
+}
+
+// steps are what to do about what the service stands on, by its name.
+var steps = map[string]string{
+	"store":  "What comes waits at the broker meanwhile, and nothing is lost. Look at the disk of the store, or at its server; `idds doctor` looks closer.",
+	"broker": "It is tried again by itself. Does the broker run, and does this idds reach it? `idds doctor` looks closer.",
 }
 
 // ofRun is what is wrong with a run.
