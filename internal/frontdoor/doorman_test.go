@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tfpilot/internal/frontdoor"
+	"tfpilot/internal/testkit"
 )
 
 func must(t *testing.T, err error) {
@@ -69,7 +70,7 @@ func dial(t *testing.T, srv *httptest.Server) net.Conn {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	must(t, conn.SetDeadline(time.Now().Add(testkit.Patience)))
 	return conn
 }
 
@@ -114,6 +115,12 @@ func TestARequestThatIsWorkedOnIsNotInterrupted(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	frontdoor.NewDoorman(2).Guard(srv.Config)
+	watch, idle := srv.Config.ConnState, make(chan struct{})
+	srv.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if watch(conn, state); state == http.StateIdle {
+			close(idle)
+		}
+	}
 	srv.Start()
 	t.Cleanup(srv.Close)
 	conn := dial(t, srv)
@@ -128,7 +135,8 @@ func TestARequestThatIsWorkedOnIsNotInterrupted(t *testing.T) {
 	if resp.StatusCode != http.StatusNoContent {
 		t.Errorf("status %d", resp.StatusCode)
 	}
-	crowd(t, srv, "") // and now it is one of those that are waited for
+	<-idle // the answer is out before the doorman hears of that
+	crowd(t, srv, "")
 	expectEnd(t, conn)
 }
 
