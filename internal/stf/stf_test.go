@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -242,7 +241,6 @@ func TestAFlippedByteNeverGivesOtherData(t *testing.T) {
 			noticed++
 			continue
 		}
-		start := time.Now()
 		err = r.Read(0, 39, func(f *stf.Frame) error {
 			want := list[f.TF]
 			want.Truth = nil
@@ -251,9 +249,6 @@ func TestAFlippedByteNeverGivesOtherData(t *testing.T) {
 			}
 			return nil
 		})
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("flip at %d: it took %v", at, took)
-		}
 		if err != nil {
 			noticed++
 			if got := exitcode.From(err); got != exitcode.DataCorrupt {
