@@ -53,7 +53,7 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 		r.publish(slice("a", 1))
 		w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
 		idds := &reporter{}
-		p := r.pilot(pilot.Config{Run: run, StopQuiet: 3 * time.Second}, w, idds)
+		p := r.pilot(pilot.Config{Run: run, StopQuiet: time.Hour}, w, idds)
 		await(t, "the payload", func() bool { return w.count("a") == 1 })
 		before := idds.count()
 		r.stop(run)
@@ -66,6 +66,18 @@ func TestAPilotLeavesWhenItsRunIsOver(t *testing.T) {
 		if m := r.next(); m.Identity() != "b" {
 			t.Errorf("result of %s", m.Identity())
 		}
+		p.stop()
+		<-p.done
+	})
+	t.Run("stop message to a pilot at work, when it is quiet", func(t *testing.T) {
+		t.Parallel()
+		r, g := newRig(t), make(gate)
+		r.publish(slice("a", 1))
+		w := &runner{do: func(ctx context.Context, _ message.Slice) error { return g.wait(ctx) }}
+		p := r.pilot(pilot.Config{Run: run, StopQuiet: time.Second}, w, nil)
+		await(t, "the payload", func() bool { return w.count("a") == 1 })
+		r.stop(run)
+		close(g)
 		must(t, p.wait())
 	})
 	t.Run("idds says closed to one that missed the stop message", func(t *testing.T) {
