@@ -9,8 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"tfpilot/cmd/wrapper/wrappercmd"
 	"tfpilot/internal/exitcode"
@@ -111,9 +111,14 @@ func TestAPayloadThatDoesNotBecomeReadySaysWhy(t *testing.T) { //nolint:parallel
 }
 
 func TestASignalEndsThePayloadAndIsReported(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 300*time.Millisecond, errors.New("interrupt signal received"))
-	defer cancel()
-	wrapperRunUntil(ctx, t, "", "--payload", payloadFile(t, "while :; do sleep 1; done"), "--input", "x").mustSay(t, exitcode.Interrupted.Code,
+	begun := filepath.Join(t.TempDir(), "begun")
+	must(t, syscall.Mkfifo(begun, 0o600))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		_, _ = os.ReadFile(begun) // waits for the payload to write
+		cancel(errors.New("interrupt signal received"))
+	}()
+	wrapperRunUntil(ctx, t, "", "--payload", payloadFile(t, "echo >"+begun+"; while :; do sleep 1; done"), "--input", "x").mustSay(t, exitcode.Interrupted.Code,
 		"59 interrupted, class preempted, another attempt may succeed", "interrupt signal received", "signal: terminated")
 }
 
