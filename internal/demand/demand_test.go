@@ -2,6 +2,7 @@ package demand_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,35 @@ func TestFewerAreWantedOnlyAfterAWhile(t *testing.T) {
 	}
 	if changes, d := follow(asServed(), r, noon, 10*time.Minute, nil); d.Wanted > 9 || changes != 1 {
 		t.Errorf("%d wanted after %d changes: %q", d.Wanted, changes, d.Reasons)
+	}
+}
+
+func TestItSaysWhyAndNothingThatIsNotSo(t *testing.T) {
+	t.Parallel()
+	const stay, fewer, guess, full = "they stay as they are", " would do now; fewer are wanted when", "Until 5 slices are done", "no site has room"
+	here := func(most int) []demand.Site { return []demand.Site{{Name: "here", Max: most}} }
+	for name, c := range map[string]struct {
+		change func(r *demand.Run)
+		sites  []demand.Site
+		says   []string
+	}{
+		"enough":                      {func(r *demand.Run) { r.Arrived.PerSecond = 2.1 }, here(0), []string{stay}},
+		"more than enough":            {nil, here(17), []string{stay, fewer}},
+		"the first slices":            {func(r *demand.Run) { r.Processing.N = 4 }, nil, []string{stay, guess}},
+		"as many as make it no guess": {func(r *demand.Run) { r.Processing.N = 5 }, nil, []string{stay, fewer}},
+		"a site that is too small":    {nil, here(16), []string{stay, fewer}},
+	} {
+		r := running()
+		if c.change != nil {
+			c.change(&r)
+		}
+		d := asServed().Decide(demand.Snapshot{Now: noon, Runs: []demand.Run{r}, Sites: c.sites})[0]
+		text := strings.Join(d.Reasons, " ")
+		for _, words := range []string{stay, fewer, guess, full} {
+			if want := slices.Contains(c.says, words); strings.Contains(text, words) != want {
+				t.Errorf("%s: says %q: %v, want %v: %q", name, words, !want, want, d.Reasons)
+			}
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ var texts = []string{
 	`{"number":"1"}`, `{"counts":{"a":"1"}}`, `{"counts":{"a":null}}`, `{"counts":[]}`, `{"bins":{"x":1}}`, `{"bytes":"?"}`, `{"bytes":[1]}`, `{"at":"yesterday"}`, `{"texts":[1]}`,
 	`{"int":01}`, `{"int":-}`, `{"int":1.}`, `{"float":.5}`, `{"float":1e}`, `{"float":1e+}`, `{"float":-0}`, `{"int":-0}`, `{"int":+1}`, `{"float":NaN}`, `{"x":tru}`, `{"x":nul`, `{"x":falsey}`,
 	`{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{"list":[1,]}`, `{"list":[,]}`, `{"list":[`, `{"list":[{}`, `{"raw":[1,]}`, `{"raw":{"a":1,}}`, `{}x`, `{}{}`, "{}\x00",
-	`{"raw":"\u12g4"}`, `{"raw":"\`, "{\"raw\":\"\x01\"}", `{"raw":"` + "\u2028" + `"}`, `{"raw":[}`, `{"raw":{]}`, `{"raw":{1:2}}`, `{"text":"a"}}`,
+	`{"raw":"\u12g4"}`, `{"raw":"\`, "{\"raw\":\"\x01\"}", `{"raw":"` + "\u2028" + `"}`, `{"raw":[}`, `{"raw":{]}`, `{"raw":{1:2}}`, `{"text":"a"}}`, `{"raw": [1] , "number": 1 ,"whole": {} }`,
 	`{"raw":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, `{"raw":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`,
 	`{"maybe":` + strings.Repeat(`{"next":`, 300) + `null` + strings.Repeat("}", 300) + `}`,
 	`{"Untagged":"a","capital":"b","quoted":"7","a":1}`, `{"UNTAGGED":"a","quoted":7}`, `{"Hidden":"x","-":"y"}`,
@@ -133,6 +133,38 @@ func TestADocumentReadsAsByEncodingJSON(t *testing.T) {
 		same[map[string]any](t, text)
 		same[string](t, text)
 		same[*inner](t, text)
+	}
+}
+
+// inOnePass tells whether encoding/json was asked.
+type inOnePass bool
+
+func (o *inOnePass) UnmarshalJSON([]byte) error { *o = false; return nil }
+
+func (o *inOnePass) UnmarshalValidJSON([]byte) error { *o = true; return nil }
+
+// Whatever it does not read itself is left to encoding/json, and right as well, but for its price.
+func TestDocumentsLikeOursAreReadInOnePass(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{
+		`"text" : "a"`, `"int": -1`, `"float": 1.5e3`, `"flag":false`, `"at":"2026-01-18T14:36:03.194Z"`, `"raw": {"x":[1, true, null]}`,
+		`"maybe":{"a":1,"next":null}`, `"maybe":null`, `"list":[{"a":1}, {}]`, `"list":[]`, `"counts":{"events": 45, "tracks":-1}`, `"counts":{}`, `"counts":null`, `"unknown":[[{}]]`,
+	} {
+		v, err := quickjson.Decode[struct {
+			Text   string           `json:"text"`
+			Int    int              `json:"int"`
+			Float  float64          `json:"float"`
+			Flag   bool             `json:"flag"`
+			At     time.Time        `json:"at"`
+			Raw    json.RawMessage  `json:"raw"`
+			Maybe  *inner           `json:"maybe"`
+			List   []inner          `json:"list"`
+			Counts map[string]int64 `json:"counts"`
+			Quick  inOnePass        `json:"quick"`
+		}]([]byte(" {" + field + `, "quick":1} `))
+		if err != nil || !v.Quick {
+			t.Errorf("%s was left to encoding/json, %v", field, err)
+		}
 	}
 }
 
