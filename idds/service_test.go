@@ -192,6 +192,7 @@ func TestWhatIsLeftWhenTheRunsTimeIsOverFails(t *testing.T) {
 	w := r.workers()
 	r.send("a")
 	late := next(t, w)
+	r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == 1 }) // or the run is over before idds hears of it
 	r.end(5)
 	got := r.await("the end", closed)
 	if got.Slices != (document.SliceCounts{Published: 1, Failed: 1}) {
