@@ -255,7 +255,7 @@ func TestManyOutstandingSlicesAreLookedAtInPages(t *testing.T) {
 	if !w.after(61 * time.Second) {
 		t.Error("not given up")
 	}
-	waiting, err := w.store.Tally(t.Context(), namespace, run)
+	_, waiting, err := w.store.Tally(t.Context(), namespace, run)
 	if must(t, err); waiting[ledger.Waiting] != n+1 {
 		t.Errorf("%v", waiting)
 	}

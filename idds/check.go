@@ -13,15 +13,19 @@ const shownInCheck = ledger.PageSize
 
 // Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
 func (s *Service) Check(ctx context.Context, r ledger.Run) (document.RunCheck, error) {
+	// Of a run that goes on both have to be of one moment, or results that come in between are a problem.
+	then, counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
+	if err != nil {
+		return document.RunCheck{}, err
+	}
+	if then != nil { // or it was forgotten meanwhile
+		r = *then
+	}
 	doc, err := s.RunDocument(ctx, r)
 	if err != nil {
 		return document.RunCheck{}, err
 	}
 	out := document.RunCheck{Run: doc, Problems: []string{}, Places: map[document.Place]int{}, Outstanding: []document.Slice{}}
-	counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
-	if err != nil {
-		return out, err
-	}
 	if err := s.locate(ctx, r, &out); err != nil {
 		return out, err
 	}

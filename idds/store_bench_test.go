@@ -139,7 +139,7 @@ func BenchmarkSteady(b *testing.B) {
 			stop()
 			<-done
 			cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-			tally, err := store.Tally(b.Context(), namespace, run)
+			_, tally, err := store.Tally(b.Context(), namespace, run)
 			if mustBench(b, err); tally[ledger.Done] != b.N*perSecond {
 				b.Fatalf("%v, want %d done", tally, b.N*perSecond)
 			}

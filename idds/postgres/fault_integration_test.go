@@ -278,7 +278,7 @@ func TestIntegrationAFullDiskIsSaidAndRoomMendsIt(t *testing.T) {
 	}
 	must(t, os.Remove(filler))
 	must(t, add())
-	tally, err := s.Tally(t.Context(), "ns", "1")
+	_, tally, err := s.Tally(t.Context(), "ns", "1")
 	if err != nil || tally[ledger.Outstanding] != 100*(n+1) {
 		t.Errorf("%v, want %d, %v", tally, 100*(n+1), err)
 	}

@@ -47,7 +47,7 @@ func TestIntegrationAFullDiskIsSaidAndRoomMendsIt(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	found := func() int {
-		tally, err := c.Tally(t.Context(), "ns", "1")
+		_, tally, err := c.Tally(t.Context(), "ns", "1")
 		must(t, err)
 		return tally[ledger.Outstanding]
 	}

@@ -97,6 +97,15 @@ type session struct {
 	of explaining
 }
 
+// BeginTx begins a transaction, as the driver does.
+func (s session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	b, ok := s.Conn.(driver.ConnBeginTx)
+	if !ok {
+		return nil, errors.New("the driver begins no such transactions")
+	}
+	return b.BeginTx(ctx, opts)
+}
+
 // QueryContext tells the plan of a query, and answers it.
 func (s session) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	q, ok := s.Conn.(driver.QueryerContext)

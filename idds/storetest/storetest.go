@@ -214,6 +214,10 @@ func Run(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 		}
 	})
+	t.Run("an answer is of one moment, also while a run goes on", func(t *testing.T) {
+		t.Parallel()
+		moment(t, open)
+	})
 	t.Run("what is due in another namespace is not", func(t *testing.T) {
 		t.Parallel()
 		store := open(t, t.TempDir())

@@ -279,8 +279,8 @@ type Store interface {
 	// Slices come run by run, and in the order of their coming within a run; those of a run that nobody has announced only when it is
 	// named. Behind a slice that is not there its run begins anew.
 	Slices(ctx context.Context, f Filter) ([]Slice, error)
-	// Tally counts a run's slices, by what stands in each of them.
-	Tally(ctx context.Context, namespace, run string) (map[SliceState]int, error)
+	// Tally counts a run's slices, by what stands in each of them, and is the run as it was at that moment, nil when it is not known.
+	Tally(ctx context.Context, namespace, run string) (of *Run, slices map[SliceState]int, err error)
 	// Due are slices of a namespace to be sent again at or before a time, and those whose sending was not confirmed.
 	Due(ctx context.Context, namespace string, now time.Time) ([]Slice, error)
 	Latencies(ctx context.Context, namespace, run string) (Latencies, error)

@@ -49,14 +49,19 @@ func (r Reader) runsIn(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, e
 		return r.runsOf(ctx, f)
 	}
 	var out []ledger.Run
-	for _, state := range f.States {
-		of := f
-		of.States = []document.RunState{state}
-		some, err := r.runsOf(ctx, of)
-		if err != nil {
-			return nil, err
+	if err := r.still(ctx, func(r Reader) error {
+		for _, state := range f.States {
+			of := f
+			of.States = []document.RunState{state}
+			some, err := r.runsOf(ctx, of)
+			if err != nil {
+				return err
+			}
+			out = append(out, some...)
 		}
-		out = append(out, some...)
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(out, func(a, b ledger.Run) int {
 		order := cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(ledger.Text(a.RunID.String()), ledger.Text(b.RunID.String())))

@@ -19,26 +19,49 @@ type Reader struct {
 	db *sql.DB
 	// failed gives an error of the driver its place.
 	failed func(error) error
+	// tx is of a moment that stands still; nil where each question is answered as things are then.
+	tx *sql.Tx
 }
 
 // NewReader reads with connections of db. failed gives an error of the driver, or nil, its place in the table of failures, and says
 // by [ledger.ErrUnavailable] whether it may pass.
-func NewReader(db *sql.DB, failed func(error) error) Reader { return Reader{db, failed} }
+func NewReader(db *sql.DB, failed func(error) error) Reader { return Reader{db: db, failed: failed} }
 
 // patience is how long an answer is waited for. A server that has died without a word would keep whoever asks, and with him one of
 // the few connections, until the system gives the connection up.
 const patience = 30 * time.Second
 
+// still has several questions answered as things are at one moment. What is told by state is asked for state by state: a slice that goes
+// from one to another meanwhile would be in none of the answers, or in two.
+func (r Reader) still(ctx context.Context, read func(r Reader) error) error {
+	if r.tx != nil {
+		return read(r)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer cancel()
+	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return silent(ctx, r.failed(err))
+	}
+	defer func() { _ = tx.Rollback() }() // it was for reading
+	r.tx = tx
+	return read(r)
+}
+
+// silent says of an error that it comes of a store that has not answered, where that is so.
+func silent(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return exitcode.New(exitcode.StoreFailed, "%w: no answer within %s: %w", ledger.ErrUnavailable, patience, err)
+	}
+	return err
+}
+
 // collect reads all rows of a query; scan reads one.
 func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T, error), query string, args ...any) (out []T, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
 	defer cancel()
-	defer func() {
-		if err != nil && errors.Is(context.Cause(ctx), errSilent) {
-			err = exitcode.New(exitcode.StoreFailed, "%w: no answer within %s: %w", ledger.ErrUnavailable, patience, err)
-		}
-	}()
-	rows, err := r.db.QueryContext(ctx, query, args...)
+	defer func() { err = silent(ctx, err) }()
+	rows, err := r.query(ctx, query, args...)
 	if err != nil {
 		return nil, r.failed(err)
 	}
@@ -54,6 +77,13 @@ func collect[T any](ctx context.Context, r Reader, scan func(rows *sql.Rows) (T,
 }
 
 var errSilent = errors.New("the store is silent")
+
+func (r Reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if r.tx != nil {
+		return r.tx.QueryContext(ctx, query, args...)
+	}
+	return r.db.QueryContext(ctx, query, args...)
+}
 
 // document reads the one document of a query, nil when there is none.
 func (r Reader) document(ctx context.Context, query string, args ...any) ([]byte, error) {
@@ -97,18 +127,26 @@ func scanRunWithDetector(rows *sql.Rows) (run ledger.Run, err error) {
 }
 
 // Tally counts a run's slices by state.
-func (r Reader) Tally(ctx context.Context, namespace, run string) (map[ledger.SliceState]int, error) {
+func (r Reader) Tally(ctx context.Context, namespace, run string) (of *ledger.Run, slices map[ledger.SliceState]int, err error) {
 	type count struct {
 		state string
 		n     int
 	}
-	counts, err := collect(ctx, r, func(rows *sql.Rows) (c count, err error) { return c, rows.Scan(&c.state, &c.n) },
-		"SELECT state, count(*) FROM slice WHERE namespace = $1 AND run = $2 GROUP BY state", ledger.Text(namespace), ledger.Text(run))
-	out := map[ledger.SliceState]int{}
-	for _, c := range counts {
-		out[ledger.SliceState(c.state)] = c.n
-	}
-	return out, err
+	slices = map[ledger.SliceState]int{}
+	err = r.still(ctx, func(r Reader) error {
+		runs, err := r.runsOf(ctx, ledger.RunFilter{Namespace: namespace, Run: run, Limit: 1})
+		if err != nil || len(runs) == 0 {
+			return err
+		}
+		of = &runs[0]
+		counts, err := collect(ctx, r, func(rows *sql.Rows) (c count, err error) { return c, rows.Scan(&c.state, &c.n) },
+			"SELECT state, count(*) FROM slice WHERE namespace = $1 AND run = $2 GROUP BY state", ledger.Text(namespace), ledger.Text(run))
+		for _, c := range counts {
+			slices[ledger.SliceState(c.state)] = c.n
+		}
+		return err
+	})
+	return of, slices, err
 }
 
 // Due are slices of a namespace whose next attempt is due, and those whose sending was not confirmed.

@@ -21,6 +21,11 @@ func (silent) Prepare(string) (driver.Stmt, error)          { return nil, errors
 func (silent) Begin() (driver.Tx, error)                    { return nil, errors.ErrUnsupported }
 func (silent) Close() error                                 { return nil }
 
+func (silent) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func (silent) QueryContext(ctx context.Context, _ string, _ []driver.NamedValue) (driver.Rows, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()

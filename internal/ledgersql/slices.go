@@ -27,23 +27,26 @@ func (k runKey) less(than ledger.Key) bool {
 //
 // It takes two steps. Where an index has slices of the filter one after the other (a [place]) the first are read there, of the index
 // alone; of the first of all these the documents are read.
-func (r Reader) Slices(ctx context.Context, f ledger.Filter) ([]ledger.Slice, error) {
+func (r Reader) Slices(ctx context.Context, f ledger.Filter) (list []ledger.Slice, err error) {
 	f.Namespace, f.Run, f.Limit = ledger.Text(f.Namespace), ledger.Text(f.Run), cmp.Or(max(0, f.Limit), ledger.PageSize)
 	f.Pilot, f.Class, f.Failure = ledger.Text(f.Pilot), ledger.Text(f.Class), ledger.Text(f.Failure)
 	f.After = f.After.Text() // it comes from anybody too
-	after, err := r.seat(ctx, f.After)
-	if err != nil {
-		return nil, err
-	}
-	find := r.inRuns
-	if f.Pilot != "" && f.Class == "" && f.Failure == "" { // fewer slices have failed than a pilot has done
-		find = r.ofPilot
-	}
-	ids, err := find(ctx, f, after)
-	if err != nil {
-		return nil, err
-	}
-	return r.slicesByID(ctx, ids)
+	err = r.still(ctx, func(r Reader) error {
+		after, err := r.seat(ctx, f.After)
+		if err != nil {
+			return err
+		}
+		find := r.inRuns
+		if f.Pilot != "" && f.Class == "" && f.Failure == "" { // fewer slices have failed than a pilot has done
+			find = r.ofPilot
+		}
+		ids, err := find(ctx, f, after)
+		if err == nil {
+			list, err = r.slicesByID(ctx, ids)
+		}
+		return err
+	})
+	return list, err
 }
 
 // byKey finds one slice by the index of the keys: no other has this order.
