@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -91,7 +92,7 @@ func (a *api) events(ctx context.Context, in *EventsQuery) (*huma.StreamResponse
 		}
 		ctx, end := context.WithCancelCause(ctx)
 		defer end(nil)
-		defer a.whileGood(ctx, r, end)()
+		defer a.whileGood(ctx, r, namespace, end)()
 		_ = a.cfg.Feed.Follow(ctx, namespace, in.Seen, s.send) // or the client is gone
 		if errors.Is(context.Cause(ctx), errNoLonger) {
 			_ = s.send(a.cfg.Feed.Bye("the token is no longer valid", false))
@@ -102,8 +103,9 @@ func (a *api) events(ctx context.Context, in *EventsQuery) (*huma.StreamResponse
 // errNoLonger is why a stream ends whose token has expired or was revoked.
 var errNoLonger = errors.New("the token is no longer valid")
 
-// whileGood asks now and then whether the token of a stream is still good.
-func (a *api) whileGood(ctx context.Context, r *http.Request, end context.CancelCauseFunc) (stop func()) {
+// whileGood asks now and then whether the token of a stream is still good for the namespace that is told. Where the page is for
+// everybody, who loses his token is still somebody who may look, but only at the namespace of the service.
+func (a *api) whileGood(ctx context.Context, r *http.Request, namespace string, end context.CancelCauseFunc) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -115,8 +117,8 @@ func (a *api) whileGood(ctx context.Context, r *http.Request, end context.Cancel
 				return
 			case <-tick.C:
 			}
-			_, no := a.visitor(ctx, r.Method, r.Host, r.Header.Get, r.RemoteAddr, readers)
-			if no != nil && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden) {
+			p, no := a.visitor(ctx, r.Method, r.Host, r.Header.Get, r.RemoteAddr, readers)
+			if no == nil && !p.Sees(cmp.Or(namespace, a.cfg.Namespace)) || no != nil && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden) {
 				end(errNoLonger)
 				return
 			}

@@ -157,6 +157,27 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// Where the page is for everybody, whoever has lost his token may still look, but not at what only that let him see.
+func TestAStreamOfAnotherNamespaceEndsWithItsTokenAlsoWhereThePageIsForEverybody(t *testing.T) {
+	t.Parallel()
+	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
+	must(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	base := serverOn(t, store, api.Config{TokenCheck: 10 * time.Millisecond, PublicPage: true})
+	made := tokenFor(t, base, access.Viewer, "theirs")
+	_, cookie := submit(t, base, made.Secret, "/")
+	s := follow(t, base+"/v1/events", "", "Authorization", "", "Cookie", cookie.Name+"="+cookie.Value)
+	if e := s.until(document.EventBoard); !strings.Contains(string(e.Data), `"namespace":"theirs"`) {
+		t.Fatalf("%s", e.Data)
+	}
+	if resp, text := request(t, http.MethodDelete, base+"/v1/tokens/"+made.ID, secrets[access.Operator], ""); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d: %s", resp.StatusCode, text)
+	}
+	if e := s.last(); e.Name != document.EventBye {
+		t.Errorf("%s: %s", e.Name, e.Data)
+	}
+}
+
 func TestNobodyHasMoreStreamsThanAControlRoomNeeds(t *testing.T) {
 	t.Parallel()
 	base := server(t)
