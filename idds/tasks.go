@@ -32,18 +32,27 @@ func (s *Service) Leave(ctx context.Context, messages []ledger.TaskMessage, by w
 	for i := range messages {
 		messages[i].Namespace = s.cfg.Namespace
 	}
+	var a workflow.Answer
 	err = s.store.Update(ctx, func(tx ledger.Tx) (err error) {
-		f, err = s.tasks.Leave(tx, messages, by, s.now())
+		a, err = s.tasks.Leave(tx, messages, by, s.now())
 		return err
 	})
-	return f, err
+	if err == nil {
+		s.logChanges(ctx, a)
+	}
+	return a.Fault, err
+}
+
+// logChanges says in the log what stands in the audit.
+func (s *Service) logChanges(ctx context.Context, a workflow.Answer) {
+	for _, line := range a.Changes {
+		line.Log(ctx, s.log)
+	}
 }
 
 // sayTask logs what was changed, and whether it was another's duty to ask for it.
 func (s *Service) sayTask(ctx context.Context, m message.WorkflowTask, a workflow.Answer, by workflow.Asker) {
-	for _, line := range a.Changes {
-		line.Log(ctx, s.log)
-	}
+	s.logChanges(ctx, a)
 	s.tell(ctx, a.News, ledger.DutyDemand, by.Name, m.MsgType, m.Run())
 }
 

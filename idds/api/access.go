@@ -61,14 +61,16 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 },
 ) (*body[document.Token], error) {
-	t, err := a.cfg.Tokens.Revoke(ctx, access.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
+	t, news, err := a.cfg.Tokens.Revoke(ctx, access.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
 	if errors.Is(err, access.ErrUnknownToken) {
 		return nil, huma.Error404NotFound("there is no token " + in.ID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, "token.revoke", t.ID, "role "+string(t.Role))
+	if news {
+		a.audit(ctx, "token.revoke", t.ID, "role "+string(t.Role))
+	}
 	return &body[document.Token]{tokenDocument(t)}, nil
 }
 

@@ -42,7 +42,7 @@ type Gate interface {
 type Tokens interface {
 	Gate
 	Create(ctx context.Context, want access.Token, life time.Duration, by access.AuditLine) (t access.Token, secret string, err error)
-	Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (access.Token, error)
+	Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (t access.Token, news bool, err error)
 	List(namespace string) []access.Token
 }
 

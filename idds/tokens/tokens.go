@@ -99,21 +99,20 @@ func until(end time.Time) string {
 	return "until " + end.UTC().Format(time.RFC3339)
 }
 
-// Revoke ends a token of a namespace, of any when that is empty. One that is revoked already stays as it is; of one that is not there
-// the error is [access.ErrUnknownToken].
-func (b *Book) Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (access.Token, error) {
+// Revoke ends a token of a namespace, of any when that is empty. One that is revoked already stays as it is, which is no news; of one that
+// is not there the error is [access.ErrUnknownToken].
+func (b *Book) Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (t access.Token, news bool, err error) {
 	list := b.List(namespace)
 	i := slices.IndexFunc(list, func(t access.Token) bool { return t.ID == id })
 	if i < 0 {
-		return access.Token{}, access.ErrUnknownToken
+		return t, false, access.ErrUnknownToken
 	}
-	t := list[i]
-	if !t.RevokedAt.IsZero() {
-		return t, nil
+	if t = list[i]; !t.RevokedAt.IsZero() {
+		return t, false, nil
 	}
 	t.RevokedAt, t.RevokedBy = b.now().UTC().Truncate(time.Second), by.Who
 	by.Did, by.To = "token.revoke", t.ID
-	return t, b.put(ctx, t, by)
+	return t, true, b.put(ctx, t, by)
 }
 
 // List are the tokens of a namespace, all when it is empty, the latest first.

@@ -10,31 +10,35 @@ import (
 )
 
 // Leave keeps messages for whoever works on a request: all of them or none.
-func (l Rules) Leave(tx ledger.Tx, messages []ledger.TaskMessage, by Asker, now time.Time) (*Fault, error) {
+func (l Rules) Leave(tx ledger.Tx, messages []ledger.TaskMessage, by Asker, now time.Time) (a Answer, err error) {
 	m := messages[0]
 	tasks, err := tx.Tasks(ledger.TaskFilter{Namespace: m.Namespace, Request: m.RequestID, Limit: 1})
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	if len(tasks) == 0 {
-		return fault(NoObject, "there is no request %d", m.RequestID), nil
+		a.Fault = fault(NoObject, "there is no request %d", m.RequestID)
+		return a, nil
 	}
 	n, err := tx.CountTaskMessages(m.Namespace, m.RequestID)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	if n+len(messages) > maxMessages {
-		return fault(Conflict, "request %d has %d messages, and no more than %d are kept", m.RequestID, n, maxMessages), nil
+		a.Fault = fault(Conflict, "request %d has %d messages, and no more than %d are kept", m.RequestID, n, maxMessages)
+		return a, nil
 	}
 	for _, m := range messages {
 		m.At, m.By = now.UTC(), by.Name
 		if err := tx.AddTaskMessage(m); err != nil {
-			return nil, err
+			return a, err
 		}
 	}
-	return nil, tx.AddAudit(access.AuditLine{
+	line := access.AuditLine{
 		At: now.UTC(), Who: by.Name, Role: by.Role, From: by.From, Did: "message.add", To: fmt.Sprintf("request %d", m.RequestID), Namespace: m.Namespace,
-	})
+	}
+	a.Changes = []access.AuditLine{line}
+	return a, tx.AddAudit(line)
 }
 
 // TakeOver makes a run want what its announcement asked for when nobody has made a workflow task of it in a time. It says whether it

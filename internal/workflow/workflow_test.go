@@ -207,15 +207,15 @@ func TestMessagesAreLeftAllOrNone(t *testing.T) {
 	t.Parallel()
 	s := newTables()
 	many := slices.Repeat([]ledger.TaskMessage{{Namespace: "n", RequestID: 101}}, 600)
-	if f, err := rules.Leave(s, many, asker, noon); err != nil || f == nil || f.Kind != workflow.NoObject {
-		t.Errorf("%+v, %v", f, err)
+	if a, err := rules.Leave(s, many, asker, noon); err != nil || a.Fault == nil || a.Fault.Kind != workflow.NoObject {
+		t.Errorf("%+v, %v", a, err)
 	}
 	s.create(t, "7", `"target_worker_count":2`)
-	if f, err := rules.Leave(s, many, asker, noon); err != nil || f != nil || s.messages != 600 {
-		t.Errorf("%+v, %v, %d kept", f, err, s.messages)
+	if a, err := rules.Leave(s, many, asker, noon); err != nil || a.Fault != nil || s.messages != 600 || len(a.Changes) != 1 {
+		t.Errorf("%+v, %v, %d kept", a, err, s.messages)
 	}
-	if f, err := rules.Leave(s, many, asker, noon); err != nil || f == nil || f.Kind != workflow.Conflict || s.messages != 600 {
-		t.Errorf("%+v, %v, %d kept", f, err, s.messages)
+	if a, err := rules.Leave(s, many, asker, noon); err != nil || a.Fault == nil || a.Fault.Kind != workflow.Conflict || s.messages != 600 || len(a.Changes) != 0 {
+		t.Errorf("%+v, %v, %d kept", a, err, s.messages)
 	}
 }
 
