@@ -22,6 +22,8 @@ const fileFlag = "config"
 type Binding struct {
 	target any
 	opts   []*Option
+	// file has the keys that there may be in the file.
+	file reflect.Type
 }
 
 // Bind declares the options of the struct that target points to, with their defaults set. It panics when the struct has a
@@ -32,7 +34,13 @@ func Bind(target any) *Binding {
 		panic(err)
 	}
 	Defaults(target)
-	return &Binding{target: target, opts: opts}
+	return &Binding{target: target, opts: opts, file: reflect.TypeOf(target).Elem()}
+}
+
+// Of has the file be that of a larger command, of which this one takes what it needs: whole points to the options of that one.
+func (b *Binding) Of(whole any) *Binding {
+	b.file = reflect.TypeOf(whole).Elem()
+	return b
 }
 
 // Flags are the flags of all options that are not secret, and --config.
@@ -125,7 +133,7 @@ func (b *Binding) loadFile(file string) error {
 
 // LoadTOML fills the struct from the text of a file; name is for messages.
 func (b *Binding) LoadTOML(name string, text []byte) error {
-	strict := reflect.New(shape(reflect.TypeOf(b.target).Elem()))
+	strict := reflect.New(shape(b.file))
 	if err := DecodeTOML(name, text, strict.Interface()); err != nil {
 		return err
 	}

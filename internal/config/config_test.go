@@ -114,6 +114,20 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 	}
 }
 
+func TestAFileMayBeThatOfALargerCommand(t *testing.T) {
+	t.Parallel()
+	var part struct {
+		Slots int `toml:"test_slots" default:"1" help:"slots"`
+	}
+	b := config.Bind(&part).Of(&sample{})
+	if err := b.LoadTOML("f.toml", []byte("test_slots = 3\ntest_idle = \"5s\"\n[test_broker]\naddr = \"a:1\"\n")); err != nil || part.Slots != 3 {
+		t.Errorf("%+v, %v", part, err)
+	}
+	if err := b.LoadTOML("f.toml", []byte("test_slots = 3\ntest_slot = 3\n")); err == nil || !strings.Contains(err.Error(), `:2: unknown key "test_slot"`) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestZeroNeverStandsForTheDefault(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{

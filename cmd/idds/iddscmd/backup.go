@@ -26,7 +26,7 @@ func backupCommand() *cli.Command {
 		"The file is a store of SQLite, whatever the ledger is kept in, and holds the ledger as it was when the backup began. It appears\n"+
 			"when it is complete and was read back. The tokens are not in it: they are in STATE/tokens.toml.\n\n"+
 			"Examples:\n"+
-			"  idds backup --state /var/lib/idds idds-2026-11-25.db\n"+
+			"  idds backup --config /etc/tfpilot/idds.toml idds-2026-11-25.db\n"+
 			"  idds backup --store postgres://idds@db.example.org/idds idds-2026-11-25.db",
 		func(c *cli.Context, p place, file string) (source, target, func(error) error, error) {
 			if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +83,7 @@ func restoreCommand() *cli.Command {
 // copyCommand makes a command that copies a whole state between the store and a file. open opens both; end is told how it went.
 func copyCommand(name, usage, description string, open func(c *cli.Context, p place, file string) (source, target, func(error) error, error)) *cli.Command {
 	var cfg storeConfig
-	bind := config.Bind(&cfg)
+	bind := config.Bind(&cfg).Of(&serveConfig{})
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "FILE", Description: description, Flags: append(bind.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {

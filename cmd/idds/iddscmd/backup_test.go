@@ -3,6 +3,7 @@ package iddscmd_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,10 @@ func TestABackupOfARunningServiceIsRestoredWhole(t *testing.T) { //nolint:parall
 	o := command(t, "restore", "--state", again, "--output", "quiet", file)
 	o.mustSay(t, 0, "slice")
 
+	config := filepath.Join(dir, "idds.toml") // that of the service
+	must(t, os.WriteFile(config, []byte("state = "+strconv.Quote(in.state)+"\nnamespace = \"epic\"\n[broker]\naddr = [\"127.0.0.1:1\"]\n"), 0o600))
+	command(t, "backup", "--config", config, filepath.Join(dir, "by-config.db")).mustSay(t, 0, "rows copied and read back")
+	command(t, "token", "--config", config, "viewer").mustSay(t, 0)
 	command(t, "backup", "--state", in.state, file).mustSay(t, 64, "is there already")
 	command(t, "restore", "--state", in.state, file).mustSay(t, 45, "another process works on "+in.state)
 	command(t, "migrate", "--from", in.state, "--to", filepath.Join(dir, "to")).mustSay(t, 45, "another process works on "+in.state, "end the service first")
@@ -65,7 +70,7 @@ func TestABadStoreIsOneLineWithItsOwnStatusAndWithoutItsPassword(t *testing.T) {
 		{64, "migrate needs --from", []string{"migrate"}},
 		{64, "migrate needs --to", []string{"migrate", "--from", state}},
 		{64, "backup needs one file", []string{"backup"}},
-		{43, "no such file", []string{"backup", "--state", state, file + "1"}},
+		{43, "in PostgreSQL is named by --store", []string{"backup", "--state", state, file + "1"}},
 		{43, "not a database", []string{"restore", "--state", state, file}},
 		{43, "no such file", []string{"restore", "--state", state, file + "1"}},
 	} {

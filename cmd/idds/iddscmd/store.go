@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 
 	"tfpilot/idds/postgres"
@@ -90,7 +91,7 @@ func (p place) exclusively(ctx context.Context) (source, error) {
 	if locked, err := program.FolderLocked(p.folder); err != nil || locked {
 		return nil, inUse(p.folder, err)
 	}
-	return sqlite.OpenSource(ctx, sqlite.File(p.folder))
+	return p.file(ctx)
 }
 
 // snapshot opens the store to be looked at while a service goes on.
@@ -98,7 +99,19 @@ func (p place) snapshot(ctx context.Context) (source, error) {
 	if p.url != "" {
 		return postgres.OpenSource(ctx, p.url, false)
 	}
-	return sqlite.OpenSource(ctx, sqlite.File(p.folder))
+	return p.file(ctx)
+}
+
+// file is the one of the folder. Where there is none the ledger may be in a database: the folder has the tokens all the same.
+func (p place) file(ctx context.Context) (source, error) {
+	s, err := sqlite.OpenSource(ctx, sqlite.File(p.folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = exitcode.WithNext(err, "check the folder; a ledger in PostgreSQL is named by --store, --store-file or --config, as idds serve has it")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // empty opens the store, which must hold nothing, to take a whole state.

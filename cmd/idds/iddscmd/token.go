@@ -20,7 +20,7 @@ type tokenConfig struct {
 
 func tokenCommand() *cli.Command {
 	var cfg tokenConfig
-	bind := config.Bind(&cfg)
+	bind := config.Bind(&cfg).Of(&serveConfig{})
 	return &cli.Command{
 		Name: "token", Usage: "print a token of the state folder, to be handed to a program in a file; or make, list and revoke others", ArgsUsage: "pilot|harvester|operator|viewer",
 		Description: "The tokens of the state folder (tokens.toml) are one for each role, for every namespace and without an end. They are made when\n" +
