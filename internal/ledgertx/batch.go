@@ -191,8 +191,8 @@ func (b *Batch) DropRun(r *ledger.Run) error {
 	delete(b.dirtyRuns, k)
 	delete(b.histograms, k)
 	delete(b.dirtyHistograms, k)
-	of := func(s Key) bool { return s.Namespace == k.namespace && s.Run == k.run }
-	maps.DeleteFunc(b.slices, func(s Key, _ *entry) bool { return of(s) })
+	of := func(s ledger.Key) bool { return s.Namespace == k.namespace && s.Run == k.run }
+	maps.DeleteFunc(b.slices, func(s ledger.Key, _ *entry) bool { return of(s) })
 	b.changed = slices.DeleteFunc(b.changed, func(e *entry) bool { return of(e.Key) })
 	return b.rows.DropRun(k.namespace, k.run)
 }
