@@ -250,6 +250,43 @@ func TestATokenThatIsNotGoodIsRefused(t *testing.T) {
 	}
 }
 
+// Whoever signs with a key of his own, and says in the token where it is to be found, is believed by nobody, nor is it asked for there.
+func TestATokenDoesNotSayWhatItIsToBeCheckedWith(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	g := gate(t, i, fixed)
+	public, theirs, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	asked := make(chan string, 10)
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	defer stranger.Close()
+	jwk := claims{"kty": "OKP", "crv": "Ed25519", "x": b64(public), "kid": "first", "use": "sig"}
+	for name, c := range map[string]struct {
+		header claims
+		key    ed25519.PrivateKey
+	}{
+		"with the key in it":           {claims{"kid": "first", "jwk": jwk}, theirs},
+		"with a key and no name of it": {claims{"jwk": jwk}, theirs},
+		"with keys elsewhere":          {claims{"kid": "theirs", "jku": stranger.URL + "/keys"}, theirs},
+		"with a certificate elsewhere": {claims{"kid": "theirs", "x5u": stranger.URL + "/cert"}, theirs},
+		"with a path for a key":        {claims{"kid": "../../../dev/null"}, theirs},
+		"with SQL for a key":           {claims{"kid": "first' OR '1'='1"}, theirs},
+		"with a key that is no text":   {claims{"kid": 7}, theirs},
+		"with what is not understood":  {claims{"kid": "first", "crit": []string{"exp-not"}, "exp-not": true}, i.key("first")},
+	} {
+		c.header["alg"] = "EdDSA"
+		text := unsigned(t, c.header, i.good(nil))
+		if p, err := g.Identify(t.Context(), text+"."+b64(ed25519.Sign(c.key, []byte(text)))); err == nil {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	select {
+	case path := <-asked:
+		t.Errorf("the stranger was asked for %s", path)
+	default:
+	}
+}
+
 func TestKeysAreKeptAndRotated(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
