@@ -49,6 +49,10 @@ bench: build ## The numbers of docs/benchmarks.md, as ratios where something sta
 bench/acts: build ## Three whole STFs through the chain with two real reconstructions, which stay and as a process per slice (minutes; ACTS_STFS=1 ACTS_FRAMES=90 for less)
 	TFPILOT_TEST_ACTS=$$(payload/acts/install) CGO_ENABLED=0 go test -tags integration ./internal/e2e -run '^$$' -bench '^BenchmarkACTS' -benchtime 1x -timeout 2h
 
+images: ## The pictures that the documents show, taken of real runs in a real browser (docs/images)
+	browser=$$(scripts/chromium.sh) && env $$browser TFPILOT_SCREENSHOTS=$(CURDIR)/docs/images CGO_ENABLED=0 \
+		go test -tags integration ./internal/e2e -run '^TestIntegrationPicturesOfTheDocuments$$' -count=1
+
 soak: build ## 10^6 slices through one pilot: memory, files, goroutines, journal and broker log have to stay flat (some minutes)
 	bin/testbed soak --out soak-out
 
