@@ -129,15 +129,15 @@ func TestARunThatNobodyAnnouncesIsForgottenAfterAWeek(t *testing.T) {
 	if w.state("8") != "" || w.state("81") != document.RunUnannounced || w.state(run) != document.RunOpen {
 		t.Errorf("they are %q, %q and %q", w.state("8"), w.state("81"), w.state(run))
 	}
-	tally, err := w.store.Tally(t.Context(), namespace, "8")
+	_, tally, err := w.store.Tally(t.Context(), namespace, "8")
 	if set, herr := w.store.MergedHistograms(t.Context(), namespace, "8"); len(tally) > 0 || len(set) > 0 || err != nil || herr != nil {
 		t.Errorf("%v and %d histograms are left, %v, %v", tally, len(set), err, herr)
 	}
-	if tally, err = w.store.Tally(t.Context(), namespace, "81"); err != nil || tally[ledger.Done] != 2 {
+	if _, tally, err = w.store.Tally(t.Context(), namespace, "81"); err != nil || tally[ledger.Done] != 2 {
 		t.Errorf("of another are left %v, %v", tally, err)
 	}
 	w.do(w.stray("8", "a")) // it begins anew
-	if tally, err = w.store.Tally(t.Context(), namespace, "8"); err != nil || tally[ledger.Done] != 1 {
+	if _, tally, err = w.store.Tally(t.Context(), namespace, "8"); err != nil || tally[ledger.Done] != 1 {
 		t.Errorf("after its end: %v, %v", tally, err)
 	}
 }
