@@ -101,7 +101,7 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	below, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
 	must(t, err)
 	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
-	for _, file := range append(append(files, below...), filepath.Join(root, "README.md")) {
+	for _, file := range append(append(files, below...), filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
 		text, err := os.ReadFile(file)
 		must(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
