@@ -157,9 +157,10 @@ func (p *Pilot) rest(ctx context.Context, n int) {
 func (s *slot) cycle(take, work context.Context, c *broker.Consumer) error {
 	take, end := context.WithCancelCause(take)
 	defer end(nil)
+	rebound := s.rebound // the next subscription has another
 	go func() {
 		select {
-		case <-s.rebound:
+		case <-rebound:
 			end(errRebound)
 		case <-take.Done():
 		}
