@@ -159,7 +159,7 @@ func (p *Pilot) becomeUnfit(bad []NodeFinding, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fit.hold == "" {
-		p.log.Warn("slots held: the node is not fit", slog.Time("until", until), slog.String("because", summary(bad)))
+		p.log.Warn("slots held: the node is not fit", slog.Time("until", until), slog.String("reason", summary(bad)))
 	}
 	p.fit.hold = fmt.Sprintf("held until %s: %s", until.UTC().Format("15:04:05"), summary(bad))
 	if p.fit.end != nil {

@@ -61,6 +61,7 @@ type JournalKey struct {
 	Attempt       int
 }
 
+func (k JournalKey) run() slog.Attr     { return slog.String(logging.KeyRun, k.Run) }
 func (k JournalKey) slice() slog.Attr   { return slog.String(logging.KeySlice, k.Identity) }
 func (k JournalKey) attempt() slog.Attr { return slog.Int(logging.KeyAttempt, k.Attempt) }
 
@@ -170,11 +171,12 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	}
 	now := time.Now()
 	p := &Pilot{
-		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter, log: parts.Logger,
+		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter,
 		place: parts.Place, drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: document.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
 	}
+	p.log = parts.Logger.With(slog.String(logging.KeyPilot, p.id)) // logs of many pilots are looked through together
 	p.warned, p.compared = make(chan struct{}), make(chan struct{})
 	if p.report == nil {
 		close(p.compared)

@@ -122,6 +122,16 @@ func TestAFailedSliceHasAResultThatSaysWhoseFaultItWas(t *testing.T) {
 	}
 }
 
+func TestALineOfTheLogSaysOfWhichSliceAndPilotItIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(slice("a", 2))
+	r.pilot(pilot.Config{Run: run, ID: "pilot-7"}, nil, nil)
+	r.next()
+	const want = `"pilot_id":"pilot-7","slot":0,"run_id":"` + run + `","slice_id":"a","attempt":2,`
+	await(t, "the line", func() bool { return strings.Contains(r.log.String(), `"msg":"slice done","component":"pilot",`+want) })
+}
+
 func TestNoResultTellsASecretThatAPayloadHasPrinted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -61,7 +61,7 @@ func (p *Pilot) watchPlace(ctx context.Context) {
 
 // sayPlace logs the facts of the slot, each with its source.
 func (p *Pilot) sayPlace(ctx context.Context) {
-	attrs := []slog.Attr{slog.String("pilot_id", p.id), slog.Int("slots", int(p.cfg.Slots))}
+	attrs := []slog.Attr{slog.Int("slots", int(p.cfg.Slots))}
 	if p.place != nil {
 		for _, f := range p.place.Document().Facts {
 			if f.Counts {

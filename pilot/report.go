@@ -167,7 +167,7 @@ func (p *Pilot) lastWord(ctx context.Context, cause error) {
 	p.phase, p.exit = w.Phase, w.Exit
 	p.mu.Unlock()
 	attrs := []slog.Attr{
-		slog.String("exit", w.Exit.Name), slog.String("cause", w.Exit.Cause), slog.Int("done", w.Totals.Done), slog.Int("failed", w.Totals.Failed),
+		slog.String("exit", w.Exit.Name), slog.String("reason", w.Exit.Cause), slog.Int("done", w.Totals.Done), slog.Int("failed", w.Totals.Failed),
 		slog.Int("given_back", w.Totals.Released), slog.Float64("wall_s", round(w.Exit.WallSeconds)), slog.Float64("payload_cpu_s", round(w.Totals.CPUSeconds)),
 		slog.Int64("peak_memory_mb", w.Totals.PeakMemoryBytes>>20),
 	}

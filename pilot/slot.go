@@ -213,7 +213,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 	var took time.Duration
 	result, done, known := s.p.journal.Find(k)
 	if known {
-		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.slice(), k.attempt())
+		s.log.InfoContext(ctx, "redelivered slice answered from the journal", k.run(), k.slice(), k.attempt())
 	} else if result, done, took, err = s.work(ctx, m, k); err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (s *slot) handle(ctx context.Context, d *broker.Delivery) error {
 func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result []byte, done bool, took time.Duration, err error) {
 	var o wrapper.Outcome
 	if err := s.p.noTime(frames(m), 0); err != nil {
-		s.log.InfoContext(ctx, "slice given back before it was begun", k.slice(), k.attempt(), logging.Err(err))
+		s.log.InfoContext(ctx, "slice given back before it was begun", k.run(), k.slice(), k.attempt(), logging.Err(err))
 		s.p.released()
 		return nil, false, 0, err
 	}
@@ -263,21 +263,21 @@ func (s *slot) work(ctx context.Context, m message.Slice, k JournalKey) (result 
 			return nil, false, 0, s.giveBack(ctx, k, err)
 		}
 		// It was given back often enough. Only a kill before the acknowledgement could have it worked on again.
-		s.log.WarnContext(ctx, "result sent without being in the journal", k.slice(), k.attempt(), logging.Err(err))
+		s.log.WarnContext(ctx, "result sent without being in the journal", k.run(), k.slice(), k.attempt(), logging.Err(err))
 	}
 	s.released = 0
 	s.p.count(k, o, took, frames(m))
 	if done {
-		s.log.InfoContext(ctx, "slice done", k.slice(), k.attempt(), slog.Duration("took", took))
+		s.log.InfoContext(ctx, "slice done", k.run(), k.slice(), k.attempt(), slog.Duration("took", took))
 	} else {
-		s.log.WarnContext(ctx, "slice failed", k.slice(), k.attempt(), slog.Any("payload_logs", o.Logs), logging.Err(o.Err))
+		s.log.WarnContext(ctx, "slice failed", k.run(), k.slice(), k.attempt(), slog.Any("payload_logs", o.Logs), logging.Err(o.Err))
 	}
 	return result, done, took, nil
 }
 
 // giveBack has the slot release the slice and rest.
 func (s *slot) giveBack(ctx context.Context, k JournalKey, why error) error {
-	s.log.WarnContext(ctx, "slice given back", k.slice(), k.attempt(), logging.Err(why))
+	s.log.WarnContext(ctx, "slice given back", k.run(), k.slice(), k.attempt(), logging.Err(why))
 	s.p.released()
 	s.p.journal.Drop(k)
 	return errRelease

@@ -21,6 +21,7 @@ const (
 	KeyComponent = "component"
 	KeyRun       = "run_id"
 	KeySlice     = "slice_id"
+	KeyPilot     = "pilot_id"
 	KeyWorker    = "worker_id"
 	KeyBatch     = "batch_id"
 	KeyAttempt   = "attempt"

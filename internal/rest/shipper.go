@@ -101,7 +101,8 @@ func (s *Shipper) Handle(_ context.Context, r slog.Record) error {
 	}
 	take(logging.KeyRun, &line.RunID, maxRun)
 	take(logging.KeySlice, &line.Slice, maxSlice)
-	delete(attrs, logging.KeyComponent) // its name says it
+	delete(attrs, logging.KeyComponent) // its name says both
+	delete(attrs, logging.KeyPilot)
 	if len(attrs) > 0 {
 		line.Attrs = attrs
 	}
