@@ -124,7 +124,7 @@ func TestFewerAreWantedOnlyAfterAWhile(t *testing.T) {
 
 func TestItSaysWhyAndNothingThatIsNotSo(t *testing.T) {
 	t.Parallel()
-	const stay, fewer, guess, full = "they stay as they are", " would do now; fewer are wanted when", "Until 5 slices are done", "no site has room"
+	const stay, fewer, guess, full = "as before: that is enough", " would be enough now; fewer are wanted once", "Until 5 slices are done", "no site has room"
 	here := func(most int) []demand.Site { return []demand.Site{{Name: "here", Max: most}} }
 	for name, c := range map[string]struct {
 		change func(r *demand.Run)
