@@ -25,6 +25,7 @@ func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // al
 	}
 	in.publish(t, message.TopicSlices, slice("a"), slice("b"), slice("c"))
 	in.ask(t, "histograms", "999").mustSay(t, 64, "no run 999", "`idds runs` lists")
+	in.ask(t, "histograms", "-o", filepath.Join(t.TempDir(), "none.root"), "100001").mustSay(t, 64, "run 100001 has no histograms", "they come with the results")
 	other := pictures("c", hist.Set{*hist.New1D("vertex_z", "", "", 3, 0, 1)})
 	in.publish(t, message.TopicResults, pictures("a", hist.Set{*h}), pictures("b", hist.Set{*h}), pictures("b", hist.Set{*h}), other)
 	var drawn output
@@ -32,7 +33,7 @@ func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // al
 		drawn = in.ask(t, "histograms", "100001")
 		return strings.Contains(drawn.stdout, "3 slices that are done") && strings.Contains(drawn.stdout, "vertex z") // two questions, one after the other
 	})
-	drawn.mustSay(t, 0, "vertex z", "histograms of 1 results are not in the sum", "█")
+	drawn.mustSay(t, 0, "vertex z", "histograms of 1 result are not in the sum", "█")
 
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }

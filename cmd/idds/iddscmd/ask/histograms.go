@@ -14,6 +14,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/glance"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/program"
 	"tfpilot/internal/rest"
@@ -56,7 +57,10 @@ func histograms(c *cli.Context, client *rest.Client) error {
 		}
 		file, err := client.File(c.Context, path+"/histograms.root")
 		if err != nil {
-			return unknownRun(err, run)
+			if err = unknownRun(err, run); client.Read(c.Context, path, new(document.Run)) == nil {
+				err = exitcode.WithNext(exitcode.New(exitcode.Usage, "run %s has no histograms", cell(run)), "they come with the results of payloads that make some")
+			}
+			return err
 		}
 		return save(c, out, file)
 	}
@@ -94,6 +98,13 @@ func histograms(c *cli.Context, client *rest.Client) error {
 	return draw(c, client, path, doc.Histograms)
 }
 
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 // save writes a file whole or not at all.
 func save(c *cli.Context, path string, content []byte) error {
 	if err := renameio.WriteFile(path, content, 0o644); err != nil {
@@ -114,9 +125,9 @@ func draw(c *cli.Context, client *rest.Client, path string, set hist.Set) error 
 		h.Name, h.Title, h.Unit = cell(h.Name), cell(h.Title), cell(h.Unit)
 		fmt.Fprintf(c.App.Writer, "%s\n%s\n", h.Name, h.Text(terminalWidth()))
 	}
-	fmt.Fprintf(c.App.Writer, "run %s: %d histograms of %d slices that are done\n", cell(run.RunID), len(set), run.Slices.Done)
+	fmt.Fprintf(c.App.Writer, "run %s: %s of %s that %s done\n", cell(run.RunID), glance.Things(len(set), "histogram"), glance.Things(run.Slices.Done, "slice"), are(run.Slices.Done))
 	if n := run.Unmerged; n > 0 {
-		fmt.Fprintf(c.App.Writer, "histograms of %d results are not in the sum: they have another binning, are no histograms, or are too many\n", n)
+		fmt.Fprintf(c.App.Writer, "histograms of %s are not in the sum: they have another binning, are no histograms, or are too many\n", glance.Things(n, "result"))
 	}
 	return nil
 }
