@@ -55,7 +55,7 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 		{"a demo too large for a machine", 64, "--slots 1000000: must be from 1 to", []string{"testbed", "demo", "--slots", "1000000", "--out", filepath.Join(dir, "none")}},
 		{"a demo with an unknown format", 64, `"xml" is none of`, []string{"testbed", "demo", "--output", "xml", "--out", filepath.Join(dir, "none")}},
 		{"a demo without its payload", 64, "reading payload: open nix", []string{"testbed", "demo", "--payload", "nix", "--out", filepath.Join(dir, "none")}},
-		{"a demo of a program that is not there", 1, "/no/such/program", []string{
+		{"a demo of a program that is not there", 31, "/no/such/program", []string{
 			"testbed", "demo", "--out", filepath.Join(dir, "none"), "--payload", file("none.toml", "name = \"n\"\nkind = \"command\"\ncommand = [\"/no/such/program\"]\n"),
 		}},
 		{"an address that is none", 64, `--listen "nonsense"`, []string{"testbed", "broker", "--in-memory", "--listen", "nonsense"}},
