@@ -41,7 +41,10 @@ type link struct {
 // dial connects to the socket at path and greets it: when it returns, somebody is there who answers.
 func dial(ctx context.Context, path string) (*link, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
 		return nil, err
 	}
 	l := newLink(conn)

@@ -119,13 +119,18 @@ func TestWhatDoesNotSpeakTheProtocolIsToldApart(t *testing.T) {
 func TestNobodyWaitsLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	enough := errors.New("enough")
+	over, cancel := context.WithCancelCause(t.Context())
+	cancel(enough)
+	if _, err := eicrecon.Ask(over, peer(t, true, ""), nil); !errors.Is(err, enough) {
+		t.Errorf("for a connection: %v", err)
+	}
 	for name, sent := range map[string]string{
 		"for a greeting": "", "for the rest of it": greeting[:10], "for READY": greeting, "for a reply": greeting + ready, "for the rest of a reply": greeting + ready + "\x01\x00\x00\x16",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, enough)
-			defer cancel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(50*time.Millisecond, func() { cancel(enough) })
 			if got, err := eicrecon.Ask(ctx, peer(t, true, sent), []byte("{}")); !errors.Is(err, enough) {
 				t.Errorf("%q, %v", got, err)
 			}
