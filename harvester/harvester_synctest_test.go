@@ -96,17 +96,23 @@ func TestADrainThatIsUndoneSubmitsAgain(t *testing.T) {
 	t.Parallel()
 	inSite(t, func(s *site) {
 		s.wanted["1"] = 2
-		if err := s.store.SetDocument(s.t.Context(), harvester.DrainDocument, harvester.Drain{}); err != nil {
+		if err := s.store.SetDocument(s.t.Context(), harvester.DrainDocument, harvester.Drain{By: "me"}); err != nil {
 			s.t.Fatal(err)
 		}
 		h := s.harvester(harvester.Config{})
 		s.look(h, 2)
 		s.expect("jobs while it drains", len(s.jobs), 0)
+		if d := s.report().Drain; d == nil || d.By != "me" {
+			s.t.Errorf("the report says of the drain: %+v", d)
+		}
 		if err := s.store.SetDocument(s.t.Context(), harvester.DrainDocument, nil); err != nil {
 			s.t.Fatal(err)
 		}
 		s.look(h, 1)
 		s.expect("jobs", len(s.jobs), 2)
+		if d := s.report().Drain; d != nil {
+			s.t.Errorf("the report goes on saying %+v", d)
+		}
 	})
 }
 
