@@ -168,8 +168,9 @@ func TestAHeldJobIsExplainedAndGivenUpInTheEnd(t *testing.T) {
 		s.expect("cancels before its time", len(s.cancels), 0)
 		s.look(h, 60)
 		s.expect("cancels", len(s.cancels), 1)
-		if w := s.ended()[0]; w.Cancel == nil || !strings.Contains(w.Cancel.Why, "held for more than 1m0s: cannot start executable") {
-			s.t.Errorf("%+v", w)
+		if w := s.ended()[0]; w.Cancel == nil || !strings.Contains(w.Cancel.Why, "held for more than 1m0s: cannot start executable") ||
+			!strings.Contains(strings.Join(w.Explain(time.Now()), " "), " ago: held for more than 1m0s") {
+			s.t.Errorf("%+v: %q", w, w.Explain(time.Now()))
 		}
 		s.expect("jobs", len(s.jobs), 2)
 	})

@@ -74,14 +74,15 @@ func TestWhatAWorkerClaimsDoesNotSpoilTheSums(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for i := range 200 {
-		b.do(b.worked(fmt.Sprint("v", i), &message.PayloadIdentity{Name: "reco", Version: strings.Repeat("v", i)}, 1, nil, nil))
+		b.do(b.worked(fmt.Sprint("v", i), &message.PayloadIdentity{Name: "reco", Version: strings.Repeat("v", 201-i)}, 1, nil, nil))
 	}
 	list := b.payloads()
 	sum := 0
+	longest := 0
 	for _, p := range list {
-		sum += p.Done
+		sum, longest = sum+p.Done, max(longest, len(p.Version))
 	}
-	if len(list) != 51 || list[0].Name != "(others)" || sum != 205 {
+	if longest != 200 || len(list) != 50 || list[0].Name != "(others)" || sum != 205 {
 		t.Errorf("%d payloads of %d slices: %+v", len(list), sum, list[0])
 	}
 }
