@@ -58,7 +58,7 @@ var (
 )
 
 func simulate(name string, cfg detsim.Config, frames int) (path string, err error) {
-	dir, err := scratch()
+	own, err := shared()
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +66,7 @@ func simulate(name string, cfg detsim.Config, frames int) (path string, err erro
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, name)
+	path = filepath.Join(own.Path, name)
 	_, err = daq.Write(context.Background(), g, path, 1, frames, nil)
 	return path, err
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/proc"
+	"tfpilot/internal/scratch"
 )
 
 // bin is the folder with all programs, built once from this checkout: static, as they ship.
@@ -29,15 +30,19 @@ func bin(tb testing.TB) string {
 	return dir
 }
 
-// scratch is a folder for what tests share.
-var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "tfpilot-e2e-") })
+// shared is a folder for what tests share. What runs that were killed have left, 100 MB of programs each, goes before.
+var shared = sync.OnceValues(func() (scratch.Folder, error) {
+	const prefix = "tfpilot-tests-"
+	scratch.Sweep(os.TempDir(), prefix, func(dir string) { _ = os.RemoveAll(dir) })
+	return scratch.New(os.TempDir(), prefix)
+})
 
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := scratch()
+	own, err := shared()
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(dir, "bin")
+	dir := filepath.Join(own.Path, "bin")
 	for _, of := range []struct{ what, tags string }{{"...", "urfave_cli_no_docs"}, {"pilot", "urfave_cli_no_docs,nethttpomithttp2"}} { // as in the Makefile
 		cmd := exec.Command("go", "build", "-trimpath", "-tags", of.tags, "-ldflags", "-s -w", "-o", dir+"/", "tfpilot/cmd/"+of.what)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
@@ -58,8 +63,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	if dir, err := scratch(); err == nil {
-		_ = os.RemoveAll(dir)
+	if own, err := shared(); err == nil {
+		_ = os.RemoveAll(own.Path)
 	}
 	os.Exit(code) //nolint:forbidigo // the one place where a test binary may
 }
