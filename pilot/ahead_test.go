@@ -156,16 +156,29 @@ func TestASubscriptionHeldAheadThatEndsIsReplaced(t *testing.T) {
 func TestTheInputOfASliceThatWaitsForItsTurnIsFetchedMeanwhile(t *testing.T) {
 	t.Parallel()
 	r, w := newRig(t), &runner{}
+	var slow atomic.Bool
+	w.do = func(context.Context, message.Slice) error { // lets others wait for their turn, where any are held
+		for end := time.Now().Add(100 * time.Millisecond); slow.Load() && w.prefetched.Load() == 0 && time.Now().Before(end); {
+			<-time.After(time.Millisecond)
+		}
+		return nil
+	}
 	r.pilot(pilot.Config{Run: run, Ahead: 3}, w, nil)
 	next := 0
-	await(t, "a slice whose input was fetched while it waited", func() bool {
-		for range 16 {
+	work := func(n int) {
+		for range n {
 			r.publish(slice(number(next), 1))
 			next++
 		}
-		for range 16 {
+		for range n {
 			r.next()
 		}
+	}
+	await(t, "a slice whose input was fetched while it waited", func() bool {
+		work(16)
+		slow.Store(true)
+		work(4)
+		slow.Store(false)
 		return w.prefetched.Load() > 0
 	})
 }
