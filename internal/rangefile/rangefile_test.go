@@ -24,6 +24,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/rangefile"
+	"tfpilot/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -76,7 +77,7 @@ func secure(t *testing.T, h http.HandlerFunc) (*httptest.Server, rangefile.Confi
 	write(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, secret+"\n")
-	return srv, rangefile.Config{CADir: dir, TokenFile: token, Silence: 5 * time.Second, Patience: 20 * time.Second}
+	return srv, rangefile.Config{CADir: dir, TokenFile: token, Silence: 20 * time.Second, Patience: testkit.Patience}
 }
 
 func write(t *testing.T, path, text string) {

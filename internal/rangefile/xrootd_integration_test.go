@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/rangefile"
+	"tfpilot/internal/testkit"
 	"tfpilot/internal/xrootdtest"
 )
 
@@ -20,7 +21,7 @@ func xrootd(t *testing.T, mode xrootdtest.Mode) (*xrootdtest.Server, rangefile.C
 	t.Helper()
 	s := xrootdtest.Start(t, mode)
 	s.Put(t, "data/f", data)
-	cfg := rangefile.Config{Silence: 2 * time.Second, Patience: time.Minute, HTTPHosts: []string{"localhost"}}
+	cfg := rangefile.Config{Silence: 2 * time.Second, Patience: testkit.Patience, HTTPHosts: []string{"localhost"}}
 	if mode == xrootdtest.Token {
 		cfg.CADir, cfg.TokenFile = s.CADir(), filepath.Join(s.Dir, "token")
 	}

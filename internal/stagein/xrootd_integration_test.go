@@ -16,6 +16,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/stagein"
+	"tfpilot/internal/testkit"
 	"tfpilot/internal/xrootdtest"
 )
 
@@ -30,7 +31,7 @@ func served(t *testing.T, mode xrootdtest.Mode) (s *xrootdtest.Server, c *stagei
 	if mode == xrootdtest.Token {
 		x.CADir, x.TokenFile = s.CADir(), filepath.Join(s.Dir, "token")
 	}
-	c, dir = newCache(t, 1<<30, stagein.Config{XRootD: x, Patience: 30 * time.Second})
+	c, dir = newCache(t, 1<<30, stagein.Config{XRootD: x, Patience: testkit.Patience})
 	return s, c, dir, data
 }
 
