@@ -170,6 +170,20 @@ func TestPilotsThatFailAreExplained(t *testing.T) { //nolint:paralleltest // all
 	stop()
 }
 
+func TestWhatAPilotHasWrittenCommandsNoTerminal(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, `printf 'one\033]0;owned\007\ttwo\n\302\233K\377three\n' >&2; exit 50`+"\n", "max_backoff = \"1h\"\n")
+	stop := s.run()
+	s.await("after failures there is a pause", "explain")
+	worker := strings.Fields(s.do("workers", "--output", "quiet"))[0]
+	contains(t, s.do("workers", "show", worker), "one·]0;owned·\ttwo\n·K·three\n")
+	status, _, stderr := command(t.Context(), "workers", "show", "--tail", "-1", worker, "--config", s.config)
+	if status != 64 {
+		t.Errorf("%d", status)
+	}
+	contains(t, stderr, "--tail -1: must not be negative")
+	stop()
+}
+
 func TestJobsOfAHarvesterThatIsGoneAreAdoptedOrReaped(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	s := newSite(t, faithful, "")
 	stop := s.run()

@@ -3,6 +3,7 @@ package harvestercmd
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,9 @@ func showWorkerCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if n := c.Int64("tail"); n < 0 {
+				return exitcode.New(exitcode.Usage, "--tail %d: must not be negative", n)
+			}
 			return withLedger(c, cfg, func(store *sqlite.Store) error {
 				w, err := find(c, store, name)
 				if err != nil {
@@ -156,7 +160,8 @@ func showWorkerCommand() *cli.Command {
 				if err := program.Print(c, workerDocument{w, w.Explain(time.Now()), log}, detailTable(w)); err != nil || c.String("output") != "table" {
 					return err
 				}
-				_, err = fmt.Fprintf(c.App.Writer, "\n%s\n\nThe end of its log:\n%s", strings.Join(w.Explain(time.Now()), "\n"), log)
+				said := fmt.Sprintf("\n%s\n\nThe end of its log:\n%s", strings.Join(w.Explain(time.Now()), "\n"), log)
+				_, err = io.WriteString(c.App.Writer, program.PrintableLines(said))
 				return err
 			})
 		},
