@@ -155,7 +155,7 @@ func (c *Cache) tryReserve(ctx context.Context, key, part string, size int64) (f
 		if e.key != "" && (e.key == key || e.size == 0 || !c.evict(e)) {
 			continue
 		}
-		if err = unix.Fallocate(int(f.Fd()), 0, 0, max(size, 1)); !errors.Is(err, unix.ENOSPC) {
+		if err = unix.Fallocate(int(f.Fd()), 0, 0, max(size, 1)); !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 			break
 		}
 	}
