@@ -35,6 +35,7 @@ func TestTheEndOfASlurmJobIsWhatSqueueSays(t *testing.T) {
 		{"the node's clock an hour behind", "7 1:59:00 1:00:00", time.Minute, nil, 59 * time.Minute, "a clock is off by 1h0m0s"},
 		{"in a step the process is younger than the job", "7 10:00 1:00:00", time.Minute, map[string]string{"SLURM_STEP_ID": "0"}, 10 * time.Minute, "squeue"},
 		{"one task of an array has the id of all", "7 45:00 1:00:00\n8 UNLIMITED UNLIMITED", 15 * time.Minute, nil, 45 * time.Minute, "squeue"},
+		{"of a thousand", strings.Repeat("8 1-01:00:00 1-02:00:00\n", 1000) + "7 45:00 1:00:00", 15 * time.Minute, nil, 45 * time.Minute, "squeue"},
 		{"whatever comes first", "8 1:00 2:00\n7 45:00 1:00:00", 15 * time.Minute, nil, 45 * time.Minute, "squeue"},
 		{"the job's process is hidden", "7 10:00 1:00:00", 0, nil, 10 * time.Minute, "squeue"},
 	} {

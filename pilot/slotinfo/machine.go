@@ -75,8 +75,9 @@ func (m Machine) ask(ctx context.Context, name string, args ...string) (string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
-	const most = 16 << 10
-	stdout, stderr := proc.NewCapture(most, 0), proc.NewCapture(most, 0)
+	// One task of an array is told of all the others too, a line each, and looks for its own.
+	const most, mostWords = 1 << 20, 16 << 10
+	stdout, stderr := proc.NewCapture(most, 0), proc.NewCapture(mostWords, 0)
 	// Its environment is ours, but for what is no business of a batch command.
 	var env []string
 	for _, v := range os.Environ() {
