@@ -20,6 +20,15 @@ type end struct {
 	absolute bool
 }
 
+// never is as far off as any end is: what means "never", such as the year 9999, is further off than a duration can be.
+const never = 100 * 365 * 24 * time.Hour
+
+// times is n units, which may be meant to be never.
+func times(n int64, unit time.Duration) time.Duration {
+	most := int64(never / unit)
+	return time.Duration(max(min(n, most), -most)) * unit
+}
+
 // in is an end after a duration.
 func in(left time.Duration, source string) end {
 	return end{source: source, cause: exitcode.Walltime, at: time.Now().Add(left)}
@@ -30,7 +39,7 @@ func (e end) left(off time.Duration) time.Duration {
 	if !e.absolute {
 		return time.Until(e.at)
 	}
-	return time.Until(e.at.Round(0)) - off // Round takes the monotonic reading away
+	return min(time.Until(e.at.Round(0)), never) - off // Round takes the monotonic reading away
 }
 
 // agreement is how close what clocks say is to what ages say where none is off.

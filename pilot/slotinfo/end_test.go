@@ -112,6 +112,59 @@ func TestAClockThatIsOffIsNotTakenAtItsWord(t *testing.T) {
 	})
 }
 
+// What means "never" is further off than a duration can be.
+func TestAnEndThatIsMeantToBeNeverIsFarOff(t *testing.T) {
+	t.Parallel()
+	far := func(t *testing.T, s *slotinfo.Slot) {
+		t.Helper()
+		for _, off := range []time.Duration{0, time.Hour, -time.Hour} {
+			s.ClockOff(off)
+			const year = 365 * 24 * time.Hour
+			if end, ok := s.End(); ok && time.Until(end.At) < 50*year {
+				t.Errorf("with a clock that is off by %s it ends at %s, by %s", off, end.At, end.Source)
+			}
+			if d := s.Document(); !d.EndsAt.IsZero() && time.Until(d.EndsAt) < 50*year {
+				t.Errorf("with a clock that is off by %s it is shown to end at %s", off, d.EndsAt)
+			}
+		}
+	}
+	t.Run("deadline", func(t *testing.T) {
+		t.Parallel()
+		far(t, newMachine(t).slot(slotinfo.Config{Deadline: "9999-12-31T23:59:59Z"}))
+	})
+	t.Run("token", func(t *testing.T) {
+		t.Parallel()
+		far(t, newMachine(t).slot(slotinfo.Config{Token: "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":253402300799}`)) + ".c2ln"}))
+	})
+	for _, line := range []string{"MaxWallTimeMins = 2147483647", "MaxWallTime = 999999999", "AllowedJobDuration = 20000000000", "BatchRuntime = 999999999999999"} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.job("condor_starter", time.Minute)
+			m.env["_CONDOR_JOB_AD"] = "/job"
+			m.file("/job", line)
+			far(t, m.slot(slotinfo.Config{}))
+		})
+	}
+	for _, line := range []string{"DaemonStopTime = 253402300799", "GLIDEIN_ToDie = 99999999999999", "MyCurrentTime = 1790000000\nGLIDEIN_ToDie = 999999999999"} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.job("condor_starter", time.Minute)
+			m.env["_CONDOR_MACHINE_AD"] = "/machine"
+			m.file("/machine", line)
+			far(t, m.slot(slotinfo.Config{}))
+		})
+	}
+	t.Run("the environment of Slurm", func(t *testing.T) {
+		t.Parallel()
+		m := newMachine(t)
+		m.job("slurmstepd", time.Minute)
+		m.env["SLURM_JOB_ID"], m.env["SLURM_JOB_START_TIME"], m.env["SLURM_JOB_END_TIME"] = "7", "1790000000", "99999999999"
+		far(t, m.slot(slotinfo.Config{}))
+	})
+}
+
 func TestTheSoonestEndWins(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)

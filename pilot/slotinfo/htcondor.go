@@ -88,14 +88,14 @@ func (j *condor) look(s *Slot) looked {
 		l.memory = append(l.memory, amount{n * mega, machineAd + " Memory"})
 	}
 	if n, ok := j.machine.number("MachineMaxVacateTime"); ok {
-		l.kill = append(l.kill, amount{n * int64(time.Second), machineAd + " MachineMaxVacateTime"})
+		l.kill = append(l.kill, amount{int64(times(n, time.Second)), machineAd + " MachineMaxVacateTime"})
 	}
 	if n, ok := j.job.number("JobMaxVacateTime"); ok {
-		l.kill = append(l.kill, amount{n * int64(time.Second), jobAd + " JobMaxVacateTime"})
+		l.kill = append(l.kill, amount{int64(times(n, time.Second)), jobAd + " JobMaxVacateTime"})
 	}
 	for _, limit := range condorLimits {
 		if n, ok := j.job.number(limit.name); ok {
-			e := in(time.Duration(n)*limit.unit-s.used(), jobAd+" "+limit.name)
+			e := in(times(n, limit.unit)-s.used(), jobAd+" "+limit.name)
 			s.set(e.source, &e)
 		}
 	}
@@ -107,7 +107,7 @@ func (j *condor) look(s *Slot) looked {
 		e := end{source: machineAd + " " + name, cause: exitcode.Walltime, at: time.Unix(over, 0), absolute: true}
 		// The ad was written when the job came, and says what time it was then for HTCondor.
 		if then, ok := j.machine.number("MyCurrentTime"); ok && s.ofJob {
-			left, doubt := steady(e.left(0), time.Duration(over-then)*time.Second-s.used(), true)
+			left, doubt := steady(e.left(0), times(over-then, time.Second)-s.used(), true)
 			e = in(left, e.source+doubt)
 		}
 		s.set(name, &e)

@@ -66,7 +66,7 @@ func (j *slurm) inStep() bool { return j.m.Getenv("SLURM_STEP_ID") != "" }
 func (j *slurm) endAt(s *Slot, start, over int64) {
 	clock := end{source: "SLURM_JOB_END_TIME", cause: exitcode.Walltime, at: time.Unix(over, 0), absolute: true}
 	if start > 0 && over > start && s.ofJob && !j.inStep() {
-		left, doubt := steady(clock.left(0), time.Duration(over-start)*time.Second-s.used(), true)
+		left, doubt := steady(clock.left(0), times(over-start, time.Second)-s.used(), true)
 		clock = in(left, "SLURM_JOB_END_TIME"+doubt)
 	}
 	s.set(keySlurm, &clock)
@@ -89,7 +89,7 @@ func (j *slurm) killWait() amount {
 				}
 				key, value, _ := strings.Cut(field, "=")
 				if n, ok := whole(value); ok && strings.EqualFold(key, "KillWait") {
-					return amount{n * int64(time.Second), "KillWait of " + file}
+					return amount{int64(times(n, time.Second)), "KillWait of " + file}
 				}
 			}
 		}
