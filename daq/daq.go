@@ -128,9 +128,6 @@ func (c Config) Validate() error {
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
 }
 
-// Books are the books of the run.
-func (d *DAQ) Books() *Books { return d.books }
-
 // replay takes over what the journal remembers, or begins it.
 func (d *DAQ) replay() error {
 	records := d.journal.Records()

@@ -186,9 +186,6 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	return p, nil
 }
 
-// ID names the pilot in results and reports.
-func (p *Pilot) ID() string { return p.id }
-
 // The reasons to leave.
 var (
 	errRunOver = exitcode.New(exitcode.OK, "the run is over")

@@ -22,9 +22,6 @@ var (
 	Components = Kind{"component", []string{"namespace", "name"}}
 )
 
-// Kinds are all of them.
-func Kinds() []Kind { return []Kind{Detectors, STFFiles, TFFiles, Components} }
-
 // Documents are those of a transaction. A key has as many parts as its kind says.
 type Documents interface {
 	// Document reads one, and reports whether there is any.
