@@ -291,3 +291,19 @@ func TestABrokenDiskEndsTheBroker(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestAStateOfALaterProgramIsNotTouched(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log, err := seglog.Open(dir, seglog.Options{Version: 1000}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Append([]byte("what it means nobody knows yet"))
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stompd.New(stompd.Config{State: dir}); exitcode.From(err) != exitcode.StoreVersion {
+		t.Errorf("got %v", err)
+	}
+}

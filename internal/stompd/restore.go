@@ -1,10 +1,12 @@
 package stompd
 
 import (
+	"errors"
 	"log/slog"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/msgstore"
+	"tfpilot/internal/seglog"
 	"tfpilot/internal/selector"
 )
 
@@ -13,7 +15,10 @@ func (b *Broker) restore() error {
 	options := b.cfg.Log
 	options.Logger = b.log
 	disk, was, err := msgstore.Open(b.cfg.State, options, b.cfg.IDCacheSize)
-	if err != nil {
+	switch {
+	case errors.Is(err, seglog.ErrNewer):
+		return exitcode.New(exitcode.StoreVersion, "opening the broker's state: %w", err)
+	case err != nil:
 		return exitcode.New(exitcode.StoreFailed, "opening the broker's state: %w", err)
 	}
 	b.disk, b.nextID, b.seen = disk, was.NextID, was.IDs
