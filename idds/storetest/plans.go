@@ -47,7 +47,9 @@ func Plans(t *testing.T, c driver.Connector, explain string, tell func(query, pl
 		_, err := reader.FindRuns(t.Context(), f)
 		must(t, err)
 	}
-	_, err := reader.Slice(t.Context(), after)
+	_, err := reader.OpenRuns(t.Context(), namespace)
+	must(t, err)
+	_, err = reader.Slice(t.Context(), after)
 	must(t, err)
 	_, err = reader.Due(t.Context(), namespace, time.Now())
 	must(t, err)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"tfpilot/internal/access"
@@ -73,24 +74,38 @@ func (r Reader) runsIn(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, e
 	return out[:min(len(out), cmp.Or(f.Limit, ledger.PageSize))], nil
 }
 
-// runsOf are the runs of a filter with one state, or any.
+// runsOf are the runs of a filter with one state, or any. Which they are is read of an index alone, and their documents after that: told to
+// look for these at once SQLite takes the table, in which it goes through all runs of the namespace for the few in a state.
 func (r Reader) runsOf(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
 	var c clauses
 	c.equal("namespace", f.Namespace)
 	c.equal("run", f.Run)
-	oneOf(&c, f.States)
-	order := "namespace, run"
-	switch after := []any{ledger.Text(f.AfterNamespace), ledger.Text(f.AfterRun)}; {
-	case !f.Descending:
-		c.beside(order, ">", after)
-	case f.AfterRun != "":
-		c.beside(order, "<", after)
+	for _, state := range f.States {
+		c.add("state = %s", string(state))
 	}
+	order, down := "namespace, run", ""
+	after := []any{ledger.Text(f.AfterNamespace), ledger.Text(f.AfterRun)}
 	if f.Descending {
-		order = "namespace DESC, run DESC"
+		down = " DESC"
 	}
-	return collect(ctx, r, scanRunWithDetector, "SELECT run.namespace, run.doc, detector.doc FROM run LEFT JOIN detector USING (namespace, run) "+c.where()+
-		" ORDER BY "+order+c.limit(f.Limit), c.args...)
+	beyond := !f.Descending || f.AfterRun != "" // there is something after which they come
+	if f.Namespace != "" {
+		order = "run" // the namespace stands before it in each index
+		at := cmp.Compare(ledger.Text(f.AfterNamespace), ledger.Text(f.Namespace))
+		if beyond && (at > 0 && !f.Descending || at < 0 && f.Descending) {
+			return nil, nil
+		}
+		beyond, after = beyond && at == 0, after[1:]
+	}
+	if where := ">"; beyond {
+		if f.Descending {
+			where = "<"
+		}
+		c.beside(order, where, after)
+	}
+	ordered := " ORDER BY " + strings.ReplaceAll(order, ",", down+",") + down
+	return collect(ctx, r, scanRunWithDetector, "SELECT run.namespace, run.doc, detector.doc FROM (SELECT namespace, run FROM run "+c.where()+ordered+c.limit(f.Limit)+
+		") AS found JOIN run USING (namespace, run) LEFT JOIN detector USING (namespace, run)"+ordered, c.args...)
 }
 
 // FindWorkers are the pilots of a filter.

@@ -100,9 +100,12 @@ func (r Reader) Runs(ctx context.Context, namespace string) ([]ledger.Run, error
 }
 
 // OpenRuns are those of a namespace for which there is something left to be done.
+//
+// The index has those of all namespaces, which are few. Compared by its plain name, the namespace would have SQLite look through all of its
+// runs in place of that.
 func (r Reader) OpenRuns(ctx context.Context, namespace string) ([]ledger.Run, error) {
 	return collect(ctx, r, scanRunWithDetector, `SELECT run.namespace, run.doc, detector.doc FROM run LEFT JOIN detector USING (namespace, run)
-		WHERE namespace = $1 AND open ORDER BY run`, ledger.Text(namespace))
+		WHERE open AND namespace || '' = $1 ORDER BY run`, ledger.Text(namespace))
 }
 
 func scanRun(rows *sql.Rows) (run ledger.Run, err error) {
