@@ -23,7 +23,8 @@ func TestThatIsNoChanceOfTheNumbersOfAScenario(t *testing.T) {
 		tried, beaten, reachable, below = tried+trials.Seeds, beaten+trials.Beaten, reachable+trials.Reachable, below+trials.Below
 	}
 	t.Logf("%d of %d beaten, %d of %d below", beaten, tried, below, reachable)
-	if 5*beaten > tried || 5*below > reachable {
-		t.Errorf("in %d of %d runs another was as good and cheaper, in %d of %d a fixed number alone had 95 %% within the goal", beaten, tried, below, reachable)
+	// So it is for these seeds, which give the same runs everywhere: a change of the policy that makes it worse has to say so here.
+	if beaten > 1 || below > 2 {
+		t.Errorf("in %d of %d runs another was as good and cheaper, where it was in 1; in %d of %d a fixed number alone had 95 %% within the goal, where it was in 2", beaten, tried, below, reachable)
 	}
 }
