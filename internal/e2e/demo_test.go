@@ -151,6 +151,15 @@ func processes(tb testing.TB, dir string) []string {
 	return out
 }
 
+func TestAFolderThatCannotBeUsedHasItsOwnStatus(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	if status, _, stderr := tool(t, "testbed", "demo", "--out", filepath.Join(file, "out")); status != exitcode.StoreFailed.Code || strings.Count(stderr, "not a directory") != 1 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
 func TestADemoThatIsKeptCanBeLookedAtUntilItIsEnded(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(soon(t))

@@ -104,8 +104,8 @@ func Demo(ctx context.Context, cfg DemoConfig, bin string, out io.Writer) (Repor
 	}
 	if err != nil {
 		err = Cause(ctx, err)
-		// Stopping takes a while: a payload has its grace.
-		show.Note(time.Now(), "stopping everything: %v", err)
+		// Stopping takes a while: a payload has its grace. Why is said at the end, once.
+		show.Note(time.Now(), "stopping everything")
 	}
 	if chain == nil || exitcode.From(err) == exitcode.Interrupted {
 		return Report{}, err

@@ -105,7 +105,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 	}
 	if err != nil {
 		err = testbed.Cause(ctx, err)
-		c.show.Note(time.Now(), "stopping everything: %v", err)
+		c.show.Note(time.Now(), "stopping everything")
 	}
 	c.leave(ctx, stack, &report)
 	if err != nil && len(report.Rows) == 0 {

@@ -108,7 +108,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 	report, err := s.work(ctx)
 	if err != nil {
 		err = testbed.Cause(ctx, err)
-		s.show.Note(time.Now(), "stopping everything: %v", err)
+		s.show.Note(time.Now(), "stopping everything")
 		return Report{}, err
 	}
 	return report, errors.Join(report.Write(dir), report.Verdict())
