@@ -48,6 +48,11 @@ func TestWhereTheBrokerTakesLongerThanThePayloadASlotHoldsSlicesAhead(t *testing
 	slow.Store(true)
 	work(20)
 	await(t, "only the slots' subscriptions", func() bool { return r.queue().Consumers == slots })
+	slow.Store(false)
+	await(t, "subscriptions beyond the slots again", func() bool {
+		work(20)
+		return r.queue().Consumers == slots+3*slots
+	})
 	await(t, "all acknowledgements", func() bool { q := r.queue(); return q.Acked == uint64(next) && q.Depth == 0 })
 	if n := most.Load(); n > slots {
 		t.Errorf("%d payloads at once on %d slots", n, slots)

@@ -20,6 +20,7 @@ type place struct {
 	mu        sync.Mutex
 	end       pilot.End
 	taken     error
+	silent    error // of the batch system
 	clockOff  time.Duration
 	suspended time.Duration
 }
@@ -52,7 +53,7 @@ func (p *place) End() (pilot.End, bool) {
 }
 
 func (p *place) Watch(ctx context.Context, changed func(error)) {
-	changed(nil)
+	changed(p.silent)
 	<-ctx.Done()
 }
 
@@ -135,6 +136,14 @@ func TestNoSliceIsBegunThatDoesNotFit(t *testing.T) {
 		}
 		r.waiting()
 	})
+}
+
+func TestABatchSystemThatDoesNotSayWhenTheSlotEndsIsTold(t *testing.T) {
+	t.Parallel()
+	r, in := newRig(t), endsIn(3*time.Hour)
+	in.silent = errors.New("squeue does not answer")
+	r.pilotIn(in, pilot.Config{Run: run}, nil, nil)
+	await(t, "the word about it", func() bool { return strings.Contains(r.log.String(), "squeue does not answer") })
 }
 
 func TestWhatIsUnderWayAtTheEndOfTheSlotGoesBackUncounted(t *testing.T) {

@@ -266,6 +266,9 @@ func (r *rig) next() message.SliceResult {
 	must(r.t, d.Ack(soon(r.t)))
 	m, err := message.Decode[message.SliceResult](d.Body)
 	must(r.t, err)
+	if got := d.Header.Get("namespace"); got != m.Namespace { // or nobody's selector would let it through
+		r.t.Errorf("a result of namespace %q has the header %q", m.Namespace, got)
+	}
 	return m
 }
 
