@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/testkit"
 	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
@@ -176,7 +177,7 @@ func TestBadInputHasItsVerdictAndLeavesTheSlotAndTheCacheClean(t *testing.T) {
 		`{"filename":"` + url + `/data/none.stf"}`:                   {exitcode.DataMissing, "404"},
 		`{"filename":"` + url + `/data/x.stf","size":5}`:             {exitcode.DataCorrupt, "should have 5"},
 		`{"filename":"` + url + `/data/x.stf","adler32":"00000001"}`: {exitcode.DataCorrupt, "should have 00000001"},
-		`{"filename":"http://127.0.0.1:1/x.stf"}`:                    {exitcode.DataUnreachable, "connection refused"},
+		`{"filename":"http://` + testkit.Nobody(t) + `/x.stf"}`:      {exitcode.DataUnreachable, "connection refused"},
 		`{"filename":"http://localhost:1/x.stf"}`:                    {exitcode.BadConfig, "plain http"},
 		`{"filename":"https://u:s3cret@h/x.stf"}`:                    {exitcode.DataInvalid, "https://h/x.stf comes with a user"},
 		`{"filename":"https://h/x.stf?authz=Bearer%20s3cret"}`:       {exitcode.DataInvalid, "query"},

@@ -186,11 +186,12 @@ func TestATopicThatIsAQueueIsFound(t *testing.T) {
 func TestThePresentBrokerIsNamedWithThoseThatAreAway(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
-	c.cfg.Broker.Addrs = []string{"127.0.0.1:1", c.addr, "127.0.0.1:2"}
+	first, third := testkit.Nobody(t), testkit.Nobody(t)
+	c.cfg.Broker.Addrs = []string{first, c.addr, third}
 	r := c.examine()
 	says(t, r, "broker", doctor.OK, c.addr+", number 2 of 3")
-	says(t, r, "broker", doctor.Warning, "127.0.0.1:1", "refused")
-	says(t, r, "broker", doctor.Warning, "127.0.0.1:2", "refused")
+	says(t, r, "broker", doctor.Warning, first, "refused")
+	says(t, r, "broker", doctor.Warning, third, "refused")
 	if !r.OK {
 		t.Error(r.Err())
 	}
@@ -199,9 +200,9 @@ func TestThePresentBrokerIsNamedWithThoseThatAreAway(t *testing.T) {
 func TestWithoutABrokerTheRestIsLookedAt(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, stompd.Config{})
-	c.cfg.Broker.Addrs = []string{"127.0.0.1:1"}
+	c.cfg.Broker.Addrs = []string{testkit.Nobody(t)}
 	r := c.examine()
-	says(t, r, "broker", doctor.Problem, "127.0.0.1:1", "--broker-tls")
+	says(t, r, "broker", doctor.Problem, c.cfg.Broker.Addrs[0], "--broker-tls")
 	says(t, r, message.TopicSlices, doctor.NotChecked, "no broker")
 	says(t, r, "disk", doctor.OK)
 	if exitcode.From(r.Err()) != exitcode.NoBroker {

@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
 
 func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
@@ -77,7 +78,7 @@ func TestBadInputOnTheCommandLineIsOneLineWithTheNextStep(t *testing.T) {
 		{"not a ROOT file", 21, "text.stf", []string{"daq", "inspect", file("text.stf", "hello")}},
 		{"plan against reason", 64, "frames", []string{"daq", "plan", "--frames", "0"}},
 		{"secret for all to read", 50, "chmod 600", []string{"idds", "runs", "--token-file", readable(t, dir)}},
-		{"no idds", 41, "idds", []string{"idds", "runs", "--idds", "http://127.0.0.1:1"}},
+		{"no idds", 41, "idds", []string{"idds", "runs", "--idds", "http://" + testkit.Nobody(t)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -251,7 +251,7 @@ func TestAFileOfBrokersGoesBeforeTheRelayAndADefaultOneAfterIt(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)
 	for name, env := range map[string]string{
-		"named":   "PANDA_SERVER_URL=https://127.0.0.1:1",
+		"named":   "PANDA_SERVER_URL=https://" + testkit.Nobody(t),
 		"default": "PANDA_AUTH_ORIGIN=Nobody", // the relay refuses
 	} {
 		j := p.newJob(t, env)

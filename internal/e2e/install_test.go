@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"tfpilot/internal/testkit"
 )
 
 func TestTheProgramsUnderstandTheFilesThatTheyAreInstalledWith(t *testing.T) {
@@ -13,7 +15,7 @@ func TestTheProgramsUnderstandTheFilesThatTheyAreInstalledWith(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", "docs", "systemd"))
 	must(t, err)
 	// There is no broker; what is examined before shows that the file was read, key by key.
-	_, out, errs := tool(t, "idds", "doctor", "--config", filepath.Join(dir, "idds.toml"), "--state", t.TempDir(), "--broker-addr", "127.0.0.1:1")
+	_, out, errs := tool(t, "idds", "doctor", "--config", filepath.Join(dir, "idds.toml"), "--state", t.TempDir(), "--broker-addr", testkit.Nobody(t))
 	if !strings.Contains(out, `"epic"`) || !strings.Contains(out, "/etc/tfpilot/idds.pem") {
 		t.Errorf("idds.toml: %s%s", out, errs)
 	}

@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/message"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/testbed"
+	"tfpilot/internal/testkit"
 )
 
 // The production system's own clients, from PyPI, ask our idds for workers as they ask an iDDS.
@@ -145,7 +146,7 @@ func pythonTransceiverDoesARun(t *testing.T, c *testbed.Chain) {
 	if got, want := check.Slices, (document.SliceCounts{Published: 8, Done: 8, Retried: 2}); !check.OK || got != want || check.Workers != 15 {
 		t.Errorf("%d workers, got %+v, want %+v, problems %v\n%s", check.Workers, got, want, check.Problems, readFile(t, c.Path("logs", "idds.log")))
 	}
-	status, actors, stderr := tool(t, "idds", "doctor", "--state", c.Path("idds"), "--broker-addr", "127.0.0.1:1", "--output", "json")
+	status, actors, stderr := tool(t, "idds", "doctor", "--state", c.Path("idds"), "--broker-addr", testkit.Nobody(t), "--output", "json")
 	if !strings.Contains(actors, "nobody else was seen to do a duty of idds") {
 		t.Errorf("%d: %s %s", status, actors, stderr)
 	}

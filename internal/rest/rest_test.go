@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/rest"
+	"tfpilot/internal/testkit"
 )
 
 // service answers every request the same way and counts them.
@@ -84,7 +85,7 @@ func TestAnAnswerThatIsNoJSONIsAnError(t *testing.T) {
 
 func TestNobodyThereIsNoService(t *testing.T) {
 	t.Parallel()
-	err := client("http://127.0.0.1:1", 0).Read(t.Context(), "/ping", new(any))
+	err := client("http://"+testkit.Nobody(t), 0).Read(t.Context(), "/ping", new(any))
 	if exitcode.From(err) != exitcode.NoService || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("got %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 )
@@ -59,7 +60,7 @@ func TestTheBrokerIsConnectedToAsAPilotDoes(t *testing.T) {
 	}{
 		"lets us in":              {addr, "right", false, pilot.NodeOK, `lets "panda" in without TLS`, "", exitcode.OK},
 		"a wrong password":        {addr, "wrong", false, pilot.NodeBad, `refuses the login "panda"`, "password", exitcode.NoCredential},
-		"nobody there":            {"127.0.0.1:1", "", false, pilot.NodeBad, "connection refused", "check that it runs", exitcode.NoBroker},
+		"nobody there":            {testkit.Nobody(t), "", false, pilot.NodeBad, "connection refused", "check that it runs", exitcode.NoBroker},
 		"TLS where there is none": {addr, "right", true, pilot.NodeBad, "127.0.0.1", "does not speak TLS", exitcode.BadConfig},
 		"no answer":               {silent.Addr().String(), "", false, pilot.NodeBad, silent.Addr().String(), "check that it runs", exitcode.NoBroker},
 	} {
@@ -129,7 +130,7 @@ func TestAClockThatIsOffIsAWarningUnlessItIsToBeMore(t *testing.T) {
 	}
 	t.Run("nobody to compare with", func(t *testing.T) {
 		t.Parallel()
-		if f := examine(t, nodetest.Config{}, func(p *nodetest.Places) { p.IDDS = "http://127.0.0.1:1" })["clock"]; f.Verdict != pilot.NodeUnknown {
+		if f := examine(t, nodetest.Config{}, func(p *nodetest.Places) { p.IDDS = "http://" + testkit.Nobody(t) })["clock"]; f.Verdict != pilot.NodeUnknown {
 			t.Errorf("%+v", f)
 		}
 	})

@@ -242,13 +242,14 @@ func TestACheckFindsWhatWouldNotWork(t *testing.T) { //nolint:paralleltest // al
 	if err := os.WriteFile(broken.config+".txt", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	nobody := "http://" + testkit.Nobody(t)
 	for want, args := range map[string][]string{
 		"wrong libc":                 {"--test-job"},
 		"the pilot beside":           {"--pilot-path", filepath.Join(s.dir, "nix")},
 		"is not a program":           {"--pilot-path", broken.config + ".txt"},
 		"no_such_launcher":           {"--local-launcher", "no_such_launcher"},
-		"http://127.0.0.1:1":         {"--idds", "http://127.0.0.1:1", "--count", "0"},
-		"pilots have no token for":   {"--idds", "http://127.0.0.1:1"},
+		nobody:                       {"--idds", nobody, "--count", "0"},
+		"pilots have no token for":   {"--idds", nobody},
 		"leave it out":               {"--pilot-ship"},
 		"mend its rights":            {"--state", "/proc/nix"},
 		"nobody says how many":       {"--count", "0"},

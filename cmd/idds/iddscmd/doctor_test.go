@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/idds/doctor"
 	"tfpilot/internal/message"
+	"tfpilot/internal/testkit"
 )
 
 func TestTheDoctorExaminesARunningService(t *testing.T) {
@@ -38,7 +39,8 @@ func TestTheDoctorExaminesARunningService(t *testing.T) {
 	args = args[:len(args)-2]
 	t.Setenv("TFPILOT_IDDS", "")
 	command(t, args...).mustSay(t, 0, "one works on this state", "http://127.0.0.1:8443") // where another idds may answer
-	command(t, append(args, "--listen", "127.0.0.1:1")...).mustSay(t, 41, "http://127.0.0.1:1 does not answer")
+	nobody := testkit.Nobody(t)
+	command(t, append(args, "--listen", nobody)...).mustSay(t, 41, "http://"+nobody+" does not answer")
 	t.Setenv("TFPILOT_IDDS", in.url)
 	command(t, args...).mustSay(t, 0, "one works on this state and answers at "+in.url)
 	in.stop()
@@ -59,7 +61,7 @@ func TestTheDoctorSaysWhatIsWrongWithItsStatus(t *testing.T) { //nolint:parallel
 		args   []string
 	}{
 		{"no broker named", 51, "no broker address given", nil},
-		{"no broker there", 40, "broker", []string{"--broker-addr", "127.0.0.1:1"}},
+		{"no broker there", 40, "broker", []string{"--broker-addr", testkit.Nobody(t)}},
 		{"an address without a port", 51, "not host:port", []string{"--broker-addr", "broker.example.org"}},
 		{"a broken store", 43, "idds.db", []string{"--broker-addr", addr, "--state", dir}},
 		{"a broker without TLS", 40, "TLS", []string{"--broker-addr", addr, "--broker-tls", "--state", none}},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/stompd"
+	"tfpilot/internal/testkit"
 	"tfpilot/pilot"
 )
 
@@ -47,11 +48,11 @@ func TestCheckOfAFitNodeEndsWell(t *testing.T) { //nolint:paralleltest // all ap
 
 func TestCheckNamesWhatIsBadAndItsStatusIsThatOfTheFirst(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	scratch := siteTest(t, `echo '{"found":"no scratch","next":"mount it"}'; exit 1`)
-	status, report := checked(t, "--node-test", scratch, "--idds", "http://127.0.0.1:1")
+	status, report := checked(t, "--node-test", scratch, "--idds", "http://"+testkit.Nobody(t))
 	if status != 35 || report.OK {
 		t.Errorf("%d: %+v", status, report)
 	}
-	if status, _ := checked(t, "--node-test", scratch, "--node-warn", "scratch", "--idds", "http://127.0.0.1:1"); status != 41 {
+	if status, _ := checked(t, "--node-test", scratch, "--node-warn", "scratch", "--idds", "http://"+testkit.Nobody(t)); status != 41 {
 		t.Errorf("status %d, want 41", status)
 	}
 	status, stdout, stderr := command(t, "check", "--node-test", scratch, "--work-dir", t.TempDir())

@@ -138,5 +138,5 @@ func TestReplaySaysWhatItNeeds(t *testing.T) { //nolint:paralleltest // all apps
 	command(t.Context(), t, "replay").mustSay(t, exitcode.Usage.Code, "takes the identity of one slice")
 	command(t.Context(), t, "replay", "--idds", "nowhere", "x").mustSay(t, exitcode.Usage.Code, `--idds "nowhere" is no address of idds`)
 	command(t.Context(), t, "replay", "--token-file", "/none", "x").mustSay(t, exitcode.NoCredential.Code, "--token-file")
-	command(t.Context(), t, "replay", "--idds", "http://127.0.0.1:1", "x").mustSay(t, exitcode.NoService.Code, "asking idds")
+	command(t.Context(), t, "replay", "--idds", "http://"+testkit.Nobody(t), "x").mustSay(t, exitcode.NoService.Code, "asking idds")
 }
