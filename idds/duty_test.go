@@ -219,6 +219,43 @@ func TestAnAttemptThatWeDidNotSendIsASecondActor(t *testing.T) {
 	mustBe(t, r.actors(1), document.Actor{Namespace: namespace, Duty: "retry", Sender: "their-retries", Count: 1, RunID: run})
 }
 
+func TestTwoOfANamespaceNoticeEachOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{HereEvery: 10 * time.Millisecond})
+	first, log := r.store, r.log
+	r.dir = t.TempDir() // another store, as somebody has who starts it in another folder
+	r.start()
+	for i, one := range []struct {
+		store ledger.Store
+		log   *logLines
+		other string
+	}{{first, log, r.store.Name()}, {r.store, r.log, first.Name()}} {
+		r.until("it to be noticed", func() bool {
+			list, err := one.store.Actors(soon(t), namespace)
+			must(t, err)
+			return len(list) == 1 && list[0].Duty == "books" && list[0].Sender == namespace+".idds."+one.other
+		})
+		r.until("the log", func() bool { return one.log.count("end one of them") > 0 })
+		if n := one.log.count("end one of them"); n != 1 {
+			t.Errorf("%d says it %d times", i, n)
+		}
+	}
+}
+
+func TestWhoIsAloneNoticesNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, idds.Config{HereEvery: time.Millisecond})
+	r.send("a")
+	r.answer(next(t, r.workers()), nil)
+	r.end(1)
+	r.await("the end", closed)
+	r.publishBody(message.TopicWorkers, []byte(`{"msg_type":"heartbeat","namespace":"test","sender":"test.idds.before","created_at":"2026-01-18T14:36:03Z"}`)) // the one of before
+	r.publish(message.TopicWorkers, message.Envelope{MsgType: message.TypeHeartbeat, Namespace: namespace, Sender: "test.Publisher.spool1493"})                // a production worker's
+	r.endOf("2", 1)                                                                                                                                            // comes after both
+	r.awaitRun("2", "the run", func(document.RunCheck) bool { return true })
+	mustBe(t, r.actors(0))
+}
+
 func TestManyNamesOfSecondActorsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)

@@ -79,6 +79,8 @@ func (s *Service) understand(ctx context.Context, d *broker.Delivery, e message.
 				s.log.InfoContext(ctx, "run announced", slog.String(logging.KeyRun, m.RunID.String()), slog.Int("workers", m.Workers()))
 			},
 		}, err
+	case s.isHere(e):
+		return s.readHere(ctx, e), nil
 	case message.IsWorkflowTask(e.MsgType):
 		return s.readTask(ctx, d, e)
 	case message.IsWorkflowReply(e.MsgType):

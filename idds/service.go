@@ -1,6 +1,7 @@
 package idds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
@@ -47,6 +49,8 @@ type Config struct {
 	Tick          time.Duration `toml:"tick" default:"500ms" help:"time between two looks at what is due"`
 	// Now is the machine's clock; time.Now when nil.
 	Now func() time.Time `toml:"-"`
+	// HereEvery is how often another idds of the namespace is told of this one; a minute when 0.
+	HereEvery time.Duration `toml:"-"`
 
 	ledger.Duties
 
@@ -82,6 +86,7 @@ type Service struct {
 	absent   whereabouts.Absences            // of findLost alone
 	lookedAt string                          // of lookBack alone: the run after which it goes on
 	downed   map[string]time.Time            // of findLost alone: pilots that were noted as silent, with their last report
+	another  rate.Sometimes                  // how often the log has it that there is another idds
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 
@@ -111,12 +116,13 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.HereEvery = cmp.Or(cfg.HereEvery, time.Minute)
 	s := &Service{
 		cfg: cfg, store: store, link: link, log: log, clock: newClock(cfg.Now),
 		watch: storewatch.New(store, log), measured: latency.New(store), scaler: scaler.New(cfg.Demand, cfg.Namespace, cfg.DemandFrom),
 		ledger: ledger.Rules{MaxAttempts: cfg.MaxAttempts, Sender: cfg.Namespace + ".idds." + store.Name(), Duties: cfg.Duties},
 		tasks:  workflow.Rules{DemandFrom: cfg.DemandFrom},
-		absent: whereabouts.Absences{}, ready: make(chan struct{}),
+		absent: whereabouts.Absences{}, ready: make(chan struct{}), another: rate.Sometimes{First: 1, Interval: 10 * time.Minute},
 		junk: intake.NewSightings(log, "junk, acknowledged"), unmatched: intake.NewSightings(log, "results that fit no slice, counted with their runs"),
 		foreign: intake.NewSightings(log, "of another namespace, although their headers say ours: left alone"),
 	}
@@ -172,6 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.every(ctx, s.cfg.Tick, sparingly(work)) })
 	}
 	g.Go(func() error { return s.every(ctx, demandEvery, sparingly(s.watchDemand)) })
+	g.Go(func() error { return s.every(ctx, s.cfg.HereEvery, s.sayHere) })
 	g.Go(func() error {
 		s.watch.Try(ctx)
 		return s.every(ctx, storewatch.PulseEvery, func(ctx context.Context) error { s.watch.Try(ctx); return nil })

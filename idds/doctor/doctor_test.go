@@ -300,7 +300,9 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 		return doctor.Instance{Locked: true, Addr: "http://127.0.0.1:1", Err: errors.New("connection refused")}, nil
 	}
 	c.cfg.Actors = func(context.Context) ([]document.Actor, error) {
-		return []document.Actor{{Duty: "stop", Sender: "agent", Count: 2, RunID: "7", FirstAt: now, LastAt: now}}, nil
+		return []document.Actor{
+			{Duty: "stop", Sender: "agent", Count: 2, RunID: "7", FirstAt: now, LastAt: now}, {Duty: "books", Sender: "ns.idds.other", Count: 9, FirstAt: now, LastAt: now},
+		}, nil
 	}
 	r := c.examine()
 	says(t, r, "clocks of 2 workers", doctor.Warning, "node7", "5s behind")
@@ -315,6 +317,7 @@ func TestWhatTheStateAndTheServiceSayIsReported(t *testing.T) {
 	}
 	says(t, c.examine(), "service", doctor.Warning, "not at http://127.0.0.1:1, which was assumed", "--address-file or --listen")
 	says(t, r, "second actor", doctor.Warning, `"agent" does the duty stop: 2 messages`, "--stop-sender other")
+	says(t, r, "second actor", doctor.Warning, `"ns.idds.other" is another idds of this namespace`, "end one of the two")
 	c.cfg.Store = func(context.Context) (*ledger.StoreFacts, error) {
 		return nil, exitcode.New(exitcode.StoreFailed, "it is damaged")
 	}

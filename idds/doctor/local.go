@@ -143,6 +143,11 @@ func (e *examination) actors(ctx context.Context) {
 			"demand": "--demand-from workflow_task", "stop": "--stop-sender other", "retry": "--retry-owner other", "answer": "--demand-from run_imminent",
 		}
 		for _, a := range list {
+			if a.Duty == string(ledger.DutyBooks) {
+				e.report.add(name, Warning, "end one of the two, or give it a namespace, or a broker, of its own",
+					"%.80q is another idds of this namespace: each has only part of the slices and results; seen first at %s, last at %s", a.Sender, since(a.FirstAt), since(a.LastAt))
+				continue
+			}
 			e.report.add(name, Warning, fmt.Sprintf("end it, or give it the duty: %s", options[a.Duty]),
 				"%.80q does the duty %s: %s, the first at %s, the last at %s for run %s",
 				a.Sender, a.Duty, plural(a.Count, "message"), since(a.FirstAt), since(a.LastAt), a.RunID)

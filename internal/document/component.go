@@ -7,7 +7,7 @@ import (
 // Actor is one entry of GET /v1/actors: a program that was seen to do a duty that is idds' by its configuration.
 type Actor struct {
 	Namespace string `json:"namespace"`
-	// Duty is demand, stop or retry.
+	// Duty is demand, stop, retry, answer or books.
 	Duty string `json:"duty"`
 	// Sender is what the messages say that they are from.
 	Sender string `json:"sender"`

@@ -19,6 +19,7 @@ const (
 	DutyStop   Duty = "stop"   // telling workers that their run is over
 	DutyRetry  Duty = "retry"  // sending an attempt again
 	DutyAnswer Duty = "answer" // answering what an iDDS is asked for
+	DutyBooks  Duty = "books"  // keeping the books: of two who do, each has only part of them
 )
 
 // Whose a duty is, and where the demand comes from.
