@@ -35,7 +35,8 @@ func (s *Service) Demand(ctx context.Context) (document.Demand, error) {
 		return out, err
 	}
 	for i := range over {
-		if !over[i].Open() { // or it is there already
+		same := func(r ledger.Run) bool { return r.RunID.Same(over[i].RunID) } // also one that has closed since it was asked for
+		if !over[i].Open() && !slices.ContainsFunc(runs, same) {
 			runs = append(runs, over[i])
 		}
 	}

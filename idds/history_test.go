@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/internal/broker"
+	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
@@ -107,5 +108,32 @@ func TestWhoAsksOftenForTheDemandAsksTheStoreOnce(t *testing.T) {
 	}
 	if n := store.asked.Load(); n != 1 {
 		t.Errorf("the store was asked %d times", n)
+	}
+}
+
+// closing is a store in which a run that was open is closed a moment later.
+type closing struct{ ledger.Store }
+
+func (s closing) FindRuns(ctx context.Context, f ledger.RunFilter) ([]ledger.Run, error) {
+	f.States = nil
+	list, err := s.Store.FindRuns(ctx, f)
+	for i := range list {
+		list[i].State, list[i].StopSent = document.RunClosed, true
+	}
+	return list, err
+}
+
+func TestARunThatClosesWhileItIsLookedForIsWantedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.do(func(tx ledger.Tx) error {
+		return b.ledger.Announce(tx, message.RunImminentWorker{MsgType: message.TypeRunImminentWorker, Namespace: namespace, RunID: message.Run(run)}, b.now)
+	})
+	link, err := broker.New(broker.Config{Addrs: []string{"127.0.0.1:1"}}) // never run
+	must(t, err)
+	s, err := idds.New(closing{b.store}, link, logging.Discard(), idds.Config{Namespace: namespace})
+	must(t, err)
+	if d, err := s.Demand(t.Context()); err != nil || len(d.Demands) != 1 {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
