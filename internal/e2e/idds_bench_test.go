@@ -101,7 +101,7 @@ func fill(b *testing.B, open func() ledger.Store, exec func(statement string)) {
 		exec(`INSERT INTO slice (namespace, run, identity, state, filename, pilot, class, failure, created, stf, finished, due, doc, message)
 			SELECT namespace, '` + id + `', identity || '-` + id + `', state, replace(filename, '200001', '` + id + `'), pilot, class, failure, created, stf, finished, due,
 			doc, message FROM slice WHERE run = '200001' ORDER BY id`)
-		exec("INSERT INTO run (namespace, run, open, doc) SELECT namespace, '" + id + "', open, replace(doc, '200001', '" + id + "') FROM run WHERE run = '200001'")
+		exec("INSERT INTO run (namespace, run, open, state, doc) SELECT namespace, '" + id + "', open, state, replace(doc, '200001', '" + id + "') FROM run WHERE run = '200001'")
 	}
 	exec("ANALYZE") // as the server does by itself before long
 }
