@@ -45,7 +45,7 @@ func certificate(tb testing.TB, dir string, from, to time.Time, names ...string)
 // broker is killed in the middle of the run and started again on its state.
 func TestTheChainRunsOverTLSAndOverAKillOfTheBroker(t *testing.T) {
 	t.Parallel()
-	const passcode = "s3cret-passcode"
+	const passcode, header = "s3cret-passcode", "s3cret-header"
 	stack, err := testbed.NewStack(t.TempDir(), bin(t))
 	must(t, err)
 	t.Cleanup(stack.StopAll)
@@ -53,6 +53,8 @@ func TestTheChainRunsOverTLSAndOverAKillOfTheBroker(t *testing.T) {
 	users, passcodeFile := stack.Path("users.toml"), stack.Path("passcode")
 	must(t, os.WriteFile(users, []byte("panda = \""+passcode+"\"\n"), 0o600))
 	must(t, os.WriteFile(passcodeFile, []byte(passcode+"\n"), 0o600))
+	headers := stack.Path("headers")
+	must(t, os.WriteFile(headers, []byte("Authorization: Bearer "+header+"\n"), 0o600))
 	inner, err := testbed.JoinChain(stack, namespace, "")
 	must(t, err)
 	c := &chain{Chain: inner}
@@ -64,10 +66,11 @@ func TestTheChainRunsOverTLSAndOverAKillOfTheBroker(t *testing.T) {
 	c.link, err = broker.New(broker.Config{Addrs: []string{c.Broker}, Login: "panda", PasscodeFile: passcodeFile, TLS: true, CAFile: certFile})
 	must(t, err)
 	background(t, c.link.Run)
-	must(t, c.StartIDDS(t.Context(), "--broker-login", "panda", "--broker-passcode-file", passcodeFile, "--broker-tls", "--broker-ca-file", certFile))
+	must(t, c.StartIDDS(t.Context(), "--broker-login", "panda", "--broker-passcode-file", passcodeFile, "--broker-tls", "--broker-ca-file", certFile,
+		"--otlp-endpoint", "http://127.0.0.1:1", "--otlp-headers-file", headers, "--log-level", "debug"))
 	c.runImminent(t, 2)
 	gate := filepath.Join(t.TempDir(), "gate")
-	must(t, c.StartHarvester(t.Context(), "--pilot-payload", payloadFile(t, "until [ -e "+gate+" ]; do sleep 0.02; done; "+counts)))
+	must(t, c.StartHarvester(t.Context(), "--log-level", "debug", "--pilot-payload", payloadFile(t, "until [ -e "+gate+" ]; do sleep 0.02; done; "+counts)))
 	const n = 12
 	for i := range n {
 		c.publish(t, slice(i))
@@ -78,14 +81,19 @@ func TestTheChainRunsOverTLSAndOverAKillOfTheBroker(t *testing.T) {
 	must(t, os.WriteFile(gate, nil, 0o600))
 	c.endRun(t, n)
 	c.check(t, document.SliceCounts{Published: n, Done: n})
+	key, err := os.ReadFile(keyFile)
+	must(t, err)
+	secrets := map[string]string{"the passcode": passcode, "the collector's header": header, "the key": strings.Split(string(key), "\n")[1]}
 	stack.StopAll() // then all is written that ever will be
 	must(t, filepath.WalkDir(stack.Path(), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path == users || path == passcodeFile {
+		if err != nil || d.IsDir() || path == users || path == passcodeFile || path == headers || path == keyFile {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(text), passcode) {
-			t.Errorf("the passcode is in %s", path)
+		for what, secret := range secrets {
+			if err == nil && strings.Contains(string(text), secret) {
+				t.Errorf("%s is in %s", what, path)
+			}
 		}
 		return nil
 	}))
