@@ -75,7 +75,7 @@ class Plot {
       padding: [axisSize(0.5), axisSize(0.9), 0, 0],
       scales: {
         x: { time: false, range: () => this.zoom ?? [this.h.low, this.h.high] },
-        y: log ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, (max ?? 1) * 1.12)] },
+        y: log ? { distr: 3, range: (_, _min, max) => [0.5, Math.max(10, (max ?? 1) * 2)] } : { range: (_, _min, max) => [0, Math.max(1, ((max ?? 1) + Math.sqrt(max ?? 1)) * 1.05)] },
       },
       axes: [
         axis({ size: axisSize(1.6), gap: axisSize(0.2), space: axisSize(3.5) }),
@@ -130,6 +130,9 @@ class Plot {
     for (let i = 0; i + 1 < edges.length; i++) {
       const n = heights[i];
       if (n < 1) continue;
+    u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    u.ctx.clip();
+    u.ctx.beginPath();
       const x = Math.round(u.valToPos((edges[i] + edges[i + 1]) / 2, "x", true));
       u.ctx.moveTo(x, u.valToPos(n + Math.sqrt(n), "y", true));
       u.ctx.lineTo(x, u.valToPos(Math.max(n - Math.sqrt(n), this.logarithmic ? 0.5 : 0), "y", true));
