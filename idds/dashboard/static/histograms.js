@@ -10,6 +10,7 @@ const sum = (list) => list.reduce((a, b) => a + b, 0);
 const mean = (h) => h.sum_wx / h.sum_w;
 const width = (h) => Math.sqrt(Math.max(0, h.sum_wx2 / h.sum_w - mean(h) ** 2));
 const unitOf = (h) => (h.unit ? "[" + h.unit + "]" : "");
+const some = (n, one, more) => count(n) + " " + (n === 1 ? one : more);
 const titleOf = (h) => [h.title || h.name, unitOf(h)].filter(Boolean).join(" ");
 
 const facts = (h) => count(h.entries) + " entries, mean " + number(mean(h)) + ", σ " + number(width(h)) + (h.underflow || h.overflow ? "; " + count(h.underflow ?? 0) + " below, " + count(h.overflow ?? 0) + " above the axis" : "");
@@ -245,8 +246,8 @@ export class Histograms {
     if (this.against && this.reference.size === 0) words.push("there are no histograms of a run " + this.against);
     else if (this.against && this.set.length > 0) {
       words.push(drawn > 0 ? "dashed: run " + this.against + ", scaled to as many entries" : "nothing of run " + this.against + " can be drawn behind them");
-      if (there > drawn) words.push(count(there - drawn) + " have another axis there");
-      if (this.set.length > there) words.push(count(this.set.length - there) + " are not there");
+      if (there > drawn) words.push(some(there - drawn, "has", "have") + " another axis there");
+      if (this.set.length > there) words.push(some(this.set.length - there, "is", "are") + " not there");
     }
     return words.map((w) => " · " + w).join("");
   }
