@@ -13,6 +13,8 @@ const unitOf = (h) => (h.unit ? "[" + h.unit + "]" : "");
 const some = (n, one, more) => count(n) + " " + (n === 1 ? one : more);
 const titleOf = (h) => [h.title || h.name, unitOf(h)].filter(Boolean).join(" ");
 
+const alike = (a, b) => a.nbins === b.nbins && a.low === b.low && a.high === b.high; // their axes are
+
 const facts = (h) => count(h.entries) + " entries, mean " + number(mean(h)) + ", σ " + number(width(h)) + (h.underflow || h.overflow ? "; " + count(h.underflow ?? 0) + " below, " + count(h.overflow ?? 0) + " above the axis" : "");
 
 // steps are the edges and heights of what is drawn.
@@ -47,7 +49,7 @@ class Plot {
   get logarithmic() { return this.log ?? !!this.h.log_y; }
 
   show(h, reference) {
-    const stays = this.plot && h.nbins === this.h.nbins && h.low === this.h.low && h.high === this.h.high && !h.log_y === !this.h.log_y && !reference === !this.reference;
+    const stays = this.plot && alike(h, this.h) && !h.log_y === !this.h.log_y && !reference === !this.reference;
     this.h = h;
     this.reference = reference;
     this.place.setAttribute("aria-label", titleOf(h) + ": " + facts(h) + (reference ? "; reference: mean " + number(mean(reference)) : ""));
@@ -128,12 +130,12 @@ class Plot {
     u.ctx.strokeStyle = colour("--text");
     u.ctx.lineWidth = thick(ratio);
     u.ctx.beginPath();
-    for (let i = 0; i + 1 < edges.length; i++) {
-      const n = heights[i];
-      if (n < 1) continue;
     u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     u.ctx.clip();
     u.ctx.beginPath();
+    for (let i = 0; i + 1 < edges.length; i++) {
+      const n = heights[i];
+      if (n < 1) continue;
       const x = Math.round(u.valToPos((edges[i] + edges[i + 1]) / 2, "x", true));
       u.ctx.moveTo(x, u.valToPos(n + Math.sqrt(n), "y", true));
       u.ctx.lineTo(x, u.valToPos(Math.max(n - Math.sqrt(n), this.logarithmic ? 0.5 : 0), "y", true));
@@ -155,9 +157,10 @@ class Plot {
 
 // Figure is a histogram among the others, by whose title it is shown large.
 class Figure extends Plot {
-  constructor(open) {
+  constructor(run, open) {
     const says = document.createElement("span");
     super(document.createElement("div"), says, (of) => count(of.entries));
+    this.run = run;
     this.place.className = "plot";
     this.figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
@@ -177,7 +180,7 @@ class Figure extends Plot {
   }
 }
 
-// Large is one histogram in a window of its own, to be looked at closely.
+// Large is one histogram in a window of its own, to be looked at closely. When the page goes on to another run, it goes along.
 export class Large extends Plot {
   constructor(dialog) {
     const part = (name) => document.getElementById("large-" + name);
@@ -190,7 +193,10 @@ export class Large extends Plot {
     part("whole").addEventListener("click", () => this.within(null));
     this.place.addEventListener("dblclick", () => this.within(null));
     part("close").addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => { this.of = null; });
+    dialog.addEventListener("close", () => {
+      this.of.title.focus(); // who opened it may have been of another run
+      this.of = null;
+    });
   }
 
   open(figure) {
@@ -204,9 +210,11 @@ export class Large extends Plot {
 
   // update follows the histogram that it shows.
   update(figure) {
-    if (figure !== this.of) return;
+    if (figure.h.name !== this.of?.h.name) return;
+    if (!alike(figure.h, this.h)) this.zoom = null;
+    this.of = figure;
     this.title.textContent = titleOf(figure.h);
-    this.facts.textContent = facts(figure.h) + (figure.reference ? "; dashed: reference, mean " + number(mean(figure.reference)) + ", σ " + number(width(figure.reference)) : "");
+    this.facts.textContent = "run " + figure.run + ": " + facts(figure.h) + (figure.reference ? "; dashed: reference, mean " + number(mean(figure.reference)) + ", σ " + number(width(figure.reference)) : "");
     this.show(figure.h, figure.reference);
   }
 
@@ -235,7 +243,7 @@ export class Histograms {
   // behind is what is drawn behind a histogram, if that can be.
   behind(h) {
     const r = this.reference.get(h.name);
-    return r && r.nbins === h.nbins && r.low === h.low && r.high === h.high ? r : undefined;
+    return r && alike(r, h) ? r : undefined;
   }
 
   // note says what is drawn, and what is not.
@@ -257,7 +265,7 @@ export class Histograms {
     for (const h of set.slice(0, mostShown)) {
       let one = this.all.get(h.name);
       if (!one) {
-        one = new Figure((figure) => this.large.open(figure));
+        one = new Figure(this.run, (figure) => this.large.open(figure));
         this.all.set(h.name, one);
         this.place.append(one.figure);
       }

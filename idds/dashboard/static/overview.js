@@ -25,7 +25,7 @@ async function update() {
   const text = document.getElementById("plots")?.textContent;
   const place = document.getElementById("histograms");
   if (!text || !place) { // no run, or the page says what is wrong
-    lines = outstanding = histograms = large = shown = null;
+    lines = outstanding = histograms = shown = null;
     return;
   }
   const plots = JSON.parse(text);
@@ -37,7 +37,8 @@ async function update() {
   outstanding.show(plots.history);
 
   if (histograms?.place !== place || histograms.run !== plots.run) {
-    large ??= new Large(document.getElementById("large"));
+    const dialog = document.getElementById("large");
+    if (large?.dialog !== dialog) large = new Large(dialog);
     histograms = new Histograms(place, document.getElementById("histogram-rows"), plots.run, large);
     shown = reference = null;
   }
