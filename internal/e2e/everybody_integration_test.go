@@ -5,10 +5,12 @@ package e2e_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
 )
@@ -26,6 +28,39 @@ func vertices(t *testing.T, c *chain, of string, bins int) {
 	publishResult(t, c, of, "done", func(r *message.ResultContent) {
 		r.State, r.PilotID, r.Histograms = message.StateDone, "a-pilot", set
 	})
+}
+
+// TestIntegrationEveryPageIsForEverybody examines all pages where they are hardest to use, on a phone in the dark.
+func TestIntegrationEveryPageIsForEverybody(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	c := newChain(t)
+	must(t, c.StartIDDS(t.Context(), "--public-page"))
+	for _, of := range []string{reference, run} {
+		announceRun(t, c, of)
+		vertices(t, c, of, 40)
+	}
+	publishResult(t, c, run, "broken", func(r *message.ResultContent) {
+		r.State, r.PilotID, r.Failure = message.StateFailed, "a-pilot", &message.Failure{Code: 23, Name: "data_invalid", Class: "data", Message: "no range"}
+	})
+	now := time.Now()
+	report(t, c, document.WorkerReport{
+		PilotID: "a-pilot", Namespace: namespace, RunID: run, Phase: document.WorkerRunning, At: now, StartedAt: now, HeartbeatSeconds: 60, Hostname: "node", PID: 1,
+		Version: "1", Slots: 2, LinkProven: true, InHand: []document.SliceInHand{{Identity: "in-hand", RunID: run, Attempt: 1, Since: now}},
+	})
+	b.look("dark", 390, 844, 1)
+	b.open(c.IDDS + "/")
+	b.until("there is something on the page", `document.querySelector(".a-failures tbody a") && document.querySelectorAll("#histograms canvas").length === 2`)
+	for _, path := range []string{
+		"/?reference=" + reference, "/runs", "/runs/" + run, "/runs/" + run + "/slices/broken", "/slices", "/failures", "/workers?show=all", "/workers/a-pilot", "/demand",
+		"/components", "/logs", "/login", "/nothing",
+	} {
+		b.open(c.IDDS + path)
+		b.usable(path)
+		if wide := b.text("document.documentElement.scrollWidth"); wide != "390" {
+			t.Errorf("%s is %s wide", path, wide)
+		}
+	}
 }
 
 // TestIntegrationThePageNeedsNoPointer walks through the first page with keys alone: the first stop leads past the navigation, each is to be seen,
