@@ -85,6 +85,24 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			t.Errorf("of the pilot that made it done: %d slices, %v", len(list), err)
 		}
 	})
+	t.Run("failures lead to slices also when all are done after all", func(t *testing.T) {
+		t.Parallel()
+		for name, retryable := range map[string]bool{"after a failure that was final": false, "by the attempt that had failed": true} {
+			store := open(t, t.TempDir())
+			m, now := slice("s", 1, time.Now()), time.Now()
+			must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+				return errors.Join(sent(tx, ledger.Rules{}, m, now), ledger.Rules{}.Result(tx, outcome(m, "p", &message.Failure{Class: "data", Retryable: retryable}), now),
+					ledger.Rules{}.Result(tx, outcome(m, "p", nil), now))
+			}))
+			counts, err := store.Failures(t.Context(), "", run)
+			if must(t, err); len(counts) != 1 || counts[0].State != ledger.Done {
+				t.Errorf("%s: %v", name, counts)
+			}
+			if list, err := store.Slices(t.Context(), ledger.Filter{Run: run, Class: "data"}); len(list) != 1 || err != nil {
+				t.Errorf("%s: %d slices, %v", name, len(list), err)
+			}
+		}
+	})
 	t.Run("outcomes are told of every slice of a run", func(t *testing.T) {
 		t.Parallel()
 		store := filled(t, open)

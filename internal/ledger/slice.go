@@ -212,6 +212,12 @@ func (r *Run) Sampled() Samples { return Samples{r.Published, r.Done, Micros(r.L
 // Outstanding is how many slices are not final.
 func (r *Run) Outstanding() int { return r.Published - r.Done - r.Failed }
 
+// Troubled reports whether there may be a slice of the run with any [Slice.Trouble]: also one that is done, by another attempt, or after
+// all by the one that had failed.
+func (r *Run) Troubled() bool {
+	return r.Failed+r.Retried+r.Corrected+r.Absorbed+r.Outstanding() > 0 || slices.ContainsFunc(r.Payloads, func(p PayloadSums) bool { return p.Failed > 0 })
+}
+
 // Tx is a store within one transaction. A document that is asked for twice is the same one; a change counts when it is Put.
 type Tx interface {
 	// Expect says which slices will be asked for, so that a store reads them at once.

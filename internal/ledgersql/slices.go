@@ -213,9 +213,9 @@ func listed(f ledger.Filter) []document.RunState {
 }
 
 // mayHave reports whether a run's accounting says that it has slices of a filter: in one of its states and, where it asks for failures, any
-// that failed or were tried again.
+// of which an attempt may have come to nothing.
 func mayHave(run *ledger.Run, f ledger.Filter) bool {
-	if (f.Class != "" || f.Failure != "") && run.Failed+run.Retried+run.Outstanding() == 0 {
+	if (f.Class != "" || f.Failure != "") && !run.Troubled() {
 		return false
 	}
 	return len(f.States) == 0 || slices.ContainsFunc(f.States, func(state ledger.SliceState) bool {
