@@ -111,8 +111,13 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 		snapshot.Runs = append(snapshot.Runs, reserve)
 	}
 	out := make([]document.RunDemand, len(snapshot.Runs))
+	decisions := s.policy.Decide(snapshot)
 	leaving, stays := map[string]bool{}, map[string]bool{}
-	for i, d := range s.policy.Decide(snapshot) {
+	if s.policy.Warm > 0 { // first of all: who stays is none of those whom a run lets go
+		s.keep(decisions[len(decisions)-1], kept, now, stays, leaving)
+	}
+	s.stays = stays
+	for i, d := range decisions {
 		r := &snapshot.Runs[i]
 		out[i] = s.document(r, d)
 		if c := courses[r.ID]; c != nil {
@@ -120,13 +125,10 @@ func (s *Scaler) Decide(runs []ledger.Run, workers []document.Worker, now time.T
 			c.trace.note(point(&out[i], busy(crews[r.ID], r.ID), now))
 			s.release(r, d, settled(crews[r.ID], now), leaving)
 		}
-		if r.ID == "" {
-			s.keep(d, kept, now, stays, leaving)
-			s.sayReserve(&out[i])
-		}
 	}
-	s.leaving, s.stays = leaving, stays
+	s.leaving = leaving
 	if s.policy.Warm > 0 {
+		s.sayReserve(&out[len(out)-1])
 		reduce(out, workers)
 	}
 	return out

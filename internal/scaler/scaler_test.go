@@ -333,6 +333,23 @@ func TestAsManyAsAreKeptBetweenRunsStayWhenTheirsIsOver(t *testing.T) {
 	}
 }
 
+// So it is when idds has just been started, or a harvester asks again.
+func TestWhoIsChosenToStayIsNotLetGoAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, ledger.RunImminent, func(p *demand.Policy) { p.Warm = 1 })
+	s.start(4, 20*time.Second)
+	s.workers[0].AnyRun = true // and idle: the first to go
+	for i := range s.workers[1:] {
+		s.workers[1+i].InHand = []document.SliceInHand{{RunID: "7", Identity: fmt.Sprint("s", i)}}
+	}
+	s.pass(600, 1)
+	s.Ask("here", 100, s.now)
+	s.decide()
+	if got := s.leaving(); !s.Stays("pilot-0") || len(got) == 0 || got[0] == "pilot-0" {
+		t.Errorf("%v leave, and the one in reserve stays: %v", got, s.Stays("pilot-0"))
+	}
+}
+
 func TestAStartIsOverWithTheFirstSliceButForTheTimeInWhichNoneWaited(t *testing.T) {
 	t.Parallel()
 	for name, of := range map[string]struct {
