@@ -71,9 +71,9 @@ func (s *Service) take(ctx context.Context, from string, deliveries []*broker.De
 	return ours, s.answer(ctx, entries)
 }
 
-// tellSeen says what was seen to whom it concerns. What is another namespace's is nobody's here.
+// tellSeen says what was seen to whom it concerns. What is another namespace's is nobody's here, and that we are here is no news to us.
 func (s *Service) tellSeen(d *broker.Delivery, e *entry, err error) {
-	if s.cfg.Saw == nil || errors.Is(err, errForeign) {
+	if s.cfg.Saw == nil || errors.Is(err, errForeign) || e.seen.MsgType == message.TypeHeartbeat && e.seen.Sender == s.ledger.Sender {
 		return
 	}
 	m := document.SeenMessage{

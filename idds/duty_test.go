@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -244,7 +245,13 @@ func TestTwoOfANamespaceNoticeEachOther(t *testing.T) {
 
 func TestWhoIsAloneNoticesNobody(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, idds.Config{HereEvery: time.Millisecond})
+	var mu sync.Mutex
+	senders := map[string]bool{}
+	r := newRig(t, idds.Config{HereEvery: time.Millisecond, Saw: func(m document.SeenMessage) {
+		mu.Lock()
+		defer mu.Unlock()
+		senders[m.MsgType+" of "+m.Sender] = true
+	}})
 	r.send("a")
 	r.answer(next(t, r.workers()), nil)
 	r.end(1)
@@ -254,6 +261,11 @@ func TestWhoIsAloneNoticesNobody(t *testing.T) {
 	r.endOf("2", 1)                                                                                                                                            // comes after both
 	r.awaitRun("2", "the run", func(document.RunCheck) bool { return true })
 	mustBe(t, r.actors(0))
+	mu.Lock()
+	defer mu.Unlock()
+	if self := "heartbeat of " + namespace + ".idds." + r.store.Name(); senders[self] || !senders["heartbeat of test.idds.before"] {
+		t.Errorf("what was seen: %v", senders)
+	}
 }
 
 func TestManyNamesOfSecondActorsAreBounded(t *testing.T) {

@@ -57,7 +57,7 @@ type Config struct {
 	// Demand is how it is decided how many workers are wanted.
 	Demand demand.Policy `toml:"demand"`
 
-	// Saw hears of every message of the namespace, also of junk; nobody when nil. It has to be quick.
+	// Saw hears of every message of the namespace, also of junk, but for our own heart-beats; nobody when nil. It has to be quick.
 	Saw func(document.SeenMessage) `toml:"-"`
 	// Stops is a line of its own on which to hear whether somebody else tells workers that their run is over: Artemis ends the
 	// connection of who may not subscribe, and only this use may be refused. The service's line when nil.
