@@ -57,7 +57,7 @@ function update() {
     const points = whole(JSON.parse(course.querySelector("script").textContent));
     const [workers, backlog] = [course.querySelector(".workers"), course.querySelector(".backlog")];
     if (!drawn.has(workers)) drawn.set(workers, new Workers(workers));
-    if (!drawn.has(backlog)) drawn.set(backlog, new Outstanding(backlog));
+    if (!drawn.has(backlog)) drawn.set(backlog, new Outstanding(backlog, course.querySelector(".says")));
     drawn.get(workers).show(points);
     drawn.get(backlog).show(points.map((p) => ({ at: p.at, outstanding: p.waiting })));
   }
