@@ -26,6 +26,8 @@ func TestIntegrationTheDemandOfARunIsDrawnAsItGoes(t *testing.T) {
 	n, picture := b.text(`String(`+points+`)`), b.text(`document.querySelector(".course canvas").toDataURL()`)
 	b.until("it goes on", points+` > `+n+` + 10`)
 	b.change("the picture of workers", `document.querySelector(".course canvas").toDataURL()`, picture)
+	b.until("it says how many slices waited when", `(document.querySelector(".course .backlog").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft"})),
+		/ UTC: \d/.test(document.querySelector(".course .says").textContent))`)
 	for _, scheme := range []string{"light", "dark"} {
 		b.look(scheme, 1920, 1080, 1)
 		b.usable("demand, " + scheme)
