@@ -47,13 +47,13 @@ func serverError(f *frame.Frame) *ServerError {
 }
 
 // without masks a passcode that a broker repeats to who sent it. One that is the login is no secret: brokers say who was refused. One of
-// letters alone may be an ordinary word, such as admin: it is masked where it stands as a word, so that the rest can be read.
+// the letters a to z alone may be an ordinary word, such as admin: it is masked where it stands as a word, so that the rest can be read.
 func (e *ServerError) without(passcode, login string) *ServerError {
 	if passcode == "" || passcode == login {
 		return e
 	}
 	shape := regexp.QuoteMeta(passcode)
-	if !strings.ContainsFunc(passcode, func(r rune) bool { return !unicode.IsLetter(r) }) {
+	if !strings.ContainsFunc(passcode, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) }) { // as \b knows them
 		shape = `\b` + shape + `\b`
 	}
 	secret := regexp.MustCompile(shape)

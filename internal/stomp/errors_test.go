@@ -15,6 +15,7 @@ func TestAPasscodeThatABrokerRepeatsIsMaskedAndTheRestCanBeRead(t *testing.T) {
 		{"panda", "s3cret-passcode", "panda/s3cret-passcode is refused", "panda/*** is refused"},
 		{"panda", "x7", "no such passcode:x7y", "no such passcode:***y"},
 		{"panda", "admin", "the administration has no user panda with admin", "the administration has no user panda with ***"},
+		{"panda", "ключ", "no such passcode: ключ", "no such passcode: ***"},
 		{"panda", "a.b+", "a.b+ axb+", "*** axb+"},
 		{"guest", "guest", "Unable to validate user. Username: guest", "Unable to validate user. Username: guest"},
 		{"", "guest", "a guest has to log in", "a guest has to log in"}, // none was sent
