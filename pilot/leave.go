@@ -52,9 +52,10 @@ func (p *Pilot) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 	for {
 		select {
 		case <-t.C:
+			run := p.runNumber() // another one may be served when idle has looked
 			cause := p.idle(time.Now())
 			if cause != nil && proven {
-				if cause != errRunOver || !p.next(p.runNumber()) { //nolint:errorlint // that very one
+				if cause != errRunOver || !p.next(run) { //nolint:errorlint // that very one
 					stop(cause)
 					return
 				}
