@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/logging"
 	"tfpilot/pilot"
 )
 
@@ -49,27 +50,36 @@ type Journal struct {
 
 var _ pilot.Journal = (*Journal)(nil)
 
-// Open makes a file in a folder and takes over the files of pilots that are gone.
-func Open(dir string, fsync bool, log *slog.Logger) (*Journal, error) {
+// Open makes a file in a folder and takes over the files of pilots that are gone, also of those in former folders: where earlier
+// versions of the pilot had theirs.
+func Open(dir string, fsync bool, log *slog.Logger, former ...string) (*Journal, error) {
 	f, path, err := create(dir)
 	if err != nil {
 		return nil, exitcode.WithNext(exitcode.Wrap(exitcode.SiteNoSpace, err), "free the disk, or name another folder by --journal-dir")
 	}
 	j := &Journal{dir: dir, fsync: fsync, log: log, file: f, path: path, held: entries{}}
-	if err := j.adopt(); err != nil {
+	if err := j.adopt(dir); err != nil {
 		return nil, errors.Join(err, j.Close())
+	}
+	for _, dir := range former {
+		if !j.ourFolder(dir) {
+			continue
+		}
+		if err := j.adopt(dir); err != nil {
+			log.Warn("a former journal stays where it is", logging.Err(err))
+		}
 	}
 	return j, nil
 }
 
-// adopt reads the files that no living pilot holds into ours and removes them.
-func (j *Journal) adopt() error {
-	entries, err := os.ReadDir(j.dir)
+// adopt reads the files in a folder that no living pilot holds into ours and removes them.
+func (j *Journal) adopt(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return exitcode.New(exitcode.SiteNoSpace, "listing journals: %w", err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(j.dir, e.Name())
+		path := filepath.Join(dir, e.Name())
 		if path == j.path || filepath.Ext(path) != extension {
 			continue
 		}
@@ -92,6 +102,16 @@ func (j *Journal) adopt() error {
 		j.log.Info("took over a journal", slog.String("file", filepath.Base(path)), slog.Int("results", results))
 	}
 	return nil
+}
+
+// ourFolder says that a folder is there, and of whoever our file is of. What is only a link to one is none.
+func (j *Journal) ourFolder(dir string) bool {
+	f, err := os.OpenFile(dir, syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	return j.sameOwner(f)
 }
 
 // sameOwner says that a file is of whoever ours is of, as the file system has it: the folder may be one into which others can write,

@@ -250,3 +250,27 @@ func TestALinkToAJournalElsewhereIsNotFollowed(t *testing.T) {
 		t.Error("what it leads to is taken over")
 	}
 }
+
+func TestFormerFoldersAreTakenOverWhereTheyAreOurs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, open(t, dir).Outcome(key("a", 1), true, []byte("result")))
+	former, link := killed(t, dir), filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(former, link))
+	find := func(former ...string) bool {
+		j, err := journal.Open(t.TempDir(), false, logging.Discard(), former...)
+		must(t, err)
+		_, _, ok := j.Find(key("a", 1))
+		must(t, j.Close())
+		return ok
+	}
+	if find(link, filepath.Join(former, "none")) {
+		t.Error("what a link leads to is taken over")
+	}
+	if !find(former) {
+		t.Error("nothing is taken over")
+	}
+	if left := files(t, former); len(left) != 0 {
+		t.Errorf("%v are left", left)
+	}
+}

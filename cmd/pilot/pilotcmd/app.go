@@ -167,6 +167,14 @@ func defaultJournalDir(base, namespace string) string {
 	return filepath.Join(base, fmt.Sprintf("tfpilot-journal-%d-%s", os.Getuid(), payload.Portable(cmp.Or(namespace, "none"))))
 }
 
+// formerJournalDirs are where pilots had their journals before those were of one user each.
+func formerJournalDirs(cfg runConfig) []string {
+	if cfg.JournalDir != "" {
+		return nil
+	}
+	return []string{filepath.Join(cmp.Or(cfg.Work.WorkDir, os.TempDir()), "tfpilot-journal-"+cmp.Or(cfg.Pilot.Namespace, "none"))}
+}
+
 // newWrapper puts the payload together, and finds out how many of them fit into the slot where that is asked for.
 func newWrapper(cfg *runConfig, slot *slotinfo.Slot, log *slog.Logger) (*wrapper.Wrapper, error) {
 	spec, err := payload.LoadSpec(cfg.Payload)

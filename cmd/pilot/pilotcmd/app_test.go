@@ -3,6 +3,7 @@ package pilotcmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,10 @@ import (
 
 	"tfpilot/cmd/pilot/pilotcmd"
 	"tfpilot/internal/document"
+	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
+	"tfpilot/pilot"
+	"tfpilot/pilot/journal"
 )
 
 // command runs a command line. These tests are not parallel: all apps of the library share one help flag.
@@ -156,5 +160,24 @@ func TestPilotsOfTwoUsersDoNotShareAJournal(t *testing.T) { //nolint:paralleltes
 	of := fmt.Sprintf("tfpilot-journal-%d-", os.Getuid())
 	if want := []string{of + "%2E.%2Fa%2Fb", of + "none"}; !slices.Equal(made, want) {
 		t.Errorf("%q, want %q", made, want)
+	}
+}
+
+func TestAJournalAtItsFormerPlaceIsTakenOver(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	work := t.TempDir()
+	former := filepath.Join(work, "tfpilot-journal-epic")
+	j, err := journal.Open(former, false, logging.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(j.Outcome(pilot.JournalKey{Run: "7", Identity: "a", Attempt: 1}, true, []byte("result")), j.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := command(t, "run", "--broker-config", file(t, example(t), 0o600), "--broker-timeout", "50ms", "--payload", "noop",
+		"--work-dir", work, "--namespace", "epic")
+	left, err := os.ReadDir(former)
+	if status != 40 || err != nil || len(left) != 0 {
+		t.Errorf("%d, and %v are left (%v): %s", status, left, err, stderr)
 	}
 }

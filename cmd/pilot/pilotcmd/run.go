@@ -128,7 +128,7 @@ func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, part
 	j := &lateJournal{}
 	parts.Link, parts.Journal = link, j
 	parts.Open = func() (err error) {
-		j.Journal, err = journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger)
+		j.Journal, err = journal.Open(journalDir(cfg), cfg.Fsync, parts.Logger, formerJournalDirs(cfg)...)
 		return err
 	}
 	p, err := pilot.New(parts, pilot.Destinations{
