@@ -153,7 +153,7 @@ func chooseRun(dir string) (string, error) {
 		runs[i] = strings.TrimSuffix(strings.TrimPrefix(file, "run-"), ".journal")
 	}
 	number := func(run string) int {
-		n, err := strconv.ParseUint(run, 10, 32)
+		n, err := strconv.ParseUint(run, 10, 48) // a date with its time has 14 digits
 		if err != nil {
 			return 0 // a name
 		}

@@ -170,4 +170,9 @@ func TestAFolderGoesOnWithItsUnfinishedRunAndElseWithTheNextNumber(t *testing.T)
 	if got := open(""); got != "99998" {
 		t.Errorf("run %s, where only 99998 is not over", got)
 	}
+	open("99998", over)
+	open("20261126131200", over)
+	if got := open(""); got != "20261126131201" {
+		t.Errorf("run %s after one that is numbered by its time", got)
+	}
 }
