@@ -30,7 +30,7 @@ func TestAPilotThatIsKeptServesOneRunAfterTheOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, idds := newRig(t), kept()
-			p := r.pilot(pilot.Config{Slots: 2, StopQuiet: 10 * time.Millisecond, Heartbeat: time.Second}, nil, idds)
+			p := r.pilot(pilot.Config{Slots: 2, StopQuiet: 10 * time.Millisecond, Heartbeat: 3 * time.Second}, nil, idds)
 			r.publish(of("7", "a"))
 			r.next()
 			await(t, "a report of the first run", func() bool { return idds.last().RunID == "7" && len(idds.last().InHand) == 0 })
@@ -62,8 +62,8 @@ func TestAPilotThatIsKeptServesOneRunAfterTheOther(t *testing.T) {
 func TestNoIdleTimeCountsForAPilotThatIsKeptAndHasNoRun(t *testing.T) {
 	t.Parallel()
 	r, idds := newRig(t), kept()
-	p := r.pilot(pilot.Config{FirstSliceTimeout: time.Second, Heartbeat: 500 * time.Millisecond, StopQuiet: time.Millisecond}, nil, idds)
-	await(t, "many looks at the time", func() bool { return idds.count() > 5 })
+	p := r.pilot(pilot.Config{FirstSliceTimeout: time.Second, Heartbeat: 2 * time.Second, StopQuiet: time.Millisecond}, nil, idds)
+	await(t, "many looks at the time", func() bool { return idds.count() > 3 })
 	r.publish(of("7", "a"))
 	r.next()
 	idds.fail(errors.New("gone")) // nobody knows whether it is kept
@@ -76,8 +76,8 @@ func TestNoIdleTimeCountsForAPilotThatIsKeptAndHasNoRun(t *testing.T) {
 func TestAPilotThatIsKeptNoMoreLeaves(t *testing.T) {
 	t.Parallel()
 	r, idds := newRig(t), kept()
-	p := r.pilot(pilot.Config{FirstSliceTimeout: time.Second, Heartbeat: 500 * time.Millisecond}, nil, idds)
-	await(t, "some reports", func() bool { return idds.count() > 5 })
+	p := r.pilot(pilot.Config{FirstSliceTimeout: time.Second, Heartbeat: 2 * time.Second}, nil, idds)
+	await(t, "some reports", func() bool { return idds.count() > 3 })
 	idds.mu.Lock()
 	idds.reply.Stay = false
 	idds.mu.Unlock()
