@@ -129,7 +129,8 @@ func TestDocumentsThatAreNamedAreThere(t *testing.T) {
 			return err
 		}
 		if entry.IsDir() {
-			if slices.Contains([]string{".git", "bin", "testdata"}, entry.Name()) || strings.HasSuffix(entry.Name(), "-out") {
+			hidden := strings.HasPrefix(entry.Name(), ".") && path != root // where services may be at work
+			if hidden || slices.Contains([]string{"bin", "testdata", "venv"}, entry.Name()) || strings.HasSuffix(entry.Name(), "-out") {
 				return filepath.SkipDir
 			}
 			return nil
