@@ -87,4 +87,4 @@ $(GOTESTSUM):
 	GOBIN=$(CURDIR)/bin go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 	mv bin/gotestsum $@
 
-.PHONY: help build demo test test/race test/integration test/api services/up services/down bench bench/acts fuzz soak fmt lint tidy generate verify clean
+.PHONY: help build demo test test/race test/integration test/api services/up services/down bench bench/acts images fuzz soak fmt lint tidy generate verify clean
