@@ -75,7 +75,8 @@ var secrets = []struct {
 	{regexp.MustCompile(`(?i)(bearer(?:\s+|%20))[A-Za-z0-9._~+/=-]+`), "${1}***"},
 	{regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`), "${1}***@"},
 	{regexp.MustCompile(`(?i)(` + secretNames + `"?\s*=\s*"?)[^\s"&,;}]+`), "${1}***"},
-	{regexp.MustCompile(`(?i)((?:^|[^/])` + secretNames + `"?\s*:\s*"?)[^\s"&,;}]+`), "${1}***"}, // of /etc/passwd: something is said
+	// Of /etc/passwd: something is said, of username/password: it is told.
+	{regexp.MustCompile(`(?i)((?:^|[^/]|(?:^|[^\w./~-])[\w.-]+/)` + secretNames + `"?\s*:\s*"?)[^\s"&,;}]+`), "${1}***"},
 }
 
 const secretNames = `(?:authz|access_token|id_token|token|passcode|password|passwd|secret)`

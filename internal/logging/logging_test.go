@@ -24,7 +24,7 @@ func TestNoShapeOfASecretReachesTheLog(t *testing.T) {
 		slog.String("url", "https://user:"+hush+"@host/path?authz=Bearer%20"+hush+"&x=1"),
 		logging.Err(errors.New(`{"password": "`+hush+`", "user": "x"}`)),
 		slog.String("broker_password", hush),
-		slog.Group("inner", slog.String("passcode", hush), slog.Any("list", []string{"token=" + hush, "token: " + hush, "/token=" + hush})))
+		slog.Group("inner", slog.String("passcode", hush), slog.Any("list", []string{"token=" + hush, "token: " + hush, "/token=" + hush, "username/password: " + hush, "no (user/passcode:" + hush})))
 	if strings.Contains(out.String(), hush) {
 		t.Errorf("the secret is in %s", &out)
 	}
