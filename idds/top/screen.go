@@ -249,7 +249,7 @@ func (p *page) run(r *document.BoardRun) {
 		p.line("p95 over   %s %s", line, scale(r.History))
 	}
 	if d := r.Demand; d != nil {
-		p.line("demand     %d workers: %s", d.Wanted, clean(d.Reason))
+		p.line("demand     %s: %s", glance.Things(d.Wanted, "worker"), clean(d.Reason))
 	}
 	if d := r.Detector; d != nil {
 		p.line("detector   %s since %s", clean(strings.TrimSpace(d.State+" "+d.Substate)), d.Since.UTC().Format(time.TimeOnly))

@@ -212,6 +212,8 @@ func (d *Decision) grow(up int, after time.Duration, now time.Time) {
 // describe says what is known of a run.
 func (d *Decision) describe(p Policy, r *Run, o outlook, wanted int) {
 	switch {
+	case o.rate == 0 && o.guessed:
+		d.say("A slice is thought to take %s.", words.Seconds(o.slice))
 	case o.rate == 0:
 	case o.guessed:
 		d.say("%s, and one is thought to take %s: that is work for %s.", coming(o.rate), words.Seconds(o.slice), slotsOf(o.busy))

@@ -25,6 +25,7 @@ func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // al
 	}
 	in.publish(t, message.TopicSlices, slice("a"), slice("b"), slice("c"))
 	in.ask(t, "histograms", "999").mustSay(t, 64, "no run 999", "`idds runs` lists")
+	until(t, "the slices", func() bool { return strings.Contains(in.ask(t, "runs").stdout, "100001") })
 	in.ask(t, "histograms", "-o", filepath.Join(t.TempDir(), "none.root"), "100001").mustSay(t, 64, "run 100001 has no histograms", "they come with the results")
 	other := pictures("c", hist.Set{*hist.New1D("vertex_z", "", "", 3, 0, 1)})
 	in.publish(t, message.TopicResults, pictures("a", hist.Set{*h}), pictures("b", hist.Set{*h}), pictures("b", hist.Set{*h}), other)
