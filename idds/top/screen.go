@@ -62,7 +62,7 @@ func Screen(s State) string {
 		run := &s.Board.Runs[min(s.Run, len(s.Board.Runs)-1)]
 		switch s.Pane {
 		case Failures:
-			p.failures(run, p.left())
+			p.failures(run, p.left(), "the page of failures has them")
 		case Workers:
 			p.workers()
 		case Overview, Help:
@@ -255,7 +255,7 @@ func (p *page) run(r *document.BoardRun) {
 		p.line("detector   %s since %s", clean(strings.TrimSpace(d.State+" "+d.Substate)), d.Since.UTC().Format(time.TimeOnly))
 	}
 	p.line("")
-	p.failures(r, 3)
+	p.failures(r, 3, "f shows them")
 }
 
 func share(n, of, cells int) int {
@@ -296,7 +296,8 @@ func scale(history []document.BoardLatency) string {
 	return fmt.Sprintf("█=%s", words.Seconds(highest(history)))
 }
 
-func (p *page) failures(r *document.BoardRun, most int) {
+// failures are so many of them at most; more says where the others are.
+func (p *page) failures(r *document.BoardRun, most int, more string) {
 	if len(r.Failures) == 0 {
 		p.line("no failures in run %s", clean(r.RunID))
 		p.line("")
@@ -309,7 +310,7 @@ func (p *page) failures(r *document.BoardRun, most int) {
 	}
 	for i, f := range r.Failures {
 		if i == most || p.left() <= 1 && i+1 < len(r.Failures) {
-			p.line("and %d more ways to fail: f shows them", len(r.Failures)-i)
+			p.line("and %d more ways to fail: %s", len(r.Failures)-i, more)
 			break
 		}
 		if p.narrow() {

@@ -70,6 +70,14 @@ func TestAScreenOf80x24HasWhatAShifterNeeds(t *testing.T) {
 	}
 }
 
+func TestFailuresThatHaveNoRoomLeadToThePageThatHasIt(t *testing.T) {
+	t.Parallel()
+	text := top.Screen(top.State{Board: board(1), Pane: top.Failures, Width: 80, Height: 24})
+	if !strings.Contains(text, "reason_0") || !strings.Contains(text, "more ways to fail: the page of failures has them") {
+		t.Error(text)
+	}
+}
+
 func TestANarrowScreenHasTheColumnsThatMatterMostWhole(t *testing.T) {
 	t.Parallel()
 	b := board(1)
