@@ -37,8 +37,9 @@ func brokerCommand() *cli.Command {
 			"ActiveMQ Classic. Without options it lets everybody in: for one machine and for tests. Persistent messages,\n" +
 			"acknowledgements, durable subscriptions and duplicate ids outlive it in the folder --state, a kill -9 too: a RECEIPT\n" +
 			"means that the disk has it. With --in-memory nothing does.\n\n" +
-			"Exit status: 0 after a signal, 43 when the state cannot be read or written, 45 when another broker is on it, 50 for a\n" +
-			"file with secrets that others can read, 51 for users or a certificate that cannot be used.\n\n" +
+			"Exit status: 0 after a signal, 43 when the state cannot be read or written, 53 when a newer program has written it, 45\n" +
+			"when another broker is on it, 50 for a file with secrets that others can read, 51 for users or a certificate that\n" +
+			"cannot be used.\n\n" +
 			"Examples:\n" +
 			"  testbed broker --listen 127.0.0.1:61613\n" +
 			"  testbed broker --in-memory\n" +
