@@ -46,10 +46,14 @@ func TestCountersOfFaultsAreThereBeforeTheFirst(t *testing.T) { // of what begin
 	t.Parallel()
 	b := open(t, t.TempDir())
 	b.metrics.Request("GET /v1/runs", http.StatusOK, time.Second, false)
-	want(t, b.scrape(), map[string]float64{
+	got := b.scrape()
+	want(t, got, map[string]float64{
 		"idds_attempts_failed_total{class=infrastructure,name=lost}": 0, "idds_attempts_failed_total{class=site,name=node_unfit}": 0,
 		"idds_http_requests_total{code=5xx,operation=GET /v1/runs}": 0,
 	})
+	if n, there := got["idds_attempts_failed_total{class=none,name=ok}"]; there {
+		t.Errorf("%g failed with nothing", n)
+	}
 }
 
 func TestACorrectedSliceIsNoStepBack(t *testing.T) {

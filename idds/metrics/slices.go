@@ -42,7 +42,9 @@ func newSliceMetrics(r prometheus.Registerer) sliceMetrics {
 		m.failed.WithLabelValues(given[:]...)
 	}
 	for _, f := range exitcode.Table() {
-		m.failed.WithLabelValues(string(f.Class), f.Name)
+		if f.Class != exitcode.ClassNone { // nobody's fault is no failure
+			m.failed.WithLabelValues(string(f.Class), f.Name)
+		}
 	}
 	return m
 }
