@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +43,27 @@ func TestIntegrationASecondIDDSIsToldWhoHasTheStore(t *testing.T) {
 	t.Parallel()
 	store := database(t)
 	first := open(t, store)
-	_, err := postgres.Open(t.Context(), store, logging.Discard())
+	ctx, leave := context.WithCancel(t.Context())
+	told := make(chan struct{})
+	var lives sync.WaitGroup
+	lives.Go(func() { // as a service does: who says something is not waited for as one whose machine may have died
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		defer leave()
+		for range 250 {
+			if err := first.Update(ctx, func(tx ledger.Tx) error { return tx.Touch() }); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			select {
+			case <-told:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	_, err := postgres.Open(ctx, store, logging.Discard())
+	close(told)
+	lives.Wait()
 	if exitcode.From(err) != exitcode.StateLocked || !strings.Contains(err.Error(), `"idds `) || !strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("%v", err)
 	}
