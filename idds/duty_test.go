@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-stomp/stomp/v3/frame"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -19,6 +21,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
+	"tfpilot/internal/stompd"
 )
 
 const transceiver = "panda-worker-agent-1"
@@ -265,6 +268,27 @@ func TestWhoIsAloneNoticesNobody(t *testing.T) {
 	defer mu.Unlock()
 	if self := "heartbeat of " + namespace + ".idds." + r.store.Name(); senders[self] || !senders["heartbeat of test.idds.before"] {
 		t.Errorf("what was seen: %v", senders)
+	}
+}
+
+// What a login may not send ends its connection, at brokers such as Artemis: each minute, for what nobody misses.
+func TestWhoMayNotSayThatItIsThereTriesOnce(t *testing.T) {
+	t.Parallel()
+	var tried atomic.Int64
+	r := newRigOn(t, stompd.Config{Fault: func(p stompd.Passing) (f stompd.Fault) {
+		if p.In && p.Command == frame.SEND && p.Header.Get("msg_type") == message.TypeHeartbeat {
+			tried.Add(1)
+			f.Refuse = "User does not have permission='SEND' on address panda.workers"
+		}
+		return f
+	}}, idds.Config{HereEvery: time.Millisecond})
+	r.until("it to be tried", func() bool { return r.log.count("what=heartbeat") > 0 })
+	for i := range 20 {
+		r.send(fmt.Sprint("s", i))
+		r.await("the slice", func(c document.RunCheck) bool { return c.Slices.Published == i+1 })
+	}
+	if n := tried.Load(); n != 1 {
+		t.Errorf("it was tried %d times", n)
 	}
 }
 

@@ -21,8 +21,12 @@ import (
 // hereTimes is how many messages say it at once: with one the other would hear of it half as often.
 const hereTimes = 4
 
-// sayHere tells another idds of the namespace, if there is one, that this one is there.
+// sayHere tells another idds of the namespace, if there is one, that this one is there. Where the login may not send there it is not tried
+// again: a broker ends the connection of who tries.
 func (s *Service) sayHere(ctx context.Context) error {
+	if s.mute {
+		return nil
+	}
 	body, err := json.Marshal(message.Envelope{
 		MsgType: message.TypeHeartbeat, Namespace: s.cfg.Namespace, Sender: s.ledger.Sender, CreatedAt: message.At(s.now()),
 	})
@@ -35,7 +39,7 @@ func (s *Service) sayHere(ctx context.Context) error {
 	}
 	for range hereTimes {
 		if err := s.link.Publish(ctx, broker.Out{Destination: message.TopicWorkers, Body: body, Headers: headers}); err != nil {
-			s.refused(ctx, message.TypeHeartbeat, err)
+			s.mute = s.refused(ctx, message.TypeHeartbeat, err)
 			return nil // the next time
 		}
 	}

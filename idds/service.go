@@ -87,6 +87,7 @@ type Service struct {
 	lookedAt string                          // of lookBack alone: the run after which it goes on
 	downed   map[string]time.Time            // of findLost alone: pilots that were noted as silent, with their last report
 	another  rate.Sometimes                  // how often the log has it that there is another idds
+	mute     bool                            // of sayHere alone: the broker lets it not be said
 	// started is when Run was called; nothing before it counts as time that a run had.
 	started time.Time
 
