@@ -252,7 +252,8 @@ export class Histograms {
     if (this.set.length > mostShown) words.push("the first " + mostShown + " of " + this.set.length + " histograms; all are in the table");
     const [there, drawn] = [this.set.filter((h) => this.reference.has(h.name)).length, this.set.filter((h) => this.behind(h)).length];
     if (this.against && this.reference.size === 0) words.push("there are no histograms of a run " + this.against);
-    else if (this.against && this.set.length > 0) {
+    else if (this.against && this.set.length === 0) words.push("to be compared with run " + this.against);
+    else if (this.against) {
       words.push(drawn > 0 ? "dashed: run " + this.against + ", scaled to as many entries" : "nothing of run " + this.against + " can be drawn behind them");
       if (there > drawn) words.push(some(there - drawn, "has", "have") + " another axis there");
       if (this.set.length > there) words.push(some(this.set.length - there, "is", "are") + " not there");
