@@ -26,7 +26,8 @@ while [ "${1:-}" = -b ]; do see+=("$(realpath "$2")") && shift 2; done
 [ $# -gt 0 ] || fail 'which command?'
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tfpilot-systemd-XXXXXX")
-first='' group=$dir/cgroup/$(basename "$dir")
+# Not named as the groups of pilots: a pilot that starts takes away those whose owner is gone, and this one has no process at first.
+first='' group=$dir/cgroup/machine-${dir##*-}
 finish() {
 	trap '' INT TERM HUP
 	[ -z "$first" ] || kill -KILL "$first" 2>/dev/null || true # with the first process of a machine all others end
