@@ -64,66 +64,6 @@ func (r Reader) seat(ctx context.Context, k ledger.Key) (int64, error) {
 	return ids[0], nil
 }
 
-// place is where an index has slices one after the other: by some columns with these values, and behind them by tail and number.
-type place struct {
-	index   string // what is true of all that is in the index, when it does not have all slices
-	columns []string
-	values  []any
-	tail    []string
-}
-
-// with is a place within a place.
-func (p place) with(column string, value any) place {
-	p.columns, p.values = append(slices.Clip(p.columns), column), append(slices.Clip(p.values), value)
-	return p
-}
-
-// first asks for the first slices of a place that come after one, which is named by tail and number, and are as further conditions say.
-//
-// Its last column is not compared with =, so that the order of the answer is that of the index and of nothing else: told to look for
-// equal values in the order of the numbers, a database may go through all slices by their numbers. The other columns are, and the end of
-// the last one is a bound of its own: of several columns at once PostgreSQL knows only where to begin, not where to end.
-func (p place) first(after []any, limit int, further func(*clauses)) (query string, args []any) {
-	var c clauses
-	if p.index != "" {
-		c.text = append(c.text, p.index)
-	}
-	last := len(p.columns) - 1
-	for i, column := range p.columns[:last] {
-		c.add(column+" = %s", p.values[i])
-	}
-	order := strings.Join(append(slices.Concat(p.columns[last:], p.tail), "id"), ", ")
-	c.beside(order, ">", slices.Concat(p.values[last:], after))
-	c.add(p.columns[last]+" <= %s", p.values[last])
-	further(&c)
-	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit), c.args
-}
-
-// seated is a slice by its run and its number in the order of their coming.
-type seated struct {
-	run string
-	id  int64
-}
-
-// firstOf are the first slices of several places.
-func (r Reader) firstOf(ctx context.Context, places []place, after []any, limit int, further func(*clauses)) ([]int64, error) {
-	var found []seated
-	for _, p := range places {
-		query, args := p.first(after, limit, further)
-		some, err := collect(ctx, r, func(rows *sql.Rows) (s seated, err error) { return s, rows.Scan(&s.run, &s.id) }, query, args...)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, some...)
-	}
-	slices.SortFunc(found, func(a, b seated) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.id, b.id)) })
-	ids := make([]int64, min(len(found), limit))
-	for i := range ids {
-		ids[i] = found[i].id
-	}
-	return ids, nil
-}
-
 // inRuns finds the slices of a filter run by run.
 func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out []int64, err error) {
 	for run, err := range r.runsFrom(ctx, f) {
@@ -140,6 +80,8 @@ func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out [
 		}
 		ids, err := r.firstOf(ctx, places, []any{from}, f.Limit-len(out), func(c *clauses) {
 			if f.Class != "" || f.Failure != "" {
+				c.equal("class", f.Class)
+				c.equal("failure", f.Failure)
 				c.file(f.Filename)
 				c.equal("pilot", f.Pilot)
 			}
@@ -228,45 +170,6 @@ func mayHave(run *ledger.Run, f ledger.Filter) bool {
 			return run.Outstanding() > 0
 		}
 	})
-}
-
-// places are where the slices of a filter are within a run: by what they failed with, by their file, or by their state.
-func (r Reader) places(ctx context.Context, run runKey, f ledger.Filter) ([]place, error) {
-	in := place{columns: []string{"namespace", "run"}, values: []any{run.Namespace, run.Run}}
-	switch {
-	case f.Class != "" || f.Failure != "":
-		in.index = "failure <> ''"
-		ways, err := r.ways(ctx, run, f)
-		out := make([]place, len(ways))
-		for i, way := range ways {
-			out[i] = in.with("class", way[0]).with("failure", way[1])
-		}
-		return out, err
-	case f.Filename != "":
-		return []place{in.with("filename", ledger.Text(ledger.FileName(f.Filename)))}, nil
-	default:
-		return byState(in, f.States), nil
-	}
-}
-
-var allStates = []ledger.SliceState{ledger.Outstanding, ledger.Waiting, ledger.Done, ledger.Failed}
-
-// byState is a place for each of some states, for all when none is named.
-func byState(in place, states []ledger.SliceState) (out []place) {
-	if len(states) == 0 {
-		states = allStates
-	}
-	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) {
-		out = append(out, in.with("state", string(state)))
-	}
-	return out
-}
-
-// ways are the ways to fail in a run that a filter means: class and name.
-func (r Reader) ways(ctx context.Context, run runKey, f ledger.Filter) ([][2]string, error) {
-	return collect(ctx, r, func(rows *sql.Rows) (way [2]string, err error) { return way, rows.Scan(&way[0], &way[1]) },
-		`SELECT DISTINCT class, failure FROM slice WHERE failure <> '' AND namespace = $1 AND run = $2 AND $3 IN ('', class) AND $4 IN ('', failure)`,
-		run.Namespace, run.Run, f.Class, f.Failure)
 }
 
 // ofPilot finds the slices that a pilot had last, which may have worked on many runs.
