@@ -75,19 +75,7 @@ func (r Reader) places(ctx context.Context, run runKey, f ledger.Filter) ([]plac
 	in := place{columns: []string{"namespace", "run"}, values: []any{run.Namespace, run.Run}}
 	switch {
 	case f.Class != "" || f.Failure != "":
-		ways, troubled, err := r.ways(ctx, run, f)
-		if err != nil {
-			return nil, err
-		}
-		if fewer, err := r.fewerIn(ctx, run, f.States, troubled); err != nil || fewer {
-			return byState(in, f.States), err
-		}
-		in.index = "failure <> ''"
-		out := make([]place, len(ways))
-		for i, way := range ways {
-			out[i] = in.with("class", way[0]).with("failure", way[1])
-		}
-		return out, nil
+		return r.failuresOf(ctx, run, in, f)
 	case f.Filename != "":
 		return []place{in.with("filename", ledger.Text(ledger.FileName(f.Filename)))}, nil
 	default:
@@ -108,30 +96,67 @@ func byState(in place, states []ledger.SliceState) (out []place) {
 	return out
 }
 
-// ways are the ways to fail in a run that a filter means: class and name, and how many slices went these ways, also those that are done by now.
-func (r Reader) ways(ctx context.Context, run runKey, f ledger.Filter) (ways [][2]string, troubled int, err error) {
-	ways, err = collect(ctx, r, func(rows *sql.Rows) (way [2]string, err error) {
-		n := 0
-		err = rows.Scan(&way[0], &way[1], &n)
-		troubled += n
-		return way, err
-	}, `SELECT class, failure, count(*) FROM slice WHERE failure <> '' AND namespace = $1 AND run = $2 AND $3 IN ('', class) AND $4 IN ('', failure)
-		GROUP BY class, failure`, run.Namespace, run.Run, f.Class, f.Failure)
-	return ways, troubled, err
+// failuresOf are the places of a run that have what failed as a filter says: by that, by the state, or by the pilot, whichever has the fewest.
+func (r Reader) failuresOf(ctx context.Context, run runKey, in place, f ledger.Filter) ([]place, error) {
+	best, least, err := r.ways(ctx, run, in, f)
+	if err != nil {
+		return nil, err
+	}
+	var others [][]place
+	if len(f.States) > 0 && !slices.Contains(f.States, ledger.Done) { // most are done
+		others = append(others, byState(in, f.States))
+	}
+	if f.Pilot != "" {
+		of := f
+		of.Run = run.Run
+		places, _ := ofPilotIn(run.Namespace, of, seated{run: run.Run})
+		others = append(others, places)
+	}
+	for _, other := range others {
+		n, err := r.count(ctx, other, least)
+		if err != nil {
+			return nil, err
+		}
+		if n < least {
+			best, least = other, n
+		}
+	}
+	return best, nil
 }
 
-// fewerIn reports whether a run has fewer slices than so many in some states: then these are read, and not those that failed on the way.
-func (r Reader) fewerIn(ctx context.Context, run runKey, states []ledger.SliceState, than int) (bool, error) {
-	if len(states) == 0 || slices.Contains(states, ledger.Done) {
-		return false, nil
-	}
-	for _, state := range states {
-		counted, err := r.ids(ctx, "SELECT count(*) FROM (SELECT id FROM slice WHERE namespace = $1 AND run = $2 AND state = $3 LIMIT $4) AS counted",
-			run.Namespace, run.Run, string(state), max(0, than))
-		if err != nil {
-			return false, err
+// ways are the places of the ways to fail in a run that a filter means, class and name, and how many slices went these ways, also those that
+// are done by now.
+func (r Reader) ways(ctx context.Context, run runKey, in place, f ledger.Filter) (places []place, troubled int, err error) {
+	in.index = "failure <> ''"
+	places, err = collect(ctx, r, func(rows *sql.Rows) (p place, err error) {
+		var class, failure string
+		n := 0
+		err = rows.Scan(&class, &failure, &n)
+		troubled += n
+		return in.with("class", class).with("failure", failure), err
+	}, `SELECT class, failure, count(*) FROM slice WHERE failure <> '' AND namespace = $1 AND run = $2 AND $3 IN ('', class) AND $4 IN ('', failure)
+		GROUP BY class, failure`, run.Namespace, run.Run, f.Class, f.Failure)
+	return places, troubled, err
+}
+
+// count is how many slices some places have, most at most.
+func (r Reader) count(ctx context.Context, places []place, most int) (n int, err error) {
+	for _, p := range places {
+		if n >= most {
+			break
 		}
-		than -= int(counted[0])
+		var c clauses
+		if p.index != "" {
+			c.text = append(c.text, p.index)
+		}
+		for i, column := range p.columns {
+			c.add(column+" = %s", p.values[i])
+		}
+		counted, err := r.ids(ctx, "SELECT count(*) FROM (SELECT id FROM slice "+c.where()+c.limit(most-n)+") AS counted", c.args...)
+		if err != nil {
+			return 0, err
+		}
+		n += int(counted[0])
 	}
-	return than > 0, nil
+	return n, nil
 }
