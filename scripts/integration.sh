@@ -64,8 +64,7 @@ if [ -z "${TFPILOT_TEST_PROMETHEUS:-}" ]; then
 fi
 # Every package, so that none with the tag is forgotten; the others have no test of this name.
 packages=(./internal/... ./harvester/... ./pilot/... ./payload/... ./wrapper/... ./idds/... ./cmd/...)
-# Most of them wait, for brokers and batch systems: more packages at once than there are processors.
-flags=(-p "$((2 * $(nproc)))" -tags integration -count=1 -timeout 20m -run '^TestIntegration' "$@")
+flags=(-tags integration -count=1 -timeout 20m -run '^TestIntegration' "$@")
 export CGO_ENABLED=0
 if [ -n "${TESTS:-}" ]; then # how make runs tests
 	$TESTS --packages "${packages[*]}" -- "${flags[@]}"

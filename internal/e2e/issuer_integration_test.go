@@ -18,6 +18,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/faultproxy"
+	"tfpilot/internal/testkit"
 )
 
 // issuer is a realm of a real Keycloak, made for one test, behind a line that can be cut.
@@ -141,7 +142,7 @@ func (i issuer) options() []string {
 
 func request(t *testing.T, method, address, token, body string) (status int, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute) // a realm is taken away when the test is over
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), testkit.Patience) // a realm is taken away when the test is over
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	must(t, err)
