@@ -103,6 +103,32 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			}
 		}
 	})
+	t.Run("a failure that many had and few are left with is not taken for another one", func(t *testing.T) {
+		t.Parallel()
+		store, now := open(t, t.TempDir()), time.Now()
+		must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
+			var err error
+			for _, id := range []string{"a", "b", "c"} {
+				m := slice(id, 1, now)
+				err = errors.Join(err, sent(tx, ledger.Rules{}, m, now), ledger.Rules{}.Result(tx, outcome(m, "p", &message.Failure{Class: "data"}), now),
+					ledger.Rules{}.Result(tx, outcome(m, "p", nil), now))
+			}
+			m := slice("d", 1, now)
+			return errors.Join(err, sent(tx, ledger.Rules{}, m, now), ledger.Rules{}.Result(tx, outcome(m, "q", &message.Failure{Class: "payload"}), now))
+		}))
+		failed := []ledger.SliceState{ledger.Failed}
+		for want, of := range map[int][]ledger.Filter{
+			0: {{Run: run, Class: "data", States: failed}, {Run: run, Class: "data", Pilot: "q"}},
+			1: {{Run: run, Class: "payload", States: failed}, {Run: run, Class: "payload", Pilot: "q"}},
+			3: {{Run: run, Class: "data"}, {Run: run, Class: "data", Pilot: "p"}},
+		} {
+			for _, f := range of {
+				if list, err := store.Slices(t.Context(), f); len(list) != want || err != nil {
+					t.Errorf("%+v: %d slices, want %d, %v", f, len(list), want, err)
+				}
+			}
+		}
+	})
 	t.Run("outcomes are told of every slice of a run", func(t *testing.T) {
 		t.Parallel()
 		store := filled(t, open)
