@@ -67,7 +67,7 @@ func mean(samples []Row) Row {
 const (
 	memoryMay = 1.1
 	countMay  = 4
-	aheadMay  = 70 // goroutines of the subscriptions that a pilot holds ahead, or not: at most 64, with what looks after them
+	aheadMay  = 140 // goroutines of slices that a pilot holds ahead, or not: at most 64, each with one that takes it and one that runs it
 	fileMayKB = 20 << 10
 	fullAfter = 200_000 // slices
 )

@@ -30,6 +30,9 @@ const (
 
 // sample takes a row after every tenth of the slices: the mean of what was held just before.
 func (s *soak) sample(ctx context.Context) ([]Row, error) {
+	if err := s.warmUp(ctx); err != nil {
+		return nil, err
+	}
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	started := time.Now()
@@ -37,14 +40,8 @@ func (s *soak) sample(ctx context.Context) ([]Row, error) {
 	var window []Row
 	var before Row
 	for {
-		select {
-		case <-t.C:
-		case <-s.stack.Ended("pilot"):
-			return nil, s.stack.Failure("pilot")
-		case <-s.stack.Ended("broker"):
-			return nil, s.stack.Failure("broker")
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := s.next(ctx, t); err != nil {
+			return nil, err
 		}
 		done := int(s.done.Load())
 		now := time.Now()
@@ -67,6 +64,53 @@ func (s *soak) sample(ctx context.Context) ([]Row, error) {
 		if len(out) == rows {
 			return out, nil
 		}
+	}
+}
+
+// warmUp waits until the first slices are done, and until both programs have said since then how many goroutines they have: what is
+// compared with later is what they hold at work, not how far their start had come.
+func (s *soak) warmUp(ctx context.Context) error {
+	defer close(s.warm)
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for s.done.Load() < s.first() {
+		if err := s.next(ctx, t); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, traceLimit, exitcode.New(exitcode.Internal, "no goroutines in the logs in %s", s.stack.Path("logs")))
+	defer cancel()
+	for _, name := range []string{"pilot", "broker"} {
+		// The trace after the last whole one may have begun before the slices were done, the one after that has not.
+		began, traces := "", 0
+		for traces < 3 {
+			last, err := lastTrace(s.stack.Path("logs", name+".log"))
+			if err != nil {
+				return err
+			}
+			if last.began != began {
+				began = last.began
+				traces++
+			}
+			if err := s.next(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// next waits for a tick, or says why there will be none.
+func (s *soak) next(ctx context.Context, t *time.Ticker) error {
+	select {
+	case <-t.C:
+		return nil
+	case <-s.stack.Ended("pilot"):
+		return s.stack.Failure("pilot")
+	case <-s.stack.Ended("broker"):
+		return s.stack.Failure("broker")
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -109,41 +153,48 @@ func (s *soak) process(name string) (Process, error) {
 			p.ResidentMB = float64(kb) / 1024
 		}
 	}
-	p.Goroutines, err = goroutines(s.stack.Path("logs", name+".log"))
+	last, err := lastTrace(s.stack.Path("logs", name+".log"))
+	p.Goroutines = float64(last.living)
 	return p, err
 }
 
 // living is a line of the scheduler's trace about a goroutine that is not dead (status 6).
 var living = regexp.MustCompile(`^  G[0-9]+: status=[0-57-9]`)
 
-// goroutines counts those of the last whole trace in a log, 0 when there is none yet.
-func goroutines(log string) (float64, error) {
+// traced is what a trace of the scheduler says: when it began, by the line that heads it, and how many goroutines are not dead.
+type traced struct {
+	began  string
+	living int
+}
+
+// lastTrace is the last whole trace in a log, the zero one when there is none yet.
+func lastTrace(log string) (last traced, err error) {
 	f, err := os.Open(log)
 	if err != nil {
-		return 0, exitcode.Wrap(exitcode.StoreFailed, err)
+		return last, exitcode.Wrap(exitcode.StoreFailed, err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	if end, err := f.Seek(0, io.SeekEnd); err == nil {
 		_, err = f.Seek(max(0, end-logTail), io.SeekStart)
 		if err != nil {
-			return 0, exitcode.Wrap(exitcode.StoreFailed, err)
+			return last, exitcode.Wrap(exitcode.StoreFailed, err)
 		}
 	}
-	count, last := -1, 0 // of the trace that is being read, and of the last whole one
+	var reading traced
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, logTail)
 	for lines.Scan() {
 		switch {
 		case bytes.HasPrefix(lines.Bytes(), []byte("SCHED ")):
-			if count > 0 {
-				last = count
+			if reading.living > 0 {
+				last = reading
 			}
-			count = 0
-		case count >= 0 && living.Match(lines.Bytes()):
-			count++
+			reading = traced{began: lines.Text()}
+		case reading.began != "" && living.Match(lines.Bytes()):
+			reading.living++
 		}
 	}
-	return float64(last), exitcode.Wrap(exitcode.StoreFailed, lines.Err())
+	return last, exitcode.Wrap(exitcode.StoreFailed, lines.Err())
 }
 
 // folderKB is the size of the files in a folder, 0 when there is none.

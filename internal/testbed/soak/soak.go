@@ -37,10 +37,12 @@ const (
 	// publishers are how many publish at a time, and ahead how many slices may be without a result.
 	publishers = 16
 	ahead      = 2000
+	// warmers is the part of the slices that goes first, so that everything a slice needs is there before the first row is sampled.
+	warmers = 20
 	// trace makes the Go runtime of a program print its goroutines five times a second.
 	trace = "GODEBUG=schedtrace=200,scheddetail=1"
-	// startLimit bounds how long that may take for the first time.
-	startLimit = 20 * time.Second
+	// traceLimit bounds how long that may take.
+	traceLimit = 20 * time.Second
 )
 
 // Validate names every value that makes no sense.
@@ -66,6 +68,7 @@ type soak struct {
 	show  *program.Progress
 
 	tickets chan struct{} // one for each slice without a result
+	warm    chan struct{} // closed when the other slices may follow the first
 	done    atomic.Int64  // results of slices that had none
 	again   atomic.Int64  // results of slices that had one
 	failed  atomic.Int64
@@ -89,7 +92,7 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 	if err != nil {
 		return Report{}, err
 	}
-	s := &soak{cfg: cfg, stack: stack, show: program.NewProgress(out, time.Now()), tickets: make(chan struct{}, ahead)}
+	s := &soak{cfg: cfg, stack: stack, show: program.NewProgress(out, time.Now()), tickets: make(chan struct{}, ahead), warm: make(chan struct{})}
 	// Our link ends after the programs, whose last messages are of no interest.
 	own, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
@@ -102,9 +105,6 @@ func Run(ctx context.Context, cfg Config, bin string, out io.Writer) (Report, er
 		return Report{}, testbed.Cause(ctx, err)
 	}
 	group.Go(func() error { return s.link.Run(own) })
-	if err := s.traced(ctx); err != nil {
-		return Report{}, testbed.Cause(ctx, err)
-	}
 	report, err := s.work(ctx)
 	if err != nil {
 		err = testbed.Cause(ctx, err)
@@ -153,27 +153,6 @@ func (s *soak) start(ctx context.Context) error {
 	return nil
 }
 
-// traced waits until both programs have said how many goroutines they have, so that there is something to compare with.
-func (s *soak) traced(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, exitcode.New(exitcode.Internal, "no goroutines in the logs in %s", s.stack.Path("logs")))
-	defer cancel()
-	t := time.NewTicker(tick)
-	defer t.Stop()
-	for {
-		row, err := s.look(0, 0)
-		if err == nil && row.Pilot.Goroutines > 0 && row.Broker.Goroutines > 0 {
-			return nil
-		}
-		select {
-		case <-t.C:
-		case <-s.stack.Ended("pilot"):
-			return s.stack.Failure("pilot")
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // work publishes, consumes and samples until every slice has its result.
 func (s *soak) work(ctx context.Context) (Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -202,12 +181,22 @@ func (s *soak) work(ctx context.Context) (Report, error) {
 	return report, err
 }
 
+// first is how many slices go ahead of the others.
+func (s *soak) first() int64 { return int64(s.cfg.Slices / warmers) }
+
 // publish publishes slices until there are no more.
 func (s *soak) publish(ctx context.Context, next *atomic.Int64) error {
 	for {
 		n := next.Add(1)
 		if n > int64(s.cfg.Slices) {
 			return nil
+		}
+		if n > s.first() {
+			select {
+			case <-s.warm:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 		select {
 		case s.tickets <- struct{}{}:

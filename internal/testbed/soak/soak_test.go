@@ -28,7 +28,7 @@ func TestTheVerdictIsThatNothingHasGrownAndEverySliceIsDoneOnce(t *testing.T) {
 		"the pilot holds 16.6 MB":           func(r *soak.Report) { r.Rows[9].Pilot.ResidentMB = 16.6 },
 		"the broker holds 16.6 MB":          func(r *soak.Report) { r.Rows[9].Broker.ResidentMB = 16.6 },
 		"the pilot holds 17 descriptors":    func(r *soak.Report) { r.Rows[9].Pilot.Descriptors = 17 },
-		"the pilot has 97 goroutines":       func(r *soak.Report) { r.Rows[9].Pilot.Goroutines = 97 },
+		"the pilot has 167 goroutines":      func(r *soak.Report) { r.Rows[9].Pilot.Goroutines = 167 },
 		"the broker has 31 goroutines":      func(r *soak.Report) { r.Rows[9].Broker.Goroutines = 31 },
 		"the journal holds 30000 kB":        func(r *soak.Report) { r.Rows[9].JournalKB = 30_000 },
 		"the broker's log holds 30000 kB":   func(r *soak.Report) { r.Rows[9].BrokerLogKB = 30_000 },
