@@ -29,20 +29,25 @@ func (p place) with(column string, value any) place {
 // Its last column is not compared with =, so that the order of the answer is that of the index and of nothing else: told to look for
 // equal values in the order of the numbers, a database may go through all slices by their numbers. The other columns are, and the end of
 // the last one is a bound of its own: of several columns at once PostgreSQL knows only where to begin, not where to end.
-func (p place) first(after []any, limit int, further func(*clauses)) (query string, args []any) {
-	var c clauses
-	if p.index != "" {
-		c.text = append(c.text, p.index)
-	}
+func (p place) first(c *clauses, after []any, limit int, further func(*clauses)) string {
 	last := len(p.columns) - 1
-	for i, column := range p.columns[:last] {
-		c.add(column+" = %s", p.values[i])
-	}
+	p.equal(c, last)
 	order := strings.Join(append(slices.Concat(p.columns[last:], p.tail), "id"), ", ")
 	c.beside(order, ">", slices.Concat(p.values[last:], after))
 	c.add(p.columns[last]+" <= %s", p.values[last])
-	further(&c)
-	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit), c.args
+	further(c)
+	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit)
+}
+
+// equal adds the conditions on what comes first in the index.
+func (p place) equal(c *clauses, columns int) {
+	c.text = nil
+	if p.index != "" {
+		c.text = append(c.text, p.index)
+	}
+	for i, column := range p.columns[:columns] {
+		c.add(column+" = %s", p.values[i])
+	}
 }
 
 // seated is a slice by its run and its number in the order of their coming.
@@ -51,16 +56,24 @@ type seated struct {
 	id  int64
 }
 
+// placesAtOnce is how many places a query looks into: SQLite takes at most 500.
+const placesAtOnce = 100
+
 // firstOf are the first slices of several places.
 func (r Reader) firstOf(ctx context.Context, places []place, after []any, limit int, further func(*clauses)) ([]int64, error) {
 	var found []seated
-	for _, p := range places {
-		query, args := p.first(after, limit, further)
-		some, err := collect(ctx, r, func(rows *sql.Rows) (s seated, err error) { return s, rows.Scan(&s.run, &s.id) }, query, args...)
+	for some := range slices.Chunk(places, placesAtOnce) {
+		var c clauses
+		queries := make([]string, len(some))
+		for i, p := range some {
+			queries[i] = "SELECT run, id FROM (" + p.first(&c, after, limit, further) + ") AS found"
+		}
+		all, err := collect(ctx, r, func(rows *sql.Rows) (s seated, err error) { return s, rows.Scan(&s.run, &s.id) },
+			strings.Join(queries, " UNION ALL "), c.args...)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, some...)
+		found = append(found, all...)
 	}
 	slices.SortFunc(found, func(a, b seated) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.id, b.id)) })
 	ids := make([]int64, min(len(found), limit))
@@ -140,23 +153,16 @@ func (r Reader) ways(ctx context.Context, run runKey, in place, f ledger.Filter)
 }
 
 // count is how many slices some places have, most at most.
-func (r Reader) count(ctx context.Context, places []place, most int) (n int, err error) {
-	for _, p := range places {
-		if n >= most {
-			break
-		}
-		var c clauses
-		if p.index != "" {
-			c.text = append(c.text, p.index)
-		}
-		for i, column := range p.columns {
-			c.add(column+" = %s", p.values[i])
-		}
-		counted, err := r.ids(ctx, "SELECT count(*) FROM (SELECT id FROM slice "+c.where()+c.limit(most-n)+") AS counted", c.args...)
-		if err != nil {
-			return 0, err
-		}
-		n += int(counted[0])
+func (r Reader) count(ctx context.Context, places []place, most int) (int, error) {
+	var c clauses
+	queries := make([]string, len(places))
+	for i, p := range places {
+		p.equal(&c, len(p.columns))
+		queries[i] = "SELECT id FROM slice " + c.where()
 	}
-	return n, nil
+	counted, err := r.ids(ctx, "SELECT count(*) FROM ("+strings.Join(queries, " UNION ALL ")+c.limit(most)+") AS counted", c.args...)
+	if err != nil {
+		return 0, err
+	}
+	return int(counted[0]), nil
 }
