@@ -22,13 +22,14 @@ func TestIntegrationAListIsReadFromAnIndexInItsOrder(t *testing.T) {
 	cfg.RuntimeParams["enable_seqscan"] = "off" // a thousand rows are read as quickly without an index
 	n := 0
 	storetest.Plans(t, stdlib.GetConnector(*cfg), "EXPLAIN ", func(query, plan string) {
-		if !strings.Contains(query, "FROM slice ") || strings.Contains(query, "DISTINCT") {
+		if !strings.Contains(query, "FROM slice ") {
 			return
 		}
 		n++
 		byNumber := strings.Contains(plan, "slice_pkey") && !strings.Contains(query, "WHERE id IN")
 		endless := strings.Contains(plan, "<= ROW") // of several columns the server knows only the beginning
-		if endless || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") || byNumber {
+		sorted := strings.Contains(plan, "Sort") && !strings.Contains(query, "GROUP BY") // the ways to fail are few
+		if endless || strings.Contains(plan, "Seq Scan") || sorted || byNumber {
 			t.Errorf("%s\n%s", query, plan)
 		}
 	})

@@ -89,6 +89,13 @@ ALTER TABLE worker ADD COLUMN worker text COLLATE "C" NOT NULL DEFAULT '';
 UPDATE worker SET worker = coalesce(doc::json ->> 'worker_id', '') WHERE position('\u0000' IN doc) = 0;
 CREATE INDEX worker_id ON worker (worker);
 `},
+	// As in SQLite.
+	{Version: 8, SQL: `
+SET LOCAL statement_timeout = 0;
+DROP INDEX slice_failure;
+CREATE INDEX slice_failure ON slice (namespace, run, state, class, failure, id) WHERE failure <> '';
+CREATE INDEX slice_failure_pilot ON slice (namespace, pilot, run, id) WHERE failure <> '';
+`},
 }
 
 // version is the schema of a database, 0 when there is none yet.

@@ -113,7 +113,7 @@ func TestIntegrationAStoreOfANewerIDDSIsRefused(t *testing.T) {
 	must(t, open(t, store).Close())
 	ask(t, store, "UPDATE idds_schema SET version = 99")
 	_, err := postgres.Open(t.Context(), store, logging.Discard())
-	if exitcode.From(err) != exitcode.StoreVersion || !strings.Contains(err.Error(), "schema 99, this program knows 7: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
+	if exitcode.From(err) != exitcode.StoreVersion || !strings.Contains(err.Error(), "schema 99, this program knows 8: a newer idds has written it") || errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }

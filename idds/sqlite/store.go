@@ -102,6 +102,12 @@ ALTER TABLE worker ADD COLUMN worker TEXT NOT NULL DEFAULT '';
 UPDATE worker SET worker = coalesce(doc ->> '$.worker_id', '') WHERE instr(doc, '\u0000') = 0;
 CREATE INDEX worker_id ON worker (worker);
 `},
+	// Most of what failed once is done later: those that are not are found by their state, and those of a pilot by themselves.
+	{Version: 8, SQL: `
+DROP INDEX slice_failure;
+CREATE INDEX slice_failure ON slice (namespace, run, state, class, failure) WHERE failure <> '';
+CREATE INDEX slice_failure_pilot ON slice (namespace, pilot, run) WHERE failure <> '';
+`},
 }
 
 // Store is the ledger's file.

@@ -100,7 +100,7 @@ func TestABackupOfBeforeIsReadAndStaysAsItIs(t *testing.T) {
 func TestAStoreThatIsNotOursIsRefusedAndLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
-		"99": "schema 99, this program knows 7: a newer idds has written it", "2": "schema 2, older than any that was released",
+		"99": "schema 99, this program knows 8: a newer idds has written it", "2": "schema 2, older than any that was released",
 	} {
 		dir := t.TempDir()
 		write(t, dir, "CREATE TABLE theirs (x); PRAGMA user_version = "+version)

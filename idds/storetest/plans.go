@@ -35,7 +35,9 @@ func Plans(t *testing.T, c driver.Connector, explain string, tell func(query, pl
 		{Pilot: "p1"},
 		{Pilot: "p1", Run: run},
 		{Pilot: "p1", Class: "data", After: after},
+		{Pilot: "p1", Class: "data", Run: run, States: states, Filename: "0.stf"},
 		{Class: "data"},
+		{Class: "data", States: states},
 		{Failure: "data_invalid", Run: run, States: states},
 		{Run: run, Filename: "0.stf", After: after},
 	} {

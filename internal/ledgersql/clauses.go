@@ -32,13 +32,6 @@ func (c *clauses) equal(column, value string) {
 	}
 }
 
-// file adds a condition on the STF file, unless any will do.
-func (c *clauses) file(of string) {
-	if of != "" {
-		c.equal("filename", ledger.FileName(of))
-	}
-}
-
 // oneOf adds the condition that something is in one of some states, unless any will do.
 func oneOf[S ~string](c *clauses, states []S) {
 	if len(states) == 0 {

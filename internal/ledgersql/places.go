@@ -18,24 +18,27 @@ type place struct {
 	tail    []string
 }
 
+// failed is true of all in the indexes of what slices failed with.
+const failed = "failure <> ''"
+
 // with is a place within a place.
 func (p place) with(column string, value any) place {
 	p.columns, p.values = append(slices.Clip(p.columns), column), append(slices.Clip(p.values), value)
 	return p
 }
 
-// first asks for the first slices of a place that come after one, which is named by tail and number, and are as further conditions say.
+// first asks for the first slices of a place that are of a filter and come after one, which is named by tail and number.
 //
 // Its last column is not compared with =, so that the order of the answer is that of the index and of nothing else: told to look for
 // equal values in the order of the numbers, a database may go through all slices by their numbers. The other columns are, and the end of
 // the last one is a bound of its own: of several columns at once PostgreSQL knows only where to begin, not where to end.
-func (p place) first(c *clauses, after []any, limit int, further func(*clauses)) string {
+func (p place) first(c *clauses, f ledger.Filter, after []any, limit int) string {
 	last := len(p.columns) - 1
 	p.equal(c, last)
 	order := strings.Join(append(slices.Concat(p.columns[last:], p.tail), "id"), ", ")
 	c.beside(order, ">", slices.Concat(p.values[last:], after))
 	c.add(p.columns[last]+" <= %s", p.values[last])
-	further(c)
+	p.others(c, f)
 	return "SELECT run, id FROM slice " + c.where() + " ORDER BY " + order + c.limit(limit)
 }
 
@@ -56,17 +59,29 @@ type seated struct {
 	id  int64
 }
 
+// others adds what a filter says of columns that the place does not have.
+func (p place) others(c *clauses, f ledger.Filter) {
+	for _, of := range []struct{ column, value string }{{"filename", ledger.FileName(f.Filename)}, {"pilot", f.Pilot}, {"class", f.Class}, {"failure", f.Failure}} {
+		if !slices.Contains(p.columns, of.column) {
+			c.equal(of.column, of.value)
+		}
+	}
+	if !slices.Contains(p.columns, "state") {
+		oneOf(c, f.States)
+	}
+}
+
 // placesAtOnce is how many places a query looks into: SQLite takes at most 500.
 const placesAtOnce = 100
 
-// firstOf are the first slices of several places.
-func (r Reader) firstOf(ctx context.Context, places []place, after []any, limit int, further func(*clauses)) ([]int64, error) {
+// firstOf are the first slices of a filter in several places.
+func (r Reader) firstOf(ctx context.Context, places []place, f ledger.Filter, after []any, limit int) ([]int64, error) {
 	var found []seated
 	for some := range slices.Chunk(places, placesAtOnce) {
 		var c clauses
 		queries := make([]string, len(some))
 		for i, p := range some {
-			queries[i] = "SELECT run, id FROM (" + p.first(&c, after, limit, further) + ") AS found"
+			queries[i] = "SELECT run, id FROM (" + p.first(&c, f, after, limit) + ") AS found"
 		}
 		all, err := collect(ctx, r, func(rows *sql.Rows) (s seated, err error) { return s, rows.Scan(&s.run, &s.id) },
 			strings.Join(queries, " UNION ALL "), c.args...)
@@ -88,7 +103,7 @@ func (r Reader) places(ctx context.Context, run runKey, f ledger.Filter) ([]plac
 	in := place{columns: []string{"namespace", "run"}, values: []any{run.Namespace, run.Run}}
 	switch {
 	case f.Class != "" || f.Failure != "":
-		return r.failuresOf(ctx, run, in, f)
+		return r.ways(ctx, in, f)
 	case f.Filename != "":
 		return []place{in.with("filename", ledger.Text(ledger.FileName(f.Filename)))}, nil
 	default:
@@ -109,60 +124,44 @@ func byState(in place, states []ledger.SliceState) (out []place) {
 	return out
 }
 
-// failuresOf are the places of a run that have what failed as a filter says: by that, by the state, or by the pilot, whichever has the fewest.
-func (r Reader) failuresOf(ctx context.Context, run runKey, in place, f ledger.Filter) ([]place, error) {
-	best, least, err := r.ways(ctx, run, in, f)
-	if err != nil {
-		return nil, err
-	}
-	var others [][]place
-	if len(f.States) > 0 && !slices.Contains(f.States, ledger.Done) { // most are done
-		others = append(others, byState(in, f.States))
-	}
-	if f.Pilot != "" {
-		of := f
-		of.Run = run.Run
-		places, _ := ofPilotIn(run.Namespace, of, seated{run: run.Run})
-		others = append(others, places)
-	}
-	for _, other := range others {
-		n, err := r.count(ctx, other, least)
-		if err != nil {
-			return nil, err
-		}
-		if n < least {
-			best, least = other, n
-		}
-	}
-	return best, nil
-}
-
-// ways are the places of the ways to fail in a run that a filter means, class and name, and how many slices went these ways, also those that
-// are done by now.
-func (r Reader) ways(ctx context.Context, run runKey, in place, f ledger.Filter) (places []place, troubled int, err error) {
-	in.index = "failure <> ''"
-	places, err = collect(ctx, r, func(rows *sql.Rows) (p place, err error) {
-		var class, failure string
-		n := 0
-		err = rows.Scan(&class, &failure, &n)
-		troubled += n
-		return in.with("class", class).with("failure", failure), err
-	}, `SELECT class, failure, count(*) FROM slice WHERE failure <> '' AND namespace = $1 AND run = $2 AND $3 IN ('', class) AND $4 IN ('', failure)
-		GROUP BY class, failure`, run.Namespace, run.Run, f.Class, f.Failure)
-	return places, troubled, err
-}
-
-// count is how many slices some places have, most at most.
-func (r Reader) count(ctx context.Context, places []place, most int) (int, error) {
+// ways are the places of the ways to fail that a filter means, state, class and name, also of slices that are done by now.
+func (r Reader) ways(ctx context.Context, in place, f ledger.Filter) ([]place, error) {
+	in.index = failed
 	var c clauses
-	queries := make([]string, len(places))
-	for i, p := range places {
-		p.equal(&c, len(p.columns))
-		queries[i] = "SELECT id FROM slice " + c.where()
+	in.equal(&c, len(in.columns))
+	oneOf(&c, f.States)
+	c.equal("class", f.Class)
+	c.equal("failure", f.Failure)
+	return collect(ctx, r, func(rows *sql.Rows) (p place, err error) {
+		var state, class, failure string
+		err = rows.Scan(&state, &class, &failure)
+		return in.with("state", state).with("class", class).with("failure", failure), err
+	}, "SELECT state, class, failure FROM slice "+c.where()+" GROUP BY state, class, failure", c.args...)
+}
+
+// ofPilotIn are the places of a pilot's slices in a namespace, in one run or in all, and what comes before those that are asked for.
+func ofPilotIn(namespace string, f ledger.Filter, from seated) (places []place, behind []any) {
+	in := place{columns: []string{"namespace", "pilot"}, values: []any{namespace, f.Pilot}}
+	if f.Class != "" || f.Failure != "" { // few slices fail: their index has all states
+		in.index = failed
+		places = []place{in}
+	} else {
+		in.index = "pilot <> ''"
+		places = byState(in, f.States)
 	}
-	counted, err := r.ids(ctx, "SELECT count(*) FROM ("+strings.Join(queries, " UNION ALL ")+c.limit(most)+") AS counted", c.args...)
-	if err != nil {
-		return 0, err
+	switch {
+	case f.Run == "":
+		for i := range places {
+			places[i].tail = []string{"run"}
+		}
+		return places, []any{from.run, from.id}
+	case from.run > f.Run:
+		return nil, nil
+	case from.run < f.Run:
+		from.id = 0
 	}
-	return int(counted[0]), nil
+	for i := range places {
+		places[i] = places[i].with("run", f.Run)
+	}
+	return places, []any{from.id}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is the present version of the tables, the same number in every database.
-const Version = 7
+const Version = 8
 
 // Schema are the steps of a database, each of which leads to its version from the one before.
 type Schema []Step

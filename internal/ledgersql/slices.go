@@ -37,7 +37,7 @@ func (r Reader) Slices(ctx context.Context, f ledger.Filter) (list []ledger.Slic
 			return err
 		}
 		find := r.inRuns
-		if f.Pilot != "" && f.Class == "" && f.Failure == "" { // fewer slices have failed than a pilot has done
+		if f.Pilot != "" {
 			find = r.ofPilot
 		}
 		ids, err := find(ctx, f, after)
@@ -78,17 +78,7 @@ func (r Reader) inRuns(ctx context.Context, f ledger.Filter, after int64) (out [
 		if err != nil {
 			return nil, err
 		}
-		ids, err := r.firstOf(ctx, places, []any{from}, f.Limit-len(out), func(c *clauses) {
-			if f.Class != "" || f.Failure != "" {
-				c.equal("class", f.Class)
-				c.equal("failure", f.Failure)
-				c.file(f.Filename)
-				c.equal("pilot", f.Pilot)
-			}
-			if f.Class != "" || f.Failure != "" || f.Filename != "" {
-				oneOf(c, f.States)
-			}
-		})
+		ids, err := r.firstOf(ctx, places, f, []any{from}, f.Limit-len(out))
 		if err != nil {
 			return nil, err
 		}
@@ -189,9 +179,7 @@ func (r Reader) ofPilot(ctx context.Context, f ledger.Filter, after int64) (out 
 			from = seated{f.After.Run, after}
 		}
 		places, behind := ofPilotIn(namespace, f, from)
-		ids, err := r.firstOf(ctx, places, behind, f.Limit-len(out), func(c *clauses) {
-			c.file(f.Filename)
-		})
+		ids, err := r.firstOf(ctx, places, f, behind, f.Limit-len(out))
 		if err != nil {
 			return nil, err
 		}
@@ -200,26 +188,6 @@ func (r Reader) ofPilot(ctx context.Context, f ledger.Filter, after int64) (out 
 		}
 	}
 	return out, nil
-}
-
-// ofPilotIn are the places of a pilot's slices in a namespace, in one run or in all, and what comes before those that are asked for.
-func ofPilotIn(namespace string, f ledger.Filter, from seated) (places []place, behind []any) {
-	places = byState(place{index: "pilot <> ''", columns: []string{"namespace", "pilot"}, values: []any{namespace, f.Pilot}}, f.States)
-	switch {
-	case f.Run == "":
-		for i := range places {
-			places[i].tail = []string{"run"}
-		}
-		return places, []any{from.run, from.id}
-	case from.run > f.Run:
-		return nil, nil
-	case from.run < f.Run:
-		from.id = 0
-	}
-	for i := range places {
-		places[i] = places[i].with("run", f.Run)
-	}
-	return places, []any{from.id}
 }
 
 // distinctNamespaces are those of all runs in their order, each found in the index behind the one before: DISTINCT would read all of it.

@@ -27,7 +27,7 @@ func TestTheDoctorExaminesARunningService(t *testing.T) {
 	args := []string{"doctor", "--state", in.state, "--broker-addr", in.broker, "--address-file", address}
 	o := command(t, args...)
 	o.mustSay(t, 0, "one works on this state and answers at "+in.url, `"agent-7" does the duty stop`, "do: end it, or give it the duty: --stop-sender other",
-		"schema 7", "1 run, 1 slice", "needed are 0.1 results/s", "a message arrives", "clock of the broker")
+		"schema 8", "1 run, 1 slice", "needed are 0.1 results/s", "a message arrives", "clock of the broker")
 	var report doctor.Report
 	o = command(t, append(args, "--output", "json")...)
 	if err := json.Unmarshal([]byte(o.stdout), &report); err != nil || !report.OK || len(report.Checks) < 15 {
