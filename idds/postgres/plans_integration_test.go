@@ -27,7 +27,7 @@ func TestIntegrationAListIsReadFromAnIndexInItsOrder(t *testing.T) {
 		}
 		n++
 		byNumber := strings.Contains(plan, "slice_pkey") && !strings.Contains(query, "WHERE id IN")
-		endless := strings.Contains(plan, "<= ROW") // of several columns the server knows only the beginning
+		endless := strings.Contains(plan, "<= ROW")                                      // of several columns the server knows only the beginning
 		sorted := strings.Contains(plan, "Sort") && !strings.Contains(query, "GROUP BY") // the ways to fail are few
 		if endless || strings.Contains(plan, "Seq Scan") || sorted || byNumber {
 			t.Errorf("%s\n%s", query, plan)

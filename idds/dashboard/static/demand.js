@@ -1,45 +1,27 @@
 // How many workers a run wanted, had started, ready and at work, and how many slices waited meanwhile. The numbers come with the page, beside
 // the places that they are drawn in.
-import { axis, axisSize, colour, faint, follow, sizeOf, thick } from "./draw.js";
-import { Outstanding, timeAxis } from "./lines.js";
+import { colour, faint, thick } from "./draw.js";
+import { counted, Outstanding, OverTime } from "./lines.js";
 
 const stepped = uPlot.paths.stepped({ align: 1 });
 
 // Workers is one plot of them.
-class Workers {
-  constructor(place) {
-    this.place = place;
-    this.data = [[], [], [], [], []];
-    follow(place, () => this.plot?.setSize(sizeOf(place)), () => this.redraw());
-    this.redraw();
-  }
-
-  redraw() {
-    this.plot?.destroy();
+class Workers extends OverTime {
+  options() {
     const line = (name, more) => ({ scale: "y", stroke: colour(name), width: thick(2.5), paths: stepped, points: { show: false }, ...more });
-    this.plot = new uPlot({
-      ...sizeOf(this.place),
-      legend: { show: false },
-      cursor: { points: { show: false }, drag: { x: false, y: false } },
-      padding: [axisSize(0.5), axisSize(2), 0, 0],
-      scales: { x: { time: true }, y: { range: (_, _min, max) => [0, Math.max(4, (max ?? 1) * 1.12)] } },
-      axes: [
-        timeAxis(),
-        axis({ scale: "y", size: axisSize(3.4), gap: axisSize(0.25), space: axisSize(2), values: (_, splits) => splits.map((n) => (Number.isInteger(n) ? n : "")) }),
-      ],
+    return {
+      ...counted(),
       series: [
-        {},
         line("--busy-fill", { fill: faint("--busy-fill", 0.35), width: thick(1) }),
         line("--done-fill"),
         line("--wait", { dash: [thick(2), thick(4)] }),
         line("--text", { dash: [thick(8), thick(5)], width: thick(2) }),
       ],
-    }, this.data, this.place);
+    };
   }
 
   show(points) {
-    this.data = [points.map((p) => Date.parse(p.at) / 1000), ...["busy", "ready", "started", "wanted"].map((key) => points.map((p) => p[key]))];
-    this.plot.setData(this.data);
+    this.draw([points.map((p) => Date.parse(p.at) / 1000), ...["busy", "ready", "started", "wanted"].map((key) => points.map((p) => p[key]))]);
   }
 }
 

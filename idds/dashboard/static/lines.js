@@ -20,7 +20,7 @@ function alone(times, values) {
 }
 
 // timeAxis is the one beneath, in UTC.
-export const timeAxis = () => axis({
+const timeAxis = () => axis({
   values: (_, splits) => splits.map((t) => new Date(t * 1000).toISOString().slice(11, splits.length > 1 && splits[1] - splits[0] < 60 ? 19 : 16)),
   incrs: steps, space: axisSize(5), size: axisSize(2), gap: axisSize(0.25),
 });
@@ -42,90 +42,95 @@ function tell(u, history, says, words) {
   says.textContent = h ? clock(h.at) + " UTC: " + words(h) : "";
 }
 
-export class Lines {
-  constructor(place, says, goal, aim) {
+// OverTime is a plot over time: of what it shows, drawn anew in other colours or type.
+export class OverTime {
+  constructor(place) {
     this.place = place;
-    this.says = says;
-    this.known = [];
-    this.goal = goal;
-    this.aim = aim;
-    this.data = [[], [], [], [], []];
     follow(place, () => this.plot?.setSize(sizeOf(place)), () => this.redraw());
     walk(place, () => this.plot, () => this.data[0]);
-    this.redraw();
   }
 
+  // The options are what a plot has of its own: scale and axis of its values, series, and what is done when the pointer moves.
   redraw() {
+    if (!this.data) return;
+    const { scale, axis: own, series, setCursor = () => {} } = this.options();
     this.plot?.destroy();
-    const line = (label, name, more) => ({ label, scale: "y", stroke: colour(name), width: thick(3), points: { show: false }, gaps, ...more });
-    const dots = (name, size) => ({ show: false, size: thick(size), fill: colour(name), filter: (u, series) => alone(u.data[0], u.data[series]) });
     this.plot = new uPlot({
       ...sizeOf(this.place),
       legend: { show: false },
       cursor: { points: { show: false }, drag: { x: false, y: false } },
       padding: [axisSize(0.5), axisSize(2), 0, 0],
-      scales: {
-        x: { time: true },
-        y: { distr: 3, range: (_, min, max) => [marks.findLast((m) => m <= Math.min(min ?? 1, 1)) ?? marks[0], marks.find((m) => m >= Math.max(max ?? 0, this.goal * 1.3)) ?? marks.at(-1)] },
-      },
-      axes: [
-        timeAxis(),
-        axis({ scale: "y", size: axisSize(3.4), gap: axisSize(0.25), filter: (_, splits) => splits, splits: (u) => marks.filter((m) => m >= u.scales.y.min && m <= u.scales.y.max), values: (_, splits) => splits.map((m) => seconds(m)) }),
-      ],
+      scales: { x: { time: true }, y: scale },
+      axes: [timeAxis(), axis({ scale: "y", size: axisSize(3.4), gap: axisSize(0.25), ...own })],
+      series: [{}, ...series],
+      hooks: { setCursor: [setCursor] },
+    }, this.data, this.place);
+  }
+
+  draw(data) {
+    this.data = data;
+    if (this.plot) this.plot.setData(data);
+    else this.redraw();
+  }
+}
+
+// counted are scale and axis of whole numbers.
+export const counted = () => ({
+  scale: { range: (_, _min, max) => [0, Math.max(4, (max ?? 1) * 1.12)] },
+  axis: { space: axisSize(2), values: (_, splits) => splits.map((n) => (Number.isInteger(n) ? count(n) : "")) },
+});
+
+export class Lines extends OverTime {
+  constructor(place, says, goal, aim) {
+    super(place);
+    this.says = says;
+    this.goal = goal;
+    this.aim = aim;
+  }
+
+  options() {
+    const line = (label, name, more) => ({ label, scale: "y", stroke: colour(name), width: thick(3), points: { show: false }, gaps, ...more });
+    const dots = (name, size) => ({ show: false, size: thick(size), fill: colour(name), filter: (u, series) => alone(u.data[0], u.data[series]) });
+    return {
+      scale: { distr: 3, range: (_, min, max) => [marks.findLast((m) => m <= Math.min(min ?? 1, 1)) ?? marks[0], marks.find((m) => m >= Math.max(max ?? 0, this.goal * 1.3)) ?? marks.at(-1)] },
+      axis: { filter: (_, splits) => splits, splits: (u) => marks.filter((m) => m >= u.scales.y.min && m <= u.scales.y.max), values: (_, splits) => splits.map((m) => seconds(m)) },
       series: [
-        {},
         line("30 s", "--bad-fill", { dash: [thick(8), thick(6)], width: thick(2) }),
         line("10 s", "--wait", { dash: [thick(5), thick(6)], width: thick(1.5) }),
         line("half", "--done-fill", { dash: [thick(3), thick(3)], width: thick(2.5), points: dots("--done-fill", 6) }),
         line("95 %", "--busy-fill", { fill: faint("--busy-fill", 0.12), points: dots("--busy-fill", 7) }),
       ],
-      hooks: { setCursor: [(u) => tell(u, this.known, this.says, (h) => (h.done > 0 ? "95 % within " + seconds(h.p95) + ", half " + seconds(h.p50) + ", of " + count(h.done) : "no result"))] },
-    }, this.data, this.place);
+      setCursor: (u) => tell(u, this.known, this.says, (h) => (h.done > 0 ? "95 % within " + seconds(h.p95) + ", half " + seconds(h.p50) + ", of " + count(h.done) : "no result")),
+    };
   }
 
   show(history) {
     const known = this.known = whole(history);
     const value = (h, key) => (h.done > 0 && h[key] > 0 ? Math.max(h[key], marks[0]) : null);
-    this.data = [
+    this.draw([
       timesOf(known), known.map(() => this.goal), known.map(() => this.aim),
       known.map((h) => value(h, "p50")), known.map((h) => value(h, "p95")),
-    ];
-    this.plot.setData(this.data);
+    ]);
   }
 }
 
 // Outstanding is how many slices were neither done nor failed.
-export class Outstanding {
+export class Outstanding extends OverTime {
   constructor(place, says) {
-    this.place = place;
+    super(place);
     this.says = says;
-    this.known = [];
-    this.data = [[], []];
-    walk(place, () => this.plot, () => this.data[0]);
-    follow(place, () => this.plot?.setSize(sizeOf(place)), () => this.redraw());
-    this.redraw();
   }
 
-  redraw() {
-    this.plot?.destroy();
-    this.plot = new uPlot({
-      ...sizeOf(this.place),
-      legend: { show: false },
-      cursor: { points: { show: false }, drag: { x: false, y: false } },
-      padding: [axisSize(0.5), axisSize(2), 0, 0],
-      scales: { x: { time: true }, y: { range: (_, _min, max) => [0, Math.max(4, (max ?? 1) * 1.12)] } },
-      axes: [
-        timeAxis(),
-        axis({ scale: "y", size: axisSize(3.4), gap: axisSize(0.25), space: axisSize(2), values: (_, splits) => splits.map((n) => (Number.isInteger(n) ? count(n) : "")) }),
-      ],
-      series: [{}, { scale: "y", stroke: colour("--dim"), fill: faint("--dim", 0.25), width: thick(2.5), points: { show: false }, paths: uPlot.paths.stepped({ align: -1 }) }],
-      hooks: { setCursor: [(u) => tell(u, this.known, this.says, (h) => count(h.outstanding))] },
-    }, this.data, this.place);
+  options() {
+    return {
+      ...counted(),
+      series: [{ scale: "y", stroke: colour("--dim"), fill: faint("--dim", 0.25), width: thick(2.5), points: { show: false }, paths: uPlot.paths.stepped({ align: -1 }) }],
+      setCursor: (u) => tell(u, this.known, this.says, (h) => count(h.outstanding)),
+    };
   }
 
   show(history) {
     const known = this.known = whole(history);
-    this.data = [timesOf(known), known.map((h) => h.outstanding)];
-    this.plot.setData(this.data);
+    this.draw([timesOf(known), known.map((h) => h.outstanding)]);
   }
 }
