@@ -81,6 +81,9 @@ func (b *Broker) repeated(m *msgstore.Message) bool {
 	return false
 }
 
+// maxUnheard bounds what is remembered of addresses that anybody makes up.
+const maxUnheard = 1000
+
 // place puts a message into the queues of its address.
 func (b *Broker) place(m *msgstore.Message) {
 	if b.queues[m.Address] == nil && b.wantsQueue(m.Address, m.Header.Get("destination-type")) {
@@ -90,6 +93,9 @@ func (b *Broker) place(m *msgstore.Message) {
 	if len(targets) == 0 {
 		b.unrouted++
 		if !b.unheard[m.Address] { // a topic that nobody hears is common, a misspelt address too: once is enough
+			if len(b.unheard) == maxUnheard {
+				clear(b.unheard)
+			}
 			b.unheard[m.Address] = true
 			b.log.Info("messages to an address without a queue are gone", slog.String("address", m.Address))
 		}

@@ -126,17 +126,27 @@ func (r *Reader) header(lines string) (*frame.Header, error) {
 	return h, nil
 }
 
+// believedBytes is how much memory a content-length alone is given; the rest as the body comes.
+const believedBytes = 1 << 20
+
 // sizedBody reads so many bytes and a NUL.
 func (r *Reader) sizedBody(n int) ([]byte, error) {
-	body := make([]byte, n)
+	body := make([]byte, min(n, believedBytes))
 	have := copy(body, r.buf[r.from:r.to])
 	r.from += have
-	_, err := io.ReadFull(r.next, body[have:])
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, io.EOF // as anywhere else in a frame
-	case err != nil:
-		return nil, err
+	for {
+		_, err := io.ReadFull(r.next, body[have:])
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, io.EOF // as anywhere else in a frame
+		case err != nil:
+			return nil, err
+		}
+		if have = len(body); have == n {
+			break
+		}
+		more := min(n, 2*have)
+		body = slices.Grow(body, more-have)[:more]
 	}
 	for r.from == r.to {
 		if err := r.fill(); err != nil {

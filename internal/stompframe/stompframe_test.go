@@ -3,6 +3,7 @@ package stompframe_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -93,6 +94,29 @@ func TestWhatIsNoFrameIsRefused(t *testing.T) {
 		t.Error("a connection without bytes and without an error is waited for")
 	}
 }
+
+func TestABodyHasItsMemoryAsItComes(t *testing.T) {
+	t.Parallel()
+	largest := 0
+	one := readerFunc(func(b []byte) (int, error) {
+		largest = max(largest, len(b))
+		return 0, io.EOF
+	})
+	wire := io.MultiReader(strings.NewReader("SEND\ncontent-length:30000000\n\n"), one)
+	if _, err := frames(stompframe.NewReader(wire, stompframe.Limits{})); !errors.Is(err, io.EOF) || largest == 0 || largest > 1<<20 {
+		t.Errorf("%d bytes are waited for at once: %v", largest, err)
+	}
+	body := bytes.Repeat([]byte("0123456789"), 350_000)
+	sent := fmt.Sprintf("SEND\ncontent-length:%d\n\n%s\x00", len(body), body)
+	got, err := frames(stompframe.NewReader(strings.NewReader(sent), stompframe.Limits{}))
+	if !errors.Is(err, io.EOF) || len(got) != 1 || !strings.HasSuffix(got[0], string(body)) {
+		t.Errorf("%d frames, %v", len(got), err)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // mute brings nothing, for ever.
 type mute struct{}
