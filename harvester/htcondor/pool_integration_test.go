@@ -19,22 +19,36 @@ import (
 
 	"tfpilot/harvester"
 	"tfpilot/harvester/htcondor"
+	"tfpilot/internal/testkit"
 )
 
 // limit is long enough for a busy machine of two cores.
 const limit = 2 * time.Minute
 
+const variable = "TFPILOT_TEST_CONDOR"
+
+// breakable is the folder of a pool that tests may break, while those of other packages use the one that is named.
+var breakable string
+
+func TestMain(m *testing.M) {
+	stop := func() {}
+	if os.Getenv(variable) != "" {
+		breakable, stop = testkit.OwnService("condor")
+	}
+	m.Run() // whose status is that of the process
+	stop()
+}
+
 // pool is the folder of the pool for tests.
 func pool(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("TFPILOT_TEST_CONDOR")
-	if dir == "" {
+	if breakable == "" {
 		if os.Getenv("REQUIRE_SERVICES") == "1" {
-			t.Fatal("TFPILOT_TEST_CONDOR names no HTCondor pool, and REQUIRE_SERVICES is set")
+			t.Fatalf("%s names no HTCondor pool, and REQUIRE_SERVICES is set", variable)
 		}
-		t.Skip("no HTCondor pool; `scripts/services.sh up condor` starts one and prints TFPILOT_TEST_CONDOR=...")
+		t.Skipf("no HTCondor pool; `scripts/services.sh up condor` starts one and prints %s=...", variable)
 	}
-	return dir
+	return breakable
 }
 
 // open makes a system on the pool.

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,16 +16,18 @@ import (
 	"tfpilot/harvester"
 	"tfpilot/harvester/slurm"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/testkit"
 )
 
-// breakable are pools that tests may break, by the name of their service. They are started before anything else: internal/proc
-// ends what it finds among the orphans of a process that has started programs with it, and a pool would be one.
+// breakable are pools that tests may break, by the name of their service.
 var breakable = map[string]string{}
 
 func TestMain(m *testing.M) {
-	for _, name := range []string{"slurm", "slurm24"} {
-		if os.Getenv(variables[name]) != "" {
-			breakable[name] = service("up", name)
+	var stop []func()
+	for name, variable := range variables {
+		if os.Getenv(variable) != "" {
+			dir, down := testkit.OwnService(name)
+			breakable[name], stop = dir, append(stop, down)
 		}
 	}
 	flag.Parse()
@@ -34,23 +35,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	m.Run() // whose status is that of the process
-	for name := range breakable {
-		service("down", name)
+	for _, down := range stop {
+		down()
 	}
-}
-
-// service has services.sh do something with a pool of our own, and returns its folder.
-func service(what, name string) string {
-	cmd := exec.Command(filepath.Join("..", "..", "scripts", "services.sh"), what, name) //nolint:noctx // it bounds itself
-	state := filepath.Join(os.TempDir(), fmt.Sprintf("tfpilot-slurm-%d", os.Getpid()))
-	cmd.Env = append(os.Environ(), "TFPILOT_SERVICES="+state, "TFPILOT_"+strings.ToUpper(name)+"_PORT=0")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		panic(fmt.Sprintf("services.sh %s %s: %v", what, name, err))
-	}
-	_, dir, _ := strings.Cut(strings.TrimSpace(string(out)), "=")
-	return dir
 }
 
 // daemon does something to one of the pool's daemons: a signal, or START.
