@@ -6,12 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
-	"unicode"
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
@@ -28,8 +23,8 @@ const (
 // Command runs a process per slice: kind command, version 1 of the contract in docs/payloads.md. It may be called from
 // several goroutines.
 type Command struct {
-	spec Spec
-	argv []string
+	program Program
+	argv    []string
 }
 
 var _ Payload = (*Command)(nil)
@@ -37,29 +32,12 @@ var _ Payload = (*Command)(nil)
 // NewCommand makes the payload of a spec of kind command or tfreco. builtin is the path of tfpilot-payload. A program that is
 // not there, or not executable, is [exitcode.SiteNoProgram] now, before a slice has been taken for it.
 func NewCommand(spec Spec, builtin string) (*Command, error) {
+	p := Program{spec}
 	if spec.Kind == KindTFReco {
-		return &Command{spec, []string{builtin, "tfreco"}}, startable(spec, builtin)
+		return &Command{p, []string{builtin, "tfreco"}}, p.startable(builtin)
 	}
-	if len(spec.Command) == 0 {
-		return nil, exitcode.New(exitcode.Usage, "payload %s of kind %s has no command", spec.Name, spec.Kind)
-	}
-	argv := slices.Clone(spec.Command)
-	if strings.Contains(argv[0], "/") && !filepath.IsAbs(argv[0]) {
-		argv[0] = filepath.Join(spec.Dir, argv[0])
-	}
-	return &Command{spec, argv}, startable(spec, argv[0])
-}
-
-func startable(spec Spec, program string) error {
-	if spec.lookedUpInside(program) {
-		return nil
-	}
-	if _, err := exec.LookPath(program); errors.Is(err, fs.ErrPermission) {
-		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w: is it executable (chmod +x)?", err)
-	} else if err != nil {
-		return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
-	}
-	return nil
+	argv, err := p.argv()
+	return &Command{p, argv}, err
 }
 
 // Prepare has nothing to prepare.
@@ -75,7 +53,7 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 		return Result{}, exitcode.New(exitcode.DataInvalid, "encoding the slice: %w", err)
 	}
 	resultPath := filepath.Join(r.Dir, resultFile)
-	vars := variables(c.spec, r, resultPath)
+	vars := variables(c.program.Spec, r, resultPath)
 	if err := checkVariables(vars); err != nil {
 		return Result{}, err
 	}
@@ -85,9 +63,9 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	}
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	res, err := r.Run(ctx, proc.Command{
-		Path: c.argv[0], Args: args, Dir: r.Dir, Env: environment(c.spec, r, vars),
-		Stdin: bytes.NewReader(append(input, '\n')), Stdout: stdout, Stderr: stderr, Grace: c.spec.Grace,
-	}, c.limits(r.Dir))
+		Path: c.argv[0], Args: args, Dir: r.Dir, Env: c.program.environment(r, vars),
+		Stdin: bytes.NewReader(append(input, '\n')), Stdout: stdout, Stderr: stderr, Grace: c.program.Grace,
+	}, c.program.limits(r.Dir))
 	if err != nil {
 		return Result{}, err
 	}
@@ -105,28 +83,28 @@ var errTimeout = errors.New("the payload's time is over")
 
 // outcome is what the end of the program and its result mean. What we ended has no result, whatever it left.
 func (c *Command) outcome(ctx context.Context, r Request, res keeper.Result, stderr, resultPath string) (Result, error) {
-	if err := c.verdict(res, stderr); err != nil {
+	if err := c.program.Verdict(res, stderr); err != nil {
 		if res.Stopped == nil && !res.OutOfMemory && res.ExitCode > 0 && res.ExitCode != killedStatus {
 			return Result{}, c.stated(resultPath, r, err)
 		}
 		return Result{}, err
 	}
 	// Measuring what the program left is in its time.
-	limited, cancel := context.WithTimeoutCause(ctx, max(0, c.spec.Timeout-res.Ran), errTimeout)
+	limited, cancel := context.WithTimeoutCause(ctx, max(0, c.program.Timeout-res.Ran), errTimeout)
 	defer cancel()
-	result, err := readResult(limited, resultPath, c.spec, r)
+	result, err := readResult(limited, resultPath, c.program.Spec, r)
 	switch {
 	case err == nil:
 		return result, nil
 	case limited.Err() != nil && errors.Is(context.Cause(limited), errTimeout):
-		return Result{}, c.spec.Stopped(keeper.ErrTime, res.PeakBytes)
+		return Result{}, c.program.Stopped(keeper.ErrTime, res.PeakBytes)
 	case limited.Err() != nil:
-		return Result{}, c.spec.Stopped(context.Cause(ctx), res.PeakBytes)
+		return Result{}, c.program.Stopped(context.Cause(ctx), res.PeakBytes)
 	}
-	if line, ok := c.spec.Failures.Printed(stderr); ok && errors.Is(err, errNoResult) {
-		return Result{}, exitcode.New(line, "%s left no result%s", c.spec.Name, lastWords(stderr))
+	if line, ok := c.program.Failures.Printed(stderr); ok && errors.Is(err, errNoResult) {
+		return Result{}, exitcode.New(line, "%s left no result%s", c.program.Name, LastWords(stderr))
 	}
-	return Result{}, badResult(c.spec.Name, err)
+	return Result{}, badResult(c.program.Name, err)
 }
 
 // stated is the failure that a program which ended with a status gives in its result; err, the meaning of the status, when it
@@ -146,36 +124,5 @@ func (c *Command) stated(resultPath string, r Request, err error) error {
 	if _, unknown := failureNamed(said.Failure.Name); unknown != nil {
 		return fmt.Errorf("%w; failure.name in its result: %w", err, unknown)
 	}
-	return said.Failure.Err(c.spec.Name)
-}
-
-// lastWords is what the program said of its end: its last line, or the first of a Go panic, which is followed by many.
-func lastWords(text string) string {
-	const most = 300
-	text = strings.TrimSpace(text)
-	line := text[strings.LastIndexByte(text, '\n')+1:]
-	for l := range strings.Lines(text) {
-		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "SIG") {
-			line = l
-			break
-		}
-	}
-	if line = clean(line, most); line == "" {
-		return ""
-	}
-	return ": " + line
-}
-
-// clean makes a program's words one line of at most so many bytes, which steers no terminal.
-func clean(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.TrimSpace(strings.ToValidUTF8(text, "?")))
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "..."
-	}
-	return text
+	return said.Failure.Err(c.program.Name)
 }

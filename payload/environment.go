@@ -41,6 +41,15 @@ func variables(spec Spec, r Request, resultPath string) []variable {
 	}
 }
 
+// stayingVariables describe a slot to a program that stays in it.
+func stayingVariables(spec Spec, s Slot) []variable {
+	return []variable{
+		{"TFPILOT_CONTRACT", contract},
+		{"TFPILOT_PAYLOAD_DIR", spec.Dir},
+		{"TFPILOT_SLOT", strconv.Itoa(s.Number)},
+	}
+}
+
 // checkVariables finds what cannot be handed to a program. It is the producer's mistake, not this machine's.
 func checkVariables(vars []variable) error {
 	for _, v := range vars {
@@ -55,10 +64,10 @@ func checkVariables(vars []variable) error {
 }
 
 // environment is scrubbed: a few variables of ours, the payload's own, and the slice.
-func environment(spec Spec, r Request, vars []variable) []string {
-	env := make([]string, 0, len(inherited)+2+len(spec.Env)+len(vars))
+func (p Program) environment(r Request, vars []variable) []string {
+	env := make([]string, 0, len(inherited)+2+len(p.Env)+len(vars))
 	for _, key := range inherited {
-		if v, ok := os.LookupEnv(key); ok && spec.inherits(key) {
+		if v, ok := os.LookupEnv(key); ok && p.inherits(key) {
 			env = append(env, key+"="+v)
 		}
 	}
@@ -66,13 +75,21 @@ func environment(spec Spec, r Request, vars []variable) []string {
 	if trace := r.Slice.Content.Trace(); !trace.IsZero() {
 		env = append(env, "TRACEPARENT="+trace.String())
 	}
-	for key, v := range spec.Env {
+	for key, v := range p.Env {
 		env = append(env, key+"="+expand(v, vars))
 	}
 	for _, v := range vars {
 		env = append(env, v.name+"="+v.value)
 	}
 	return env
+}
+
+// notInside are the variables of ours that would be wrong in a container: they tell where things are outside.
+var notInside = []string{"PATH", "LD_LIBRARY_PATH"}
+
+// inherits says that a variable of ours is the payload's too.
+func (p Program) inherits(key string) bool {
+	return p.Container == nil || !slices.Contains(notInside, key)
 }
 
 // placeholder begins what stands for a variable; nothing else is replaced, so that ${HOME} or a JSON text stay what they are.

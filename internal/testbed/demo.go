@@ -174,7 +174,7 @@ func (c *DemoConfig) prepare(ctx context.Context, bin string, show *program.Prog
 	needed := []string{"testbed", "idds", "harvester", "pilot", "daq"}
 	switch {
 	case len(spec.Command) > 0:
-		_, err = spec.Program(payload.Slot{})
+		_, err = payload.Program{Spec: spec}.CommandLine(payload.Slot{})
 	case spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic && !spec.InProcess():
 		needed = append(needed, "tfpilot-payload")
 	}

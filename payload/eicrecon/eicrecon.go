@@ -16,7 +16,7 @@ import (
 
 // Payload is kind eicrecon. It may be called from several goroutines.
 type Payload struct {
-	spec  payload.Spec
+	spec  payload.Program
 	sweep sync.Once // what killed pilots left
 
 	mu    sync.Mutex
@@ -41,7 +41,7 @@ func New(spec payload.Spec) (*Payload, error) {
 	if spec.Container == nil && spec.EICrecon.Image != payload.NoImage {
 		spec.Container = &container.Spec{} // so that nothing of this node's environment goes inside
 	}
-	return &Payload{spec: spec}, nil
+	return &Payload{spec: payload.Program{Spec: spec}}, nil
 }
 
 // look sees whether the reconstruction of the spec can be there. Where it names neither version nor image, slices may name others, and

@@ -21,7 +21,7 @@ const kept = 16 << 10
 
 // process is one that stays.
 type process struct {
-	spec    payload.Spec
+	spec    payload.Program
 	home    string
 	program *keeper.Program
 	meter   keeper.Meter
@@ -62,8 +62,8 @@ type said struct {
 }
 
 // start starts a process in a slot. It is not ready yet.
-func start(ctx context.Context, spec payload.Spec, slot payload.Slot) (*process, error) {
-	argv, err := spec.Program(slot)
+func start(ctx context.Context, spec payload.Program, slot payload.Slot) (*process, error) {
+	argv, err := spec.CommandLine(slot)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Payload is kind resident.
 type Payload struct {
-	spec payload.Spec
+	spec payload.Program
 
 	mu    sync.Mutex
 	slots map[int]*slot
@@ -22,8 +22,9 @@ var _ payload.Payload = (*Payload)(nil)
 
 // New makes the payload of a spec of kind resident. A program that is not there, or not executable, is [exitcode.SiteNoProgram] now.
 func New(spec payload.Spec) (*Payload, error) {
-	_, err := spec.Program(payload.Slot{})
-	return &Payload{spec: spec, slots: map[int]*slot{}}, err
+	p := payload.Program{Spec: spec}
+	_, err := p.CommandLine(payload.Slot{})
+	return &Payload{spec: p, slots: map[int]*slot{}}, err
 }
 
 // at is the slot of a number.
@@ -57,7 +58,7 @@ func (p *Payload) Prepare(ctx context.Context, in payload.Slot) (payload.Startup
 	return s.ready(ctx, in)
 }
 
-func interrupted(spec payload.Spec, why error) error {
+func interrupted(spec payload.Program, why error) error {
 	return exitcode.New(exitcode.Interrupted, "preparing %s: %w", spec.Name, why)
 }
 

@@ -16,7 +16,7 @@ const mostFailed = 10_000
 
 // slot is what is kept of a slot. Its turn is held by whoever prepares it, works on a slice in it or ends it.
 type slot struct {
-	spec payload.Spec
+	spec payload.Program
 	turn chan struct{}
 
 	process *process
@@ -24,7 +24,7 @@ type slot struct {
 	deaths  int    // of processes that were not due, and starts in vain, since a slice was last done
 }
 
-func newSlot(spec payload.Spec) *slot { return &slot{spec: spec, turn: make(chan struct{}, 1)} }
+func newSlot(spec payload.Program) *slot { return &slot{spec: spec, turn: make(chan struct{}, 1)} }
 
 // take takes the slot's turn.
 func (s *slot) take(ctx context.Context) error {
