@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 )
 
@@ -31,9 +32,9 @@ var _ Payload = (*Command)(nil)
 
 // NewCommand makes the payload of a spec of kind command or tfreco. builtin is the path of tfpilot-payload. A program that is
 // not there, or not executable, is [exitcode.SiteNoProgram] now, before a slice has been taken for it.
-func NewCommand(spec Spec, builtin string) (*Command, error) {
+func NewCommand(spec payloadfile.Spec, builtin string) (*Command, error) {
 	p := Program{spec}
-	if spec.Kind == KindTFReco {
+	if spec.Kind == payloadfile.KindTFReco {
 		return &Command{p, []string{builtin, "tfreco"}}, p.startable(builtin)
 	}
 	argv, err := p.argv()
@@ -53,13 +54,13 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 		return Result{}, exitcode.New(exitcode.DataInvalid, "encoding the slice: %w", err)
 	}
 	resultPath := filepath.Join(r.Dir, resultFile)
-	vars := variables(c.program.Spec, r, resultPath)
+	vars := c.program.SliceVariables(r.Slice, r.Slot.Number, r.Input, resultPath)
 	if err := checkVariables(vars); err != nil {
 		return Result{}, err
 	}
 	args := make([]string, len(c.argv)-1)
 	for i, arg := range c.argv[1:] {
-		args[i] = expand(arg, vars)
+		args[i] = vars.Expand(arg)
 	}
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	res, err := r.Run(ctx, proc.Command{
@@ -121,7 +122,7 @@ func (c *Command) stated(resultPath string, r Request, err error) error {
 	if json.Unmarshal(b, &said) != nil || said.Failure == nil || (said.ReqID != "" && said.ReqID != r.Slice.Content.Identity()) {
 		return err
 	}
-	if _, unknown := failureNamed(said.Failure.Name); unknown != nil {
+	if _, unknown := payloadfile.FailureNamed(said.Failure.Name); unknown != nil {
 		return fmt.Errorf("%w; failure.name in its result: %w", err, unknown)
 	}
 	return said.Failure.Err(c.program.Name)

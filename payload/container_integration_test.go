@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/payloadtest"
 	"tfpilot/payload/resident"
@@ -45,10 +46,10 @@ func TestIntegrationCommandPassesTheSuiteInEveryContainer(t *testing.T) {
 		t.Run(string(runtime), func(t *testing.T) {
 			payloadtest.Run(t, payloadtest.Kind{
 				Front: "command",
-				Spec: func(s *payload.Spec) {
+				Spec: func(s *payloadfile.Spec) {
 					s.Container = &container.Spec{Runtime: runtime, Image: image, Binds: []string{filepath.Dir(s.Command[0]) + "::ro"}}
 				},
-				New:     func(s payload.Spec) (payload.Payload, error) { return payload.NewCommand(s, "") },
+				New:     func(s payloadfile.Spec) (payload.Payload, error) { return payload.NewCommand(s, "") },
 				Without: without[runtime],
 				Verdicts: map[string]payloadtest.Verdict{
 					// What is bound cannot be removed, only emptied.
@@ -67,11 +68,11 @@ func TestIntegrationResidentPassesTheSuiteInAContainer(t *testing.T) {
 	image := containers(t)
 	payloadtest.Run(t, payloadtest.Kind{
 		Front: "resident", Stays: true,
-		Spec: func(s *payload.Spec) {
-			s.Kind, s.Resident.StartupTimeout = payload.KindResident, time.Minute
+		Spec: func(s *payloadfile.Spec) {
+			s.Kind, s.Resident.StartupTimeout = payloadfile.KindResident, time.Minute
 			s.Container = &container.Spec{Runtime: container.Bubblewrap, Image: image, Binds: []string{filepath.Dir(s.Command[0]) + "::ro"}}
 		},
-		New: func(s payload.Spec) (payload.Payload, error) { return resident.New(s) },
+		New: func(s payloadfile.Spec) (payload.Payload, error) { return resident.New(s) },
 		Verdicts: map[string]payloadtest.Verdict{
 			"prints garbage":               {Failure: exitcode.PayloadBadResult, Words: "stdout is for the protocol"},
 			"broken result":                {Failure: exitcode.PayloadBadResult, Words: "stdout is for the protocol"},

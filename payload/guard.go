@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 // than 64 KiB and wrote nothing, neither to files nor to its outputs nor as a sign of life. That is the payload's time, in which it
 // could run: a job that is suspended is not looping.
 type Guard struct {
-	spec  Spec
+	spec  payloadfile.Spec
 	dir   string
 	meter *keeper.Meter
 
@@ -39,7 +40,7 @@ type Guard struct {
 
 // NewGuard begins with a slice in its folder. The meter is that of the program which works on it; of one that has worked on others before
 // the lap has ended.
-func NewGuard(s Spec, dir string, meter *keeper.Meter) *Guard {
+func NewGuard(s payloadfile.Spec, dir string, meter *keeper.Meter) *Guard {
 	now := meter.Seen()
 	return &Guard{spec: s, dir: dir, meter: meter, began: now, active: now}
 }
@@ -56,7 +57,7 @@ func overLimit(format string, args ...any) error {
 	return limitError{exitcode.PayloadLimit, fmt.Sprintf(format, args...)}
 }
 
-// Check returns the limit that is passed, nil for none. As an error of [Spec.Stopped] it is the payload's failure.
+// Check returns the limit that is passed, nil for none. As an error of [Program.Stopped] it is the payload's failure.
 func (g *Guard) Check() error {
 	now, l := g.meter.Seen(), g.spec.Limits
 	if used := now.CPU() - g.began.CPU(); l.CPU > 0 && used > l.CPU {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
@@ -40,7 +41,7 @@ func beIdlePilot(dir string) {
 		panic(err)
 	}
 	var meter keeper.Meter
-	guard := payload.NewGuard(payload.Spec{Name: "idle", Limits: payload.Limits{Looping: idleLimit}}, dir, &meter)
+	guard := payload.NewGuard(payloadfile.Spec{Name: "idle", Limits: payloadfile.Limits{Looping: idleLimit}}, dir, &meter)
 	res, err := k.Run(context.Background(), proc.Command{
 		Path: "/bin/sh", Args: []string{"-c", "echo; read x <pipe; exit 5"}, Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
 	}, keeper.Limits{Meter: &meter, Check: func() error {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 )
 
 // Output is one file, by its name in the folder; size (bytes) and checksum are filled in by us.
@@ -32,7 +33,7 @@ func (o Output) check() error {
 }
 
 // measure finds the outputs that the rules ask for, and takes size and checksum of all, which must be files in dir.
-func (res *Result) measure(ctx context.Context, spec Spec, dir string) error {
+func (res *Result) measure(ctx context.Context, spec payloadfile.Spec, dir string) error {
 	rules := spec.Output
 	if len(res.Outputs) == 0 && len(rules.Files) == 0 && len(rules.Required) == 0 {
 		return nil
@@ -57,7 +58,7 @@ func (res *Result) measure(ctx context.Context, spec Spec, dir string) error {
 }
 
 // fits holds the outputs together to their limit, before a byte of them is read.
-func (res *Result) fits(spec Spec, root *os.Root) error {
+func (res *Result) fits(spec payloadfile.Spec, root *os.Root) error {
 	if spec.Limits.OutputMB == 0 {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (r limitedReader) Read(p []byte) (int, error) {
 }
 
 // collect adds the files that the rules name and the result does not, and misses those that are required.
-func (res *Result) collect(rules OutputRules, root *os.Root) error {
+func (res *Result) collect(rules payloadfile.OutputRules, root *os.Root) error {
 	for _, pattern := range rules.Files {
 		names, err := fs.Glob(root.FS(), pattern)
 		if err != nil {

@@ -12,19 +12,20 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 )
 
 // Program is the program of a payload as its spec has it: what it is started with, what it may take, and what its end and its result
 // mean. The kinds that run one share it.
-type Program struct{ Spec }
+type Program struct{ payloadfile.Spec }
 
 // CommandLine is the program of a slot and its arguments. A program that is not there, or not executable, is
 // [exitcode.SiteNoProgram].
 func (p Program) CommandLine(slot Slot) (argv []string, err error) {
 	argv, err = p.argv()
-	vars := stayingVariables(p.Spec, slot)
+	vars := p.SlotVariables(slot.Number)
 	for i := 1; i < len(argv); i++ {
-		argv[i] = expand(argv[i], vars)
+		argv[i] = vars.Expand(argv[i])
 	}
 	return argv, err
 }
@@ -55,12 +56,12 @@ func (p Program) startable(path string) error {
 
 // lookedUpInside says that a program is the image's, and not on this node. What is in the folder of the TOML file is on both sides.
 func (p Program) lookedUpInside(path string) bool {
-	return p.Container != nil && p.Kind != KindTFReco && (p.Dir == "" || !strings.HasPrefix(path, filepath.Clean(p.Dir)+"/"))
+	return p.Container != nil && p.Kind != payloadfile.KindTFReco && (p.Dir == "" || !strings.HasPrefix(path, filepath.Clean(p.Dir)+"/"))
 }
 
 // Environment is that of a program that stays in a slot, with a folder of its own as HOME.
 func (p Program) Environment(slot Slot, home string) []string {
-	return p.environment(Request{Dir: home, Slot: slot}, stayingVariables(p.Spec, slot))
+	return p.environment(Request{Dir: home, Slot: slot}, p.SlotVariables(slot.Number))
 }
 
 // limits are those of a program that works on one slice; memory is the keepers' own.

@@ -15,6 +15,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/payloadfile"
 )
 
 // Result is what a payload made of a slice: the document that a command writes to the file named by TFPILOT_RESULT, and
@@ -52,7 +53,7 @@ const (
 var errNoResult = errors.New("no result")
 
 // readResult reads and checks the result document and its outputs.
-func readResult(ctx context.Context, path string, spec Spec, r Request) (Result, error) {
+func readResult(ctx context.Context, path string, spec payloadfile.Spec, r Request) (Result, error) {
 	b, err := readDocument(path)
 	if err != nil {
 		return Result{}, err
@@ -155,7 +156,7 @@ func (res *Result) check() error {
 		}
 	}
 	if res.Failure != nil {
-		if _, err := failureNamed(res.Failure.Name); err != nil {
+		if _, err := payloadfile.FailureNamed(res.Failure.Name); err != nil {
 			return fmt.Errorf("failure.name: %w", err)
 		}
 	}
@@ -164,7 +165,7 @@ func (res *Result) check() error {
 
 // Settle holds a result to its slice: that it is of this one, what it says of itself, and its files, whose sizes and checksums
 // are filled in.
-func (res *Result) Settle(ctx context.Context, spec Spec, r Request) error {
+func (res *Result) Settle(ctx context.Context, spec payloadfile.Spec, r Request) error {
 	if res.ReqID != "" && res.ReqID != r.Slice.Content.Identity() {
 		return badResult(spec.Name, fmt.Errorf("it is of slice %.80q", res.ReqID))
 	}

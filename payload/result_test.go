@@ -12,6 +12,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 )
 
@@ -111,7 +112,7 @@ func TestTheSchemaAndTheProgramAgreeOnWhatAResultIs(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range payload.FailureNames() {
+	for _, name := range payloadfile.FailureNames() {
 		if err := fits(schema, `{"failure":{"name":"`+name+`"}}`); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -62,12 +62,12 @@ func (p Program) Verdict(res keeper.Result, stderr string) error {
 		// The ROOT library panics on some damaged files in a goroutine of its own, which nobody can catch there.
 		return exitcode.New(exitcode.DataCorrupt, "%s: the ROOT library could not read the input", p.Name)
 	}
-	return exitcode.New(p.Failures.meaning(res.ExitCode, stderr), "%s ended with status %d%s", p.Name, res.ExitCode, LastWords(stderr))
+	return exitcode.New(p.Failures.Meaning(res.ExitCode, stderr), "%s ended with status %d%s", p.Name, res.ExitCode, LastWords(stderr))
 }
 
 // StatusError is the failure that a payload says of a slice by an exit status, with its last words.
 func (p Program) StatusError(status int, words string) error {
-	return exitcode.New(p.Failures.meaning(status, words), "%s said status %d%s", p.Name, status, LastWords(words))
+	return exitcode.New(p.Failures.Meaning(status, words), "%s said status %d%s", p.Name, status, LastWords(words))
 }
 
 // lacksLibrary holds for the last words of the loaders of glibc and musl, which speak before a program has begun.

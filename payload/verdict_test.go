@@ -10,6 +10,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
@@ -49,7 +50,7 @@ func TestTheEndOfAProgramSaysWhoseFaultItWas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec := payload.Spec{Name: "test", Kind: payload.KindCommand, Command: []string{"/bin/sh"}, Timeout: time.Minute, MemoryMB: c.memoryMB}
+			spec := payloadfile.Spec{Name: "test", Kind: payloadfile.KindCommand, Command: []string{"/bin/sh"}, Timeout: time.Minute, MemoryMB: c.memoryMB}
 			p, err := payload.NewCommand(spec, "")
 			if err != nil {
 				t.Fatal(err)

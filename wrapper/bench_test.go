@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/resident"
 	"tfpilot/wrapper"
@@ -63,7 +64,7 @@ func BenchmarkForkExec(b *testing.B) {
 // that both see the same machine. above-ms is what a slice costs more.
 func BenchmarkCommandNoop(b *testing.B) {
 	program, result := buildNoop(b), filepath.Join(b.TempDir(), "result")
-	spec := payload.Spec{Name: "noop", Kind: payload.KindCommand, Command: []string{program}, Timeout: time.Minute}
+	spec := payloadfile.Spec{Name: "noop", Kind: payloadfile.KindCommand, Command: []string{program}, Timeout: time.Minute}
 	p, err := payload.NewCommand(spec, "")
 	if err != nil {
 		b.Fatal(err)
@@ -96,7 +97,7 @@ func BenchmarkResidentNoop(b *testing.B) {
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../cmd/tfpilot-payload").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	spec := payload.Spec{Name: "noop", Kind: payload.KindResident, Command: []string{program, "synthetic", "--serve"}, Timeout: time.Minute, Grace: time.Second}
+	spec := payloadfile.Spec{Name: "noop", Kind: payloadfile.KindResident, Command: []string{program, "synthetic", "--serve"}, Timeout: time.Minute, Grace: time.Second}
 	spec.Resident.StartupTimeout = time.Minute
 	p, err := resident.New(spec)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/scratch"
-	"tfpilot/payload"
 )
 
 const (
@@ -44,13 +44,13 @@ type programs struct {
 
 // newPrograms finds what the payload asks for. That something of it is missing is known here, before a slice is taken. showData says
 // that the data directory is seen in a container.
-func newPrograms(spec payload.Spec, cfg Config, showData bool) (*programs, error) {
+func newPrograms(spec payloadfile.Spec, cfg Config, showData bool) (*programs, error) {
 	keepers, err := keeper.New(cfg.Containment, int64(spec.MemoryMB)<<20)
 	if err != nil {
 		return nil, err
 	}
 	p := &programs{
-		keepers: keepers, enter: cfg.Enter, ours: spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic, named: map[string]*container.Container{},
+		keepers: keepers, enter: cfg.Enter, ours: spec.Kind == payloadfile.KindTFReco || spec.Kind == payloadfile.KindSynthetic, named: map[string]*container.Container{},
 		place: container.Place{Dir: spec.Dir, SiteOptions: cfg.ContainerOptions, MemoryBytes: int64(spec.MemoryMB) << 20},
 	}
 	if spec.Dir != "" {

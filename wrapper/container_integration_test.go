@@ -12,13 +12,13 @@ import (
 
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 )
 
 // inImage is a payload in Python on the image that scripts/containers.sh makes, in bubblewrap.
-func inImage(t *testing.T, kind payload.Kind, program string) payload.Spec {
+func inImage(t *testing.T, kind payloadfile.Kind, program string) payloadfile.Spec {
 	t.Helper()
 	containers := os.Getenv("TFPILOT_TEST_CONTAINERS")
 	switch {
@@ -31,7 +31,7 @@ func inImage(t *testing.T, kind payload.Kind, program string) payload.Spec {
 	if err := os.WriteFile(filepath.Join(dir, "main.py"), []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return payload.Spec{
+	return payloadfile.Spec{
 		Name: "inside", Version: "1", Kind: kind, Command: []string{"python3", "${TFPILOT_PAYLOAD_DIR}/main.py"}, Dir: dir,
 		Timeout: time.Minute, Grace: time.Second,
 		Container: &container.Spec{Runtime: container.Bubblewrap, Image: filepath.Join(containers, "debian", "root")},
@@ -60,7 +60,7 @@ for line in sys.stdin:
 
 func TestIntegrationAPayloadInAContainerFindsItsInputAndWhatTheSiteBinds(t *testing.T) {
 	t.Parallel()
-	spec := inImage(t, payload.KindCommand, oneshot)
+	spec := inImage(t, payloadfile.KindCommand, oneshot)
 	data, extra := t.TempDir(), t.TempDir()
 	for _, file := range []string{filepath.Join(data, "x.stf"), filepath.Join(extra, "a"), filepath.Join(extra, "b")} {
 		if err := os.WriteFile(file, []byte("12345"), 0o600); err != nil {
@@ -87,7 +87,7 @@ func TestIntegrationAPayloadInAContainerFindsItsInputAndWhatTheSiteBinds(t *test
 
 func TestIntegrationAPayloadThatStaysInAContainerSeesItsSlices(t *testing.T) {
 	t.Parallel()
-	spec := inImage(t, payload.KindResident, stays)
+	spec := inImage(t, payloadfile.KindResident, stays)
 	data := t.TempDir()
 	w := containerized(t, spec, wrapper.Config{WorkDir: t.TempDir(), DataDir: data})
 	if err := os.WriteFile(filepath.Join(data, "x.stf"), []byte("12345"), 0o600); err != nil {
@@ -107,7 +107,7 @@ func TestIntegrationAPayloadThatStaysInAContainerSeesItsSlices(t *testing.T) {
 
 func TestIntegrationAnImageThatGoesAwayIsAFailureOfTheSite(t *testing.T) {
 	t.Parallel()
-	spec := inImage(t, payload.KindCommand, oneshot)
+	spec := inImage(t, payloadfile.KindCommand, oneshot)
 	spec.Container.Image = filepath.Join(t.TempDir(), "image")
 	if err := os.MkdirAll(filepath.Join(spec.Container.Image, "usr"), 0o755); err != nil {
 		t.Fatal(err)
@@ -126,13 +126,13 @@ func TestIntegrationAnImageThatGoesAwayIsAFailureOfTheSite(t *testing.T) {
 	}
 }
 
-func newError(spec payload.Spec) error {
+func newError(spec payloadfile.Spec) error {
 	_, err := wrapper.New(spec, nil, nil, wrapper.Config{})
 	return err
 }
 
 // containerized is a wrapper that is closed at the end of the test.
-func containerized(t *testing.T, spec payload.Spec, cfg wrapper.Config) *wrapper.Wrapper {
+func containerized(t *testing.T, spec payloadfile.Spec, cfg wrapper.Config) *wrapper.Wrapper {
 	t.Helper()
 	p, err := kinds.New(spec, "")
 	if err != nil {

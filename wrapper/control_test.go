@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/wrapper"
 )
 
@@ -264,7 +264,7 @@ func TestNoopAndSleepNeedNeitherProcessNorFolder(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"noop", "sleep"} {
 		dir := filepath.Join(t.TempDir(), "work")
-		spec := payload.Spec{Name: "s", Kind: payload.KindSynthetic, Timeout: time.Minute, Synthetic: payload.Synthetic{Mode: mode, Duration: time.Millisecond}}
+		spec := payloadfile.Spec{Name: "s", Kind: payloadfile.KindSynthetic, Timeout: time.Minute, Synthetic: payloadfile.Synthetic{Mode: mode, Duration: time.Millisecond}}
 		w := newWrapper(t, spec, wrapper.Config{WorkDir: dir}) // its tfpilot-payload does not exist
 		o := w.Run(t.Context(), slice(t, `{}`))
 		mustBeDone(t, o)

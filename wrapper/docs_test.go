@@ -11,7 +11,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/wrapper"
 )
 
@@ -44,7 +44,7 @@ func byteCount(t *testing.T, name, code, interpreter string) {
 	write(name, code)
 	write("six", "\x00\x01\x10\x20\xfe\xff")
 	write("mine.toml", fmt.Sprintf("name = \"byte-count\"\nkind = \"command\"\ncommand = [%q, \"${TFPILOT_PAYLOAD_DIR}/%s\"]\n", interpreter, name))
-	spec, err := payload.LoadSpec(filepath.Join(dir, "mine.toml"))
+	spec, err := payloadfile.Load(filepath.Join(dir, "mine.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestThePayloadFilesOfTheDocsAreValid(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := payload.LoadSpec(file); err != nil {
+		if _, err := payloadfile.Load(file); err != nil {
 			t.Error(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestTheDocsNameEveryKeyVariableAndMode(t *testing.T) {
 	mustBeDone(t, o)
 	names := regexp.MustCompile(`(?m)^TFPILOT_\w+`).FindAllString(o.Result.Usage.Stdout, -1)
 	names = append(names, "counts", "histograms", "outputs", "warnings", "req_id", "name", "version", "kind", "command", "timeout", "grace", "env", "memory_mb", "disk_mb")
-	for _, mode := range payload.SyntheticModes() {
+	for _, mode := range payloadfile.SyntheticModes() {
 		names = append(names, "`"+mode+"`")
 	}
 	for _, name := range names {

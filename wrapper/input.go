@@ -16,9 +16,9 @@ import (
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/rangefile"
 	"tfpilot/internal/stagein"
-	"tfpilot/payload"
 )
 
 // InputConfig is how files on remote storage are reached.
@@ -74,7 +74,7 @@ func (i Input) Message() *message.ResultInput {
 // inputs makes the files of slices ready.
 type inputs struct {
 	dataDir string
-	as      payload.InputAs
+	as      payloadfile.InputAs
 	after   int
 	limit   int64
 	remote  *rangefile.Client
@@ -102,7 +102,7 @@ func DefaultInputCache(workDir string) string {
 // gigabyte is that of --input-cache-gb, as disks are sold.
 const gigabyte = 1_000_000_000
 
-func newInputs(cfg Config, spec payload.Spec) (in inputs, err error) {
+func newInputs(cfg Config, spec payloadfile.Spec) (in inputs, err error) {
 	c := cfg.Input
 	if c.CacheGB < 1 || c.StageAfter < 1 || c.Timeout < 0 || c.Patience < 0 {
 		return in, exitcode.New(exitcode.Usage, "--input-cache-gb %d, --input-stage-after %d, --input-timeout %s, --input-patience %s: all are more than nothing",
@@ -151,10 +151,10 @@ func newInputs(cfg Config, spec payload.Spec) (in inputs, err error) {
 	if spec.WantsToken() && c.TokenFile != "" {
 		in.env, in.binds = append(in.env, "BEARER_TOKEN_FILE="+c.TokenFile), append(in.binds, container.ReadOnly(c.TokenFile))
 	}
-	if in.as != payload.InputPath && c.CADir != "" {
+	if in.as != payloadfile.InputPath && c.CADir != "" {
 		in.env, in.binds = append(in.env, "X509_CERT_DIR="+c.CADir), append(in.binds, container.ReadOnly(c.CADir))
 	}
-	if spec.Stays() && in.as != payload.InputURL { // it sees what is fetched after its start
+	if spec.Stays() && in.as != payloadfile.InputURL { // it sees what is fetched after its start
 		in.binds = append(in.binds, container.ReadOnly(c.Cache))
 	}
 	return in, nil
@@ -285,11 +285,11 @@ func (in inputs) ready(ctx context.Context, s message.Slice, how *Input) (r read
 	if err != nil {
 		return r, err
 	}
-	if in.as == payload.InputURL {
+	if in.as == payloadfile.InputURL {
 		how.How = InputRemote
 		return readyInput{name: name}, nil
 	}
-	if in.as == payload.InputAuto && strings.HasPrefix(want.URL, "http") {
+	if in.as == payloadfile.InputAuto && strings.HasPrefix(want.URL, "http") {
 		var whole bool
 		if whole, how.Reason, err = in.choose(ctx, want); err != nil {
 			return r, err
@@ -365,10 +365,10 @@ func (in inputs) choose(ctx context.Context, want stagein.File) (whole bool, rea
 // that reads both gets the whole of an https file is decided when the slice has its turn.
 func (w *Wrapper) Prefetch(ctx context.Context, s message.Slice) {
 	name := w.inputs.resolve(s.Content.Filename)
-	if !IsURL(name) || w.inputs.as == payload.InputURL || s.Validate() != nil || s.Content.Simulated() {
+	if !IsURL(name) || w.inputs.as == payloadfile.InputURL || s.Validate() != nil || s.Content.Simulated() {
 		return
 	}
-	if want, err := w.inputs.want(name, s); err == nil && (w.inputs.as == payload.InputPath || !strings.HasPrefix(want.URL, "http")) {
+	if want, err := w.inputs.want(name, s); err == nil && (w.inputs.as == payloadfile.InputPath || !strings.HasPrefix(want.URL, "http")) {
 		_ = w.inputs.cache.Prefetch(ctx, want)
 	}
 }

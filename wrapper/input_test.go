@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/testkit"
-	"tfpilot/payload"
 	"tfpilot/wrapper"
 )
 
@@ -71,7 +71,7 @@ func TestAPayloadThatReadsAddressesGetsTheAddress(t *testing.T) {
 	t.Parallel()
 	url, reads := storage(t)
 	spec := shell(`[ "$TFPILOT_INPUT" = "` + url + `/data/x.stf" ] && [ "$BEARER_TOKEN_FILE" = /the/token ] && echo "{}" >"$TFPILOT_RESULT"`)
-	spec.Input = payload.Input{As: payload.InputURL, TokenFile: true}
+	spec.Input = payloadfile.Input{As: payloadfile.InputURL, TokenFile: true}
 	cfg := remote(t)
 	cfg.Input.TokenFile = "/the/token"
 	o := newWrapper(t, spec, cfg).Run(t.Context(), slice(t, `{"filename":"`+url+`/data/x.stf"}`))
@@ -87,7 +87,7 @@ func TestAPayloadThatReadsBothGetsWhatCostsLess(t *testing.T) {
 	t.Parallel()
 	url, reads := storage(t)
 	spec := shell(`case $TFPILOT_INPUT in http:*) kind=address;; *) kind=path;; esac; echo "{\"counts\":{\"$kind\":1}}" >"$TFPILOT_RESULT"`)
-	spec.Input.As = payload.InputAuto
+	spec.Input.As = payloadfile.InputAuto
 	w := newWrapper(t, spec, remote(t))
 	s := slice(t, `{"filename":"`+url+`/data/x.stf"}`)
 	for i, kind := range []string{"address", "path", "path"} {
@@ -125,7 +125,7 @@ func TestASliceNamesNoServerBeyondTheFence(t *testing.T) {
 	url, reads := storage(t)
 	cfg := remote(t)
 	cfg.Input.Hosts = []string{"storage.example.org"}
-	for _, as := range []payload.InputAs{payload.InputPath, payload.InputURL, payload.InputAuto} {
+	for _, as := range []payloadfile.InputAs{payloadfile.InputPath, payloadfile.InputURL, payloadfile.InputAuto} {
 		spec := shell(countBytes)
 		spec.Input.As = as
 		mustFail(t, newWrapper(t, spec, cfg).Run(t.Context(), slice(t, `{"filename":"`+url+`/data/x.stf"}`)), exitcode.DataInvalid, "none of the hosts of --input-hosts")

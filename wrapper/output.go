@@ -13,6 +13,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/stageout"
 	"tfpilot/payload"
 )
@@ -34,12 +35,12 @@ type OutputConfig struct {
 type outputs struct {
 	to     stageout.Place
 	roots  []stageout.Place
-	rules  payload.OutputRules
+	rules  payloadfile.OutputRules
 	client *stageout.Client
 	cfg    stageout.Config
 }
 
-func newOutputs(cfg Config, spec payload.Spec) (outputs, error) {
+func newOutputs(cfg Config, spec payloadfile.Spec) (outputs, error) {
 	c := cfg.Output
 	o := outputs{rules: spec.Output, cfg: stageout.Config{Timeout: c.Timeout, Replace: c.Replace}}
 	access := stageout.Access{
@@ -119,7 +120,7 @@ func (o outputs) of(s message.Slice) (destination, error) {
 	if _, err := o.rules.FileName(s, "x"); err != nil {
 		return destination{}, err
 	}
-	at = at.Join(payload.Portable(s.Run().String()))
+	at = at.Join(payloadfile.Portable(s.Run().String()))
 	store, err := o.client.Store(base, at)
 	return destination{at, store}, err
 }

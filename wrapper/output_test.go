@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/wrapper"
 )
 
@@ -163,7 +163,7 @@ func TestOddNamesOfASliceMeanNothingToAnybody(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := w.Run(t.Context(), s)
-		if mustBeDone(t, o); filepath.Dir(o.Outputs()[0].Place) != filepath.Join(to, payload.Portable(run)) {
+		if mustBeDone(t, o); filepath.Dir(o.Outputs()[0].Place) != filepath.Join(to, payloadfile.Portable(run)) {
 			t.Errorf("%s: %+v", run, o.Outputs())
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/payloadlog"
-	"tfpilot/payload"
 	"tfpilot/payload/resident"
 	"tfpilot/wrapper"
 )
@@ -15,9 +15,9 @@ import (
 // staying is a payload of kind resident that is a script. Its variables are those of the slot.
 func staying(t *testing.T, script string, cfg wrapper.Config) *wrapper.Wrapper {
 	t.Helper()
-	spec := payload.Spec{
-		Name: "stays", Version: "1", Kind: payload.KindResident, Command: []string{"/bin/sh", "-c", script}, Timeout: time.Minute, Grace: time.Second,
-		Resident: payload.Resident{StartupTimeout: time.Minute},
+	spec := payloadfile.Spec{
+		Name: "stays", Version: "1", Kind: payloadfile.KindResident, Command: []string{"/bin/sh", "-c", script}, Timeout: time.Minute, Grace: time.Second,
+		Resident: payloadfile.Resident{StartupTimeout: time.Minute},
 	}
 	p, err := resident.New(spec)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/wrapper"
 )
 
@@ -36,10 +36,10 @@ func TestASimulatedSliceTakesItsOwnTimeWhateverThePayload(t *testing.T) {
 	}
 }
 
-func sleeping(d, timeout time.Duration) payload.Spec {
-	return payload.Spec{
-		Name: "s", Kind: payload.KindSynthetic, Timeout: timeout,
-		Synthetic: payload.Synthetic{Mode: "sleep", Duration: d},
+func sleeping(d, timeout time.Duration) payloadfile.Spec {
+	return payloadfile.Spec{
+		Name: "s", Kind: payloadfile.KindSynthetic, Timeout: timeout,
+		Synthetic: payloadfile.Synthetic{Mode: "sleep", Duration: d},
 	}
 }
 

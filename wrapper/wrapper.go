@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
@@ -50,7 +51,7 @@ type Config struct {
 // Wrapper runs slices with one payload, in slots that it numbers. Its methods may be called from several goroutines.
 type Wrapper struct {
 	cfg       Config
-	spec      payload.Spec
+	spec      payloadfile.Spec
 	payload   payload.Payload
 	simulated payload.Payload
 	programs  *programs
@@ -63,7 +64,7 @@ type Wrapper struct {
 }
 
 // New makes a wrapper for a payload; simulated takes the slices whose file_type asks for it.
-func New(spec payload.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper, error) {
+func New(spec payloadfile.Spec, p, simulated payload.Payload, cfg Config) (*Wrapper, error) {
 	config.Defaults(&cfg)
 	if cfg.WorkDir == "" {
 		cfg.WorkDir = os.TempDir()

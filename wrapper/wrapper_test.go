@@ -14,6 +14,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/wrapper"
@@ -22,9 +23,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shell is a payload that runs a script.
-func shell(script string) payload.Spec {
-	return payload.Spec{
-		Name: "test", Version: "1", Kind: payload.KindCommand, Command: []string{"/bin/sh", "-c", script},
+func shell(script string) payloadfile.Spec {
+	return payloadfile.Spec{
+		Name: "test", Version: "1", Kind: payloadfile.KindCommand, Command: []string{"/bin/sh", "-c", script},
 		Timeout: time.Minute, Grace: time.Second,
 	}
 }
@@ -53,7 +54,7 @@ func slice(tb testing.TB, over string) message.Slice {
 }
 
 // work runs a payload on a slice and checks that its folder is gone.
-func work(t *testing.T, spec payload.Spec, s message.Slice) wrapper.Outcome {
+func work(t *testing.T, spec payloadfile.Spec, s message.Slice) wrapper.Outcome {
 	t.Helper()
 	cfg := wrapper.Config{WorkDir: t.TempDir(), DataDir: "/data"}
 	o := newWrapper(t, spec, cfg).Run(t.Context(), s)
@@ -64,15 +65,15 @@ func work(t *testing.T, spec payload.Spec, s message.Slice) wrapper.Outcome {
 	return o
 }
 
-func newWrapper(t *testing.T, spec payload.Spec, cfg wrapper.Config) *wrapper.Wrapper {
+func newWrapper(t *testing.T, spec payloadfile.Spec, cfg wrapper.Config) *wrapper.Wrapper {
 	t.Helper()
 	const noBuiltin = "/no/such/tfpilot-payload"
-	simulated, err := synthetic.New(payload.Spec{Name: "synthetic", Kind: payload.KindSynthetic, Synthetic: payload.Synthetic{Mode: "noop"}}, noBuiltin)
+	simulated, err := synthetic.New(payloadfile.Spec{Name: "synthetic", Kind: payloadfile.KindSynthetic, Synthetic: payloadfile.Synthetic{Mode: "noop"}}, noBuiltin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var p payload.Payload
-	if spec.Kind == payload.KindSynthetic {
+	if spec.Kind == payloadfile.KindSynthetic {
 		p, err = synthetic.New(spec, noBuiltin)
 	} else {
 		p, err = payload.NewCommand(spec, noBuiltin)
@@ -233,7 +234,7 @@ func TestAProgramThatIsMissingIsTheSitesFault(t *testing.T) {
 			t.Errorf("%s: %v", program, err)
 		}
 	}
-	_, err := payload.NewCommand(payload.Spec{Name: "tfreco", Kind: payload.KindTFReco}, "/no/such/tfpilot-payload")
+	_, err := payload.NewCommand(payloadfile.Spec{Name: "tfreco", Kind: payloadfile.KindTFReco}, "/no/such/tfpilot-payload")
 	if exitcode.From(err) != exitcode.SiteNoProgram || !strings.Contains(err.Error(), "/no/such/tfpilot-payload") {
 		t.Errorf("tfreco: %v", err)
 	}

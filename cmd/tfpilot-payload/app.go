@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
-	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
 	"tfpilot/payload/tfreco"
 )
@@ -93,7 +93,7 @@ func syntheticCommand() *cli.Command {
 	return &cli.Command{
 		Name: "synthetic", Usage: "misbehave as told",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mode", Value: "noop", Usage: strings.Join(payload.SyntheticModes(), ", ")},
+			&cli.StringFlag{Name: "mode", Value: "noop", Usage: strings.Join(payloadfile.SyntheticModes(), ", ")},
 			&cli.DurationFlag{Name: "duration", Usage: "of sleep and burn"},
 			&cli.IntFlag{Name: "size-mb", Usage: "what grow takes and print prints"},
 			&cli.BoolFlag{Name: "permanent", Usage: "fail for good"},

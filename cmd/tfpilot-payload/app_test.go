@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
 	"tfpilot/payload/synthetic"
@@ -26,14 +27,14 @@ func TestMain(m *testing.M) {
 }
 
 // fake runs the synthetic payload as a pilot would.
-func fake(t *testing.T, s payload.Synthetic, timeout time.Duration) wrapper.Outcome {
+func fake(t *testing.T, s payloadfile.Synthetic, timeout time.Duration) wrapper.Outcome {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := payload.Spec{
-		Name: "fake", Kind: payload.KindSynthetic, Synthetic: s,
+	spec := payloadfile.Spec{
+		Name: "fake", Kind: payloadfile.KindSynthetic, Synthetic: s,
 		Timeout: timeout, Grace: 50 * time.Millisecond,
 	}
 	if err := spec.Validate(); err != nil {
@@ -57,49 +58,49 @@ func fake(t *testing.T, s payload.Synthetic, timeout time.Duration) wrapper.Outc
 func TestEveryModeOfSyntheticDoesWhatItSays(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		script payload.Synthetic
+		script payloadfile.Synthetic
 		want   exitcode.Failure
 		check  func(wrapper.Outcome) string
 	}{
-		{payload.Synthetic{Mode: "noop"}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "noop"}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Result.Counts["frames"] != 10 || o.Result.Usage.Wall != 0 {
 				return "a process, or no frames"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "sleep", Duration: 20 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "sleep", Duration: 20 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Ended.Sub(o.Started) < 20*time.Millisecond {
 				return "too short"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "burn", Duration: 100 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "burn", Duration: 100 * time.Millisecond}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Result.Usage.Wall < 100*time.Millisecond || o.Result.Usage.User == 0 {
 				return "it did not burn"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "grow", SizeMB: 200}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "grow", SizeMB: 200}, exitcode.OK, func(o wrapper.Outcome) string {
 			if o.Result.Usage.MaxRSSBytes < 200<<20 {
 				return "it did not grow"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "print", SizeMB: 10}, exitcode.OK, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "print", SizeMB: 10}, exitcode.OK, func(o wrapper.Outcome) string {
 			if out := o.Result.Usage.Stdout; !strings.Contains(out, " bytes dropped ...") || len(out) > 40<<10 {
 				return "it did not print, or too much was kept"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "crash"}, exitcode.PayloadCrashed, nil},
-		{payload.Synthetic{Mode: "hang"}, exitcode.PayloadTimeout, func(o wrapper.Outcome) string {
+		{payloadfile.Synthetic{Mode: "crash"}, exitcode.PayloadCrashed, nil},
+		{payloadfile.Synthetic{Mode: "hang"}, exitcode.PayloadTimeout, func(o wrapper.Outcome) string {
 			if o.Result.Usage.Signal != "killed" {
 				return "it did not ignore SIGTERM"
 			}
 			return ""
 		}},
-		{payload.Synthetic{Mode: "fail"}, exitcode.PayloadFailed, nil},
-		{payload.Synthetic{Mode: "fail", Permanent: true}, exitcode.PayloadPermanent, nil},
+		{payloadfile.Synthetic{Mode: "fail"}, exitcode.PayloadFailed, nil},
+		{payloadfile.Synthetic{Mode: "fail", Permanent: true}, exitcode.PayloadPermanent, nil},
 	} {
 		t.Run(fmt.Sprintf("%s/%s", c.script.Mode, c.want.Name), func(t *testing.T) {
 			t.Parallel()
@@ -129,7 +130,7 @@ func TestTheReconstructionSaysWhyItCannotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := payload.LoadSpec("tfreco")
+	spec, err := payloadfile.Load("tfreco")
 	if err != nil {
 		t.Fatal(err)
 	}

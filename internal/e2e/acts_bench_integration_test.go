@@ -15,9 +15,9 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/testbed"
-	"tfpilot/payload"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 )
@@ -69,7 +69,7 @@ func BenchmarkACTSSlice(b *testing.B) {
 // actsWrapper makes the payload of a TOML file, ready for a slice.
 func actsWrapper(b *testing.B, toml string) *wrapper.Wrapper {
 	b.Helper()
-	spec, err := payload.LoadSpec(filepath.Join(actsFolder(b), toml))
+	spec, err := payloadfile.Load(filepath.Join(actsFolder(b), toml))
 	must(b, err)
 	p, err := kinds.New(spec, "")
 	must(b, err)

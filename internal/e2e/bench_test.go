@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testbed"
 	"tfpilot/payload"
@@ -187,7 +188,7 @@ func BenchmarkReconstructSTF(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "bench.stf")
 	_, err = daq.Write(b.Context(), g, path, 1, 1000, func() {})
 	must(b, err)
-	spec, err := payload.LoadSpec("tfreco")
+	spec, err := payloadfile.Load("tfreco")
 	must(b, err)
 	c, err := payload.NewCommand(spec, filepath.Join(bin(b), "tfpilot-payload"))
 	must(b, err)

@@ -17,6 +17,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/stf"
 	"tfpilot/internal/testkit"
 	"tfpilot/payload"
@@ -40,7 +41,7 @@ func wholeFile(t *testing.T) []byte {
 // reconstructFile runs tfreco as a pilot does, in a process of its own: the ROOT library may take its process down with it.
 func reconstructFile(t *testing.T, path string, last int64) (result string, err error) {
 	t.Helper()
-	spec, err := payload.LoadSpec("tfreco")
+	spec, err := payloadfile.Load("tfreco")
 	must(t, err)
 	spec.Timeout = testkit.Patience // a hang fails the test as a failure that is not of class data
 	c, err := payload.NewCommand(spec, filepath.Join(bin(t), "tfpilot-payload"))

@@ -14,6 +14,7 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
 	"tfpilot/payload"
 )
@@ -167,7 +168,7 @@ func (c *DemoConfig) prepare(ctx context.Context, bin string, show *program.Prog
 		}
 		own, c.Payload = &a, a.spec()
 	}
-	spec, err := payload.LoadSpec(c.Payload)
+	spec, err := payloadfile.Load(c.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +176,7 @@ func (c *DemoConfig) prepare(ctx context.Context, bin string, show *program.Prog
 	switch {
 	case len(spec.Command) > 0:
 		_, err = payload.Program{Spec: spec}.CommandLine(payload.Slot{})
-	case spec.Kind == payload.KindTFReco || spec.Kind == payload.KindSynthetic && !spec.InProcess():
+	case spec.Kind == payloadfile.KindTFReco || spec.Kind == payloadfile.KindSynthetic && !spec.InProcess():
 		needed = append(needed, "tfpilot-payload")
 	}
 	if err == nil && spec.Dir != "" {

@@ -9,7 +9,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 )
 
 const (
@@ -37,19 +37,19 @@ func (ch choice) same(other choice) bool {
 
 // choose follows the production worker: what the slice says goes before its file name, the payload's TOML and the standard. Names that
 // a slice may not give are the producer's mistake.
-func choose(e payload.EICrecon, c message.SliceContent) (choice, error) {
-	ch := choice{daemon: cmp.Or(e.Mode, mode(c.ProcessorType)) == payload.EICreconZMQ}
+func choose(e payloadfile.EICrecon, c message.SliceContent) (choice, error) {
+	ch := choice{daemon: cmp.Or(e.Mode, mode(c.ProcessorType)) == payloadfile.EICreconZMQ}
 	inName := ""
 	if m := versionInName.FindStringSubmatch(c.Filename); m != nil {
 		inName = m[1]
 	}
 	ch.named = c.EpicVersion != "" || inName != ""
 	ch.version = cmp.Or(c.EpicVersion, inName, e.Version, standardVersion)
-	if err := payload.ValidEPICVersion(ch.version); err != nil {
+	if err := payloadfile.ValidEPICVersion(ch.version); err != nil {
 		return choice{}, exitcode.New(exitcode.DataInvalid, "epic_version of the slice: %w", err)
 	}
 	switch {
-	case e.Image == payload.NoImage:
+	case e.Image == payloadfile.NoImage:
 		// The program of the node is the only one.
 	case c.EpicImage != "" && c.EpicImage != e.Image:
 		if err := allowed(e, c.EpicImage); err != nil {
@@ -64,14 +64,14 @@ func choose(e payload.EICrecon, c message.SliceContent) (choice, error) {
 
 func mode(processorType string) string {
 	if processorType == "zeromq" {
-		return payload.EICreconZMQ
+		return payloadfile.EICreconZMQ
 	}
-	return payload.EICreconOneshot
+	return payloadfile.EICreconOneshot
 }
 
 // allowed refuses images that a message may not name: whoever may publish slices would choose what runs here.
-func allowed(e payload.EICrecon, image string) error {
-	if err := payload.ValidImage(image); err != nil {
+func allowed(e payloadfile.EICrecon, image string) error {
+	if err := payloadfile.ValidImage(image); err != nil {
 		return exitcode.New(exitcode.DataInvalid, "epic_image of the slice: %w", err)
 	}
 	prefixes := e.Images
@@ -86,6 +86,6 @@ func allowed(e payload.EICrecon, image string) error {
 }
 
 // setup is the script that sets the environment of the detector, as it is named in the image.
-func setup(e payload.EICrecon, version string) string {
+func setup(e payloadfile.EICrecon, version string) string {
 	return filepath.Join(cmp.Or(e.Detector, "/opt/detector"), "epic-"+version, "bin", "thisepic.sh")
 }

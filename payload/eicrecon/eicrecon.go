@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/container"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 )
 
@@ -26,7 +27,7 @@ type Payload struct {
 var _ payload.Payload = (*Payload)(nil)
 
 // New makes the payload of a spec. That there is nothing to start is [exitcode.SiteNoProgram] now, before a slice has been taken for it.
-func New(spec payload.Spec) (*Payload, error) {
+func New(spec payloadfile.Spec) (*Payload, error) {
 	if text := os.Getenv("EICRECON_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		limit := time.Duration(seconds * float64(time.Second))
@@ -38,7 +39,7 @@ func New(spec payload.Spec) (*Payload, error) {
 	if err := look(spec); err != nil {
 		return nil, err
 	}
-	if spec.Container == nil && spec.EICrecon.Image != payload.NoImage {
+	if spec.Container == nil && spec.EICrecon.Image != payloadfile.NoImage {
 		spec.Container = &container.Spec{} // so that nothing of this node's environment goes inside
 	}
 	return &Payload{spec: payload.Program{Spec: spec}}, nil
@@ -46,7 +47,7 @@ func New(spec payload.Spec) (*Payload, error) {
 
 // look sees whether the reconstruction of the spec can be there. Where it names neither version nor image, slices may name others, and
 // nothing can be said before one is there.
-func look(spec payload.Spec) error {
+func look(spec payloadfile.Spec) error {
 	e := spec.EICrecon
 	ch, err := choose(e, message.SliceContent{})
 	switch {
@@ -57,7 +58,7 @@ func look(spec payload.Spec) error {
 			return exitcode.New(exitcode.SiteNoProgram, "looking for the payload's program: %w", err)
 		}
 		return nil
-	case e.Image == "" && e.Version == "" && e.Mode != payload.EICreconZMQ:
+	case e.Image == "" && e.Version == "" && e.Mode != payloadfile.EICreconZMQ:
 		return nil
 	}
 	inside := container.Spec{}

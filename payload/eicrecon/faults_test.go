@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/eicrecon"
 )
 
@@ -99,7 +99,7 @@ type fault struct {
 	// kept says that the daemon is worth to be asked again.
 	kept bool
 	// limit is one that the slice goes past, or what else the payload's file says.
-	limit func(*payload.Spec)
+	limit func(*payloadfile.Spec)
 }
 
 // faults are those of which the stand-in that needs no Python is capable.
@@ -116,20 +116,20 @@ var faults = map[string]fault{
 	"the reply is of another slice": {events: []string{"other"}, want: exitcode.PayloadBadResult, say: "its reply is for "},
 	"the writer is gone":            {events: []string{"nowriter"}, want: exitcode.PayloadFailed, say: "No active writer"},
 	"the file says what an error means": {
-		events: []string{"nowriter"}, want: exitcode.DataCorrupt, say: "No active writer", limit: func(s *payload.Spec) {
-			s.Failures.Stderr = []payload.StderrRule{{Match: "^No active writer", As: exitcode.DataCorrupt.Name}}
+		events: []string{"nowriter"}, want: exitcode.DataCorrupt, say: "No active writer", limit: func(s *payloadfile.Spec) {
+			s.Failures.Stderr = []payloadfile.StderrRule{{Match: "^No active writer", As: exitcode.DataCorrupt.Name}}
 		},
 	},
 	"the output is not there": {events: []string{"nofile"}, want: exitcode.PayloadBadResult, say: ".edm4eic.root", kept: true},
 	"its folder is gone":      {events: []string{"remove"}, want: exitcode.PayloadBadResult, say: "no such file", kept: true},
 	"it computes for ever": {
-		events: []string{"burn"}, want: exitcode.PayloadLimit, say: "out of CPU time", limit: func(s *payload.Spec) { s.Limits.CPU = time.Second },
+		events: []string{"burn"}, want: exitcode.PayloadLimit, say: "out of CPU time", limit: func(s *payloadfile.Spec) { s.Limits.CPU = time.Second },
 	},
 	"it fills the disk": {
-		events: []string{"fill"}, want: exitcode.PayloadLimit, say: "out of disk", limit: func(s *payload.Spec) { s.DiskMB = 5 },
+		events: []string{"fill"}, want: exitcode.PayloadLimit, say: "out of disk", limit: func(s *payloadfile.Spec) { s.DiskMB = 5 },
 	},
 	"it hangs": {
-		events: []string{"hang"}, want: exitcode.PayloadLooping, say: "looping = 2s", limit: func(s *payload.Spec) { s.Limits.Looping = 2 * time.Second },
+		events: []string{"hang"}, want: exitcode.PayloadLooping, say: "looping = 2s", limit: func(s *payloadfile.Spec) { s.Limits.Looping = 2 * time.Second },
 	},
 	"the slice asks for a bad version": {over: `{"epic_version":"$(reboot)"}`, events: []string{"a"}, want: exitcode.DataInvalid, say: `"$(reboot)" is no version`, kept: true},
 }
@@ -334,21 +334,21 @@ func oneshot(t *testing.T, s *site) {
 func TestTheProgramIsLookedForBeforeAnySlice(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for name, c := range map[string]struct {
-		payload.EICrecon
+		payloadfile.EICrecon
 		want exitcode.Failure
 	}{
-		"the image is not there": {payload.EICrecon{Image: "/nowhere/eic_xl.sif"}, exitcode.SiteContainer},
-		"nothing can run it":     {payload.EICrecon{Image: "docker://eicweb/eic_xl:nightly"}, exitcode.SiteContainer},
-		"nor the one of its version, which a daemon needs at once": {payload.EICrecon{Mode: payload.EICreconZMQ, Version: "0.0.0"}, exitcode.SiteContainer},
-		"there is no shell":     {payload.EICrecon{Image: payload.NoImage}, exitcode.SiteNoProgram},
-		"slices say what it is": {payload.EICrecon{}, exitcode.OK},
+		"the image is not there": {payloadfile.EICrecon{Image: "/nowhere/eic_xl.sif"}, exitcode.SiteContainer},
+		"nothing can run it":     {payloadfile.EICrecon{Image: "docker://eicweb/eic_xl:nightly"}, exitcode.SiteContainer},
+		"nor the one of its version, which a daemon needs at once": {payloadfile.EICrecon{Mode: payloadfile.EICreconZMQ, Version: "0.0.0"}, exitcode.SiteContainer},
+		"there is no shell":     {payloadfile.EICrecon{Image: payloadfile.NoImage}, exitcode.SiteNoProgram},
+		"slices say what it is": {payloadfile.EICrecon{}, exitcode.OK},
 	} {
-		if _, err := eicrecon.New(payload.Spec{Kind: payload.KindEICrecon, EICrecon: c.EICrecon}); exitcode.From(err) != c.want {
+		if _, err := eicrecon.New(payloadfile.Spec{Kind: payloadfile.KindEICrecon, EICrecon: c.EICrecon}); exitcode.From(err) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	t.Setenv("EICRECON_TIMEOUT", "5m")
-	if _, err := eicrecon.New(payload.Spec{Kind: payload.KindEICrecon}); exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), `EICRECON_TIMEOUT="5m"`) {
+	if _, err := eicrecon.New(payloadfile.Spec{Kind: payloadfile.KindEICrecon}); exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), `EICRECON_TIMEOUT="5m"`) {
 		t.Error(err)
 	}
 }
@@ -367,9 +367,9 @@ func TestTheExampleOfTheDocumentationIsRight(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "eicrecon.toml")
 	write(t, file, beginning+text, 0o600)
-	spec, err := payload.LoadSpec(file)
+	spec, err := payloadfile.Load(file)
 	e := spec.EICrecon
-	if err != nil || spec.Kind != payload.KindEICrecon || e.Mode != payload.EICreconZMQ || e.StartupTimeout != 3*time.Minute || e.RequestTimeout != 5*time.Minute {
+	if err != nil || spec.Kind != payloadfile.KindEICrecon || e.Mode != payloadfile.EICreconZMQ || e.StartupTimeout != 3*time.Minute || e.RequestTimeout != 5*time.Minute {
 		t.Errorf("%+v, %v", spec, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/container"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 	"tfpilot/payload/eicrecon"
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 // site is a node with a stand-in for the reconstruction: the versions 26.03.0 and 26.04.0 of the detector, and no container.
 type site struct {
 	dir   string
-	spec  payload.Spec
+	spec  payloadfile.Spec
 	files atomic.Int32
 }
 
@@ -54,10 +55,10 @@ func newSite(t *testing.T, program string) *site {
 		// As the real one does, it changes the arguments of whoever is careless with them.
 		write(t, filepath.Join(s.dir, "detector", "epic-"+version, "bin", "thisepic.sh"), "set -- x y\nexport PATH="+bin+":$PATH DETECTOR_VERSION="+version+"\n", 0o644)
 	}
-	s.spec = payload.Spec{
-		Name: "eicrecon", Version: "1", Kind: payload.KindEICrecon, Timeout: time.Minute, Grace: 2 * time.Second,
-		EICrecon: payload.EICrecon{
-			Mode: payload.EICreconZMQ, Image: payload.NoImage, Detector: filepath.Join(s.dir, "detector"),
+	s.spec = payloadfile.Spec{
+		Name: "eicrecon", Version: "1", Kind: payloadfile.KindEICrecon, Timeout: time.Minute, Grace: 2 * time.Second,
+		EICrecon: payloadfile.EICrecon{
+			Mode: payloadfile.EICreconZMQ, Image: payloadfile.NoImage, Detector: filepath.Join(s.dir, "detector"),
 			StartupTimeout: time.Minute, RequestTimeout: time.Minute,
 		},
 	}

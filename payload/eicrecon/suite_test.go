@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/eicrecon"
 	"tfpilot/payload/payloadtest"
@@ -72,12 +73,12 @@ func TestEICreconPassesTheSuite(t *testing.T) {
 	kind := func(mode string) payloadtest.Kind {
 		return payloadtest.Kind{
 			Front: "eicrecon", Counts: map[string]int64{"events": 10},
-			Spec: func(s *payload.Spec) {
+			Spec: func(s *payloadfile.Spec) {
 				at := newSite(t, strings.Join(s.Command, " ")).spec
 				s.Kind, s.Command, s.EICrecon = at.Kind, nil, at.EICrecon
 				s.EICrecon.Mode, s.EICrecon.SocketDir = mode, shortDir(t)
 			},
-			New: func(s payload.Spec) (payload.Payload, error) { return eicrecon.New(s) },
+			New: func(s payloadfile.Spec) (payload.Payload, error) { return eicrecon.New(s) },
 			Without: map[string]string{
 				"broken result": notRead, "result of another slice": notRead, "answers twice": notRead, "makes too large an output": notRead,
 			},
@@ -89,13 +90,13 @@ func TestEICreconPassesTheSuite(t *testing.T) {
 			},
 		}
 	}
-	t.Run(payload.EICreconOneshot, func(t *testing.T) {
+	t.Run(payloadfile.EICreconOneshot, func(t *testing.T) {
 		t.Parallel()
-		payloadtest.Run(t, kind(payload.EICreconOneshot))
+		payloadtest.Run(t, kind(payloadfile.EICreconOneshot))
 	})
-	t.Run(payload.EICreconZMQ, func(t *testing.T) {
+	t.Run(payloadfile.EICreconZMQ, func(t *testing.T) {
 		t.Parallel()
-		k := kind(payload.EICreconZMQ)
+		k := kind(payloadfile.EICreconZMQ)
 		k.Stays = true
 		maps.Copy(k.Verdicts, map[string]payloadtest.Verdict{
 			// Its errors are texts.

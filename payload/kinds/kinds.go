@@ -2,6 +2,7 @@
 package kinds
 
 import (
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/eicrecon"
 	"tfpilot/payload/resident"
@@ -9,17 +10,17 @@ import (
 )
 
 // New makes the payload of a spec. builtin is the path of tfpilot-payload; empty is looked up by [payload.Builtin].
-func New(spec payload.Spec, builtin string) (payload.Payload, error) {
+func New(spec payloadfile.Spec, builtin string) (payload.Payload, error) {
 	builtin, err := payload.Builtin(builtin)
 	if err != nil {
 		return nil, err
 	}
 	switch spec.Kind {
-	case payload.KindSynthetic:
+	case payloadfile.KindSynthetic:
 		return synthetic.New(spec, builtin)
-	case payload.KindResident:
+	case payloadfile.KindResident:
 		return resident.New(spec)
-	case payload.KindEICrecon:
+	case payloadfile.KindEICrecon:
 		return eicrecon.New(spec)
 	default:
 		return payload.NewCommand(spec, builtin)
@@ -28,7 +29,7 @@ func New(spec payload.Spec, builtin string) (payload.Payload, error) {
 
 // Simulated makes the payload of slices that ask for no real one (file_type fake or mock).
 func Simulated() (payload.Payload, error) {
-	spec, err := payload.LoadSpec(string(payload.KindSynthetic))
+	spec, err := payloadfile.Load(string(payloadfile.KindSynthetic))
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/wrapper"
 )
 
@@ -18,7 +18,7 @@ type behaviour struct {
 	Verdict // done when nothing is said
 
 	// spec gives the payload the limits that are met.
-	spec func(s *payload.Spec)
+	spec func(s *payloadfile.Spec)
 	// waits says that the program uses no processor while it waits for its end.
 	waits bool
 	// program is another one, which cannot be started.
@@ -34,7 +34,7 @@ const success = "success"
 const diesBetween = "dies between slices"
 
 // shortTime is far more than a good slice needs, and what one that hangs takes.
-func shortTime(s *payload.Spec) { s.Timeout = 5 * time.Second }
+func shortTime(s *payloadfile.Spec) { s.Timeout = 5 * time.Second }
 
 // behaviours are all that a kind is held to. What they do is in acts.
 var behaviours = []behaviour{
@@ -66,14 +66,14 @@ var behaviours = []behaviour{
 	{name: "result of another slice", Verdict: Verdict{exitcode.PayloadBadResult, "it is of slice \"another\""}},
 	{name: "answers twice", Verdict: Verdict{exitcode.PayloadBadResult, "more than one JSON document"}},
 	{name: diesBetween},
-	{name: "takes too much memory", Verdict: Verdict{exitcode.PayloadMemory, "of 256 MB"}, spec: func(s *payload.Spec) { s.MemoryMB = 256 }},
-	{name: "takes too much CPU", Verdict: Verdict{exitcode.PayloadLimit, "of 1s"}, spec: func(s *payload.Spec) { s.Limits.CPU = time.Second }},
-	{name: "opens too many files", Verdict: Verdict{exitcode.PayloadLimit, " of 100"}, waits: true, spec: func(s *payload.Spec) { s.Limits.OpenFiles = 100 }},
-	{name: "does nothing", Verdict: Verdict{exitcode.PayloadLooping, "looping = 2s"}, waits: true, spec: func(s *payload.Spec) { s.Limits.Looping = 2 * time.Second }},
-	{name: "is slow", waits: true, spec: func(s *payload.Spec) { s.Limits.Looping = 4 * time.Second }},
-	{name: "writes 10 GB", Verdict: Verdict{exitcode.PayloadLimit, "of 8 MB in its folder"}, spec: func(s *payload.Spec) { s.DiskMB = 8 }},
-	{name: "writes a hole of 10 GB", spec: func(s *payload.Spec) { s.DiskMB = 8 }},
-	{name: "makes too large an output", Verdict: Verdict{exitcode.PayloadLimit, "too much output: 3 of 2 MB"}, spec: func(s *payload.Spec) { s.Limits.OutputMB = 2 }},
+	{name: "takes too much memory", Verdict: Verdict{exitcode.PayloadMemory, "of 256 MB"}, spec: func(s *payloadfile.Spec) { s.MemoryMB = 256 }},
+	{name: "takes too much CPU", Verdict: Verdict{exitcode.PayloadLimit, "of 1s"}, spec: func(s *payloadfile.Spec) { s.Limits.CPU = time.Second }},
+	{name: "opens too many files", Verdict: Verdict{exitcode.PayloadLimit, " of 100"}, waits: true, spec: func(s *payloadfile.Spec) { s.Limits.OpenFiles = 100 }},
+	{name: "does nothing", Verdict: Verdict{exitcode.PayloadLooping, "looping = 2s"}, waits: true, spec: func(s *payloadfile.Spec) { s.Limits.Looping = 2 * time.Second }},
+	{name: "is slow", waits: true, spec: func(s *payloadfile.Spec) { s.Limits.Looping = 4 * time.Second }},
+	{name: "writes 10 GB", Verdict: Verdict{exitcode.PayloadLimit, "of 8 MB in its folder"}, spec: func(s *payloadfile.Spec) { s.DiskMB = 8 }},
+	{name: "writes a hole of 10 GB", spec: func(s *payloadfile.Spec) { s.DiskMB = 8 }},
+	{name: "makes too large an output", Verdict: Verdict{exitcode.PayloadLimit, "too much output: 3 of 2 MB"}, spec: func(s *payloadfile.Spec) { s.Limits.OutputMB = 2 }},
 	{name: "deletes its work directory", Verdict: Verdict{exitcode.PayloadNoResult, "left no result"}},
 	{name: "changes its limits", Verdict: Verdict{exitcode.PayloadCrashed, "killed"}},
 	{name: "lacks a library", Verdict: Verdict{exitcode.SiteNoProgram, "lacks a library on this node: "}, program: lacksLibrary},

@@ -16,6 +16,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 	"tfpilot/wrapper"
@@ -26,9 +27,9 @@ type Kind struct {
 	// Front is how the program speaks with the payload: command, resident, or one of the caller's own, see [Program].
 	Front string
 	// Spec changes the spec to one of this kind; its command is that of the program. Nil for kind command.
-	Spec func(s *payload.Spec)
+	Spec func(s *payloadfile.Spec)
 	// New makes the payload.
-	New func(s payload.Spec) (payload.Payload, error)
+	New func(s payloadfile.Spec) (payload.Payload, error)
 	// Counts are those of a good slice; nil for those that the program gives.
 	Counts map[string]int64
 	// Stays says that the program works on one slice after another.
@@ -105,8 +106,8 @@ func newBench(t *testing.T, k Kind, b behaviour, busy chan struct{}) *bench {
 		k.Counts = map[string]int64{success: 1}
 	}
 	n := &bench{kind: k, behaviour: b, busy: busy, word: strconv.FormatUint(rand.Uint64()|1<<63, 10), work: t.TempDir()}
-	spec := payload.Spec{
-		Name: "suite", Version: "1", Kind: payload.KindCommand, Command: command(t, k.Front, n.word), Timeout: time.Minute, Grace: 200 * time.Millisecond,
+	spec := payloadfile.Spec{
+		Name: "suite", Version: "1", Kind: payloadfile.KindCommand, Command: command(t, k.Front, n.word), Timeout: time.Minute, Grace: 200 * time.Millisecond,
 	}
 	if b.spec != nil {
 		b.spec(&spec)

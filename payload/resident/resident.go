@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/pause"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 )
 
@@ -21,7 +22,7 @@ type Payload struct {
 var _ payload.Payload = (*Payload)(nil)
 
 // New makes the payload of a spec of kind resident. A program that is not there, or not executable, is [exitcode.SiteNoProgram] now.
-func New(spec payload.Spec) (*Payload, error) {
+func New(spec payloadfile.Spec) (*Payload, error) {
 	p := payload.Program{Spec: spec}
 	_, err := p.CommandLine(payload.Slot{})
 	return &Payload{spec: p, slots: map[int]*slot{}}, err

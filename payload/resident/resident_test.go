@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/testkit"
 	"tfpilot/payload"
@@ -181,7 +182,7 @@ func TestAProcessIsReplacedWhenItIsDue(t *testing.T) {
 		t.Error("it was not replaced")
 	}
 
-	s.Resident = payload.Resident{StartupTimeout: time.Minute, RecycleMB: 1}
+	s.Resident = payloadfile.Resident{StartupTimeout: time.Minute, RecycleMB: 1}
 	r = newRig(t, s)
 	if started, err = r.prepare(0); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 	"tfpilot/payload/resident"
@@ -201,15 +202,15 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 func say(text string) { _, _ = os.Stdout.WriteString(text + "\n") }
 
 // spec is a payload that starts as told.
-func spec(t *testing.T, how string) payload.Spec {
+func spec(t *testing.T, how string) payloadfile.Spec {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return payload.Spec{
-		Name: "res", Version: "1", Kind: payload.KindResident, Command: []string{program, how}, Timeout: time.Minute, Grace: 200 * time.Millisecond,
-		Resident: payload.Resident{StartupTimeout: time.Minute},
+	return payloadfile.Spec{
+		Name: "res", Version: "1", Kind: payloadfile.KindResident, Command: []string{program, how}, Timeout: time.Minute, Grace: 200 * time.Millisecond,
+		Resident: payloadfile.Resident{StartupTimeout: time.Minute},
 	}
 }
 
@@ -229,7 +230,7 @@ type outcome struct {
 	Err error
 }
 
-func newRig(t *testing.T, s payload.Spec) *rig {
+func newRig(t *testing.T, s payloadfile.Spec) *rig {
 	t.Helper()
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 	"tfpilot/payload/payloadtest"
 	"tfpilot/payload/resident"
@@ -13,8 +14,8 @@ func TestResidentPassesTheSuite(t *testing.T) {
 	t.Parallel()
 	payloadtest.Run(t, payloadtest.Kind{
 		Front: "resident", Stays: true,
-		Spec: func(s *payload.Spec) { s.Kind = payload.KindResident },
-		New:  func(s payload.Spec) (payload.Payload, error) { return resident.New(s) },
+		Spec: func(s *payloadfile.Spec) { s.Kind = payloadfile.KindResident },
+		New:  func(s payloadfile.Spec) (payload.Payload, error) { return resident.New(s) },
 		Verdicts: map[string]payloadtest.Verdict{
 			// What it says is an answer, and nothing else may be said there.
 			"prints garbage": {Failure: exitcode.PayloadBadResult, Words: "stdout is for the protocol"},

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 )
 
 // Payload is the fake.
 type Payload struct {
-	script  payload.Synthetic
+	script  payloadfile.Synthetic
 	timeout time.Duration
 	child   *payload.Command // nil for a timer
 }
@@ -19,13 +20,13 @@ type Payload struct {
 var _ payload.Payload = (*Payload)(nil)
 
 // New makes a fake of a spec of kind synthetic. builtin is the path of tfpilot-payload.
-func New(spec payload.Spec, builtin string) (*Payload, error) {
+func New(spec payloadfile.Spec, builtin string) (*Payload, error) {
 	p := &Payload{script: spec.Synthetic, timeout: spec.Timeout}
 	if spec.InProcess() {
 		return p, nil
 	}
 	s := spec.Synthetic
-	spec.Kind = payload.KindCommand
+	spec.Kind = payloadfile.KindCommand
 	spec.Command = []string{
 		builtin, "synthetic", "--mode", s.Mode, "--duration", s.Duration.String(),
 		"--size-mb", strconv.Itoa(s.SizeMB), "--permanent=" + strconv.FormatBool(s.Permanent),

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper/lint"
 )
@@ -22,7 +22,7 @@ func write(t *testing.T, dir, name, text string) string {
 	return file
 }
 
-func construct(s payload.Spec) error {
+func construct(s payloadfile.Spec) error {
 	_, err := kinds.New(s, "")
 	return err
 }
@@ -115,7 +115,7 @@ func TestAProgramThatMayNotBeStartedIsToBeMadeExecutable(t *testing.T) {
 func TestAContainerThatCannotBeHadHasTheLineOfItsImage(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "mine.toml", good+"command = [\"sh\"]\n[container]\nimage = \"./none.sif\"\n")
-	_, problems := lint.Payload(file, func(payload.Spec) error {
+	_, problems := lint.Payload(file, func(payloadfile.Spec) error {
 		return exitcode.New(exitcode.SiteContainer, "looking for the container's image: stat /folder/none.sif")
 	})
 	if len(problems) != 1 || problems[0].Line != 7 {
@@ -149,7 +149,7 @@ func TestAResultsMistakeHasItsLine(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, "mine.root", "x")
-		problems := lint.Result(t.Context(), write(t, dir, "r.json", text), payload.Spec{Name: "mine"})
+		problems := lint.Result(t.Context(), write(t, dir, "r.json", text), payloadfile.Spec{Name: "mine"})
 		if want == "" {
 			mustBe(t, printed(dir, problems))
 			continue

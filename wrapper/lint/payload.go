@@ -18,12 +18,13 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload"
 )
 
 // Payload looks at a payload's TOML file. Construct makes the payload, as a pilot does before its first slice.
-func Payload(file string, construct func(payload.Spec) error) (payload.Spec, []Problem) {
-	spec, err := payload.LoadSpec(file)
+func Payload(file string, construct func(payloadfile.Spec) error) (payloadfile.Spec, []Problem) {
+	spec, err := payloadfile.Load(file)
 	if err != nil {
 		return spec, problems(file, err)
 	}
@@ -55,7 +56,7 @@ func Payload(file string, construct func(payload.Spec) error) (payload.Spec, []P
 type linter struct {
 	file  string
 	text  []byte
-	spec  payload.Spec
+	spec  payloadfile.Spec
 	found []Problem
 }
 
@@ -161,7 +162,7 @@ func (l *linter) usual() {
 }
 
 // Result looks at a result document. Its outputs are looked for beside it, as they lie in the folder of a slice.
-func Result(ctx context.Context, file string, spec payload.Spec) []Problem {
+func Result(ctx context.Context, file string, spec payloadfile.Spec) []Problem {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return problems(file, exitcode.New(exitcode.Usage, "reading the result: %w", err))

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 )
 
 //go:embed all:templates
@@ -25,7 +25,9 @@ const nameMark = "PAYLOAD_NAME"
 func Languages() []string { return []string{"python", "go", "bash"} }
 
 // Kinds are those that there are templates of.
-func Kinds() []payload.Kind { return []payload.Kind{payload.KindCommand, payload.KindResident} }
+func Kinds() []payloadfile.Kind {
+	return []payloadfile.Kind{payloadfile.KindCommand, payloadfile.KindResident}
+}
 
 // Payload is what has been written.
 type Payload struct {
@@ -48,7 +50,7 @@ var nameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
 // Write makes the folder dir, whose last element is the payload's name, with a payload of the kind in the language. A folder that is
 // there already is left alone; one that cannot be filled is removed.
-func Write(dir string, kind payload.Kind, language string) (p Payload, err error) {
+func Write(dir string, kind payloadfile.Kind, language string) (p Payload, err error) {
 	name := filepath.Base(dir)
 	switch {
 	case !nameRule.MatchString(name):

@@ -14,7 +14,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 	"tfpilot/wrapper/scaffold"
@@ -45,7 +45,7 @@ func run(t *testing.T, dir, program string, args ...string) {
 }
 
 // write writes a payload and makes it ready.
-func write(t *testing.T, kind payload.Kind, language string) scaffold.Payload {
+func write(t *testing.T, kind payloadfile.Kind, language string) scaffold.Payload {
 	t.Helper()
 	p, err := scaffold.Write(filepath.Join(t.TempDir(), "my-hits_2"), kind, language)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestWhatIsWrittenWorksAsItIs(t *testing.T) {
 	tests := map[string][]string{"python": {"test_work.py"}, "bash": {"test_payload.sh"}, "go": {"test", "."}}
 	for _, kind := range scaffold.Kinds() {
 		for _, language := range scaffold.Languages() {
-			if kind == payload.KindResident && language == "bash" {
+			if kind == payloadfile.KindResident && language == "bash" {
 				continue // refused, see below
 			}
 			t.Run(fmt.Sprintf("%s in %s", kind, language), func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestWhatIsWrittenWorksAsItIs(t *testing.T) {
 				p := write(t, kind, language)
 				run(t, p.Dir, program, tests[language]...)
 
-				spec, err := payload.LoadSpec(p.Spec)
+				spec, err := payloadfile.Load(p.Spec)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,7 +111,7 @@ func TestWhatIsWrittenWorksAsItIs(t *testing.T) {
 
 func TestTheGoTemplatesAreFormatted(t *testing.T) {
 	t.Parallel()
-	files := slices.Concat(write(t, payload.KindCommand, "go").Files, write(t, payload.KindResident, "go").Files)
+	files := slices.Concat(write(t, payloadfile.KindCommand, "go").Files, write(t, payloadfile.KindResident, "go").Files)
 	for _, f := range files {
 		text, err := os.ReadFile(f.Path)
 		if err != nil {
@@ -126,7 +126,7 @@ func TestTheGoTemplatesAreFormatted(t *testing.T) {
 func TestEveryFileIsExplainedAndNamedAfterThePayload(t *testing.T) {
 	t.Parallel()
 	for _, language := range []string{"python", "bash"} {
-		for _, f := range write(t, payload.KindCommand, language).Files {
+		for _, f := range write(t, payloadfile.KindCommand, language).Files {
 			text, err := os.ReadFile(f.Path)
 			if err != nil || f.About == "" || strings.Contains(f.Path+string(text), "PAYLOAD_NAME") {
 				t.Errorf("%+v: %v", f, err)
@@ -137,7 +137,7 @@ func TestEveryFileIsExplainedAndNamedAfterThePayload(t *testing.T) {
 
 func TestTheSliceIsThatOfItsFile(t *testing.T) {
 	t.Parallel()
-	p := write(t, payload.KindCommand, "bash")
+	p := write(t, payloadfile.KindCommand, "bash")
 	c := slice(t, p).Content
 	b, err := os.ReadFile(filepath.Join(filepath.Dir(p.Slice), c.Filename))
 	if err != nil || c.Size.Int64() != int64(len(b)) || c.Adler32 != fmt.Sprintf("%08x", adler32.Checksum(b)) || c.Frames() != 8 {
@@ -153,7 +153,7 @@ func TestWhatIsThereIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"file": "is there already, and is left alone", filepath.Base(dir): "is no name for a payload"} {
-		if _, err := scaffold.Write(filepath.Join(dir, name), payload.KindCommand, "bash"); exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), want) {
+		if _, err := scaffold.Write(filepath.Join(dir, name), payloadfile.KindCommand, "bash"); exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestWhatHasNoTemplateIsWrongUse(t *testing.T) {
 		{"x\n", "command", "go", "no name"},
 	} {
 		dir := filepath.Join(t.TempDir(), "new") + "/" + c.name
-		_, err := scaffold.Write(dir, payload.Kind(c.kind), c.language)
+		_, err := scaffold.Write(dir, payloadfile.Kind(c.kind), c.language)
 		if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -186,7 +186,7 @@ func TestWhatHasNoTemplateIsWrongUse(t *testing.T) {
 
 func TestTheListOfFilesIsJSONToo(t *testing.T) {
 	t.Parallel()
-	b, err := json.Marshal(write(t, payload.KindCommand, "bash"))
+	b, err := json.Marshal(write(t, payloadfile.KindCommand, "bash"))
 	if err != nil || !strings.Contains(string(b), `"spec":"`) || !strings.Contains(string(b), `"about":"a slice to try it on"`) {
 		t.Errorf("%v: %s", err, b)
 	}
@@ -201,7 +201,7 @@ func TestWhatCannotBeWrittenWholeIsNotLeftBehind(t *testing.T) {
 	}
 	parent = filepath.Join(parent, strings.Repeat("d", longest-len(parent)-len("/mine/")-1))
 	dir := filepath.Join(parent, "mine") // the folder has a place, its files have none
-	_, err := scaffold.Write(dir, payload.KindCommand, "bash")
+	_, err := scaffold.Write(dir, payloadfile.KindCommand, "bash")
 	if exitcode.From(err) != exitcode.SiteNoSpace || !strings.Contains(exitcode.Next(err), "may write") {
 		t.Errorf("%.100v", err)
 	}

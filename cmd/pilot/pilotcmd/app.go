@@ -18,9 +18,9 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
-	"tfpilot/payload"
 	"tfpilot/payload/kinds"
 	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
@@ -164,7 +164,7 @@ func journalDir(cfg runConfig) string {
 
 // defaultJournalDir is one folder for each node, user and namespace, so that the next pilot finds it and nobody else is in its way.
 func defaultJournalDir(base, namespace string) string {
-	return filepath.Join(base, fmt.Sprintf("tfpilot-journal-%d-%s", os.Getuid(), payload.Portable(cmp.Or(namespace, "none"))))
+	return filepath.Join(base, fmt.Sprintf("tfpilot-journal-%d-%s", os.Getuid(), payloadfile.Portable(cmp.Or(namespace, "none"))))
 }
 
 // formerJournalDirs are where pilots had their journals before those were of one user each.
@@ -177,7 +177,7 @@ func formerJournalDirs(cfg runConfig) []string {
 
 // newWrapper puts the payload together, and finds out how many of them fit into the slot where that is asked for.
 func newWrapper(cfg *runConfig, slot *slotinfo.Slot, log *slog.Logger) (*wrapper.Wrapper, error) {
-	spec, err := payload.LoadSpec(cfg.Payload)
+	spec, err := payloadfile.Load(cfg.Payload)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/kinds"
 	"tfpilot/pilot"
 	"tfpilot/wrapper"
@@ -17,7 +17,7 @@ const testContainer = "payload_container"
 
 // checkPayload starts a container as the payload's programs would be started; nothing for a payload that runs in none.
 func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, error) {
-	spec, err := payload.LoadSpec(cfg.Payload)
+	spec, err := payloadfile.Load(cfg.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, erro
 	return []pilot.NodeFinding{f}, nil
 }
 
-func startContainer(ctx context.Context, spec payload.Spec, cfg runConfig) (used, why string, err error) {
+func startContainer(ctx context.Context, spec payloadfile.Spec, cfg runConfig) (used, why string, err error) {
 	p, err := kinds.New(spec, cfg.PayloadBin)
 	if err != nil {
 		return "", "", err

@@ -13,9 +13,9 @@ import (
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/payloadlog"
 	"tfpilot/internal/program"
-	"tfpilot/payload"
 	"tfpilot/payload/kinds"
 	"tfpilot/wrapper"
 	"tfpilot/wrapper/report"
@@ -149,7 +149,7 @@ func show(c *cli.Context, r report.Report) error {
 
 // newWrapper puts the payload together.
 func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
-	spec, err := payload.LoadSpec(cfg.Payload)
+	spec, err := payloadfile.Load(cfg.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func newWrapper(cfg runConfig) (*wrapper.Wrapper, error) {
 }
 
 // wrapperOf makes everything for a payload that has been read: what is missing for it shows here.
-func wrapperOf(spec payload.Spec, cfg runConfig) (*wrapper.Wrapper, error) {
+func wrapperOf(spec payloadfile.Spec, cfg runConfig) (*wrapper.Wrapper, error) {
 	p, err := kinds.New(spec, cfg.PayloadBin)
 	if err != nil {
 		return nil, err

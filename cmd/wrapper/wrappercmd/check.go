@@ -14,8 +14,8 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
-	"tfpilot/payload"
 	"tfpilot/wrapper/lint"
 )
 
@@ -53,7 +53,7 @@ func checkCommand() *cli.Command {
 // check looks at everything that is named, and reports.
 func check(c *cli.Context, bin string) error {
 	file := c.Args().First()
-	spec, found := lint.Payload(file, func(s payload.Spec) error {
+	spec, found := lint.Payload(file, func(s payloadfile.Spec) error {
 		w, err := wrapperOf(s, runConfig{PayloadBin: bin})
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func check(c *cli.Context, bin string) error {
 }
 
 // checkDocument looks at a result or a slice.
-func checkDocument(ctx context.Context, file string, spec payload.Spec) []lint.Problem {
+func checkDocument(ctx context.Context, file string, spec payloadfile.Spec) []lint.Problem {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return lint.At(file, nil, exitcode.New(exitcode.Usage, "reading it: %w", err))
@@ -106,7 +106,7 @@ func missing(path string) bool {
 }
 
 // showProblems prints them in the format of --output, as compilers do for people.
-func showProblems(c *cli.Context, doc checked, file string, spec payload.Spec) error {
+func showProblems(c *cli.Context, doc checked, file string, spec payloadfile.Spec) error {
 	if doc.Problems == nil {
 		doc.Problems = []lint.Problem{}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/program"
-	"tfpilot/payload"
 	"tfpilot/wrapper/scaffold"
 )
 
@@ -25,7 +25,7 @@ func initCommand() *cli.Command {
 			"  wrapper init --lang go tools/vertices        in Go\n" +
 			"  wrapper run --payload vertices/vertices.toml vertices/test/slice.json",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "kind", Value: string(payload.KindCommand), Usage: "kind of the payload: " + join(scaffold.Kinds())},
+			&cli.StringFlag{Name: "kind", Value: string(payloadfile.KindCommand), Usage: "kind of the payload: " + join(scaffold.Kinds())},
 			&cli.StringFlag{Name: "lang", Value: scaffold.Languages()[0], Usage: "language of the program: " + join(scaffold.Languages())},
 			program.OutputFlag(),
 		},
@@ -33,7 +33,7 @@ func initCommand() *cli.Command {
 			if c.NArg() != 1 {
 				return exitcode.New(exitcode.Usage, "wrapper init takes the name of the new payload, such as `wrapper init vertices`")
 			}
-			p, err := scaffold.Write(filepath.Clean(c.Args().First()), payload.Kind(c.String("kind")), c.String("lang"))
+			p, err := scaffold.Write(filepath.Clean(c.Args().First()), payloadfile.Kind(c.String("kind")), c.String("lang"))
 			if err != nil {
 				return err
 			}

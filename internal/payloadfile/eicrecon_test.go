@@ -1,4 +1,4 @@
-package payload_test
+package payloadfile_test
 
 import (
 	"strings"
@@ -6,19 +6,19 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 )
 
 func TestEICreconIsReadWithItsDefaults(t *testing.T) {
 	t.Parallel()
-	s, err := payload.LoadSpec("eicrecon")
-	if err != nil || s.Kind != payload.KindEICrecon || s.Timeout != time.Hour || s.EICrecon.Mode != "" {
+	s, err := payloadfile.Load("eicrecon")
+	if err != nil || s.Kind != payloadfile.KindEICrecon || s.Timeout != time.Hour || s.EICrecon.Mode != "" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	s, _, err = load(t, "name = \"x\"\nkind = \"eicrecon\"\ntimeout = \"90s\"\n[eicrecon]\nmode = \"zmq\"\nepic_version = \"26.03.0\"\n"+
 		"image = \"docker://eicweb/eic_xl:nightly\"\nstartup_timeout = \"1m\"\nrequest_timeout = \"2m\"\n[eicrecon.parameters]\n\"podio:output_collections\" = \"A,B\"\n")
 	e := s.EICrecon
-	if err != nil || s.Timeout != 90*time.Second || e.Mode != payload.EICreconZMQ || e.StartupTimeout != time.Minute || e.RequestTimeout != 2*time.Minute ||
+	if err != nil || s.Timeout != 90*time.Second || e.Mode != payloadfile.EICreconZMQ || e.StartupTimeout != time.Minute || e.RequestTimeout != 2*time.Minute ||
 		e.Parameters["podio:output_collections"] != "A,B" {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/proc"
 	"tfpilot/payload"
 )
@@ -25,9 +26,9 @@ type ended struct {
 }
 
 // run is a slice under a spec of which the program ends so.
-func run(t *testing.T, spec payload.Spec, e ended) (payload.Result, error) {
+func run(t *testing.T, spec payloadfile.Spec, e ended) (payload.Result, error) {
 	t.Helper()
-	spec.Name, spec.Kind, spec.Command, spec.Timeout = "test", payload.KindCommand, []string{"/bin/sh"}, time.Minute
+	spec.Name, spec.Kind, spec.Command, spec.Timeout = "test", payloadfile.KindCommand, []string{"/bin/sh"}, time.Minute
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestAPayloadSaysItsFailureInItsResult(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result, err := run(t, payload.Spec{}, c.ended)
+			result, err := run(t, payloadfile.Spec{}, c.ended)
 			if got := exitcode.From(err); got != c.want || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%s: %v", got.Name, err)
 			}
@@ -93,18 +94,10 @@ func TestAPayloadSaysItsFailureInItsResult(t *testing.T) {
 
 func TestAProgramThatKnowsNoContractIsUnderstoodByItsTOML(t *testing.T) {
 	t.Parallel()
-	spec, _, err := load(t, command+`[failures]
-status = {3 = "payload_permanent", 77 = "data_corrupt", 20 = "payload_failed"}
-[[failures.stderr]]
-match = 'No space left on device$'
-as = "site_no_space"
-[[failures.stderr]]
-match = "(?m)^Error: cannot open "
-as = "data_missing"
-`)
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec := payloadfile.Spec{Failures: payloadfile.Failures{
+		Status: map[string]string{"3": "payload_permanent", "77": "data_corrupt", "20": "payload_failed"},
+		Stderr: []payloadfile.StderrRule{{Match: "No space left on device$", As: "site_no_space"}, {Match: "(?m)^Error: cannot open ", As: "data_missing"}},
+	}}
 	for name, c := range map[string]struct {
 		ended
 		want exitcode.Failure
@@ -128,34 +121,5 @@ as = "data_missing"
 	}
 	if _, err := run(t, spec, ended{stderr: "Error: cannot open x", result: "{}"}); err != nil {
 		t.Errorf("a good result counts, whatever was printed: %v", err)
-	}
-}
-
-const command = "name = \"x\"\nkind = \"command\"\ncommand = [\"x\"]\n"
-
-func TestAContradictionAboutFailuresNamesItsLine(t *testing.T) {
-	t.Parallel()
-	for want, text := range map[string]string{
-		`:5: failures.status.3: "no_broker" is none of payload_failed`:        "[failures]\nstatus = {3 = \"no_broker\"}\n",
-		`:5: failures.status.4: "oops" is none of`:                            "[failures.status]\n4 = \"oops\"\n",
-		`:4: failures.status.4: "oops" is none of`:                            "[failures.status]\n\"4\" = \"oops\"\n",
-		`:5: failures.status.0: not an exit status that a failure can have`:   "[failures]\nstatus = {0 = \"data_corrupt\"}\n",
-		`failures.status.256: not an exit status`:                             "[failures]\nstatus = {256 = \"data_corrupt\"}\n",
-		`failures.status.03: not an exit status`:                              "[failures]\nstatus = {03 = \"data_corrupt\"}\n",
-		`failures.status.x: not an exit status`:                               "[failures]\nstatus = {x = \"data_corrupt\"}\n",
-		`:7: failures.stderr[1]: match: error parsing regexp: missing closin`: "[[failures.stderr]]\nmatch = \"a\"\nas = \"data_missing\"\n[[failures.stderr]]\nmatch = \"(\"\nas = \"data_missing\"\n",
-		`:7: failures.stderr[1]: match = "a" is there already, as data_miss`:  "[[failures.stderr]]\nmatch = \"a\"\nas = \"data_missing\"\n[[failures.stderr]]\nmatch = \"a\"\nas = \"data_range\"\n",
-		`:4: failures.stderr[0]: match is missing`:                            "[[failures.stderr]]\nas = \"data_missing\"\n",
-		`:4: failures.stderr[0]: match = ".*" fits every program`:             "[[failures.stderr]]\nmatch = \".*\"\nas = \"data_missing\"\n",
-		`:4: failures.stderr[0]: as: "" is none of`:                           "[[failures.stderr]]\nmatch = \"a\"\n",
-		`:6: unknown key "failures.stderr.is"`:                                "[[failures.stderr]]\nmatch = \"a\"\nis = \"data_missing\"\n",
-	} {
-		t.Run(want, func(t *testing.T) {
-			t.Parallel()
-			_, _, err := load(t, command+text)
-			if exitcode.From(err) != exitcode.Usage || err == nil || !strings.Contains(err.Error(), want) {
-				t.Error(err)
-			}
-		})
 	}
 }

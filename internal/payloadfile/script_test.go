@@ -1,4 +1,4 @@
-package payload_test
+package payloadfile_test
 
 import (
 	"strings"

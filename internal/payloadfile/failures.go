@@ -1,4 +1,4 @@
-package payload
+package payloadfile
 
 import (
 	"errors"
@@ -9,18 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 )
-
-// Failure is what a payload says of a slice that it could not do: a name of the table, and words for people.
-type Failure struct {
-	Name    string `json:"name"`
-	Message string `json:"message,omitempty"`
-}
-
-// maxFailureBytes is where the words of a failure are cut.
-const maxFailureBytes = 1000
 
 // sayable are the failures that a payload may give as its own, by exit status or by name: of itself, of its data, of a full
 // disk, and of storage that it reads by itself. Everything else in the table is about us.
@@ -40,8 +30,8 @@ func FailureNames() []string {
 	return names
 }
 
-// failureNamed finds a failure that a payload may say.
-func failureNamed(name string) (exitcode.Failure, error) {
+// FailureNamed finds a failure that a payload may say.
+func FailureNamed(name string) (exitcode.Failure, error) {
 	i := slices.IndexFunc(sayable, func(f exitcode.Failure) bool { return f.Name == name })
 	if i < 0 {
 		return exitcode.Failure{}, fmt.Errorf("%.40q is none of %s", name, strings.Join(FailureNames(), ", "))
@@ -56,18 +46,6 @@ func failureOf(status int) exitcode.Failure {
 		return exitcode.PayloadFailed
 	}
 	return sayable[i]
-}
-
-// Err is the failure as an error of the payload named.
-func (f Failure) Err(payload string) error {
-	line, err := failureNamed(f.Name)
-	if err != nil {
-		return exitcode.New(exitcode.PayloadBadResult, "%s: its result: failure.name: %w", payload, err)
-	}
-	if words := clean(f.Message, maxFailureBytes); words != "" {
-		return exitcode.New(line, "%s: %s", payload, words)
-	}
-	return exitcode.New(line, "%s: %s", payload, line.Text)
 }
 
 // Failures say what the ends of a program mean that does not know the contract.
@@ -85,12 +63,12 @@ type StderrRule struct {
 	As    string `toml:"as"`
 }
 
-// meaning is the failure of a program that ended by itself: by what it printed, by its status, by the contract.
-func (f Failures) meaning(status int, stderr string) exitcode.Failure {
+// Meaning is the failure of a program that ended by itself: by what it printed, by its status, by the contract.
+func (f Failures) Meaning(status int, stderr string) exitcode.Failure {
 	if line, ok := f.Printed(stderr); ok {
 		return line
 	}
-	if line, err := failureNamed(f.Status[strconv.Itoa(status)]); err == nil {
+	if line, err := FailureNamed(f.Status[strconv.Itoa(status)]); err == nil {
 		return line
 	}
 	return failureOf(status)
@@ -101,7 +79,7 @@ func (f Failures) Printed(stderr string) (exitcode.Failure, bool) {
 	for _, rule := range f.Stderr {
 		// Compiled only here: a slice that is done has no use for it.
 		if re, err := regexp.Compile(rule.Match); err == nil && re.MatchString(stderr) {
-			line, err := failureNamed(rule.As)
+			line, err := FailureNamed(rule.As)
 			return line, err == nil
 		}
 	}
@@ -115,7 +93,7 @@ func (f Failures) validate() error {
 		if n, err := strconv.Atoi(key); err != nil || n < 1 || n > 255 || strconv.Itoa(n) != key {
 			errs = append(errs, keyError{"failures.status." + key, errors.New("not an exit status that a failure can have: write 1 to 255")})
 		}
-		if _, err := failureNamed(f.Status[key]); err != nil {
+		if _, err := FailureNamed(f.Status[key]); err != nil {
 			errs = append(errs, keyError{"failures.status." + key, err})
 		}
 	}
@@ -136,64 +114,9 @@ func (f Failures) validate() error {
 			at("match = %q is there already, as %s", rule.Match, as)
 		}
 		seen[rule.Match] = rule.As
-		if _, err := failureNamed(rule.As); err != nil {
+		if _, err := FailureNamed(rule.As); err != nil {
 			at("as: %w", err)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// keyError is a mistake at a key of the TOML file, so that a reader of the file can be told its line.
-type keyError struct {
-	key string
-	err error
-}
-
-func (e keyError) Error() string { return e.key + ": " + e.err.Error() }
-func (e keyError) Unwrap() error { return e.err }
-
-// located puts file and line before each mistake whose key stands in the text.
-func located(name string, text []byte, err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { // the list itself, not what is wrapped in it
-		var errs []error
-		for _, e := range joined.Unwrap() {
-			errs = append(errs, located(name, text, e))
-		}
-		return errors.Join(errs...)
-	}
-	key := strings.TrimPrefix(beginning.FindString(err.Error()), "[")
-	if at, ok := errors.AsType[keyError](err); ok {
-		key = at.key
-	}
-	if line := lineOf(text, key); line > 0 {
-		return fmt.Errorf("%s:%d: %w", name, line, err)
-	}
-	return err
-}
-
-// beginning is the key, or the [table], that the words of a mistake begin with, mostly.
-var beginning = regexp.MustCompile(`^\[?[A-Za-z0-9_.-]+`)
-
-// lineOf is config.LineOf for a key that may stand in an inline table, or, with [N] at its end, in the Nth table of a list.
-func lineOf(text []byte, key string) int {
-	if list, index, ok := strings.Cut(strings.TrimSuffix(key, "]"), "["); ok {
-		n, _ := strconv.Atoi(index)
-		for i, line := range strings.Split(string(text), "\n") {
-			if strings.TrimSpace(line) == "[["+list+"]]" {
-				if n--; n < 0 {
-					return i + 1
-				}
-			}
-		}
-		key = list
-	}
-	for ; key != ""; key = key[:max(0, strings.LastIndexByte(key, '.'))] {
-		if line := config.LineOf(text, key); line > 0 {
-			return line
-		}
-		if i := slices.Index(strings.Split(string(text), "\n"), "["+key+"]"); i >= 0 {
-			return i + 1
-		}
-	}
-	return 0
 }

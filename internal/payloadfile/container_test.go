@@ -1,11 +1,10 @@
-package payload_test
+package payloadfile_test
 
 import (
 	"strings"
 	"testing"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
 )
 
 func TestAWrongContainerNamesLineAndKey(t *testing.T) {
@@ -20,22 +19,6 @@ func TestAWrongContainerNamesLineAndKey(t *testing.T) {
 		_, file, err := load(t, text)
 		if exitcode.From(err) != exitcode.Usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
-
-func TestAProgramInAContainerIsLookedForThereUnlessItIsBesideThePayloadFile(t *testing.T) {
-	t.Parallel()
-	const table = "name = \"x\"\nkind = \"command\"\ncommand = [\"%s\"]\n[container]\nimage = \"debian:12\"\n"
-	for program, want := range map[string]exitcode.Failure{
-		"only-in-the-image": exitcode.OK, "/opt/only/in/the/image": exitcode.OK, "./not-there": exitcode.SiteNoProgram,
-	} {
-		spec, _, err := load(t, strings.Replace(table, "%s", program, 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := payload.NewCommand(spec, ""); exitcode.From(err) != want {
-			t.Errorf("%s: %v, want %s", program, err, want.Name)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package payload
+package payloadfile
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 type Limits struct {
 	// CPU is the time of processors that all its processes may use together.
 	CPU time.Duration `toml:"-"`
-	// Looping is how long it may do nothing at all, see [Guard].
+	// Looping is how long it may do nothing at all, as package payload measures it.
 	Looping time.Duration `toml:"-"`
 	// OpenFiles is how many files all its processes may have open together.
 	OpenFiles int `toml:"open_files"`

@@ -1,9 +1,8 @@
-package payload
+package payloadfile
 
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -71,20 +70,4 @@ func (s Spec) validateResident() error {
 		errs = append(errs, fmt.Errorf("resident.recycle_mb = %d is never reached: memory_mb = %d ends the payload before", r.RecycleMB, s.MemoryMB))
 	}
 	return errors.Join(errs...)
-}
-
-// checkStaying refuses what only a slice has: a program that stays is started before its first one.
-func checkStaying(what, text string) error {
-	known := stayingVariables(Spec{}, Slot{})
-	for rest := text; ; {
-		_, after, found := strings.Cut(rest, placeholder)
-		if !found {
-			return nil
-		}
-		name, after, _ := strings.Cut(after, "}")
-		if !slices.ContainsFunc(known, func(v variable) bool { return v.name == "TFPILOT_"+name }) {
-			return fmt.Errorf("%s: %s%.40s} is not known when a payload that stays is started: it gets its slices as requests", what, placeholder, name)
-		}
-		rest = after
-	}
 }

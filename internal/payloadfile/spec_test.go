@@ -1,4 +1,4 @@
-package payload_test
+package payloadfile_test
 
 import (
 	"os"
@@ -8,17 +8,17 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/payload"
+	"tfpilot/internal/payloadfile"
 )
 
 // load reads a payload file of the given text.
-func load(t *testing.T, text string) (payload.Spec, string, error) {
+func load(t *testing.T, text string) (payloadfile.Spec, string, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "p.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := payload.LoadSpec(file)
+	s, err := payloadfile.Load(file)
 	return s, file, err
 }
 
@@ -33,11 +33,11 @@ func TestAPayloadFileIsReadWithItsDefaults(t *testing.T) {
 		s.Env["A"] != "1" || s.Dir != filepath.Dir(file) {
 		t.Errorf("%+v", s)
 	}
-	if want := (payload.Limits{CPU: 5 * time.Minute, Looping: 80 * time.Second, OpenFiles: 100, OutputMB: 50}); s.Limits != want {
+	if want := (payloadfile.Limits{CPU: 5 * time.Minute, Looping: 80 * time.Second, OpenFiles: 100, OutputMB: 50}); s.Limits != want {
 		t.Errorf("%+v", s.Limits)
 	}
-	for name, kind := range map[string]payload.Kind{"": payload.KindTFReco, "tfreco": payload.KindTFReco, "synthetic": payload.KindSynthetic} {
-		if s, err := payload.LoadSpec(name); err != nil || s.Kind != kind || s.Timeout != 10*time.Minute {
+	for name, kind := range map[string]payloadfile.Kind{"": payloadfile.KindTFReco, "tfreco": payloadfile.KindTFReco, "synthetic": payloadfile.KindSynthetic} {
+		if s, err := payloadfile.Load(name); err != nil || s.Kind != kind || s.Timeout != 10*time.Minute {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 	}
@@ -105,27 +105,8 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 
 func TestAMissingPayloadFileSaysWhatElseThereIs(t *testing.T) {
 	t.Parallel()
-	_, err := payload.LoadSpec("tfrecon")
+	_, err := payloadfile.Load("tfrecon")
 	if err == nil || !strings.Contains(err.Error(), "no such file") || !strings.Contains(err.Error(), "tfreco, synthetic") {
 		t.Error(err)
-	}
-}
-
-// TestTheBuiltinProgramIsFound is not parallel, because it sets a variable of this process.
-func TestTheBuiltinProgramIsFound(t *testing.T) {
-	t.Setenv("TFPILOT_PAYLOAD_BIN", "")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := payload.Builtin(""); err != nil || got != filepath.Join(filepath.Dir(self), "tfpilot-payload") {
-		t.Errorf("%s, %v", got, err)
-	}
-	t.Setenv("TFPILOT_PAYLOAD_BIN", "/opt/tfpilot-payload")
-	if got, err := payload.Builtin(""); err != nil || got != "/opt/tfpilot-payload" {
-		t.Errorf("%s, %v", got, err)
-	}
-	if got, err := payload.Builtin("/given"); err != nil || got != "/given" {
-		t.Errorf("%s, %v", got, err)
 	}
 }
