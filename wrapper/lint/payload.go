@@ -52,7 +52,7 @@ func Payload(file string, construct func(payloadfile.Spec) error) (payloadfile.S
 	return spec, l.found
 }
 
-// linter collects what is found in a file that package payload accepts.
+// linter collects what is found in a file that package payloadfile accepts.
 type linter struct {
 	file  string
 	text  []byte
