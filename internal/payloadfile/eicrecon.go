@@ -115,9 +115,9 @@ func (e EICrecon) validate(kind Kind) error {
 			errs = append(errs, fmt.Errorf("eicrecon.images: %w", err))
 		}
 	}
-	for key, dir := range map[string]string{"detector": e.Detector, "socket_dir": e.SocketDir} {
-		if dir != "" && (!filepath.IsAbs(dir) || strings.ContainsFunc(dir, unicode.IsControl)) {
-			errs = append(errs, fmt.Errorf("eicrecon.%s %q is no absolute path", key, dir))
+	for _, c := range []struct{ key, dir string }{{"detector", e.Detector}, {"socket_dir", e.SocketDir}} {
+		if c.dir != "" && (!filepath.IsAbs(c.dir) || strings.ContainsFunc(c.dir, unicode.IsControl)) {
+			errs = append(errs, fmt.Errorf("eicrecon.%s %q is no absolute path", c.key, c.dir))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Parameters)) {
@@ -129,10 +129,6 @@ func (e EICrecon) validate(kind Kind) error {
 			errs = append(errs, fmt.Errorf("eicrecon.parameters: %q = %q is no parameter", key, value))
 		}
 	}
-	for key, d := range map[string]time.Duration{"startup_timeout": e.StartupTimeout, "request_timeout": e.RequestTimeout} {
-		if d < 0 || (d > 0 && d < shortest) {
-			errs = append(errs, fmt.Errorf("eicrecon.%s = %s: must be at least %s", key, d, shortest))
-		}
-	}
+	errs = append(errs, checkTime("eicrecon.startup_timeout", e.StartupTimeout), checkTime("eicrecon.request_timeout", e.RequestTimeout))
 	return errors.Join(errs...)
 }

@@ -36,11 +36,14 @@ const maxFileName = 240
 // validate names every contradiction. An error begins with its key.
 func (o OutputRules) validate() error {
 	var errs []error
-	for key, patterns := range map[string][]string{"output.files": o.Files, "output.required": o.Required} {
-		for _, pattern := range patterns {
+	for _, c := range []struct {
+		key      string
+		patterns []string
+	}{{"output.files", o.Files}, {"output.required", o.Required}} {
+		for _, pattern := range c.patterns {
 			_, err := path.Match(pattern, "")
 			if err != nil || pattern == "" || path.IsAbs(pattern) || slices.Contains(strings.Split(pattern, "/"), "..") {
-				errs = append(errs, keyError{key, fmt.Errorf("%q is no pattern of files in the work directory, such as \"*.root\"", pattern)})
+				errs = append(errs, keyError{c.key, fmt.Errorf("%q is no pattern of files in the work directory, such as \"*.root\"", pattern)})
 			}
 		}
 	}

@@ -53,19 +53,9 @@ func (s Spec) validateResident() error {
 			errs = append(errs, fmt.Errorf("command: the program %q cannot be a variable", arg))
 		}
 	}
-	for key, value := range s.Env {
-		errs = append(errs, checkStaying("env."+key, value))
-	}
-	for key, n := range map[string]int{"resident.recycle_slices": r.RecycleSlices, "resident.recycle_mb": r.RecycleMB} {
-		if n < 0 || n > mostOfAnything {
-			errs = append(errs, fmt.Errorf("%s = %d: must be 1 to %d, or left out", key, n, mostOfAnything))
-		}
-	}
-	for key, d := range map[string]time.Duration{"resident.startup_timeout": r.StartupTimeout, "resident.keepalive": r.Keepalive} {
-		if d < 0 || d > 0 && d < shortest {
-			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
-		}
-	}
+	errs = append(errs, s.checkStayingEnv(),
+		checkNumber("resident.recycle_slices", r.RecycleSlices), checkNumber("resident.recycle_mb", r.RecycleMB),
+		checkTime("resident.startup_timeout", r.StartupTimeout), checkTime("resident.keepalive", r.Keepalive))
 	if s.MemoryMB > 0 && r.RecycleMB >= s.MemoryMB {
 		errs = append(errs, fmt.Errorf("resident.recycle_mb = %d is never reached: memory_mb = %d ends the payload before", r.RecycleMB, s.MemoryMB))
 	}

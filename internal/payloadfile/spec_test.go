@@ -103,6 +103,22 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	}
 }
 
+func TestMistakesAreNamedInTheSameOrderEveryTime(t *testing.T) {
+	t.Parallel()
+	const text = "name = \"x\"\nkind = \"resident\"\ncommand = [\"x\"]\ncores = -1\nmemory_mb = -1\ndisk_mb = -1\ntimeout = \"-1s\"\ngrace = \"-1s\"\n" +
+		"[resident]\nkeepalive = \"-1s\"\nrecycle_slices = -1\nrecycle_mb = -1\n[output]\nfiles = [\"/\"]\nrequired = [\"/\"]\n" +
+		"[env]\nTFPILOT_A = \"\"\nTFPILOT_B = \"${TFPILOT_INPUT}\"\nTFPILOT_C = \"${TFPILOT_INPUT}\"\n"
+	_, file, first := load(t, text)
+	if first == nil || strings.Count(first.Error(), "\n") != 14 {
+		t.Fatal(first)
+	}
+	for range 20 {
+		if _, err := payloadfile.Load(file); err == nil || err.Error() != first.Error() {
+			t.Fatalf("%v\nand before\n%v", err, first)
+		}
+	}
+}
+
 func TestAMissingPayloadFileSaysWhatElseThereIs(t *testing.T) {
 	t.Parallel()
 	_, err := payloadfile.Load("tfrecon")

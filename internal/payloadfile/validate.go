@@ -3,6 +3,7 @@ package payloadfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,8 +13,6 @@ import (
 const (
 	// shortest keeps a unit that was meant to be another from failing every slice.
 	shortest = time.Millisecond
-	// maxSizeMB keeps a slip of the finger from taking the machine down.
-	maxSizeMB = 1 << 20
 	// mostOfAnything is beyond any machine: it would be a number of bytes.
 	mostOfAnything = 1_000_000_000
 )
@@ -36,32 +35,18 @@ func (s Spec) Validate() error {
 				errs = append(errs, fmt.Errorf("command: %w", err))
 			}
 		}
-	case KindResident: // below
-	case KindTFReco: // below
-	case KindSynthetic:
-		if modes := SyntheticModes(); !slices.Contains(modes, s.Synthetic.Mode) {
-			errs = append(errs, fmt.Errorf("synthetic.mode %q is none of %s", s.Synthetic.Mode, strings.Join(modes, ", ")))
-		}
-		if s.Synthetic.SizeMB < 0 || s.Synthetic.SizeMB > maxSizeMB {
-			errs = append(errs, fmt.Errorf("synthetic.size_mb = %d: must be 0 to %d", s.Synthetic.SizeMB, maxSizeMB))
-		}
+	case KindResident, KindTFReco, KindSynthetic: // what is theirs is below
 	case KindEICrecon:
-		for key, value := range s.Env {
-			errs = append(errs, checkStaying("env."+key, value))
-		}
+		errs = append(errs, s.checkStayingEnv())
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, resident, tfreco, synthetic, eicrecon", s.Kind))
 	}
 	if len(s.Command) > 0 && slices.Contains([]Kind{KindTFReco, KindSynthetic, KindEICrecon}, s.Kind) {
 		errs = append(errs, fmt.Errorf("command: kind %s has its own", s.Kind))
 	}
-	if s.Kind != KindSynthetic && s.Synthetic != (Synthetic{}) {
-		errs = append(errs, fmt.Errorf("[synthetic] is for kind synthetic, not for %s", s.Kind))
-	}
-	if err := errors.Join(s.EICrecon.validate(s.Kind), s.validateResident()); err != nil {
-		errs = append(errs, err)
-	}
-	for key, value := range s.Env {
+	errs = append(errs, s.Synthetic.validate(s.Kind), s.EICrecon.validate(s.Kind), s.validateResident())
+	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
+		value := s.Env[key]
 		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") || strings.HasPrefix(key, "TFPILOT_") {
 			errs = append(errs, fmt.Errorf("env.%s: not a name that can be set (TFPILOT_ is ours)", key))
 		}
@@ -69,16 +54,26 @@ func (s Spec) Validate() error {
 			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
 	}
-	for key, n := range map[string]int{"cores": s.Cores, "memory_mb": s.MemoryMB, "disk_mb": s.DiskMB} {
-		if n < 0 || n > mostOfAnything {
-			errs = append(errs, fmt.Errorf("%s = %d: must be 1 to %d, or left out", key, n, mostOfAnything))
-		}
-	}
-	for key, d := range map[string]time.Duration{"timeout": s.Timeout, "grace": s.Grace, "synthetic.duration": s.Synthetic.Duration} {
-		if d < 0 || (d > 0 && d < shortest) {
-			errs = append(errs, fmt.Errorf("%s = %s: must be at least %s", key, d, shortest))
-		}
-	}
-	errs = append(errs, checkScripts(s.Command), s.Failures.validate(), s.Input.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer())
+	errs = append(errs,
+		checkNumber("cores", s.Cores), checkNumber("memory_mb", s.MemoryMB), checkNumber("disk_mb", s.DiskMB),
+		checkTime("timeout", s.Timeout), checkTime("grace", s.Grace), checkTime("synthetic.duration", s.Synthetic.Duration),
+		checkScripts(s.Command), s.Failures.validate(), s.Input.validate(), s.Output.validate(), s.Limits.validate(s.Timeout), s.validateContainer(),
+	)
 	return errors.Join(errs...)
+}
+
+// checkNumber holds a number to what a machine can have; 0 is one that is left out.
+func checkNumber(key string, n int) error {
+	if n < 0 || n > mostOfAnything {
+		return fmt.Errorf("%s = %d: must be 1 to %d, or left out", key, n, mostOfAnything)
+	}
+	return nil
+}
+
+// checkTime holds a time to what can pass; 0 is one that is left out.
+func checkTime(key string, d time.Duration) error {
+	if d < 0 || (d > 0 && d < shortest) {
+		return fmt.Errorf("%s = %s: must be at least %s", key, d, shortest)
+	}
+	return nil
 }

@@ -1,7 +1,9 @@
 package payloadfile
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +77,15 @@ func checkPlaceholders(text string) error {
 		}
 		text = after
 	}
+}
+
+// checkStayingEnv refuses in the environment what only a slice has.
+func (s Spec) checkStayingEnv() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
+		errs = append(errs, checkStaying("env."+key, s.Env[key]))
+	}
+	return errors.Join(errs...)
 }
 
 // checkStaying refuses what only a slice has: a program that stays is started before its first one.
