@@ -48,12 +48,14 @@ func (s Spec) validateResident() error {
 		errs = append(errs, errors.New("kind resident needs command = [\"program\", ...]"))
 	}
 	for i, arg := range s.Command {
-		errs = append(errs, checkStaying("command", arg))
+		if err := s.checkPlaceholders(arg); err != nil {
+			errs = append(errs, fmt.Errorf("command: %w", err))
+		}
 		if i == 0 && strings.Contains(arg, placeholder) {
 			errs = append(errs, fmt.Errorf("command: the program %q cannot be a variable", arg))
 		}
 	}
-	errs = append(errs, s.checkStayingEnv(),
+	errs = append(errs,
 		checkNumber("resident.recycle_slices", r.RecycleSlices), checkNumber("resident.recycle_mb", r.RecycleMB),
 		checkTime("resident.startup_timeout", r.StartupTimeout), checkTime("resident.keepalive", r.Keepalive))
 	if s.MemoryMB > 0 && r.RecycleMB >= s.MemoryMB {

@@ -18,6 +18,7 @@ func TestAFileOfAPayloadThatStaysSaysHowItIsKept(t *testing.T) {
 	for want, text := range map[string]string{
 		`kind resident needs command`:                  stays,
 		`${TFPILOT_INPUT} is not known when`:           stays + "command = [\"x\", \"${TFPILOT_INPUT}\"]\n",
+		`:3: command: ${TFPILOT_SLOT is never closed`:  stays + "command = [\"x\", \"${TFPILOT_SLOT\"]\n",
 		`the program "${TFPILOT_SLOT}" cannot be`:      stays + "command = [\"${TFPILOT_SLOT}\"]\n",
 		`env.A: ${TFPILOT_REQ_ID} is not known when`:   stays + "command = [\"x\"]\n[env]\nA = \"${TFPILOT_REQ_ID}\"\n",
 		`:5: resident.keepalive = 30 has no unit`:      stays + "command = [\"x\"]\n[resident]\nkeepalive = 30\n",

@@ -23,8 +23,8 @@ type Spec struct {
 	Name    string `toml:"name"`
 	Version string `toml:"version"`
 	Kind    Kind   `toml:"kind"`
-	// Command is program and arguments of kind command. A program with a slash is taken relative to the TOML file; in
-	// arguments ${TFPILOT_INPUT} and the like stand for the variables of the slice.
+	// Command is program and arguments of the kinds command and resident. A program with a slash is taken relative to the TOML file;
+	// in arguments ${TFPILOT_INPUT} and the like stand for [Variables].
 	Command []string `toml:"command"`
 	// Env is added to the scrubbed environment.
 	Env map[string]string `toml:"env"`

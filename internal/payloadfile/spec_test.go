@@ -73,6 +73,7 @@ func TestAWrongPayloadFileNamesLineAndKey(t *testing.T) {
 		`env.A=B: not a name`:                                good + "[env]\n\"A=B\" = \"1\"\n",
 		`${TFPILOT_OUTPUT} is no variable of a slice`:        "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_OUTPUT}\"]\n",
 		`env.A: ${TFPILOT_} is no variable of a slice`:       good + "[env]\nA = \"${TFPILOT_}\"\n",
+		`:3: command: ${TFPILOT_INPUT is never closed`:       "name = \"x\"\nkind = \"command\"\ncommand = [\"x\", \"${TFPILOT_INPUT\"]\n",
 		`:5: limits.cpu = 30 has no unit: write "30s"`:       good + "[limits]\ncpu = 30\n",
 		`:5: limits.looping: 1s: must be at least 2s`:        good + "[limits]\nlooping = \"1s\"\n",
 		`:5: limits.looping: 10m0s: timeout = 10m0s ends`:    good + "[limits]\nlooping = \"10m\"\n",

@@ -31,13 +31,11 @@ func (s Spec) Validate() error {
 		for i, arg := range s.Command {
 			if i == 0 && strings.Contains(arg, placeholder) {
 				errs = append(errs, fmt.Errorf("command: the program %q cannot depend on the slice", arg))
-			} else if err := checkPlaceholders(arg); err != nil {
+			} else if err := s.checkPlaceholders(arg); err != nil {
 				errs = append(errs, fmt.Errorf("command: %w", err))
 			}
 		}
-	case KindResident, KindTFReco, KindSynthetic: // what is theirs is below
-	case KindEICrecon:
-		errs = append(errs, s.checkStayingEnv())
+	case KindResident, KindTFReco, KindSynthetic, KindEICrecon: // what is theirs is below
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is none of command, resident, tfreco, synthetic, eicrecon", s.Kind))
 	}
@@ -50,7 +48,7 @@ func (s Spec) Validate() error {
 		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") || strings.HasPrefix(key, "TFPILOT_") {
 			errs = append(errs, fmt.Errorf("env.%s: not a name that can be set (TFPILOT_ is ours)", key))
 		}
-		if err := checkPlaceholders(value); err != nil {
+		if err := s.checkPlaceholders(value); err != nil {
 			errs = append(errs, fmt.Errorf("env.%s: %w", key, err))
 		}
 	}

@@ -1,9 +1,7 @@
 package payloadfile
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,43 +61,24 @@ func (vars Variables) Expand(text string) string {
 	return text
 }
 
-// checkPlaceholders refuses names that mean nothing.
-func checkPlaceholders(text string) error {
-	known := Spec{}.SliceVariables(message.Slice{}, 0, "", "")
+// checkPlaceholders refuses names that mean nothing; to a program that stays also those of a slice, before whose first it is started.
+func (s Spec) checkPlaceholders(text string) error {
+	known, otherwise := s.SliceVariables(message.Slice{}, 0, "", ""), "is no variable of a slice"
+	if s.Stays() {
+		known, otherwise = s.SlotVariables(0), "is not known when a payload that stays is started: it gets its slices as requests"
+	}
 	for {
 		_, rest, found := strings.Cut(text, placeholder)
 		if !found {
 			return nil
 		}
 		name, after, closed := strings.Cut(rest, "}")
-		if !closed || !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == "TFPILOT_"+name }) {
-			return fmt.Errorf("%s%.40s} is no variable of a slice", placeholder, name)
+		if !closed {
+			return fmt.Errorf("%s%.40s is never closed", placeholder, name)
+		}
+		if !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == "TFPILOT_"+name }) {
+			return fmt.Errorf("%s%.40s} %s", placeholder, name, otherwise)
 		}
 		text = after
-	}
-}
-
-// checkStayingEnv refuses in the environment what only a slice has.
-func (s Spec) checkStayingEnv() error {
-	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
-		errs = append(errs, checkStaying("env."+key, s.Env[key]))
-	}
-	return errors.Join(errs...)
-}
-
-// checkStaying refuses what only a slice has: a program that stays is started before its first one.
-func checkStaying(what, text string) error {
-	known := Spec{}.SlotVariables(0)
-	for rest := text; ; {
-		_, after, found := strings.Cut(rest, placeholder)
-		if !found {
-			return nil
-		}
-		name, after, _ := strings.Cut(after, "}")
-		if !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == "TFPILOT_"+name }) {
-			return fmt.Errorf("%s: %s%.40s} is not known when a payload that stays is started: it gets its slices as requests", what, placeholder, name)
-		}
-		rest = after
 	}
 }
