@@ -70,10 +70,7 @@ func (c *Command) Run(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	usage := Usage{
-		Wall: res.Wall, User: res.User, System: res.System, PeakBytes: res.PeakBytes, MaxRSSBytes: res.MaxRSSBytes,
-		ReadBytes: res.ReadBytes, WrittenBytes: res.WrittenBytes, Processes: res.Processes, ExitCode: res.ExitCode, Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
-	}
+	usage := UsageOf(res, stdout, stderr)
 	result, err := c.outcome(ctx, r, res, usage.Stderr, resultPath)
 	result.Usage = usage
 	return result, err

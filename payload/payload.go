@@ -99,3 +99,12 @@ type Usage struct {
 	LeftBehind     int
 	Stdout, Stderr string
 }
+
+// UsageOf is that of a slice which had a process of its own.
+func UsageOf(res keeper.Result, stdout, stderr *proc.Capture) Usage {
+	return Usage{
+		Wall: res.Wall, User: res.User, System: res.System, PeakBytes: res.PeakBytes, MaxRSSBytes: res.MaxRSSBytes,
+		ReadBytes: res.ReadBytes, WrittenBytes: res.WrittenBytes, Processes: res.Processes,
+		ExitCode: res.ExitCode, Signal: res.Signal, LeftBehind: res.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
+	}
+}

@@ -33,11 +33,7 @@ func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (pa
 	if err != nil {
 		return payload.Result{}, err
 	}
-	usage := payload.Usage{
-		Wall: ended.Wall, User: ended.User, System: ended.System, PeakBytes: ended.PeakBytes, MaxRSSBytes: ended.MaxRSSBytes,
-		ReadBytes: ended.ReadBytes, WrittenBytes: ended.WrittenBytes, Processes: ended.Processes,
-		ExitCode: ended.ExitCode, Signal: ended.Signal, LeftBehind: ended.LeftBehind, Stdout: stdout.String(), Stderr: stderr.String(),
-	}
+	usage := payload.UsageOf(ended, stdout, stderr)
 	if err := p.verdict(ch, ended, usage.Stderr); err != nil {
 		return payload.Result{Usage: usage}, err
 	}
