@@ -38,11 +38,11 @@ type Guard struct {
 	lookNext time.Time    // at the folder
 }
 
-// NewGuard begins with a slice in its folder. The meter is that of the program which works on it; of one that has worked on others before
+// Guard begins with a slice in its folder. The meter is that of the program which works on it; of one that has worked on others before
 // the lap has ended.
-func NewGuard(s payloadfile.Spec, dir string, meter *keeper.Meter) *Guard {
+func (p Program) Guard(dir string, meter *keeper.Meter) *Guard {
 	now := meter.Seen()
-	return &Guard{spec: s, dir: dir, meter: meter, began: now, active: now}
+	return &Guard{spec: p.Spec, dir: dir, meter: meter, began: now, active: now}
 }
 
 // limitError says which limit is passed, with what was measured and what is allowed.

@@ -41,7 +41,7 @@ func beIdlePilot(dir string) {
 		panic(err)
 	}
 	var meter keeper.Meter
-	guard := payload.NewGuard(payloadfile.Spec{Name: "idle", Limits: payloadfile.Limits{Looping: idleLimit}}, dir, &meter)
+	guard := payload.Program{Spec: payloadfile.Spec{Name: "idle", Limits: payloadfile.Limits{Looping: idleLimit}}}.Guard(dir, &meter)
 	res, err := k.Run(context.Background(), proc.Command{
 		Path: "/bin/sh", Args: []string{"-c", "echo; read x <pipe; exit 5"}, Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
 	}, keeper.Limits{Meter: &meter, Check: func() error {

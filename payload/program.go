@@ -67,7 +67,7 @@ func (p Program) Environment(slot Slot, home string) []string {
 // limits are those of a program that works on one slice; memory is the keepers' own.
 func (p Program) limits(dir string) keeper.Limits {
 	meter := &keeper.Meter{}
-	return keeper.Limits{Time: p.Timeout, Meter: meter, Check: NewGuard(p.Spec, dir, meter).Check}
+	return keeper.Limits{Time: p.Timeout, Meter: meter, Check: p.Guard(dir, meter).Check}
 }
 
 // Result is a result as a payload has given it, held to the contract, within a time.

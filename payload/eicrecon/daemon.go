@@ -234,7 +234,7 @@ func (p *Payload) work(ctx context.Context, d *daemon, r payload.Request, name s
 	}
 	watched, stop := d.watch(ctx, limit)
 	defer stop()
-	d.guard.Store(payload.NewGuard(p.spec.Spec, r.Dir, &d.meter))
+	d.guard.Store(p.spec.Guard(r.Dir, &d.meter))
 	defer d.guard.Store(nil)
 	said, err := d.ask(watched, text)
 	if err != nil && watched.Err() != nil && !errors.Is(err, errProtocol) {

@@ -25,7 +25,7 @@ func (p *Payload) oneshot(ctx context.Context, r payload.Request, ch choice) (pa
 	stdout, stderr := proc.NewCapture(kept, kept), proc.NewCapture(kept, kept)
 	program, err := p.launch(ctx, r.Slot, ch, proc.Command{
 		Path: argv[0], Args: argv[1:], Dir: r.Dir, Stdout: io.MultiWriter(stdout, r.Log.Stdout), Stderr: io.MultiWriter(stderr, r.Log.Stderr),
-	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: payload.NewGuard(p.spec.Spec, r.Dir, meter).Check}, container.ReadOnly(r.Input))
+	}, keeper.Limits{Time: p.spec.Timeout, Meter: meter, Check: p.spec.Guard(r.Dir, meter).Check}, container.ReadOnly(r.Input))
 	if err != nil {
 		return payload.Result{}, err
 	}

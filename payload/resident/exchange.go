@@ -65,7 +65,7 @@ func (p *process) exchange(ctx context.Context, r payload.Request) (answer line,
 	c := newClock(p.spec.Timeout)
 	defer c.stop()
 	go func() { _, _ = p.stdin.Write(text) }() // that nobody reads it shows by nobody answering
-	guard := payload.NewGuard(p.spec.Spec, r.Dir, &p.meter)
+	guard := p.spec.Guard(r.Dir, &p.meter)
 	for {
 		select {
 		case s := <-answers:
