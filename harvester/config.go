@@ -25,14 +25,4 @@ type Config struct {
 	LostAfter time.Duration `toml:"lost_after" help:"a job that the batch system does not list is not given up sooner (default: 5s for local pilots, else 2m)"`
 	HeldLimit time.Duration `toml:"held_limit" default:"1h" help:"a job that the batch system holds is cancelled after"`
 	Keep      time.Duration `toml:"keep" default:"168h" help:"ended pilots and their folders are kept for"`
-
-	Guard GuardConfig `toml:"guard"`
-}
-
-// GuardConfig is how a batch system is spared.
-type GuardConfig struct {
-	MinInterval time.Duration `toml:"min_interval" help:"time between two commands of one kind at least (default: none for local pilots, else 5s)"`
-	Trip        int           `toml:"trip" default:"3" help:"after so many commands in a row that failed none is tried for a pause"`
-	Pause       time.Duration `toml:"pause" default:"30s" help:"the first pause; each further one is twice as long"`
-	MaxPause    time.Duration `toml:"max_pause" default:"10m" help:"the longest pause"`
 }

@@ -40,7 +40,7 @@ type Parts struct {
 type Harvester struct {
 	cfg    Config
 	demand Demand
-	batch  *Guard
+	batch  BatchSystem
 	store  Store
 	pilot  Pilot
 	log    *slog.Logger
@@ -64,7 +64,7 @@ func New(p Parts, cfg Config) *Harvester {
 		p.Logger = logging.Discard()
 	}
 	return &Harvester{
-		cfg: cfg, demand: p.Demand, batch: NewGuard(p.Batch, cfg.Guard), store: p.Store, pilot: p.Pilot, log: p.Logger,
+		cfg: cfg, demand: p.Demand, batch: p.Batch, store: p.Store, pilot: p.Pilot, log: p.Logger,
 		now: func() time.Time { return time.Now().UTC() }, unknown: map[string]bool{},
 	}
 }

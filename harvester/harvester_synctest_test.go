@@ -120,7 +120,8 @@ func TestWhoeverCannotBeAskedChangesNothing(t *testing.T) {
 	t.Parallel()
 	inSite(t, func(s *site) {
 		s.wanted["1"] = 2
-		h := s.harvester(harvester.Config{Guard: harvester.GuardConfig{Trip: 1000}})
+		s.guard.Trip = 1000
+		h := s.harvester(harvester.Config{})
 		s.look(h, 1)
 		s.set(2, harvester.Queued, running)
 		s.look(h, 1)

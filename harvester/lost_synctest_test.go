@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/guard"
 )
 
 var errKilled = errors.New("kill -9")
@@ -68,7 +69,7 @@ func (m *mortal) lives(cfg harvester.Config, looks int) (died bool) {
 			died = true
 		}
 	}()
-	h := harvester.New(harvester.Parts{Demand: m, Batch: m, Store: m, Pilot: func(string, string) harvester.Submission { return harvester.Submission{} }}, cfg)
+	h := harvester.New(harvester.Parts{Demand: m, Batch: guard.New(m, m.guard), Store: m, Pilot: func(string, string) harvester.Submission { return harvester.Submission{} }}, cfg)
 	m.look(h, looks)
 	return false
 }
@@ -247,7 +248,8 @@ func TestWhateverFailsJobsAreNeitherLostNorDoubled(t *testing.T) {
 		// A plain T would be asked for the test's deadline, which fake time does not have.
 		rapid.Check(struct{ rapid.TB }{base.t}, func(rt *rapid.T) {
 			s := &site{t: base.t, store: newMemory(), jobs: map[string]*harvester.Job{}, history: map[string]harvester.Status{}, wanted: map[string]int{}, limit: 1000}
-			cfg := harvester.Config{LostAfter: 20 * time.Second, MaxSubmit: 5, MaxWorkers: 12, MaxBackoff: 10 * time.Second, HeldLimit: time.Hour, Guard: harvester.GuardConfig{Pause: time.Second, MaxPause: 2 * time.Second}}
+			s.guard = guard.Config{Pause: time.Second, MaxPause: 2 * time.Second}
+			cfg := harvester.Config{LostAfter: 20 * time.Second, MaxSubmit: 5, MaxWorkers: 12, MaxBackoff: 10 * time.Second, HeldLimit: time.Hour}
 			h := s.harvester(cfg)
 			count := func(label string) int { return rapid.IntRange(1, 4).Draw(rt, label) }
 			rt.Repeat(map[string]func(*rapid.T){

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/guard"
 	"tfpilot/internal/document"
 )
 
@@ -21,6 +22,7 @@ type site struct {
 	t     *testing.T
 	store harvester.Store
 	dir   string // of the workers' folders
+	guard guard.Config
 
 	jobs    map[string]*harvester.Job // by worker
 	history map[string]harvester.Status
@@ -121,7 +123,7 @@ func (s *site) Demand(context.Context) (document.Demand, error) {
 // harvester makes one on the site's store, as after a start.
 func (s *site) harvester(cfg harvester.Config) *harvester.Harvester {
 	cfg.Jobs = s.dir
-	return harvester.New(harvester.Parts{Demand: s, Batch: s, Store: s.store, Pilot: func(run, namespace string) harvester.Submission {
+	return harvester.New(harvester.Parts{Demand: s, Batch: guard.New(s, s.guard), Store: s.store, Pilot: func(run, namespace string) harvester.Submission {
 		return harvester.Submission{Path: "pilot", Args: []string{"--run", run, "--namespace", namespace}}
 	}}, cfg)
 }

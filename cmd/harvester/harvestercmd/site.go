@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/guard"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
@@ -37,6 +38,8 @@ type siteConfig struct {
 	Run   string `toml:"run" help:"the run of these pilots (default: whichever run there is)"`
 
 	harvester.Config
+
+	Guard guard.Config `toml:"guard"`
 
 	Resources harvester.Resources `toml:"resources"`
 	Pilot     pilotConfig         `toml:"pilot"`

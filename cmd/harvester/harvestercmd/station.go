@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/guard"
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/rest"
 	"tfpilot/harvester/sqlite"
@@ -58,7 +59,9 @@ func (cfg siteConfig) open(ctx context.Context, log *slog.Logger, demand harvest
 		s.close()
 		return nil, err
 	}
-	s.Harvester = harvester.New(harvester.Parts{Demand: demand, Batch: s.batch, Store: store, Pilot: start, Logger: log}, s.cfg.Config)
+	s.Harvester = harvester.New(harvester.Parts{
+		Demand: demand, Batch: guard.New(s.batch, cfg.Guard), Store: store, Pilot: start, Logger: log,
+	}, s.cfg.Config)
 	return s, nil
 }
 

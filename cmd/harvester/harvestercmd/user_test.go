@@ -56,24 +56,30 @@ func TestACheckAsksIddsWhetherItTakesTheTokenOfPilots(t *testing.T) { //nolint:p
 	}
 }
 
-func TestWhatWasSubmittedOnceIsLookedAtWithoutAHarvester(t *testing.T) { //nolint:paralleltest // all apps share one help flag
-	s := newSite(t, faithful, "guard.min_interval = \"1ms\"\n")
-	bin := t.TempDir()
-	for name, text := range map[string]string{
-		"sbatch": "cat >/dev/null; echo 4711", "scancel": "exit 1", "squeue": "exit 0",
-		"sacct": "echo 'no such luck' >&2; exit 1",
-	} {
+// slurm makes it a site whose batch system is Slurm, with scripts for its commands.
+func (s site) slurm(commands map[string]string) {
+	s.t.Helper()
+	bin := s.t.TempDir()
+	for name, text := range commands {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // a program
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 	}
 	text, err := os.ReadFile(s.config)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	if err := os.WriteFile(s.config, append([]byte("system = \"slurm\"\nslurm.bin = '"+bin+"'\n"), text...), 0o600); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
+}
+
+func TestWhatWasSubmittedOnceIsLookedAtWithoutAHarvester(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "guard.min_interval = \"1ms\"\n")
+	s.slurm(map[string]string{
+		"sbatch": "cat >/dev/null; echo 4711", "scancel": "exit 1", "squeue": "exit 0",
+		"sacct": "echo 'no such luck' >&2; exit 1",
+	})
 	contains(t, s.do("submit"), "4711_0", "4711_1", "queued")
 	contains(t, s.do("workers", "--look"), "4711_0", "4711_1", "queued") // could not ask is not gone
 	var list []harvester.Worker
@@ -84,15 +90,18 @@ func TestWhatWasSubmittedOnceIsLookedAtWithoutAHarvester(t *testing.T) { //nolin
 
 func TestASubmissionThatIsRefusedEndsWithThatStatus(t *testing.T) { //nolint:paralleltest // all apps share one help flag
 	s := newSite(t, faithful, "")
-	bin := t.TempDir()
-	sbatch := "#!/bin/sh\ncat >/dev/null\necho 'sbatch: error: invalid partition specified: nix' >&2\nexit 1\n"
-	if err := os.WriteFile(filepath.Join(bin, "sbatch"), []byte(sbatch), 0o700); err != nil { //nolint:gosec // a program
-		t.Fatal(err)
-	}
-	status, stdout, stderr := command(t.Context(), "submit", "--config", s.config, "--system", "slurm", "--slurm-bin", bin)
+	s.slurm(map[string]string{"sbatch": "cat >/dev/null\necho 'sbatch: error: invalid partition specified: nix' >&2\nexit 1"})
+	status, stdout, stderr := command(t.Context(), "submit", "--config", s.config)
 	if status != 48 {
 		t.Errorf("it ended with %d", status)
 	}
 	contains(t, stdout, "missing", "batch_refused")
 	contains(t, stderr, "invalid partition specified: nix")
+}
+
+func TestABatchSystemThatDoesNotAnswerIsSpared(t *testing.T) { //nolint:paralleltest // all apps share one help flag
+	s := newSite(t, faithful, "guard.min_interval = \"1ms\"\nguard.trip = 1\n")
+	s.slurm(map[string]string{"squeue": "echo 'slurmctld does not answer' >&2; exit 1"})
+	defer s.run()()
+	contains(t, s.await("the batch system was not asked", "explain"), "slurmctld does not answer")
 }

@@ -1,4 +1,4 @@
-package harvester
+package guard
 
 import (
 	"context"
@@ -8,20 +8,27 @@ import (
 	"sync"
 	"time"
 
+	"tfpilot/harvester"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 )
 
-// ErrPaused is in the error of a Guard that has not asked.
+// ErrPaused is in the error of a command that was not run.
 var ErrPaused = errors.New("the batch system was not asked")
 
-// Guard spares a batch system. Commands of one kind have a minimum interval, with jitter, so that many submitters do not beat in
-// time; after several in a row that failed none is tried for a pause, which doubles as long as they fail. Submissions are not
-// paused here: the harvester's own back-off does that, which also knows what became of the pilots.
-type Guard struct {
-	BatchSystem
+// Config is how a batch system is spared.
+type Config struct {
+	MinInterval time.Duration `toml:"min_interval" help:"time between two commands of one kind at least (default: none for local pilots, else 5s)"`
+	Trip        int           `toml:"trip" default:"3" help:"after so many commands in a row that failed none is tried for a pause"`
+	Pause       time.Duration `toml:"pause" default:"30s" help:"the first pause; each further one is twice as long"`
+	MaxPause    time.Duration `toml:"max_pause" default:"10m" help:"the longest pause"`
+}
 
-	cfg GuardConfig
+// Batch is a batch system that is spared.
+type Batch struct {
+	harvester.BatchSystem
+
+	cfg Config
 
 	mu    sync.Mutex
 	kinds map[string]*breaker
@@ -35,14 +42,14 @@ type breaker struct {
 	last     error
 }
 
-// NewGuard puts a guard before a batch system.
-func NewGuard(batch BatchSystem, cfg GuardConfig) *Guard {
+// New puts a guard before a batch system.
+func New(batch harvester.BatchSystem, cfg Config) *Batch {
 	config.Defaults(&cfg)
-	return &Guard{BatchSystem: batch, cfg: cfg, kinds: map[string]*breaker{}}
+	return &Batch{BatchSystem: batch, cfg: cfg, kinds: map[string]*breaker{}}
 }
 
 // Queue is the batch system's, or ErrPaused.
-func (g *Guard) Queue(ctx context.Context) (jobs []Job, err error) {
+func (g *Batch) Queue(ctx context.Context) (jobs []harvester.Job, err error) {
 	err = g.do(ctx, "listing jobs", func() (err error) {
 		jobs, err = g.BatchSystem.Queue(ctx)
 		return err
@@ -51,7 +58,7 @@ func (g *Guard) Queue(ctx context.Context) (jobs []Job, err error) {
 }
 
 // History is the batch system's, or ErrPaused.
-func (g *Guard) History(ctx context.Context, ids []string) (found map[string]Status, err error) {
+func (g *Batch) History(ctx context.Context, ids []string) (found map[string]harvester.Status, err error) {
 	err = g.do(ctx, "asking about ended jobs", func() (err error) {
 		found, err = g.BatchSystem.History(ctx, ids)
 		return err
@@ -60,19 +67,20 @@ func (g *Guard) History(ctx context.Context, ids []string) (found map[string]Sta
 }
 
 // Cancel is the batch system's, or ErrPaused.
-func (g *Guard) Cancel(ctx context.Context, ids []string) error {
+func (g *Batch) Cancel(ctx context.Context, ids []string) error {
 	return g.do(ctx, "cancelling jobs", func() error { return g.BatchSystem.Cancel(ctx, ids) })
 }
 
-// Submit is the batch system's.
-func (g *Guard) Submit(ctx context.Context, s Submission) (ids []string, err error) {
+// Submit is the batch system's, at its time.
+func (g *Batch) Submit(ctx context.Context, s harvester.Submission) (ids []string, err error) {
 	if err := g.wait(ctx, g.of("submitting")); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	return g.BatchSystem.Submit(ctx, s)
 }
 
-func (g *Guard) of(kind string) *breaker {
+// of is the state of a kind of command.
+func (g *Batch) of(kind string) *breaker {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.kinds[kind]
@@ -84,7 +92,7 @@ func (g *Guard) of(kind string) *breaker {
 }
 
 // do runs one command when its time has come.
-func (g *Guard) do(ctx context.Context, kind string, command func() error) error {
+func (g *Batch) do(ctx context.Context, kind string, command func() error) error {
 	b := g.of(kind)
 	g.mu.Lock()
 	until, failures, last := b.until, b.failures, b.last
@@ -115,7 +123,7 @@ func (g *Guard) do(ctx context.Context, kind string, command func() error) error
 }
 
 // wait holds a command until the minimum interval is over.
-func (g *Guard) wait(ctx context.Context, b *breaker) error {
+func (g *Batch) wait(ctx context.Context, b *breaker) error {
 	g.mu.Lock()
 	now := time.Now()
 	at := now

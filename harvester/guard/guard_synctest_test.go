@@ -1,4 +1,4 @@
-package harvester_test
+package guard_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/guard"
 	"tfpilot/internal/exitcode"
 )
 
@@ -35,11 +36,11 @@ func TestABatchSystemInTroubleIsLeftAloneForLongerAndLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{err: errors.New("slurmctld does not answer")}
-		g := harvester.NewGuard(s, harvester.GuardConfig{Trip: 3, Pause: time.Minute, MaxPause: 10 * time.Minute})
+		g := guard.New(s, guard.Config{Trip: 3, Pause: time.Minute, MaxPause: 10 * time.Minute})
 		var last error
 		for range 3600 {
 			_, last = g.Queue(t.Context())
-			pass(time.Second)
+			time.Sleep(time.Second)
 		}
 		for range 2 { // the first may be the one that is let through
 			_, last = g.Queue(t.Context())
@@ -48,14 +49,14 @@ func TestABatchSystemInTroubleIsLeftAloneForLongerAndLonger(t *testing.T) {
 		if n := len(s.at); n < 8 || n > 11 {
 			t.Errorf("%d commands in an hour of trouble", n)
 		}
-		if !errors.Is(last, harvester.ErrPaused) || !strings.Contains(last.Error(), "slurmctld does not answer") || exitcode.From(last) != exitcode.NoBatch {
+		if !errors.Is(last, guard.ErrPaused) || !strings.Contains(last.Error(), "slurmctld does not answer") || exitcode.From(last) != exitcode.NoBatch {
 			t.Errorf("it says %v", last)
 		}
 		if err := g.Cancel(t.Context(), nil); err != nil || s.cancels != 1 {
 			t.Errorf("another kind of command: %v", err)
 		}
 		s.err = nil
-		pass(12 * time.Minute)
+		time.Sleep(12 * time.Minute)
 		for range 10 {
 			if jobs, err := g.Queue(t.Context()); err != nil || len(jobs) != 1 {
 				t.Errorf("afterwards: %v, %v", jobs, err)
@@ -68,7 +69,7 @@ func TestCommandsOfAKindAreAMinimumTimeApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{}
-		g := harvester.NewGuard(s, harvester.GuardConfig{MinInterval: 10 * time.Second})
+		g := guard.New(s, guard.Config{MinInterval: 10 * time.Second})
 		for range 5 {
 			if _, err := g.Queue(t.Context()); err != nil {
 				t.Fatal(err)
