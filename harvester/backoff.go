@@ -52,6 +52,12 @@ func (w Worker) outcome(short time.Duration) outcome {
 	}
 }
 
+// Failed reports whether an ended worker counts as a failure: one that ended sooner than short, and not because there was no work
+// or somebody told it to.
+func (w Worker) Failed(short time.Duration) bool {
+	return !w.State.Live() && w.outcome(short) == failed
+}
+
 // began is when it was started by our own clock, or wanted when it was never started.
 func (w Worker) began() time.Time {
 	at := w.ChangedAt.Add(-w.Lived(w.ChangedAt))

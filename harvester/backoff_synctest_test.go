@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/explain"
 	"tfpilot/internal/exitcode"
 )
 
@@ -27,8 +28,8 @@ func TestPilotsThatFailAtOnceAreNotStartedOverAndOver(t *testing.T) {
 			s.t.Errorf("%d were started in ten minutes", n)
 		}
 		r := s.report()
-		if r.Pause.Failures < 5 || !strings.Contains(strings.Join(r.Explain(time.Now()), "\n"), "The pause after the failures ends in") {
-			s.t.Errorf("%+v: %v", r.Pause, r.Explain(time.Now()))
+		if r.Pause.Failures < 5 || !strings.Contains(strings.Join(explain.Report(r, time.Now()), "\n"), "The pause after the failures ends in") {
+			s.t.Errorf("%+v: %v", r.Pause, explain.Report(r, time.Now()))
 		}
 		before := len(s.jobs)
 		s.look(s.harvester(harvester.Config{MaxBackoff: time.Minute}), 5) // a restart is no way around it
@@ -95,7 +96,7 @@ func TestAFailedSubmissionIsOneFailureAndItsReasonIsKept(t *testing.T) {
 		h := s.harvester(harvester.Config{})
 		s.look(h, 1)
 		r := s.report()
-		said := strings.Join(r.Explain(time.Now()), "\n")
+		said := strings.Join(explain.Report(r, time.Now()), "\n")
 		if len(r.Trouble) != 1 || !strings.Contains(said, "invalid partition nix. Next: sinfo lists the partitions.") || r.Pause.Failures != 1 {
 			s.t.Errorf("%+v, %s", r, said)
 		}
@@ -131,7 +132,7 @@ func TestANodeThatFailsEveryPilotIsKeptAwayFrom(t *testing.T) {
 		if len(last.Exclude) != 1 || last.Exclude[0] != "bad" {
 			s.t.Errorf("excluded %v", last.Exclude)
 		}
-		if r := s.report(); len(r.Excluded) != 1 || r.Excluded[0].Why != "no space left" || !strings.Contains(strings.Join(r.Explain(time.Now()), "\n"), "Node bad is kept away from") {
+		if r := s.report(); len(r.Excluded) != 1 || r.Excluded[0].Why != "no space left" || !strings.Contains(strings.Join(explain.Report(r, time.Now()), "\n"), "Node bad is kept away from") {
 			s.t.Errorf("%+v", r.Excluded)
 		}
 		pass(9 * time.Hour) // 8 h for the sixth failure

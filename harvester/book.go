@@ -218,7 +218,7 @@ func (h *Harvester) note(ctx context.Context, before, w Worker) {
 		h.log.InfoContext(ctx, "worker changed", attrs...)
 	default:
 		attrs = append(attrs, slog.Int("exit_code", w.ExitCode), slog.String("cause", w.Cause))
-		if w.outcome(h.cfg.ShortLife) == failed {
+		if w.Failed(h.cfg.ShortLife) {
 			h.log.WarnContext(ctx, "worker failed", attrs...)
 			return
 		}

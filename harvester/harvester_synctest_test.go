@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/explain"
 	"tfpilot/internal/exitcode"
 )
 
@@ -131,7 +132,7 @@ func TestWhoeverCannotBeAskedChangesNothing(t *testing.T) {
 		s.look(h, 300)
 		s.expect("jobs while the batch system is down", len(s.jobs), 2)
 		s.expect("live while the batch system is down", len(s.live()), 2)
-		if r := s.report(); len(r.Trouble) != 1 || !strings.Contains(strings.Join(r.Explain(time.Now()), "\n"), "slurmctld does not answer") {
+		if r := s.report(); len(r.Trouble) != 1 || !strings.Contains(strings.Join(explain.Report(r, time.Now()), "\n"), "slurmctld does not answer") {
 			s.t.Errorf("%+v", r)
 		}
 		s.down, s.hidden, s.silent = nil, false, errors.New("no route to host")
@@ -170,8 +171,8 @@ func TestAHeldJobIsExplainedAndGivenUpInTheEnd(t *testing.T) {
 		s.look(h, 60)
 		s.expect("cancels", len(s.cancels), 1)
 		if w := s.ended()[0]; w.Cancel == nil || !strings.Contains(w.Cancel.Why, "held for more than 1m0s: cannot start executable") ||
-			!strings.Contains(strings.Join(w.Explain(time.Now()), " "), " ago: held for more than 1m0s") {
-			s.t.Errorf("%+v: %q", w, w.Explain(time.Now()))
+			!strings.Contains(strings.Join(explain.Worker(w, time.Now()), " "), " ago: held for more than 1m0s") {
+			s.t.Errorf("%+v: %q", w, explain.Worker(w, time.Now()))
 		}
 		s.expect("jobs", len(s.jobs), 2)
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/words"
 )
 
 // runKey is a run of a namespace.
@@ -118,7 +119,7 @@ func (p *plan) grow(s snapshot, alive map[runKey]int, queued int) {
 	missing := d.Wanted - alive[runKey{d.Namespace, d.RunID}]
 	if s.now.Before(s.pause.Until) {
 		p.why = append(p.why, fmt.Sprintf("after failures there is a pause; %s in a row failed, the last is %s: %s",
-			counted(s.pause.Failures, "pilot or submission", "pilots or submissions"), s.pause.Worker, s.pause.Why))
+			words.Counted(s.pause.Failures, "pilot or submission", "pilots or submissions"), s.pause.Worker, s.pause.Why))
 		return
 	}
 	p.count, p.submit = missing, d
@@ -132,7 +133,7 @@ func (p *plan) grow(s snapshot, alive map[runKey]int, queued int) {
 	} {
 		if limit.room < p.count {
 			p.count = max(0, limit.room)
-			p.why = append(p.why, fmt.Sprintf("run %s lacks %s: %s", cmp.Or(d.RunID, "(any)"), counted(missing, "pilot", "pilots"), limit.why))
+			p.why = append(p.why, fmt.Sprintf("run %s lacks %s: %s", cmp.Or(d.RunID, "(any)"), words.Counted(missing, "pilot", "pilots"), limit.why))
 		}
 	}
 	if len(lacks) > 1 {
@@ -144,12 +145,4 @@ func (p *plan) grow(s snapshot, alive map[runKey]int, queued int) {
 		}
 		p.why = append(p.why, "one run is served in each look: "+strings.Join(others, ", ")+" come next")
 	}
-}
-
-// counted is a number with its noun.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -43,6 +43,14 @@ func Count(number any) string {
 	return b.String()
 }
 
+// Counted is a number with its noun: 1 pilot, 2 pilots.
+func Counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // Seconds writes a duration in seconds: with three figures while it is short, in minutes and hours when it is long.
 func Seconds(s float64) string {
 	switch {

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/explain"
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/sqlite"
 	"tfpilot/internal/exitcode"
@@ -239,7 +240,7 @@ func explainCommand() *cli.Command {
 					if err != nil {
 						return err
 					}
-					e.Sentences = w.Explain(time.Now())
+					e.Sentences = explain.Worker(w, time.Now())
 				} else {
 					d, err := status(c.Context, cfg, store)
 					if err != nil {
@@ -270,7 +271,7 @@ func (d statusDocument) explain(now time.Time) []string {
 	default:
 		out = append(out, "The harvester is "+d.holder(now)+".")
 	}
-	out = append(out, d.Report.Explain(now)...)
+	out = append(out, explain.Report(d.Report, now)...)
 	for _, w := range d.Waiting {
 		out = append(out, fmt.Sprintf("The batch system says of %d %s, such as %s: %s.", w.Workers, w.State, w.Example, strings.TrimSuffix(w.Reason, ".")))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/harvester"
+	"tfpilot/harvester/explain"
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/sqlite"
 	"tfpilot/internal/config"
@@ -157,10 +158,10 @@ func showWorkerCommand() *cli.Command {
 					log = "(" + err.Error() + ")\n"
 				}
 				log = logging.Redact(log)
-				if err := program.Print(c, workerDocument{w, w.Explain(time.Now()), log}, detailTable(w)); err != nil || c.String("output") != "table" {
+				if err := program.Print(c, workerDocument{w, explain.Worker(w, time.Now()), log}, detailTable(w)); err != nil || c.String("output") != "table" {
 					return err
 				}
-				said := fmt.Sprintf("\n%s\n\nThe end of its log:\n%s", strings.Join(w.Explain(time.Now()), "\n"), log)
+				said := fmt.Sprintf("\n%s\n\nThe end of its log:\n%s", strings.Join(explain.Worker(w, time.Now()), "\n"), log)
 				_, err = io.WriteString(c.App.Writer, program.PrintableLines(said))
 				return err
 			})

@@ -1,4 +1,5 @@
-package harvester
+// Package explain says in sentences why pilots are submitted or not, and why one of them is in its state: what `harvester explain` prints.
+package explain
 
 import (
 	"cmp"
@@ -7,11 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/harvester"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/words"
 )
 
-// Explain says in sentences why pilots are submitted, or not.
-func (r Report) Explain(now time.Time) []string {
+// Report says why pilots are submitted, or not.
+func Report(r harvester.Report, now time.Time) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, t := range r.Trouble {
@@ -54,15 +57,17 @@ func (r Report) Explain(now time.Time) []string {
 		say("Node %s is kept away from until %s, because %d workers in a row failed there, the last with: %s.", n.Node, n.Until.Format(time.DateTime), n.Failures, n.Why)
 	}
 	if r.Strays > 0 {
-		say("%s of ours in the batch system, of which the store knows nothing: `harvester adopt` takes them in.", counted(r.Strays, "job is", "jobs are"))
+		say("%s of ours in the batch system, of which the store knows nothing: `harvester adopt` takes them in.", words.Counted(r.Strays, "job is", "jobs are"))
 	}
 	return out
 }
 
 // states is how many there are in each state, in words.
-func states(alive map[State]int) string {
+func states(alive map[harvester.State]int) string {
 	var parts []string
-	for _, s := range []State{Intended, Queued, Held, Running, Suspended, Ending, Unknown} {
+	for _, s := range []harvester.State{
+		harvester.Intended, harvester.Queued, harvester.Held, harvester.Running, harvester.Suspended, harvester.Ending, harvester.Unknown,
+	} {
 		if n := alive[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
@@ -73,39 +78,33 @@ func states(alive map[State]int) string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
-// Failed reports whether an ended worker counts as a failure: one that ended sooner than short, and not because there was no work
-// or somebody told it to.
-func (w Worker) Failed(short time.Duration) bool {
-	return !w.State.Live() && w.outcome(short) == failed
-}
-
-// Explain says in sentences why a worker is in its state, and what may be done.
-func (w Worker) Explain(now time.Time) []string {
+// Worker says why a worker is in its state, and what may be done.
+func Worker(w harvester.Worker, now time.Time) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	since := now.Sub(w.ChangedAt).Round(time.Second)
 	switch w.State {
-	case Intended:
+	case harvester.Intended:
 		say("Its submission got no answer yet: it is looked for in the batch system by its tag %s.", w.Tag)
-	case Queued:
+	case harvester.Queued:
 		say("It waits in the batch system for %s.", since)
-	case Held:
+	case harvester.Held:
 		say("The batch system holds it for %s; nothing happens until it is released, or cancelled after held_limit.", since)
-	case Running:
+	case harvester.Running:
 		say("It runs on %s for %s.", cmp.Or(w.Node, "a node that the batch system does not tell"), since)
-	case Suspended:
+	case harvester.Suspended:
 		say("The batch system has suspended it for %s; it counts as alive.", since)
-	case Ending:
+	case harvester.Ending:
 		say("It is ending for %s.", since)
-	case Unknown:
+	case harvester.Unknown:
 		say("The batch system says %q, which is not known here; it counts as alive.", w.Native)
-	case Missing:
+	case harvester.Missing:
 		if w.BatchID == "" {
 			say("It never came to the batch system.")
 		} else {
 			say("The batch system does not know it.")
 		}
-	case Ended:
+	case harvester.Ended:
 		say("It ended after %s on %s.", w.Lived(now).Round(time.Second), cmp.Or(w.Node, "a node that the batch system does not tell"))
 	}
 	if w.Starts > 1 {
