@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tfpilot/internal/access"
+	"tfpilot/internal/admission"
 	"tfpilot/internal/document"
 )
 
@@ -36,7 +37,7 @@ func (a *api) createToken(ctx context.Context, in *body[document.TokenRequest]) 
 	if want.Seconds != nil && *want.Seconds > 0 {
 		life = max(time.Second, time.Duration(*want.Seconds*float64(time.Second))) // never so short that it would be for ever
 	}
-	t, secret, err := a.cfg.Tokens.Create(ctx, t, life, line(ctx))
+	t, secret, err := a.cfg.Tokens.Create(ctx, t, life, admission.Line(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (a *api) revokeToken(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 },
 ) (*body[document.Token], error) {
-	t, news, err := a.cfg.Tokens.Revoke(ctx, access.PrincipalOf(ctx).Namespace, in.ID, line(ctx))
+	t, news, err := a.cfg.Tokens.Revoke(ctx, access.PrincipalOf(ctx).Namespace, in.ID, admission.Line(ctx))
 	if errors.Is(err, access.ErrUnknownToken) {
 		return nil, huma.Error404NotFound("there is no token " + in.ID)
 	}

@@ -16,10 +16,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"golang.org/x/time/rate"
 
 	"tfpilot/idds"
 	"tfpilot/internal/access"
+	"tfpilot/internal/admission"
 	"tfpilot/internal/apidoc"
 	"tfpilot/internal/document"
 	"tfpilot/internal/frontdoor"
@@ -33,14 +33,9 @@ import (
 // maxBody bounds what a request may bring.
 const maxBody = 4 << 20
 
-// Gate says who holds a token. [access.ErrUnknownToken] lets the next one try.
-type Gate interface {
-	Identify(ctx context.Context, token string) (access.Principal, error)
-}
-
 // Tokens makes and ends tokens.
 type Tokens interface {
-	Gate
+	admission.Gate
 	Create(ctx context.Context, want access.Token, life time.Duration, by access.AuditLine) (t access.Token, secret string, err error)
 	Revoke(ctx context.Context, namespace, id string, by access.AuditLine) (t access.Token, news bool, err error)
 	List(namespace string) []access.Token
@@ -50,7 +45,7 @@ type Tokens interface {
 type Config struct {
 	Tokens Tokens
 	// Issuer knows tokens that are not ours; none when nil.
-	Issuer Gate
+	Issuer admission.Gate
 	// Broker is the answer of /metainfo/prompt_broker by namespace. A token of every namespace gets that of Namespace.
 	Broker    map[string]message.PromptBroker
 	Namespace string
@@ -79,7 +74,12 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 		cfg.Log = logging.Discard()
 	}
 	cfg.TokenCheck = cmp.Or(cfg.TokenCheck, tokenCheck)
-	a := &api{service: service, store: store, cfg: cfg, callers: frontdoor.NewCallers(cfg.RatePerSecond), streams: streams{of: map[streamKey]int{}}, noIssuer: rate.Sometimes{First: 1, Interval: time.Minute}}
+	gates := []admission.Gate{cfg.Tokens}
+	if cfg.Issuer != nil {
+		gates = append(gates, cfg.Issuer)
+	}
+	door := admission.New(admission.Config{Gates: gates, RatePerSecond: cfg.RatePerSecond, Public: cfg.PublicPage, Namespace: cfg.Namespace, Log: cfg.Log})
+	a := &api{service: service, store: store, cfg: cfg, door: door, streams: streams{of: map[streamKey]int{}}}
 	mux := http.NewServeMux()
 	conf := huma.DefaultConfig("tfpilot idds", version.String())
 	conf.Info.Description = "Follows every slice to its final state, and says how many workers are wanted."
@@ -94,8 +94,8 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 	a.register(h)
 	mux.HandleFunc("GET /docs", made("text/html; charset=utf-8", apidoc.Page, h.OpenAPI()))
 	mux.HandleFunc("GET /openapi.json", made("application/openapi+json", apidoc.JSON, h.OpenAPI()))
-	mux.HandleFunc("POST /login", a.login)
-	mux.HandleFunc("POST /logout", a.logout)
+	mux.HandleFunc("POST /login", door.Login)
+	mux.HandleFunc("POST /logout", door.Logout)
 	var notFound http.Handler
 	for _, m := range cfg.Mounts {
 		if m.Pattern == NotFoundPattern {
@@ -105,17 +105,15 @@ func Handler(service *idds.Service, store ledger.Store, cfg Config) http.Handler
 		mux.Handle(m.Pattern, a.guarded(m))
 	}
 	refuseOthers(mux, h.OpenAPI(), notFound)
-	return secured(a.survives(http.MaxBytesHandler(frontdoor.Observed(frontdoor.Conditional(mux), cfg.Observe), maxBody)))
+	return frontdoor.Secured(a.survives(http.MaxBytesHandler(frontdoor.Observed(frontdoor.Conditional(mux), cfg.Observe), maxBody)))
 }
 
 type api struct {
 	service *idds.Service
 	store   ledger.Store
 	cfg     Config
-	callers *frontdoor.Callers
+	door    *admission.Door
 	streams streams
-	// noIssuer is how often the log hears that the issuer does not answer: anybody can send tokens that it is asked about.
-	noIssuer rate.Sometimes
 }
 
 // aliases say of types that write their own JSON what that looks like.

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tfpilot/internal/access"
+	"tfpilot/internal/admission"
 	"tfpilot/internal/document"
 )
 
@@ -76,7 +77,7 @@ func (a *api) events(ctx context.Context, in *EventsQuery) (*huma.StreamResponse
 	if err != nil {
 		return nil, err
 	}
-	who := streamKey{access.PrincipalOf(ctx).Name, line(ctx).From}
+	who := streamKey{access.PrincipalOf(ctx).Name, admission.Line(ctx).From}
 	if !a.streams.enter(who) {
 		err := huma.Error429TooManyRequests("too many streams of events at once; close some, or try again")
 		return nil, huma.ErrorWithHeaders(err, http.Header{"Retry-After": {"10"}})
@@ -117,8 +118,9 @@ func (a *api) whileGood(ctx context.Context, r *http.Request, namespace string, 
 				return
 			case <-tick.C:
 			}
-			p, no := a.visitor(ctx, r.Method, r.Host, r.Header.Get, r.RemoteAddr, readers)
-			if no == nil && !p.Sees(cmp.Or(namespace, a.cfg.Namespace)) || no != nil && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden) {
+			in, no := a.door.Admit(ctx, r, readers)
+			if no == nil && !access.PrincipalOf(in).Sees(cmp.Or(namespace, a.cfg.Namespace)) ||
+				no != nil && (no.Status == http.StatusUnauthorized || no.Status == http.StatusForbidden) {
 				end(errNoLonger)
 				return
 			}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -9,18 +8,9 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-)
 
-// secured says to browsers that answers are what their type says and nothing else: what stands in them was written by anybody.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		h.Set("Cache-Control", "no-cache, private")
-		next.ServeHTTP(w, r)
-	})
-}
+	"tfpilot/internal/frontdoor"
+)
 
 // survives answers also when we are broken: the server's own log of it is for strangers' mistakes, and nobody reads that.
 func (a *api) survives(next http.Handler) http.Handler {
@@ -30,7 +20,7 @@ func (a *api) survives(next http.Handler) http.Handler {
 			if v := recover(); v != nil {
 				a.cfg.Log.ErrorContext(ctx, "a request has broken the REST interface: a bug", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 					slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-				problem(w, http.StatusInternalServerError, "a bug of idds; its log says more")
+				frontdoor.Problem(w, http.StatusInternalServerError, "a bug of idds; its log says more")
 			}
 		}()
 		next.ServeHTTP(w, r)
@@ -55,7 +45,7 @@ func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI, notFound http.Handler) 
 		allow := strings.Join(methods, ", ")
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
-			problem(w, http.StatusMethodNotAllowed, "there is no "+r.Method+" of it; there is "+allow)
+			frontdoor.Problem(w, http.StatusMethodNotAllowed, "there is no "+r.Method+" of it; there is "+allow)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +53,7 @@ func refuseOthers(mux *http.ServeMux, doc *huma.OpenAPI, notFound http.Handler) 
 			notFound.ServeHTTP(w, r)
 			return
 		}
-		problem(w, http.StatusNotFound, "there is no such path; /docs lists those that there are")
+		frontdoor.Problem(w, http.StatusNotFound, "there is no such path; /docs lists those that there are")
 	})
 }
 
@@ -72,17 +62,10 @@ func made(contentType string, from func(*huma.OpenAPI) ([]byte, error), doc *hum
 	text, err := from(doc)
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if err != nil {
-			problem(w, http.StatusInternalServerError, "making the document: "+err.Error())
+			frontdoor.Problem(w, http.StatusInternalServerError, "making the document: "+err.Error())
 			return
 		}
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write(text) // or the client is gone
 	}
-}
-
-// problem answers as RFC 9457 has it.
-func problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) // or the client is gone
 }

@@ -9,13 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/idds/api"
-	"tfpilot/idds/sqlite"
 	"tfpilot/internal/access"
 	"tfpilot/internal/document"
 	"tfpilot/internal/ledger"
-	"tfpilot/internal/logging"
-	"tfpilot/internal/recent"
 )
 
 func post(t *testing.T, base, path string, role access.Role, document any) (int, string) {
@@ -144,29 +140,5 @@ func TestFilesOfTheDataSideAreListed(t *testing.T) {
 	}
 	if r := read[document.Run](t, base+"/v1/runs/"+run); r.Detector == nil || r.Detector.State != "run" {
 		t.Errorf("%+v", r)
-	}
-}
-
-func TestAgentsOfTheProductionSystemSendTheirLinesWhereThatIsWanted(t *testing.T) {
-	t.Parallel()
-	base := server(t)
-	if resp, _ := request(t, http.MethodPost, base+"/api/logs/", "", "{}"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("unasked: %d", resp.StatusCode)
-	}
-	memory := recent.New(nil)
-	store, err := sqlite.Open(t.Context(), t.TempDir(), logging.Discard())
-	must(t, err)
-	t.Cleanup(func() { _ = store.Close() })
-	base = serverOn(t, store, api.Config{Mounts: []api.Mount{api.AgentLogs(memory, namespace)}})
-	line := `{"app_name":"data_agent","instance_name":"data-agent-me-1","timestamp":"2026-01-18T09:36:03.194616","level":30,"levelname":"WARNING","message":"late",
-		"module":"m","funcname":"f","lineno":17,"process":1,"thread":139,"extra_data":{"execution_id":"e-1","run_id":102023,"username":null}}`
-	for body, want := range map[string]int{line: 201, "": 400, "[]": 400, "<html>": 400, `{"message":{"x":1}}`: 400, `{"extra_data":null}`: 201, strings.Repeat("x", 5<<20): 400} {
-		if resp, text := request(t, http.MethodPost, base+"/api/logs/", "", body); resp.StatusCode != want {
-			t.Errorf("%.80s: %d, %s", body, resp.StatusCode, text)
-		}
-	}
-	page, err := memory.Logs(recent.Query{Component: "data-agent-me-1", Level: "WARN", Run: "102023"})
-	if err != nil || len(page.Items) != 1 || page.Items[0].Role != "data_agent" || page.Items[0].Attrs["lineno"] != "17" || time.Since(page.Items[0].At).Abs() > time.Minute {
-		t.Errorf("%+v, %v", page, err)
 	}
 }

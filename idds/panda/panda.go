@@ -1,6 +1,6 @@
 // Package panda speaks as the iDDS of the production system does, and as its PanDA server does that relays to it: their paths, headers,
-// errors and JSON. What is asked is done by the service; nothing is kept here. Its routes are mounted where it is known who asks
-// ([access.PrincipalOf]).
+// errors and JSON; and its agents find here where they send the lines of their logs ([AgentLogs]). What is asked is done by the service;
+// nothing is kept here. Its routes are mounted where it is known who asks ([access.PrincipalOf]).
 package panda
 
 import (

@@ -70,7 +70,7 @@ func newRig(t *testing.T, demandFrom string) *rig {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}}
 	for _, r := range panda.New(panda.Config{Desk: service, Messages: store, Broker: cfg.BrokerFor, Namespace: namespace}).Routes() {
-		cfg.Mounts = append(cfg.Mounts, api.Mount{Pattern: r.Pattern, Roles: r.Roles, Handler: r.Handler, Refused: r.Refused})
+		cfg.Mounts = append(cfg.Mounts, api.Mount(r))
 	}
 	srv := httptest.NewServer(panda.Dialect(api.Handler(service, store, cfg)))
 	t.Cleanup(srv.Close)

@@ -12,7 +12,7 @@ func production(service *idds.Service, store ledger.Store, rest api.Config) []ap
 	s := panda.New(panda.Config{Desk: service, Messages: store, Broker: rest.BrokerFor, Namespace: rest.Namespace})
 	var out []api.Mount
 	for _, r := range s.Routes() {
-		out = append(out, api.Mount{Pattern: r.Pattern, Roles: r.Roles, Handler: r.Handler, Refused: r.Refused})
+		out = append(out, api.Mount(r))
 	}
 	return out
 }

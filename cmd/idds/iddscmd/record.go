@@ -5,6 +5,7 @@ import (
 
 	"tfpilot/idds"
 	"tfpilot/idds/api"
+	"tfpilot/idds/panda"
 	"tfpilot/idds/record"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/ledger"
@@ -47,7 +48,7 @@ func (n *notes) mounts(cfg serveConfig) []api.Mount {
 	if !cfg.AgentLogs {
 		return nil
 	}
-	return []api.Mount{api.AgentLogs(n.memory, cfg.Namespace)}
+	return []api.Mount{api.Mount(panda.AgentLogs(n.memory, cfg.Namespace))}
 }
 
 // serve calls the roll of a service, and is what the REST interface is told.

@@ -1,4 +1,4 @@
-package api
+package panda
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/frontdoor"
 	"tfpilot/internal/message"
 	"tfpilot/internal/recent"
 )
@@ -24,11 +25,11 @@ type agentLine struct {
 
 // AgentLogs takes the lines of the production system's agents where they expect their monitor. They come without a token: it is mounted
 // only where that is wanted, and the lines are of one namespace.
-func AgentLogs(memory *recent.Memory, namespace string) Mount {
-	return Mount{Pattern: "POST /api/logs/", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func AgentLogs(memory *recent.Memory, namespace string) Route {
+	return Route{Pattern: "POST /api/logs/", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in agentLine
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-			problem(w, http.StatusBadRequest, "no line of a log: "+err.Error())
+			frontdoor.Problem(w, http.StatusBadRequest, "no line of a log: "+err.Error())
 			return
 		}
 		// Its time is local, without a zone: that at which it came says more.
@@ -48,7 +49,7 @@ func AgentLogs(memory *recent.Memory, namespace string) Mount {
 		}
 		if memory.AddLogs(namespace, line) == 0 {
 			w.Header().Set("Retry-After", "1")
-			problem(w, http.StatusTooManyRequests, "too many lines; wait a second")
+			frontdoor.Problem(w, http.StatusTooManyRequests, "too many lines; wait a second")
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -1,20 +1,16 @@
-package api
+package admission
 
 import (
 	"context"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"tfpilot/internal/access"
 )
-
-// Browsers send no Authorization header of a page. They send a cookie, which is a token that somebody has logged in with. It is good
-// for looking alone: whoever brings a browser to ask for something by it, from whatever page, changes nothing.
 
 const (
 	// sessionLife is how long a browser keeps the cookie; the token in it may end sooner.
@@ -23,27 +19,23 @@ const (
 	maxSession = 3800
 )
 
-// visitor is identify, and for who looks without an Authorization header also by his cookie; or as nobody in particular, where everybody may.
-func (a *api) visitor(ctx context.Context, method, host string, header func(string) string, addr string, roles []access.Role) (access.Principal, *refusal) {
-	looks := method == http.MethodGet || method == http.MethodHead
-	if !looks || authorization(header) != "" || !slices.Contains(roles, access.Viewer) {
-		return a.identify(ctx, header, addr, roles)
+// visitor is who looks without an Authorization header: by his cookie, or as nobody in particular, where everybody may.
+func (d *Door) visitor(ctx context.Context, r *http.Request) (access.Principal, *Refusal) {
+	p, no := access.Principal{}, &Refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>, or log in at /login"}
+	if token := sessionToken(r.Header.Get("Cookie"), r.Host); token != "" {
+		p, no = d.onlooker(ctx, token)
 	}
-	p, no := access.Principal{}, &refusal{http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer <token>, or log in at /login"}
-	if token := sessionToken(header("Cookie"), host); token != "" {
-		p, no = a.onlooker(ctx, token)
+	if no != nil && d.cfg.Public {
+		return access.Principal{Role: access.Viewer, Namespace: d.cfg.Namespace}, nil
 	}
-	if no != nil && a.cfg.PublicPage {
-		p, no = access.Principal{Role: access.Viewer, Namespace: a.cfg.Namespace}, nil
-	}
-	return a.admit(p, no, addr, roles)
+	return p, no
 }
 
 // onlooker is the holder of a token who logs in, or has: a viewer, whatever else the token may do.
-func (a *api) onlooker(ctx context.Context, token string) (access.Principal, *refusal) {
-	p, no := a.holder(ctx, "Bearer "+token)
+func (d *Door) onlooker(ctx context.Context, token string) (access.Principal, *Refusal) {
+	p, no := d.holder(ctx, "Bearer "+token)
 	if no == nil && p.Role != access.Viewer && p.Role != access.Operator {
-		no = &refusal{http.StatusForbidden, "the token's role is " + string(p.Role) + ": the page is for viewers and operators"}
+		no = &Refusal{http.StatusForbidden, "the token's role is " + string(p.Role) + ": the page is for viewers and operators"}
 	}
 	p.Role = access.Viewer
 	return p, no
@@ -71,34 +63,34 @@ func sessionToken(line, host string) string {
 	return ""
 }
 
-// login sets the cookie of a token that somebody has typed, and leads to where he was going; or back, with the reason as a number.
-func (a *api) login(w http.ResponseWriter, r *http.Request) {
+// Login sets the cookie of a token that somebody has typed, and leads to where he was going; or back, with the reason as a number.
+func (d *Door) Login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	next := localPath(r.PostFormValue("next"))
 	token := strings.TrimSpace(r.PostFormValue("token"))
-	var no *refusal
+	var no *Refusal
 	switch err := http.NewCrossOriginProtection().Check(r); {
 	case err != nil: // a page of somebody else logs a browser in
-		no = &refusal{status: http.StatusBadRequest}
+		no = &Refusal{Status: http.StatusBadRequest}
 	case len(token) > maxSession:
-		no = &refusal{status: http.StatusRequestEntityTooLarge}
+		no = &Refusal{Status: http.StatusRequestEntityTooLarge}
 	case token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`",;\`, c) }):
-		no = &refusal{status: http.StatusUnauthorized}
+		no = &Refusal{Status: http.StatusUnauthorized}
 	default:
 		var p access.Principal
-		p, no = a.onlooker(r.Context(), token)
-		_, no = a.admit(p, no, r.RemoteAddr, []access.Role{access.Viewer})
+		p, no = d.onlooker(r.Context(), token)
+		no = d.admit(p, no, r.RemoteAddr, []access.Role{access.Viewer})
 	}
 	if no != nil {
-		http.Redirect(w, r, "/login?"+url.Values{"refused": {strconv.Itoa(no.status)}, "next": {next}}.Encode(), http.StatusSeeOther)
+		http.Redirect(w, r, "/login?"+url.Values{"refused": {strconv.Itoa(no.Status)}, "next": {next}}.Encode(), http.StatusSeeOther)
 		return
 	}
 	setSession(w, r, token, int(sessionLife/time.Second))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
-// logout has the browser forget the cookie.
-func (a *api) logout(w http.ResponseWriter, r *http.Request) {
+// Logout has the browser forget the cookie.
+func (d *Door) Logout(w http.ResponseWriter, r *http.Request) {
 	if http.NewCrossOriginProtection().Check(r) == nil {
 		setSession(w, r, "", -1)
 	}
