@@ -17,8 +17,6 @@ const (
 	demandFor = 10 * time.Minute
 	// demandOver is how many runs that are over are named as wanting none: there may be any number of them.
 	demandOver = 100
-	// manyWorkers are read at once.
-	manyWorkers = 1000
 )
 
 // Demand is how many workers each run wants now, and why: those that are not over, and the last of those that are.
@@ -83,17 +81,9 @@ func (s *Service) watchDemand(ctx context.Context) error {
 }
 
 func (s *Service) scale(ctx context.Context, runs []ledger.Run) ([]document.RunDemand, error) {
-	var workers []document.Worker
-	f := ledger.WorkerFilter{Namespace: s.cfg.Namespace, SeenSince: s.now().Add(-demandFor), Limit: manyWorkers}
-	for {
-		page, err := s.FindWorkers(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		if workers = append(workers, page...); len(page) < f.Limit {
-			return s.scaler.Decide(runs, workers, s.now()), nil
-		}
-		last := page[len(page)-1]
-		f.AfterNamespace, f.AfterPilot = ledger.Text(last.Namespace), ledger.Text(last.PilotID)
+	workers, err := s.WorkersSince(ctx, s.cfg.Namespace, s.now().Add(-demandFor))
+	if err != nil {
+		return nil, err
 	}
+	return s.scaler.Decide(runs, workers, s.now()), nil
 }

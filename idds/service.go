@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"tfpilot/internal/books"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/demand"
@@ -64,8 +65,10 @@ type Config struct {
 	Stops *broker.Link `toml:"-"`
 }
 
-// Service is idds without its REST interface.
+// Service is idds without its REST interface. What it tells of runs, slices and workers are its books.
 type Service struct {
+	*books.Books
+
 	cfg    Config
 	store  ledger.Store
 	ledger ledger.Rules
@@ -98,6 +101,9 @@ type Service struct {
 // Ready is closed when the broker has confirmed every subscription: from then on nothing is missed.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
+// Now is the time by which the service decides.
+func (s *Service) Now() time.Time { return s.now().UTC() }
+
 // subscribed notes that a subscription is no longer waited for.
 func (s *Service) subscribed() {
 	if s.unready.Add(-1) == 0 {
@@ -128,6 +134,7 @@ func New(store ledger.Store, link *broker.Link, log *slog.Logger, cfg Config) (*
 		foreign: intake.NewSightings(log, "of another namespace, although their headers say ours: left alone"),
 	}
 	s.now, s.behind = s.clock.now, s.isBehind
+	s.Books = books.New(store, books.Config{Measured: s.measured, WorkerSilence: cfg.WorkerSilence, RetryOwner: cfg.RetryOwner, Now: s.Now})
 	for _, o := range s.subscriptions() {
 		if !s.optional(o) {
 			s.unready.Add(1)

@@ -157,7 +157,7 @@ func (alone) Health(context.Context) document.Health {
 	return document.Health{At: time.Now(), Parts: []document.HealthPart{{Name: "store", OK: true}, {Name: "broker", Details: "gone"}}}
 }
 
-func (a alone) FindWorkers(context.Context, ledger.WorkerFilter) ([]document.Worker, error) {
+func (a alone) WorkersSince(context.Context, string, time.Time) ([]document.Worker, error) {
 	return a.pilots, nil
 }
 

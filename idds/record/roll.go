@@ -11,14 +11,13 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/ledger"
 	"tfpilot/internal/version"
 )
 
 // Service is what a roll-call asks of idds.
 type Service interface {
 	Health(ctx context.Context) document.Health
-	FindWorkers(ctx context.Context, f ledger.WorkerFilter) ([]document.Worker, error)
+	WorkersSince(ctx context.Context, namespace string, since time.Time) ([]document.Worker, error)
 }
 
 // Roll is who is alive.
@@ -53,20 +52,12 @@ func (r *Roll) Programs(ctx context.Context, namespace string) []document.Compon
 // Components are Programs, and pilots.
 func (r *Roll) Components(ctx context.Context, namespace string) ([]document.Component, error) {
 	out := r.Programs(ctx, namespace)
-	f := ledger.WorkerFilter{Namespace: namespace, SeenSince: r.record.cfg.Now().Add(-forgotten), Limit: ledger.PageSize}
-	for {
-		page, err := r.service.FindWorkers(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page {
-			out = append(out, pilot(&page[i]))
-		}
-		if len(page) < f.Limit {
-			break
-		}
-		last := &page[len(page)-1]
-		f.AfterNamespace, f.AfterPilot = ledger.Text(last.Namespace), ledger.Text(last.PilotID)
+	pilots, err := r.service.WorkersSince(ctx, namespace, r.record.cfg.Now().Add(-forgotten))
+	if err != nil {
+		return nil, err
+	}
+	for i := range pilots {
+		out = append(out, pilot(&pilots[i]))
 	}
 	slices.SortStableFunc(out, Compare)
 	return out, nil

@@ -1,4 +1,4 @@
-package idds
+package books
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 const shownInCheck = ledger.PageSize
 
 // Check is the accounting of a run: it adds up only if the slices in the store are what the run's counters say.
-func (s *Service) Check(ctx context.Context, r ledger.Run) (document.RunCheck, error) {
+func (b *Books) Check(ctx context.Context, r ledger.Run) (document.RunCheck, error) {
 	// Of a run that goes on both have to be of one moment, or results that come in between are a problem.
-	then, counted, err := s.store.Tally(ctx, r.Namespace, r.RunID.String())
+	then, counted, err := b.store.Tally(ctx, r.Namespace, r.RunID.String())
 	if err != nil {
 		return document.RunCheck{}, err
 	}
 	if then != nil { // or it was forgotten meanwhile
 		r = *then
 	}
-	doc, err := s.RunDocument(ctx, r)
+	doc, err := b.RunDocument(ctx, r)
 	if err != nil {
 		return document.RunCheck{}, err
 	}
 	out := document.RunCheck{Run: doc, Problems: []string{}, Places: map[document.Place]int{}, Outstanding: []document.Slice{}}
-	if err := s.locate(ctx, r, &out); err != nil {
+	if err := b.locate(ctx, r, &out); err != nil {
 		return out, err
 	}
 	c := doc.Slices
@@ -48,14 +48,14 @@ func (s *Service) Check(ctx context.Context, r ledger.Run) (document.RunCheck, e
 }
 
 // locate finds where every outstanding slice is.
-func (s *Service) locate(ctx context.Context, r ledger.Run, out *document.RunCheck) error {
+func (b *Books) locate(ctx context.Context, r ledger.Run, out *document.RunCheck) error {
 	f := ledger.Filter{Namespace: r.Namespace, Run: r.RunID.String(), States: []ledger.SliceState{ledger.Outstanding, ledger.Waiting}}
 	for {
-		page, err := s.store.Slices(ctx, f)
+		page, err := b.store.Slices(ctx, f)
 		if err != nil {
 			return err
 		}
-		records, err := s.Records(ctx, r.Namespace, page)
+		records, err := b.Records(ctx, r.Namespace, page)
 		if err != nil {
 			return err
 		}
