@@ -7,6 +7,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/runplan"
 )
 
 // Verdict is what one result says about one slice.
@@ -86,7 +87,7 @@ func NewBooks(run string) *Books {
 }
 
 // Expect enters the slices of an STF before they are published: a result can be faster than the broker's receipt.
-func (b *Books) Expect(s STF, list []Slice) {
+func (b *Books) Expect(s runplan.STF, list []runplan.Slice) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stfs[s.Sequence] != nil {

@@ -15,11 +15,12 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/runplan"
 )
 
 // Config is where and how fast a plan is carried out.
 type Config struct {
-	Plan
+	runplan.Plan
 	// Data is where STF files are written.
 	Data string `toml:"data" default:"data" help:"folder for the STF files"`
 	// InputPrefix empty makes paths that a worker on the same file system can open.
@@ -62,8 +63,8 @@ type DAQ struct {
 	books    *Books
 	producer *producer
 
-	steps     int          // over, from the journal
-	stfs      map[int]*STF // complete, from the journal
+	steps     int                  // over, from the journal
+	stfs      map[int]*runplan.STF // complete, from the journal
 	announced int
 	ended     bool
 }
@@ -91,7 +92,7 @@ func New(pub Publisher, src Source, journal *Journal, cfg Config) (*DAQ, error) 
 	}
 	log = log.With(slog.String(logging.KeyRun, cfg.Run))
 	d := &DAQ{
-		cfg: cfg, log: log, src: src, journal: journal, books: NewBooks(cfg.Run), stfs: map[int]*STF{},
+		cfg: cfg, log: log, src: src, journal: journal, books: NewBooks(cfg.Run), stfs: map[int]*runplan.STF{},
 		producer: &producer{pub: pub, log: log, plan: cfg.Plan, patience: cfg.Patience, now: time.Now},
 	}
 	d.producer.url = "file://" + cfg.Data + "/"
@@ -118,8 +119,8 @@ func (c Config) Validate() error {
 		option     string
 		value, low time.Duration
 	}{{"wait-results", c.WaitResults, 0}, {"stop-time", c.StopTime, 0}, {"patience", c.Patience, 1}} {
-		if d.value < d.low || d.value > maxTime {
-			errs = append(errs, fmt.Errorf("--%s %s: must be %s to %s", d.option, d.value, d.low, maxTime))
+		if d.value < d.low || d.value > runplan.MaxTime {
+			errs = append(errs, fmt.Errorf("--%s %s: must be %s to %s", d.option, d.value, d.low, runplan.MaxTime))
 		}
 	}
 	if c.NoFiles && c.FileType == "" {
@@ -138,7 +139,7 @@ func (d *DAQ) replay() error {
 		switch {
 		case r.Plan != nil && *r.Plan != d.cfg.Plan:
 			return exitcode.New(exitcode.Usage, "run %s was begun with another plan (%s); give the same options, or another --run",
-				d.cfg.Run, difference(*r.Plan, d.cfg.Plan))
+				d.cfg.Run, r.Plan.Difference(d.cfg.Plan))
 		case r.Step != nil:
 			d.steps = *r.Step + 1
 		case r.STF != nil:
@@ -174,7 +175,7 @@ func (d *DAQ) Run(ctx context.Context, inbox Inbox) (Report, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	// The helpers end when the main line has: by its error, or by this.
 	helpers, release := context.WithCancel(gctx)
-	files := make(chan STF)
+	files := make(chan runplan.STF)
 	from := d.steps
 	if !d.ended {
 		g.Go(func() error { return d.writeFiles(helpers, from, files) })

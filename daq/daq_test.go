@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tfpilot/daq"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/runplan"
 	"tfpilot/internal/stf"
 )
 
@@ -56,7 +56,7 @@ func TestARunGoesThroughTheWholeChain(t *testing.T) {
 		if err != nil || size != content.Size.Int64() || sum != content.Adler32 {
 			t.Errorf("file %s: %d %s, message %d %s, %v", content.Filename, size, sum, content.Size.Int64(), content.Adler32, err)
 		}
-		if want := daq.ReqID("test", "100001", content.TFFilename, int(content.SliceID.Int64())); string(content.ReqID) != want {
+		if want := runplan.ReqID("test", "100001", content.TFFilename, int(content.SliceID.Int64())); string(content.ReqID) != want {
 			t.Errorf("req_id %s, want %s", content.ReqID, want)
 		}
 	}

@@ -1,10 +1,8 @@
 // Package daq is the detector side: it takes a run through its states, writes time-frame files and asks for their processing.
 //
-// A [Plan] says what happens in a run; its [Plan.Steps] are the whole run as a sequence of pure values, checked against the
-// table of legal transitions ([Condition.To]). [DAQ.Run] takes the steps in real time or as fast as they go. For every
-// Super Time Frame it plays all roles of the production system between the detector and the workers: the file is written
-// and announced (stf_gen), taken in (stf_ready), sampled (tf_file_registered) and sliced (slice). Which frames are in which
-// sample and slice depends on the plan and its seed only.
+// A plan ([tfpilot/internal/runplan]) says what happens in a run, as a sequence of steps. [DAQ.Run] takes them in real time or as
+// fast as they go. For every Super Time Frame it plays all roles of the production system between the detector and the
+// workers: the file is written and announced (stf_gen), taken in (stf_ready), sampled (tf_file_registered) and sliced (slice).
 //
 // The [Journal] on disk holds the position in the plan and the books of results. A daq that was killed goes on where it
 // was and publishes the same slices under the same identities, so nothing is doubled and nothing is left out. A daq that is

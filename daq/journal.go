@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/runplan"
 )
 
 // firstRun is the number of the first run of an empty state folder.
@@ -24,11 +25,11 @@ const firstRun = 100001
 
 // Record is one line of a journal: exactly one of its fields is set.
 type Record struct {
-	Plan *Plan `json:"plan,omitempty"`
+	Plan *runplan.Plan `json:"plan,omitempty"`
 	// Step is a step that is over.
 	Step *int `json:"step,omitempty"`
 	// STF is a file that is complete, before anybody is told.
-	STF *STF `json:"stf,omitempty"`
+	STF *runplan.STF `json:"stf,omitempty"`
 	// Announced is the sequence of an STF whose messages are out, all but the slices.
 	Announced int `json:"announced,omitempty"`
 	// Published is a slice that the broker has confirmed.

@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
+	"tfpilot/internal/runplan"
 )
 
 // Publisher sends a message and returns nil when the broker has it; it outlives connections and gives up with the context.
@@ -24,7 +25,7 @@ type Publisher interface {
 type producer struct {
 	pub  Publisher
 	log  *slog.Logger
-	plan Plan
+	plan runplan.Plan
 	// input is what stands before a file's name in slices, url before it in the announcements.
 	input, url string
 	patience   time.Duration
@@ -82,7 +83,7 @@ func (p *producer) headers(msgType string, persistent bool) []string {
 }
 
 // runMessage is what a run message of this step says.
-func (p *producer) runMessage(s Step) message.RunMessage {
+func (p *producer) runMessage(s runplan.Step) message.RunMessage {
 	m := message.RunMessage{
 		MsgType: s.Message, Namespace: p.plan.Namespace, ExecutionID: p.plan.ExecutionID, RunID: message.Run(p.plan.Run),
 		Timestamp: message.At(p.now()), SimulationTick: s.Tick.Seconds(), Sender: p.plan.Sender,
@@ -90,7 +91,7 @@ func (p *producer) runMessage(s Step) message.RunMessage {
 	}
 	switch s.Message {
 	case message.TypeRunImminent:
-		m.Dataset = Dataset(p.plan.Run)
+		m.Dataset = runplan.Dataset(p.plan.Run)
 	case message.TypePauseRun:
 		m.Reason = "end of a physics period"
 	case message.TypeEndRun:
@@ -131,7 +132,7 @@ func (p *producer) run(ctx context.Context, m message.RunMessage) error {
 }
 
 // announce says that an STF file is there, has been taken in, and which samples of it are to be had.
-func (p *producer) announce(ctx context.Context, s STF, step Step) error {
+func (p *producer) announce(ctx context.Context, s runplan.STF, step runplan.Step) error {
 	run, at := message.Run(p.plan.Run), message.At(s.CreatedAt)
 	state, substate := string(step.Condition.State), string(step.Condition.Substate)
 	var url string
@@ -174,7 +175,7 @@ func (p *producer) announce(ctx context.Context, s STF, step Step) error {
 }
 
 // slice publishes one slice. Sent again it is the same message, byte for byte.
-func (p *producer) slice(ctx context.Context, s STF, slice Slice) error {
+func (p *producer) slice(ctx context.Context, s runplan.STF, slice runplan.Slice) error {
 	created := message.At(slice.CreatedAt)
 	c := message.SliceContent{
 		RunID: message.Run(p.plan.Run), ExecutionID: p.plan.ExecutionID, ReqID: message.Text(slice.ReqID),

@@ -11,6 +11,7 @@ import (
 	"tfpilot/daq"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/runplan"
 )
 
 // A daq that is told to stop has its run ended with the slices that there are; one that keeps it open goes on with it.
@@ -80,9 +81,9 @@ func TestAnotherStartGoesOnWhereTheLastOneWas(t *testing.T) {
 
 func TestTheBooksTellWhatCounts(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.Run, p.SlicesPerSample = "1", 5
-	stf := daq.STF{Sequence: 1, Name: "a.stf", CreatedAt: time.Now().Truncate(time.Microsecond)}
+	stf := runplan.STF{Sequence: 1, Name: "a.stf", CreatedAt: time.Now().Truncate(time.Microsecond)}
 	list := p.Slices(stf)
 	b := daq.NewBooks("1")
 	b.Expect(stf, list)

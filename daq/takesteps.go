@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
 	"tfpilot/internal/pause"
+	"tfpilot/internal/runplan"
 	"tfpilot/internal/stf"
 )
 
@@ -22,16 +23,16 @@ const inFlight = 32
 
 // takeSteps carries out what is left of the plan until ctx ends. When that was a signal, which ends outer too, the STF under
 // way is finished and the run is ended, both within the time that a signal leaves.
-func (d *DAQ) takeSteps(ctx, outer context.Context, files <-chan STF) error {
+func (d *DAQ) takeSteps(ctx, outer context.Context, files <-chan runplan.STF) error {
 	if d.ended {
 		return nil
 	}
 	// What must not be torn by a signal runs under this: it ends a while after ctx.
 	firm, cancel := lateCancel(ctx, d.cfg.StopTime)
 	defer cancel()
-	at := Off
+	at := runplan.Off
 	clock := pacer{scale: d.cfg.TimeScale, due: time.Now()}
-	var last Step
+	var last runplan.Step
 	for step := range d.cfg.Steps() {
 		// The law is asked of steps that are over, too: it costs nothing, and where we are follows from them.
 		if step.Sequence == 0 || at != step.Condition {
@@ -70,7 +71,7 @@ func (d *DAQ) stop(firm context.Context, cause error, tick time.Duration) error 
 	}
 	err := firm.Err()
 	if err == nil {
-		err = d.endRun(firm, Step{Condition: BeamNotReady, Message: message.TypeEndRun, Tick: tick})
+		err = d.endRun(firm, runplan.Step{Condition: runplan.BeamNotReady, Message: message.TypeEndRun, Tick: tick})
 	}
 	if err != nil {
 		return exitcode.New(exitcode.Interrupted, "run %s could not be ended within %s and stays open, start again to go on with it: %w",
@@ -83,7 +84,7 @@ func (d *DAQ) stop(firm context.Context, cause error, tick time.Duration) error 
 const stepsBeforeEnd = 2
 
 // take carries out one step and notes that it is over.
-func (d *DAQ) take(ctx, firm context.Context, step Step, files <-chan STF) error {
+func (d *DAQ) take(ctx, firm context.Context, step runplan.Step, files <-chan runplan.STF) error {
 	switch {
 	case step.Sequence > 0:
 		s, err := d.receive(ctx, step, files)
@@ -110,11 +111,11 @@ func (d *DAQ) take(ctx, firm context.Context, step Step, files <-chan STF) error
 }
 
 // receive waits for the file of a step and makes it an STF: from here on it exists, whatever happens to us.
-func (d *DAQ) receive(ctx context.Context, step Step, files <-chan STF) (STF, error) {
+func (d *DAQ) receive(ctx context.Context, step runplan.Step, files <-chan runplan.STF) (runplan.STF, error) {
 	select {
 	case s := <-files:
 		if s.Sequence != step.Sequence {
-			return STF{}, fmt.Errorf("STF %d came where %d was due", s.Sequence, step.Sequence)
+			return runplan.STF{}, fmt.Errorf("STF %d came where %d was due", s.Sequence, step.Sequence)
 		}
 		if known := d.stfs[s.Sequence]; known != nil && *known == s {
 			return s, nil
@@ -124,12 +125,12 @@ func (d *DAQ) receive(ctx context.Context, step Step, files <-chan STF) (STF, er
 		}
 		return s, d.journal.Append(Record{STF: &s})
 	case <-ctx.Done():
-		return STF{}, context.Cause(ctx)
+		return runplan.STF{}, context.Cause(ctx)
 	}
 }
 
 // process announces an STF and publishes its slices, as far as that has not been done already.
-func (d *DAQ) process(ctx context.Context, s STF, step Step) error {
+func (d *DAQ) process(ctx context.Context, s runplan.STF, step runplan.Step) error {
 	list := d.cfg.Slices(s)
 	d.books.Expect(s, list)
 	if d.announced < s.Sequence {
@@ -163,7 +164,7 @@ func (d *DAQ) process(ctx context.Context, s STF, step Step) error {
 }
 
 // endRun announces the end with the number of slices that there are.
-func (d *DAQ) endRun(ctx context.Context, step Step) error {
+func (d *DAQ) endRun(ctx context.Context, step runplan.Step) error {
 	c, _ := d.books.Counts()
 	m := d.producer.runMessage(step)
 	m.TotalSTFFiles, m.TotalSlices = message.NewInt(int64(c.STFs)), message.NewInt(int64(c.Published))
@@ -176,7 +177,7 @@ func (d *DAQ) endRun(ctx context.Context, step Step) error {
 }
 
 // writeFiles makes the STF files of all steps from one on, one ahead of the step that waits for it.
-func (d *DAQ) writeFiles(ctx context.Context, from int, files chan<- STF) error {
+func (d *DAQ) writeFiles(ctx context.Context, from int, files chan<- runplan.STF) error {
 	for step := range d.cfg.Steps() {
 		if step.Sequence == 0 || step.Index < from {
 			continue
@@ -198,30 +199,30 @@ func (d *DAQ) writeFiles(ctx context.Context, from int, files chan<- STF) error 
 }
 
 // file is the STF of a sequence: the one that is there already, when the journal knows it and it is whole, or a new one.
-func (d *DAQ) file(ctx context.Context, sequence int) (STF, error) {
-	name := STFName(d.cfg.Run, sequence)
+func (d *DAQ) file(ctx context.Context, sequence int) (runplan.STF, error) {
+	name := runplan.STFName(d.cfg.Run, sequence)
 	path := filepath.Join(d.cfg.Data, name)
 	known := d.stfs[sequence]
 	switch {
 	case d.cfg.NoFiles && known != nil:
 		return *known, nil
 	case d.cfg.NoFiles:
-		return STF{Sequence: sequence, Name: name}, nil
+		return runplan.STF{Sequence: sequence, Name: name}, nil
 	case known != nil:
 		size, sum, err := stf.Checksum(path)
 		if err == nil && size == known.SizeBytes && sum == known.Adler32 {
 			return *known, nil
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return STF{}, fmt.Errorf("looking at the file of a former start: %w", err)
+			return runplan.STF{}, fmt.Errorf("looking at the file of a former start: %w", err)
 		}
 		d.log.WarnContext(ctx, "the file of a former start is gone or damaged; making it again", slog.String("stf", name))
 	}
 	sum, err := Write(ctx, d.src, path, sequence, d.cfg.Frames, nil)
 	if err != nil {
-		return STF{}, err
+		return runplan.STF{}, err
 	}
-	s := STF{Sequence: sequence, Name: name, SizeBytes: sum.SizeBytes, Adler32: sum.Adler32}
+	s := runplan.STF{Sequence: sequence, Name: name, SizeBytes: sum.SizeBytes, Adler32: sum.Adler32}
 	if known != nil {
 		s.CreatedAt = known.CreatedAt // the slices' identity in time stays
 	}

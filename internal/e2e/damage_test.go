@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
 	"tfpilot/internal/payloadfile"
+	"tfpilot/internal/runplan"
 	"tfpilot/internal/stf"
 	"tfpilot/internal/testkit"
 	"tfpilot/payload"
@@ -187,7 +188,7 @@ func TestReadingASliceTouchesAtMostTwiceItsBytes(t *testing.T) {
 		hits += basket[1] - basket[0]
 	}
 	worst := 0.0
-	for n, part := range daq.Split(daq.Range{First: 0, Last: frames - 1}, 15) {
+	for n, part := range runplan.Split(runplan.Range{First: 0, Last: frames - 1}, 15) {
 		r, err := stf.Open(path)
 		must(t, err)
 		must(t, r.Read(part.First, part.Last, func(*stf.Frame) error { return nil }))

@@ -16,6 +16,7 @@ import (
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/runplan"
 	"tfpilot/internal/stf"
 	"tfpilot/payload"
 	"tfpilot/payload/tfreco"
@@ -292,16 +293,16 @@ func TestAnyPartitionIntoSlicesGivesTheSamePhysics(t *testing.T) {
 	path, err := physicsFile()
 	must(t, err)
 	const frames = 60
-	process := func(part daq.Range) payload.Result {
+	process := func(part runplan.Range) payload.Result {
 		res, err := tfreco.Process(t.Context(), path, part.First, part.Last, t.TempDir())
 		must(t, err)
 		return res
 	}
-	whole := process(daq.Range{First: 0, Last: frames - 1})
+	whole := process(runplan.Range{First: 0, Last: frames - 1})
 	rng := rand.New(rand.NewPCG(7, 7))
-	for _, parts := range [][]daq.Range{
-		daq.Split(daq.Range{First: 0, Last: frames - 1}, 15),
-		daq.Split(daq.Range{First: 0, Last: frames - 1}, frames),
+	for _, parts := range [][]runplan.Range{
+		runplan.Split(runplan.Range{First: 0, Last: frames - 1}, 15),
+		runplan.Split(runplan.Range{First: 0, Last: frames - 1}, frames),
 		partition(rng, frames), partition(rng, frames), partition(rng, frames),
 	} {
 		sum := map[string]int64{}
@@ -320,10 +321,10 @@ func TestAnyPartitionIntoSlicesGivesTheSamePhysics(t *testing.T) {
 }
 
 // partition cuts frames into ranges of random lengths.
-func partition(rng *rand.Rand, frames int) (parts []daq.Range) {
+func partition(rng *rand.Rand, frames int) (parts []runplan.Range) {
 	for first := 0; first < frames; {
 		last := min(frames-1, first+rng.IntN(frames/3))
-		parts = append(parts, daq.Range{First: first, Last: last})
+		parts = append(parts, runplan.Range{First: first, Last: last})
 		first = last + 1
 	}
 	return parts
@@ -337,8 +338,8 @@ func TestHitsReadAreTheHitsWrittenOverAnyPartition(t *testing.T) {
 	g, err := detsim.New(detsim.Config{}, 7)
 	must(t, err)
 	rng := rand.New(rand.NewPCG(8, 8))
-	for n, parts := range [][]daq.Range{
-		{{First: 0, Last: physicsFrames - 1}}, daq.Split(daq.Range{First: 0, Last: physicsFrames - 1}, 15), partition(rng, physicsFrames),
+	for n, parts := range [][]runplan.Range{
+		{{First: 0, Last: physicsFrames - 1}}, runplan.Split(runplan.Range{First: 0, Last: physicsFrames - 1}, 15), partition(rng, physicsFrames),
 	} {
 		r, err := stf.Open(path)
 		must(t, err)

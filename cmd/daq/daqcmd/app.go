@@ -11,6 +11,7 @@ import (
 	"tfpilot/daq/replay"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/runplan"
 )
 
 // App is the whole command line.
@@ -55,7 +56,7 @@ func dataHint(err error) error {
 }
 
 // source is the detector of a plan: what is replayed, or the built-in one. It is to be closed.
-func source(d detector, p daq.Plan) (daq.Source, io.Closer, error) {
+func source(d detector, p runplan.Plan) (daq.Source, io.Closer, error) {
 	if d.Replay.File == "" {
 		g, err := detsim.New(d.Detector, p.Seed)
 		return g, io.NopCloser(nil), err

@@ -16,6 +16,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
+	"tfpilot/internal/runplan"
 )
 
 // generateOptions are the options of daq generate.
@@ -69,14 +70,14 @@ func generateCommand() *cli.Command {
 }
 
 func generate(ctx context.Context, o generateOptions, progress io.Writer) ([]generated, error) {
-	plan := daq.DefaultPlan()
+	plan := runplan.Default()
 	plan.Run, plan.Frames, plan.Seed, plan.SlicesPerSample, plan.TFFilesPerSTF = o.Run, o.Frames, o.Seed, 1, 0
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
 	for option, n := range map[string]int{"stf-count": o.Count, "first": o.First} {
-		if n < 1 || n > daq.MaxSTFs {
-			return nil, exitcode.New(exitcode.Usage, "--%s %d: must be 1 to %d", option, n, daq.MaxSTFs)
+		if n < 1 || n > runplan.MaxSTFs {
+			return nil, exitcode.New(exitcode.Usage, "--%s %d: must be 1 to %d", option, n, runplan.MaxSTFs)
 		}
 	}
 	src, detector, err := source(o.detector, plan)
@@ -92,7 +93,7 @@ func generate(ctx context.Context, o generateOptions, progress io.Writer) ([]gen
 	var out []generated
 	for i := range o.Count {
 		started := time.Now()
-		path := filepath.Join(o.Data, daq.STFName(o.Run, o.First+i))
+		path := filepath.Join(o.Data, runplan.STFName(o.Run, o.First+i))
 		s, err := daq.Write(ctx, src, path, o.First+i, o.Frames, show.tick)
 		if err != nil {
 			return out, err

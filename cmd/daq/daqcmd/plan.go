@@ -6,10 +6,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tfpilot/daq"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
+	"tfpilot/internal/runplan"
 )
 
 // planned is one step as it is shown.
@@ -26,7 +26,7 @@ type planned struct {
 }
 
 func planCommand() *cli.Command {
-	var plan daq.Plan
+	var plan runplan.Plan
 	bind := config.Bind(&plan)
 	return &cli.Command{
 		Name:  "plan",
@@ -50,7 +50,7 @@ func planCommand() *cli.Command {
 	}
 }
 
-func steps(plan daq.Plan, limit int) []planned {
+func steps(plan runplan.Plan, limit int) []planned {
 	var out []planned
 	for s := range plan.Steps() {
 		if len(out) >= limit {
@@ -58,7 +58,7 @@ func steps(plan daq.Plan, limit int) []planned {
 		}
 		p := planned{Step: s.Index, AtSeconds: s.Tick.Seconds(), Condition: s.Condition.String(), Message: s.Message}
 		if s.Sequence > 0 {
-			taken := daq.STF{Sequence: s.Sequence, Name: daq.STFName(plan.Run, s.Sequence)}
+			taken := runplan.STF{Sequence: s.Sequence, Name: runplan.STFName(plan.Run, s.Sequence)}
 			p.STF, p.Samples = taken.Name, len(plan.Samples(taken))
 			if list := plan.Slices(taken); len(list) > 0 {
 				p.Slices, p.First, p.Last = len(list), frames(list[0].Range), frames(list[len(list)-1].Range)
@@ -69,7 +69,7 @@ func steps(plan daq.Plan, limit int) []planned {
 	return out
 }
 
-func frames(r daq.Range) string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+func frames(r runplan.Range) string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
 
 func planTable(list []planned) program.Table {
 	t := program.Table{Header: []string{"STEP", "AT", "CONDITION", "MESSAGE", "STF", "SAMPLES", "SLICES", "FRAMES"}}

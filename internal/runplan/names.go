@@ -1,4 +1,4 @@
-package daq
+package runplan
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ func STFName(run string, sequence int) string {
 	return fmt.Sprintf("swf.%s.%06d.stf", run, sequence)
 }
 
-// SampleName is the name of time-frame sample n (from 1) of an STF.
-func SampleName(stf string, n int) string {
+// sampleName is the name of time-frame sample n (from 1) of an STF.
+func sampleName(stf string, n int) string {
 	return fmt.Sprintf("%s_tf_%03d.tf", strings.TrimSuffix(stf, path.Ext(stf)), n)
 }
 

@@ -1,4 +1,4 @@
-package daq_test
+package runplan_test
 
 import (
 	"errors"
@@ -11,24 +11,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tfpilot/daq"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/runplan"
 )
 
 func TestOnlyLegalTransitionsAreMade(t *testing.T) {
 	t.Parallel()
-	all := []daq.Condition{daq.Off, daq.NoBeam, daq.BeamNotReady, daq.BeamReady, daq.Physics, daq.Standby}
-	legal := map[[2]daq.Condition]bool{
-		{daq.Off, daq.NoBeam}: true, {daq.NoBeam, daq.BeamNotReady}: true, {daq.NoBeam, daq.Off}: true,
-		{daq.BeamNotReady, daq.BeamReady}: true, {daq.BeamNotReady, daq.NoBeam}: true,
-		{daq.BeamReady, daq.Physics}: true, {daq.BeamReady, daq.BeamNotReady}: true, {daq.BeamReady, daq.NoBeam}: true,
-		{daq.Physics, daq.Standby}: true, {daq.Physics, daq.BeamNotReady}: true, {daq.Physics, daq.Off}: true,
-		{daq.Standby, daq.Physics}: true, {daq.Standby, daq.BeamNotReady}: true, {daq.Standby, daq.Off}: true,
+	all := []runplan.Condition{runplan.Off, runplan.NoBeam, runplan.BeamNotReady, runplan.BeamReady, runplan.Physics, runplan.Standby}
+	legal := map[[2]runplan.Condition]bool{
+		{runplan.Off, runplan.NoBeam}: true, {runplan.NoBeam, runplan.BeamNotReady}: true, {runplan.NoBeam, runplan.Off}: true,
+		{runplan.BeamNotReady, runplan.BeamReady}: true, {runplan.BeamNotReady, runplan.NoBeam}: true,
+		{runplan.BeamReady, runplan.Physics}: true, {runplan.BeamReady, runplan.BeamNotReady}: true, {runplan.BeamReady, runplan.NoBeam}: true,
+		{runplan.Physics, runplan.Standby}: true, {runplan.Physics, runplan.BeamNotReady}: true, {runplan.Physics, runplan.Off}: true,
+		{runplan.Standby, runplan.Physics}: true, {runplan.Standby, runplan.BeamNotReady}: true, {runplan.Standby, runplan.Off}: true,
 	}
 	for _, from := range all {
 		for _, to := range all {
 			err := from.To(to)
-			if _, illegal := errors.AsType[*daq.TransitionError](err); illegal == legal[[2]daq.Condition{from, to}] {
+			if _, illegal := errors.AsType[*runplan.TransitionError](err); illegal == legal[[2]runplan.Condition{from, to}] {
 				t.Errorf("%s to %s: %v", from, to, err)
 			}
 		}
@@ -37,14 +37,14 @@ func TestOnlyLegalTransitionsAreMade(t *testing.T) {
 
 func TestSubstatesHaveTheirStates(t *testing.T) {
 	t.Parallel()
-	for c, ok := range map[daq.Condition]bool{
-		daq.Physics: true,
-		{State: daq.StateNoBeam, Substate: "ready"}:  false,
-		{State: daq.StateBeam, Substate: "lumi"}:     true,
-		{State: daq.StateOff, Substate: "lumi"}:      false,
-		{State: daq.StateTest, Substate: "standby"}:  true,
-		{State: daq.StateRun, Substate: "not_ready"}: false,
-		{State: daq.StateRun, Substate: "asleep"}:    false,
+	for c, ok := range map[runplan.Condition]bool{
+		runplan.Physics: true,
+		{State: runplan.StateNoBeam, Substate: "ready"}:  false,
+		{State: runplan.StateBeam, Substate: "lumi"}:     true,
+		{State: runplan.StateOff, Substate: "lumi"}:      false,
+		{State: runplan.StateTest, Substate: "standby"}:  true,
+		{State: runplan.StateRun, Substate: "not_ready"}: false,
+		{State: runplan.StateRun, Substate: "asleep"}:    false,
 	} {
 		if err := c.Validate(); (err == nil) != ok {
 			t.Errorf("%s: %v", c, err)
@@ -54,10 +54,10 @@ func TestSubstatesHaveTheirStates(t *testing.T) {
 
 func TestARunIsTheProductionRunnersSequence(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.STFCount, p.PhysicsPeriodCount = 3, 2
 	var got []string
-	at := daq.Off
+	at := runplan.Off
 	for s := range p.Steps() {
 		if s.Condition != at {
 			if err := at.To(s.Condition); err != nil {
@@ -94,7 +94,7 @@ func TestARunIsTheProductionRunnersSequence(t *testing.T) {
 
 func TestAnEndlessPlanGoesOn(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.STFCount, p.PhysicsPeriodCount = 0, 0
 	n := 0
 	for s := range p.Steps() {
@@ -108,7 +108,7 @@ func TestAnEndlessPlanGoesOn(t *testing.T) {
 }
 
 // covers reports whether the ranges follow each other from first to last without a gap.
-func covers(list []daq.Range, first, last int) bool {
+func covers(list []runplan.Range, first, last int) bool {
 	for _, r := range list {
 		if r.First != first || r.Last < r.First {
 			return false
@@ -123,8 +123,8 @@ func TestRangesCoverEveryFrameOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		first, n := rapid.IntRange(0, 5000).Draw(rt, "first"), rapid.IntRange(1, 3000).Draw(rt, "frames")
 		parts, width := rapid.IntRange(1, 100).Draw(rt, "parts"), rapid.IntRange(1, 100).Draw(rt, "width")
-		r := daq.Range{First: first, Last: first + n - 1}
-		split := daq.Split(r, parts)
+		r := runplan.Range{First: first, Last: first + n - 1}
+		split := runplan.Split(r, parts)
 		if !covers(split, r.First, r.Last) || len(split) != min(parts, n) {
 			rt.Fatalf("split %v", split)
 		}
@@ -133,7 +133,7 @@ func TestRangesCoverEveryFrameOnce(t *testing.T) {
 				rt.Fatalf("range %d of %v", i, split)
 			}
 		}
-		chunks := daq.Chunk(r, width)
+		chunks := runplan.Chunk(r, width)
 		if !covers(chunks, r.First, r.Last) || len(chunks) != (n+width-1)/width {
 			rt.Fatalf("chunks %v", chunks)
 		}
@@ -145,8 +145,8 @@ func TestSamplesLieEachInItsPartition(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n, k := rapid.IntRange(1, 3000).Draw(rt, "frames"), rapid.IntRange(1, 50).Draw(rt, "samples")
 		seed := rapid.Uint64().Draw(rt, "seed")
-		got := daq.Sample(n, k, 0.15, 0.1, rand.New(rand.NewPCG(seed, 1)))
-		for i, part := range daq.Split(daq.All(n), k) {
+		got := runplan.Sample(n, k, 0.15, 0.1, rand.New(rand.NewPCG(seed, 1)))
+		for i, part := range runplan.Split(runplan.All(n), k) {
 			if s := got[i]; s.First < part.First || s.Last > part.Last || s.Count() < 1 {
 				rt.Fatalf("sample %v of partition %v", s, part)
 			}
@@ -156,10 +156,10 @@ func TestSamplesLieEachInItsPartition(t *testing.T) {
 
 func TestSlicesOfAWholeSTFAreFifteenRanges(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.Run = "1"
-	got := p.Slices(daq.STF{Sequence: 1, Name: "swf.1.000001.stf"})
-	if len(got) != 15 || got[0].Range != (daq.Range{First: 0, Last: 65}) || got[14].Range != (daq.Range{First: 924, Last: 999}) {
+	got := p.Slices(runplan.STF{Sequence: 1, Name: "swf.1.000001.stf"})
+	if len(got) != 15 || got[0].Range != (runplan.Range{First: 0, Last: 65}) || got[14].Range != (runplan.Range{First: 924, Last: 999}) {
 		t.Errorf("%+v", got)
 	}
 	if got[3].Name != "swf.1.000001_slice_003.tf" || got[3].ID != 3 {
@@ -176,14 +176,14 @@ func TestSlicesOfAWholeSTFAreFifteenRanges(t *testing.T) {
 
 func TestSlicesOfSamplesAreChunksOfEach(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
-	p.Run, p.Mode = "1", string(daq.ModeSamples)
-	stf := daq.STF{Sequence: 4, Name: "swf.1.000004.stf"}
-	var want []daq.Range
+	p := runplan.Default()
+	p.Run, p.Mode = "1", string(runplan.ModeSamples)
+	stf := runplan.STF{Sequence: 4, Name: "swf.1.000004.stf"}
+	var want []runplan.Range
 	for _, s := range p.Samples(stf) {
-		want = append(want, daq.Chunk(s.Range, 2)...)
+		want = append(want, runplan.Chunk(s.Range, 2)...)
 	}
-	var got []daq.Range
+	var got []runplan.Range
 	ids := map[string]bool{}
 	for _, s := range p.Slices(stf) {
 		got = append(got, s.Range)
@@ -196,11 +196,11 @@ func TestSlicesOfSamplesAreChunksOfEach(t *testing.T) {
 
 func TestIdentitiesFollowFromWhatASliceIs(t *testing.T) {
 	t.Parallel()
-	id := daq.ReqID("ns", "1", "a.tf", 0)
-	if id != daq.ReqID("ns", "1", "a.tf", 0) {
+	id := runplan.ReqID("ns", "1", "a.tf", 0)
+	if id != runplan.ReqID("ns", "1", "a.tf", 0) {
 		t.Error("not the same twice")
 	}
-	for _, other := range []string{daq.ReqID("n", "1", "a.tf", 0), daq.ReqID("ns", "2", "a.tf", 0), daq.ReqID("ns", "1", "b.tf", 0), daq.ReqID("ns", "1", "a.tf", 1)} {
+	for _, other := range []string{runplan.ReqID("n", "1", "a.tf", 0), runplan.ReqID("ns", "2", "a.tf", 0), runplan.ReqID("ns", "1", "b.tf", 0), runplan.ReqID("ns", "1", "a.tf", 1)} {
 		if other == id {
 			t.Error("another slice has the same")
 		}
@@ -209,7 +209,7 @@ func TestIdentitiesFollowFromWhatASliceIs(t *testing.T) {
 
 func TestTheSamplingRateIsThatOfTheSTFs(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.STFSamplingRate = 0.3
 	n := 0
 	for i := range 2000 {
@@ -224,7 +224,7 @@ func TestTheSamplingRateIsThatOfTheSTFs(t *testing.T) {
 
 func TestAPlanAgainstReasonNamesEveryMistake(t *testing.T) {
 	t.Parallel()
-	p := daq.DefaultPlan()
+	p := runplan.Default()
 	p.Frames, p.STFInterval, p.Mode, p.STFSamplingRate, p.Run, p.STFCount, p.SliceLifetime = 0, -time.Second, "all", 2, "../1", 1e9, 1e6*time.Hour
 	err := p.Validate()
 	for _, want := range []string{
@@ -237,5 +237,18 @@ func TestAPlanAgainstReasonNamesEveryMistake(t *testing.T) {
 	}
 	if exitcode.From(err) != exitcode.Usage {
 		t.Errorf("class of %v", err)
+	}
+}
+
+func TestTwoPlansDifferByTheKeysThatPeopleKnow(t *testing.T) {
+	t.Parallel()
+	p := runplan.Default()
+	if d := p.Difference(p); d != "" {
+		t.Errorf("of one plan: %q", d)
+	}
+	other := p
+	other.Frames, other.STFInterval = 500, time.Second
+	if got, want := p.Difference(other), "stf_interval was 2s, is 1s, frames was 1000, is 500"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package daq
+package runplan
 
 import (
 	"math/rand/v2"

@@ -1,4 +1,4 @@
-package daq
+package runplan
 
 import (
 	"iter"
@@ -9,7 +9,7 @@ import (
 
 // Step is one thing that happens in a run.
 type Step struct {
-	// Index counts the steps from 0; the journal's position.
+	// Index counts the steps from 0: how far a run has come.
 	Index int
 	// Condition is where the detector is after the step.
 	Condition Condition

@@ -1,8 +1,9 @@
-package daq
+package runplan
 
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -20,9 +21,9 @@ const (
 )
 
 // Plan is what happens in a run. Its keys and defaults are those of daq_state_machine and fast_processing in the production
-// system, as far as they exist there. Zero means zero: [DefaultPlan] has the defaults.
+// system, as far as they exist there. Zero means zero: [Default] has the defaults.
 type Plan struct {
-	// Run names the run; the state folder decides when empty (see [OpenJournal]).
+	// Run names the run; the state folder decides when empty.
 	Run         string `toml:"run" help:"run number; when empty, the unfinished one of the state folder or else the next"`
 	Namespace   string `toml:"namespace" default:"default" help:"namespace of all messages"`
 	ExecutionID string `toml:"execution_id" help:"execution id in the messages; made from the run when empty"`
@@ -61,8 +62,8 @@ type Plan struct {
 	SliceLifetime    time.Duration `toml:"slice_lifetime" default:"12h" zero:"true" help:"time after which the broker may drop a slice; 0 is never"`
 }
 
-// DefaultPlan is the plan with all defaults.
-func DefaultPlan() Plan {
+// Default is the plan with all defaults.
+func Default() Plan {
 	var p Plan
 	config.Defaults(&p)
 	return p
@@ -70,12 +71,12 @@ func DefaultPlan() Plan {
 
 // The most of everything: beyond it is a slip of the finger, which would be noticed when the disk is full.
 const (
-	// MaxFrames is the most time frames in an STF.
-	MaxFrames = 1_000_000
 	// MaxSTFs is the most STFs in a run, and the greatest sequence number.
-	MaxSTFs    = 1_000_000
+	MaxSTFs = 1_000_000
+	// MaxTime is the longest of all times.
+	MaxTime    = 365 * 24 * time.Hour
+	maxFrames  = 1_000_000 // in an STF
 	maxWorkers = 100_000
-	maxTime    = 365 * 24 * time.Hour
 )
 
 // Validate names everything that makes no sense, by its option.
@@ -100,8 +101,8 @@ func (p Plan) Validate() error {
 		{"slice-processing-time", p.SliceProcessingTime},
 		{"slice-lifetime", p.SliceLifetime},
 	} {
-		if d.value < 0 || d.value > maxTime {
-			bad("--%s %s: must be 0 to %s", d.option, d.value, maxTime)
+		if d.value < 0 || d.value > MaxTime {
+			bad("--%s %s: must be 0 to %s", d.option, d.value, MaxTime)
 		}
 	}
 	for _, n := range []struct {
@@ -110,11 +111,11 @@ func (p Plan) Validate() error {
 	}{
 		{"physics-period-count", p.PhysicsPeriodCount, 0, MaxSTFs},
 		{"stf-count", p.STFCount, 0, MaxSTFs},
-		{"frames", p.Frames, 1, MaxFrames},
+		{"frames", p.Frames, 1, maxFrames},
 		{"target-worker-count", p.TargetWorkerCount, 1, maxWorkers},
-		{"slices-per-sample", p.SlicesPerSample, 1, MaxFrames},
-		{"num-tf-per-slice", p.NumTFPerSlice, 1, MaxFrames},
-		{"tf-files-per-stf", p.TFFilesPerSTF, 0, MaxFrames},
+		{"slices-per-sample", p.SlicesPerSample, 1, maxFrames},
+		{"num-tf-per-slice", p.NumTFPerSlice, 1, maxFrames},
+		{"tf-files-per-stf", p.TFFilesPerSTF, 0, maxFrames},
 	} {
 		if n.value < n.low || n.value > n.up {
 			bad("--%s %d: must be %d to %d", n.option, n.value, n.low, n.up)
@@ -162,6 +163,18 @@ func (p Plan) Validate() error {
 		bad("--run %q: letters, digits, - and _ only, because files are named after it", p.Run)
 	}
 	return exitcode.Wrap(exitcode.Usage, errors.Join(errs...))
+}
+
+// Difference names the keys in which two plans differ, each with its value in p and in other; it is empty when they are the same.
+func (p Plan) Difference(other Plan) string {
+	var keys []string
+	was, is := reflect.ValueOf(p), reflect.ValueOf(other)
+	for i := range was.NumField() {
+		if a, b := was.Field(i).Interface(), is.Field(i).Interface(); a != b {
+			keys = append(keys, fmt.Sprintf("%s was %v, is %v", was.Type().Field(i).Tag.Get("toml"), a, b))
+		}
+	}
+	return strings.Join(keys, ", ")
 }
 
 // periodRoom is how many STFs fit into a physics period.

@@ -1,4 +1,4 @@
-package daq
+package runplan
 
 import (
 	"math/rand/v2"
@@ -51,7 +51,7 @@ func (p Plan) Samples(s STF) []TFSample {
 	ranges := Sample(p.Frames, p.TFFilesPerSTF, p.TFSampleFraction, p.TFSampleSpread, p.draw(s.Sequence, drawSamples))
 	out := make([]TFSample, len(ranges))
 	for i, r := range ranges {
-		name := SampleName(s.Name, i+1)
+		name := sampleName(s.Name, i+1)
 		out[i] = TFSample{ID: identity("tf", p.Namespace, p.Run, name), Name: name, Range: r}
 	}
 	return out
