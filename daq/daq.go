@@ -59,7 +59,7 @@ type DAQ struct {
 	cfg      Config
 	log      *slog.Logger
 	src      Source
-	journal  *Journal
+	journal  Journal
 	books    *Books
 	producer *producer
 
@@ -71,7 +71,7 @@ type DAQ struct {
 
 // New makes a DAQ on the journal of its run, which may hold a part of it already. The configuration's plan must be the one
 // that the journal began with.
-func New(pub Publisher, src Source, journal *Journal, cfg Config) (*DAQ, error) {
+func New(pub Publisher, src Source, journal Journal, cfg Config) (*DAQ, error) {
 	cfg.Run = journal.Run()
 	if cfg.ExecutionID == "" {
 		cfg.ExecutionID = fmt.Sprintf("stf_datataking-%s-%s", cfg.Sender, cfg.Run)

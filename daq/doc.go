@@ -4,7 +4,7 @@
 // fast as they go. For every Super Time Frame it plays all roles of the production system between the detector and the
 // workers: the file is written and announced (stf_gen), taken in (stf_ready), sampled (tf_file_registered) and sliced (slice).
 //
-// The [Journal] on disk holds the position in the plan and the books of results. A daq that was killed goes on where it
+// The [Journal] (daq/journal) holds the position in the plan and the books of results. A daq that was killed goes on where it
 // was and publishes the same slices under the same identities, so nothing is doubled and nothing is left out. A daq that is
 // stopped in order finishes the STF under way and sends end_run with the number of slices there really are, because workers
 // of a run that nobody ends would wait for it.

@@ -2,9 +2,7 @@ package daq_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -137,43 +135,5 @@ func TestJunkAmongTheResultsDisturbsNothing(t *testing.T) {
 	report, err := w.start(t.Context(), t.TempDir(), config(t))
 	if err != nil || report.Done != 8 || report.Junk == 0 {
 		t.Errorf("%v, %+v", err, report)
-	}
-}
-
-func TestAFolderGoesOnWithItsUnfinishedRunAndElseWithTheNextNumber(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "state [1]") // whose name is no pattern
-	open := func(run string, records ...daq.Record) (chosen string) {
-		t.Helper()
-		j, err := daq.OpenJournal(dir, run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range records {
-			err = errors.Join(err, j.Append(r))
-		}
-		if err = errors.Join(err, j.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return j.Run()
-	}
-	over := daq.Record{Ended: new(int)}
-	for _, run := range []string{"99999", "100000", "a-test"} {
-		open(run, over)
-	}
-	if got := open(""); got != "100001" {
-		t.Errorf("run %s after 100000", got)
-	}
-	open("99998")
-	if got := open("", over); got != "100001" {
-		t.Errorf("run %s, where 100001 is not over", got)
-	}
-	if got := open(""); got != "99998" {
-		t.Errorf("run %s, where only 99998 is not over", got)
-	}
-	open("99998", over)
-	open("20261126131200", over)
-	if got := open(""); got != "20261126131201" {
-		t.Errorf("run %s after one that is numbered by its time", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"tfpilot/daq"
 	"tfpilot/daq/detsim"
+	"tfpilot/daq/journal"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -162,7 +163,7 @@ func config(t *testing.T) daq.Config {
 // start takes a run with the journal in state, on a link of its own.
 func (w *world) start(ctx context.Context, state string, c daq.Config) (daq.Report, error) {
 	w.t.Helper()
-	j, err := daq.OpenJournal(state, c.Run)
+	j, err := journal.Open(state, c.Run)
 	if err != nil {
 		return daq.Report{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tfpilot/daq"
+	"tfpilot/daq/journal"
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
@@ -75,22 +76,22 @@ func run(c *cli.Context, o runOptions) error {
 		return err
 	}
 	defer detector.Close() //nolint:errcheck // only read
-	journal, err := daq.OpenJournal(o.State, o.Run)
+	state, err := journal.Open(o.State, o.Run)
 	if err != nil {
 		return err
 	}
-	defer journal.Close() //nolint:errcheck // every record has been written already
-	o.Broker.ClientID = fmt.Sprintf("%s.daq.%s", o.Namespace, journal.Run())
+	defer state.Close() //nolint:errcheck // every record has been written already
+	o.Broker.ClientID = fmt.Sprintf("%s.daq.%s", o.Namespace, state.Run())
 	link, err := broker.New(o.Broker)
 	if err != nil {
 		return err
 	}
-	d, err := daq.New(link, src, journal, o.Config)
+	d, err := daq.New(link, src, state, o.Config)
 	if err != nil {
 		return err
 	}
-	stop := teller.Start(c.Context, o.presence(journal.Run()))
-	report, err := drive(c.Context, d, link, o, journal.Run())
+	stop := teller.Start(c.Context, o.presence(state.Run()))
+	report, err := drive(c.Context, d, link, o, state.Run())
 	stop()
 	err = dataHint(err)
 	if perr := program.Print(c, report, table(report)); perr != nil {

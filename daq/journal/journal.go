@@ -1,4 +1,8 @@
-package daq
+// Package journal is daq's memory of runs on disk: a state folder with a file for each run, of a line of JSON per event.
+//
+// It survives kill -9; power loss can cost its tail, which then happens again under the same identities. A torn last line is dropped,
+// damage before it is an error. A folder belongs to one daq at a time, and knows which run is to be gone on with.
+package journal
 
 import (
 	"bufio"
@@ -16,46 +20,29 @@ import (
 	"sync"
 	"syscall"
 
+	"tfpilot/daq"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/runplan"
 )
 
 // firstRun is the number of the first run of an empty state folder.
 const firstRun = 100001
 
-// Record is one line of a journal: exactly one of its fields is set.
-type Record struct {
-	Plan *runplan.Plan `json:"plan,omitempty"`
-	// Step is a step that is over.
-	Step *int `json:"step,omitempty"`
-	// STF is a file that is complete, before anybody is told.
-	STF *runplan.STF `json:"stf,omitempty"`
-	// Announced is the sequence of an STF whose messages are out, all but the slices.
-	Announced int `json:"announced,omitempty"`
-	// Published is a slice that the broker has confirmed.
-	Published string `json:"published,omitempty"`
-	// Result is a verdict on a slice, before its message is acknowledged.
-	Result *Verdict `json:"result,omitempty"`
-	// Ended is the number of slices that end_run announced.
-	Ended *int `json:"ended,omitempty"`
-}
-
-// Journal is the memory of one run on disk: a line of JSON per event, written before anything follows from it. It survives
-// kill -9; power loss can cost its tail, which then happens again under the same identities. A torn last line is dropped.
-// Safe for use by several goroutines.
+// Journal is the file of one run, and the lock on its folder.
 type Journal struct {
 	path    string
 	lock    *os.File
 	mu      sync.Mutex
 	file    *os.File
-	size    int64    // as far as it is whole
-	records []Record // what was there when it was opened
+	size    int64        // as far as it is whole
+	records []daq.Record // what was there when it was opened
 	run     string
 }
 
-// OpenJournal opens the journal of a run in the state folder and locks the folder. Without a run it is the unfinished run
+var _ daq.Journal = (*Journal)(nil)
+
+// Open opens the journal of a run in the state folder and locks the folder. Without a run it is the unfinished run
 // of the folder or, when there is none, the next.
-func OpenJournal(dir, run string) (*Journal, error) {
+func Open(dir, run string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, exitcode.New(exitcode.StoreFailed, "making the state folder: %w", err)
 	}
@@ -75,11 +62,11 @@ func OpenJournal(dir, run string) (*Journal, error) {
 func (j *Journal) Run() string { return j.run }
 
 // Records are what was there when the journal was opened.
-func (j *Journal) Records() []Record { return j.records }
+func (j *Journal) Records() []daq.Record { return j.records }
 
-// Append writes a record. It returns when the operating system has it. On a full disk nothing is left of it: the rest of a line with
-// another one behind it would be damage.
-func (j *Journal) Append(r Record) error {
+// Append writes a record, and returns when the operating system has it. On a full disk nothing is left of it: the rest of a line
+// with another one behind it would be damage.
+func (j *Journal) Append(r daq.Record) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
@@ -106,8 +93,8 @@ func (j *Journal) open(dir string) error {
 			return err
 		}
 	}
-	j.path = journalPath(dir, j.run)
-	records, length, err := readJournal(j.path)
+	j.path = pathOf(dir, j.run)
+	records, length, err := read(j.path)
 	if err != nil {
 		return err
 	}
@@ -121,9 +108,9 @@ func (j *Journal) open(dir string) error {
 	return nil
 }
 
-func journalPath(dir, run string) string { return filepath.Join(dir, journalName(run)) }
+func pathOf(dir, run string) string { return filepath.Join(dir, nameOf(run)) }
 
-func journalName(run string) string { return "run-" + run + ".journal" }
+func nameOf(run string) string { return "run-" + run + ".journal" }
 
 // lockFolder keeps a second daq out for as long as the file is open.
 func lockFolder(dir string) (*os.File, error) {
@@ -145,7 +132,7 @@ func lockFolder(dir string) (*os.File, error) {
 
 // chooseRun is the unfinished run with the highest number, or the number after the highest.
 func chooseRun(dir string) (string, error) {
-	files, err := fs.Glob(os.DirFS(dir), journalName("*"))
+	files, err := fs.Glob(os.DirFS(dir), nameOf("*"))
 	if err != nil {
 		return "", exitcode.New(exitcode.StoreFailed, "reading the state folder: %w", err)
 	}
@@ -163,7 +150,7 @@ func chooseRun(dir string) (string, error) {
 	slices.SortFunc(runs, func(a, b string) int { return cmp.Or(cmp.Compare(number(b), number(a)), strings.Compare(b, a)) })
 	next := firstRun
 	for _, run := range runs {
-		records, _, err := readJournal(journalPath(dir, run))
+		records, _, err := read(pathOf(dir, run))
 		if err != nil {
 			return "", err
 		}
@@ -176,7 +163,7 @@ func chooseRun(dir string) (string, error) {
 }
 
 // isOver reports whether nothing is left to publish in a run.
-func isOver(records []Record) bool {
+func isOver(records []daq.Record) bool {
 	for _, r := range records {
 		if r.Ended != nil {
 			return true
@@ -185,9 +172,9 @@ func isOver(records []Record) bool {
 	return false
 }
 
-// readJournal returns the whole lines and where they end. Only the last line can be torn; a bad one before it is damage that
+// read returns the whole lines and where they end. Only the last line can be torn; a bad one before it is damage that
 // nobody should guess about.
-func readJournal(path string) (records []Record, length int64, err error) {
+func read(path string) (records []daq.Record, length int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, 0, nil
@@ -202,7 +189,7 @@ func readJournal(path string) (records []Record, length int64, err error) {
 		if err != nil { // the end, or a line without one
 			return records, length, nil
 		}
-		var r Record
+		var r daq.Record
 		if err := json.Unmarshal(line, &r); err != nil {
 			return nil, 0, exitcode.New(exitcode.StoreFailed, "%s:%d is damaged; move the file away and choose another --run: %w", path, n, err)
 		}

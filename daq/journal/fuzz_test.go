@@ -1,4 +1,4 @@
-package daq_test
+package journal_test
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"tfpilot/daq"
+	"tfpilot/daq/journal"
+	"tfpilot/internal/testkit"
 )
 
 // FuzzJournal looks for a journal on disk that daq does not survive, or that it reads differently the second time.
@@ -16,8 +18,8 @@ func FuzzJournal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "run-1.journal")
-		check(t, os.WriteFile(path, b, 0o600))
-		j, err := daq.OpenJournal(dir, "1")
+		testkit.Must(t, os.WriteFile(path, b, 0o600))
+		j, err := journal.Open(dir, "1")
 		if err != nil {
 			if left, rerr := os.ReadFile(path); rerr != nil || string(left) != string(b) {
 				t.Errorf("a damaged journal was changed: %q, %v", left, rerr)
@@ -26,21 +28,14 @@ func FuzzJournal(f *testing.F) {
 		}
 		before := len(j.Records())
 		step := 7
-		check(t, j.Append(daq.Record{Step: &step})) // what is written now must not be joined to a torn line
-		check(t, j.Close())
-		j, err = daq.OpenJournal(dir, "1")
-		check(t, err)
+		testkit.Must(t, j.Append(daq.Record{Step: &step})) // what is written now must not be joined to a torn line
+		testkit.Must(t, j.Close())
+		j, err = journal.Open(dir, "1")
+		testkit.Must(t, err)
 		records := j.Records()
 		if last := records[len(records)-1]; len(records) != before+1 || last.Step == nil || *last.Step != step {
 			t.Errorf("%d records, then %d: %+v", before, len(records), last)
 		}
-		check(t, j.Close())
+		testkit.Must(t, j.Close())
 	})
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
