@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -186,8 +187,11 @@ func read(path string) (records []daq.Record, length int64, err error) {
 	in := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')
-		if err != nil { // the end, or a line without one
+		if errors.Is(err, io.EOF) { // also behind a line that is torn
 			return records, length, nil
+		}
+		if err != nil {
+			return nil, 0, exitcode.New(exitcode.StoreFailed, "reading the journal: %w", err)
 		}
 		var r daq.Record
 		if err := json.Unmarshal(line, &r); err != nil {

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"math"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"tfpilot/daq"
 	"tfpilot/daq/journal"
+	"tfpilot/internal/exitcode"
 )
 
 //nolint:paralleltest // the limit is the process's
@@ -85,5 +87,19 @@ func TestAFolderGoesOnWithItsUnfinishedRunAndElseWithTheNextNumber(t *testing.T)
 	open("20261126131200", over)
 	if got := open(""); got != "20261126131201" {
 		t.Errorf("run %s after one that is numbered by its time", got)
+	}
+}
+
+// What cannot be read is not taken for what is not there: the file would be cut off at its first record.
+func TestAJournalThatCannotBeReadIsNoEmptyOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/self/mem", filepath.Join(dir, "run-7.journal")); err != nil { // its first page is an I/O error
+		t.Fatal(err)
+	}
+	for _, run := range []string{"7", ""} {
+		if j, err := journal.Open(dir, run); !errors.Is(err, syscall.EIO) || exitcode.From(err) != exitcode.StoreFailed {
+			t.Errorf("run %q: %v, %v", run, j, err)
+		}
 	}
 }
