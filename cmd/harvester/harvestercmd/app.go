@@ -3,6 +3,8 @@ package harvestercmd
 
 import (
 	"github.com/urfave/cli/v2"
+
+	"tfpilot/cmd/harvester/harvestercmd/site"
 )
 
 // App is the whole command line.
@@ -17,7 +19,7 @@ func App() *cli.App {
 			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token",
 		Commands: []*cli.Command{
 			runCommand(), submitCommand(), statusCommand(), workersCommand(), explainCommand(), drainCommand(), adoptCommand(), reapCommand(),
-			checkCommand(), configCommand(), importCommand(),
+			checkCommand(), site.ConfigCommand(), site.ImportCommand(),
 		},
 	}
 }

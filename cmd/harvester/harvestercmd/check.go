@@ -17,6 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
@@ -25,8 +26,8 @@ import (
 )
 
 func checkCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "check", Usage: "can pilots be submitted here, and would they work?",
 		Description: "Submits nothing, except with --test-job: one job that prints the pilot's version, through the batch system to its end.\n\n" +
@@ -34,22 +35,22 @@ func checkCommand() *cli.Command {
 			"  harvester check --config site.toml\n" +
 			"  harvester check --config site.toml --test-job --test-limit 10m\n\n" +
 			"Exit status: 0 when nothing is wrong, else 51.",
-		Flags: append(append(flags, program.OutputFlag(), &cli.BoolFlag{Name: "test-job", Usage: "submit a job and wait for its end"},
+		Flags: append(append(opts.Flags(), program.OutputFlag(), &cli.BoolFlag{Name: "test-job", Usage: "submit a job and wait for its end"},
 			&cli.DurationFlag{Name: "test-limit", Value: 5 * time.Minute, Usage: "how long that may take"}), program.LogFlags()...),
-		Before: before,
+		Before: opts.Before,
 		Action: func(c *cli.Context) error {
 			return check(c.Context, c, cfg)
 		},
 	}
 }
 
-func check(ctx context.Context, c *cli.Context, cfg siteConfig) error {
+func check(ctx context.Context, c *cli.Context, cfg site.Config) error {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
 		return err
 	}
 	findings := []harvester.Finding{checkProgram(cfg), checkTokens(ctx, cfg), checkState(cfg.State), checkDemand(ctx, cfg)}
-	batch, err := cfg.batch(log)
+	batch, err := cfg.Batch(log)
 	if err != nil {
 		findings = append(findings, finding("batch system "+cfg.System, "", err))
 	} else {
@@ -92,7 +93,7 @@ func finding(what, detail string, err error) harvester.Finding {
 	return harvester.Finding{What: what, OK: true, Detail: detail}
 }
 
-func checkProgram(cfg siteConfig) harvester.Finding {
+func checkProgram(cfg site.Config) harvester.Finding {
 	path, err := program.Beside(cfg.Pilot.Path, "pilot")
 	if err == nil {
 		var info os.FileInfo
@@ -112,9 +113,9 @@ func checkProgram(cfg siteConfig) harvester.Finding {
 }
 
 // checkTokens looks at the files of pilots, and asks idds whether it takes their token.
-func checkTokens(ctx context.Context, cfg siteConfig) harvester.Finding {
+func checkTokens(ctx context.Context, cfg site.Config) harvester.Finding {
 	const next = "name a file by pilot.token_file; on the machine of idds `(umask 077; idds token --state STATE pilot > FILE)` writes one"
-	err := cfg.checkPilot()
+	err := cfg.CheckPilots()
 	detail := cfg.Pilot.TokenFile
 	switch {
 	case err != nil || cfg.IDDS == "":
@@ -151,9 +152,9 @@ func checkState(dir string) harvester.Finding {
 }
 
 // checkDemand asks as the harvester would.
-func checkDemand(ctx context.Context, cfg siteConfig) harvester.Finding {
+func checkDemand(ctx context.Context, cfg site.Config) harvester.Finding {
 	cfg.Name = "" // to ask by the site's name is to take part
-	demand, err := cfg.demand()
+	demand, err := cfg.Demand()
 	if err != nil {
 		return finding("demand", "", err)
 	}
@@ -184,18 +185,18 @@ func loopback(address string) bool {
 const testTag = harvester.TagPrefix + "check-"
 
 // testJob runs `pilot version` through the batch system to its end.
-func testJob(ctx context.Context, cfg siteConfig, batch harvester.BatchSystem) harvester.Finding {
+func testJob(ctx context.Context, cfg site.Config, batch harvester.BatchSystem) harvester.Finding {
 	text, err := runTestJob(ctx, cfg, batch)
 	return finding("test job", text, err)
 }
 
-func runTestJob(ctx context.Context, cfg siteConfig, batch harvester.BatchSystem) (string, error) {
-	pilot, err := cfg.pilot()
+func runTestJob(ctx context.Context, cfg site.Config, batch harvester.BatchSystem) (string, error) {
+	pilot, err := cfg.Submissions()
 	if err != nil {
 		return "", err
 	}
 	s := pilot("", "")
-	if s.Dir, err = cfg.jobs(); err != nil {
+	if s.Dir, err = cfg.JobsFolder(); err != nil {
 		return "", err
 	}
 	s.Tag, s.Count, s.Args = testTag+strings.ToLower(rand.Text()[:10]), 1, []string{"version"}

@@ -9,14 +9,15 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/program"
 )
 
 func runCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "run", Usage: "submit pilots as idds demands, or --count, until it is told to stop",
 		Description: "Without a configuration pilots run as processes of this machine (system local). They end with the harvester when it is\n" +
@@ -27,8 +28,8 @@ func runCommand() *cli.Command {
 			"  harvester run --config site.toml --count 20        always 20 pilots, whatever idds demands\n" +
 			"  harvester run --idds http://127.0.0.1:8443 --token-file harvester.token --pilot-token-file pilot.token\n" +
 			"  harvester run --token-file harvester.token --pilot-token-file pilot.token --pilot-slots 4 --pilot-payload mine.toml",
-		Flags:  append(flags, program.LogFlags()...),
-		Before: before,
+		Flags:  append(opts.Flags(), program.LogFlags()...),
+		Before: opts.Before,
 		Action: func(c *cli.Context) error {
 			return run(c, cfg)
 		},
@@ -36,33 +37,33 @@ func runCommand() *cli.Command {
 }
 
 // submitter is a harvester that may submit pilots: all that they need has been looked at.
-func (cfg siteConfig) submitter(ctx context.Context, log *slog.Logger) (*station, error) {
-	demand, err := cfg.demand()
+func submitter(ctx context.Context, cfg site.Config, log *slog.Logger) (*station, error) {
+	demand, err := cfg.Demand()
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.checkPilot(); err != nil {
+	if err := cfg.CheckPilots(); err != nil {
 		return nil, err
 	}
-	return cfg.open(ctx, log, demand)
+	return open(ctx, cfg, log, demand)
 }
 
-func run(c *cli.Context, cfg siteConfig) error {
+func run(c *cli.Context, cfg site.Config) error {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
 		return err
 	}
-	teller, err := cfg.teller()
+	teller, err := newTeller(cfg)
 	if err != nil {
 		return err
 	}
 	log = teller.Logger(log)
-	s, err := cfg.submitter(c.Context, log)
+	s, err := submitter(c.Context, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	present := cfg.presence(s.ctx, s.store)
+	present := presence(s.ctx, cfg, s.store)
 	defer teller.Start(c.Context, present)()
 	defer tellManager(s.ctx, present)()
 	log.InfoContext(s.ctx, "harvester started", slog.String("system", cfg.System), slog.String("name", cfg.Name), slog.String("state", cfg.State),
@@ -102,8 +103,8 @@ func (s *station) settle(ctx context.Context) error {
 }
 
 func submitCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "submit", Usage: "submit --count pilots once, and watch nothing",
 		Description: "They are noted in the store: `harvester workers` shows them, and a harvester that runs later on the same --state takes\n" +
@@ -111,15 +112,15 @@ func submitCommand() *cli.Command {
 			"Examples:\n" +
 			"  harvester submit --config site.toml --count 10 --run 100001\n" +
 			"  harvester submit --config site.toml --count 1 --idds '' --pilot-broker-config broker.toml",
-		Flags:  append(append(flags, program.OutputFlag()), program.LogFlags()...),
-		Before: before,
+		Flags:  append(append(opts.Flags(), program.OutputFlag()), program.LogFlags()...),
+		Before: opts.Before,
 		Action: func(c *cli.Context) error {
 			return submit(c, cfg)
 		},
 	}
 }
 
-func submit(c *cli.Context, cfg siteConfig) error {
+func submit(c *cli.Context, cfg site.Config) error {
 	if cfg.Count < 1 {
 		return exitcode.New(exitcode.Usage, "--count: say how many pilots")
 	}
@@ -130,7 +131,7 @@ func submit(c *cli.Context, cfg siteConfig) error {
 	if err != nil {
 		return err
 	}
-	s, err := cfg.submitter(c.Context, log)
+	s, err := submitter(c.Context, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -9,23 +9,20 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
 	"tfpilot/harvester/guard"
 	"tfpilot/harvester/lockfile"
-	"tfpilot/harvester/rest"
 	"tfpilot/harvester/sqlite"
 	"tfpilot/harvester/textfile"
-	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/program"
-	base "tfpilot/internal/rest"
 )
 
 // station is a harvester on its state folder, which is held for it.
 type station struct {
 	*harvester.Harvester
 
-	cfg   siteConfig
+	cfg   site.Config
 	store *sqlite.Store
 	batch harvester.BatchSystem
 	hold  *lockfile.Hold
@@ -34,8 +31,8 @@ type station struct {
 }
 
 // open puts a harvester together. What cannot work is said before the state folder is touched.
-func (cfg siteConfig) open(ctx context.Context, log *slog.Logger, demand harvester.Demand) (*station, error) {
-	start, err := cfg.pilot()
+func open(ctx context.Context, cfg site.Config, log *slog.Logger, demand harvester.Demand) (*station, error) {
+	start, err := cfg.Submissions()
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +46,8 @@ func (cfg siteConfig) open(ctx context.Context, log *slog.Logger, demand harvest
 		return nil, err
 	}
 	store := harvester.Store(s.store)
-	if s.cfg.Jobs, err = cfg.jobs(); err == nil {
-		s.batch, err = cfg.batch(log)
+	if s.cfg.Jobs, err = cfg.JobsFolder(); err == nil {
+		s.batch, err = cfg.Batch(log)
 	}
 	if err == nil && cfg.MetricsFile != "" {
 		store, err = textfile.Open(ctx, s.store, cfg.MetricsFile, cfg.Name, log)
@@ -79,38 +76,13 @@ func (s *station) endPilots() bool {
 	return ok
 }
 
-// demand is who says how many pilots are wanted: --count, or idds.
-func (cfg siteConfig) demand() (harvester.Demand, error) {
-	if cfg.IDDS != "" {
-		if err := base.CheckBase("--idds", cfg.IDDS); err != nil {
-			return nil, err
-		}
-	}
-	if cfg.Count > 0 {
-		return harvester.Fixed(document.RunDemand{RunID: cfg.Run, Namespace: cfg.Namespace, Wanted: cfg.Count, Reason: "count is set"}), nil
-	}
-	if cfg.IDDS == "" {
-		return nil, exitcode.New(exitcode.BadConfig, "nobody says how many pilots are wanted: give --idds or --count")
-	}
-	token, err := program.Token(cfg.Token, cfg.TokenFile)
-	if err != nil {
-		return nil, base.TokenError(err, "harvester")
-	}
-	return rest.New(cfg.IDDS, token).For(cfg.Name, cfg.MaxWorkers), nil
-}
-
-// ledger opens the store of a site to read it, or to leave a document in it: the harvester may run or not.
-func (cfg siteConfig) ledger(ctx context.Context) (*sqlite.Store, error) {
+// withStore runs a command that reads the store of a site, or leaves a document in it: the harvester may run or not.
+func withStore(c *cli.Context, cfg site.Config, command func(store *sqlite.Store) error) error {
 	if _, err := os.Stat(filepath.Join(cfg.State, "harvester.db")); err != nil {
-		return nil, exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "no harvester has worked in %s: %w", cfg.State, err),
+		return exitcode.WithNext(exitcode.New(exitcode.StoreFailed, "no harvester has worked in %s: %w", cfg.State, err),
 			"name the site's file by --config, or its state folder by --state; `harvester run` makes one")
 	}
-	return sqlite.Open(ctx, cfg.State)
-}
-
-// withLedger runs a command on the store.
-func withLedger(c *cli.Context, cfg siteConfig, command func(store *sqlite.Store) error) error {
-	store, err := cfg.ledger(c.Context)
+	store, err := sqlite.Open(c.Context, cfg.State)
 	if err != nil {
 		return err
 	}

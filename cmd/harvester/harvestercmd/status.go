@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
 	"tfpilot/harvester/explain"
 	"tfpilot/harvester/lockfile"
@@ -72,7 +73,7 @@ func (d *statusDocument) wait(w harvester.Worker) {
 }
 
 // status reads all that the store and the lock tell; it works whether a harvester runs or not.
-func status(ctx context.Context, cfg siteConfig, store *sqlite.Store) (statusDocument, error) {
+func status(ctx context.Context, cfg site.Config, store *sqlite.Store) (statusDocument, error) {
 	d := statusDocument{Name: cfg.Name, System: cfg.System}
 	if _, err := store.Document(ctx, harvester.ReportDocument, &d.Report); err != nil {
 		return d, err
@@ -134,17 +135,17 @@ func (d statusDocument) holder(now time.Time) string {
 }
 
 func statusCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg, "state")
+	var cfg site.Config
+	opts := site.Bind(&cfg, "state")
 	return &cli.Command{
 		Name: "status", Usage: "the queue: wanted, waiting, running, failed, and what is in the way",
 		Description: "Works whether a harvester runs or not: it reads what is in the state folder.\n\n" +
 			"Examples:\n" +
 			"  harvester status --config site.toml\n" +
 			"  harvester status --config site.toml --output json",
-		Flags: append(flags, program.OutputFlag()), Before: before,
+		Flags: append(opts.Flags(), program.OutputFlag()), Before: opts.Before,
 		Action: func(c *cli.Context) error {
-			return withLedger(c, cfg, func(store *sqlite.Store) error {
+			return withStore(c, cfg, func(store *sqlite.Store) error {
 				d, err := status(c.Context, cfg, store)
 				if err != nil {
 					return err
@@ -214,26 +215,26 @@ type explanation struct {
 }
 
 func explainCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, bind := site(&cfg, "state")
+	var cfg site.Config
+	opts := site.Bind(&cfg, "state")
 	return &cli.Command{
 		Name: "explain", Usage: "why nothing is submitted, or why a worker is in its state, in sentences", ArgsUsage: "[WORKER|BATCH-ID]",
 		Description: "Examples:\n" +
 			"  harvester explain --config site.toml\n" +
 			"  harvester explain tfpilot-k3j2x9-abcdefghij.0",
-		Flags: append(flags, program.OutputFlag()),
+		Flags: append(opts.Flags(), program.OutputFlag()),
 		Action: func(c *cli.Context) error {
 			var name string
 			var err error
 			if c.Args().Present() {
-				name, err = oneWorker(c, &cfg, bind)
+				name, err = oneWorker(c, opts)
 			} else {
-				err = before(c)
+				err = opts.Before(c)
 			}
 			if err != nil {
 				return err
 			}
-			return withLedger(c, cfg, func(store *sqlite.Store) error {
+			return withStore(c, cfg, func(store *sqlite.Store) error {
 				e := explanation{Worker: name}
 				if name != "" {
 					w, err := find(c, store, name)
@@ -279,8 +280,8 @@ func (d statusDocument) explain(now time.Time) []string {
 }
 
 func drainCommand() *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "drain", Usage: "submit no more pilots and cancel those that wait; what runs is let finish",
 		Description: "A running harvester is told through the store; where none runs, waiting pilots are cancelled here and now. It stays\n" +
@@ -288,15 +289,15 @@ func drainCommand() *cli.Command {
 			"Examples:\n" +
 			"  harvester drain --config site.toml\n" +
 			"  harvester drain --config site.toml --undo",
-		Flags:  append(append(flags, &cli.BoolFlag{Name: "undo", Usage: "submit again as pilots are wanted"}), program.LogFlags()...),
-		Before: before,
+		Flags:  append(append(opts.Flags(), &cli.BoolFlag{Name: "undo", Usage: "submit again as pilots are wanted"}), program.LogFlags()...),
+		Before: opts.Before,
 		Action: func(c *cli.Context) error {
 			return drain(c, cfg)
 		},
 	}
 }
 
-func drain(c *cli.Context, cfg siteConfig) error {
+func drain(c *cli.Context, cfg site.Config) error {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
 		return err
@@ -310,7 +311,7 @@ func drain(c *cli.Context, cfg siteConfig) error {
 		host, _ := os.Hostname() // only for people to read
 		order = harvester.Drain{Since: time.Now().UTC(), By: strings.TrimSuffix(by+"@"+host, "@")}
 	}
-	if err := withLedger(c, cfg, func(store *sqlite.Store) error {
+	if err := withStore(c, cfg, func(store *sqlite.Store) error {
 		return store.SetDocument(c.Context, harvester.DrainDocument, order)
 	}); err != nil {
 		return err
@@ -329,7 +330,7 @@ func drain(c *cli.Context, cfg siteConfig) error {
 		_, err = fmt.Fprintln(c.App.Writer, "drained; no harvester runs, so no pilot waits")
 		return err
 	}
-	s, err := cfg.open(c.Context, log, harvester.Fixed{})
+	s, err := open(c.Context, cfg, log, harvester.Fixed{})
 	if err != nil {
 		return err
 	}

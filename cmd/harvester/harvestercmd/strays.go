@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
-	"tfpilot/internal/config"
 	"tfpilot/internal/program"
 )
 
@@ -35,8 +35,8 @@ func jobTable(jobs []harvester.Job) ([]jobDocument, program.Table) {
 }
 
 func adoptCommand() *cli.Command {
-	var cfg siteConfig
-	flags, _, bind := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "adopt", Usage: "take jobs into the store that it does not know", ArgsUsage: "[SUBMITTER...]",
 		Description: "Without an argument: jobs of this store, of which it has lost the record. With the names of other submitters, such as of a\n" +
@@ -45,9 +45,10 @@ func adoptCommand() *cli.Command {
 			"Examples:\n" +
 			"  harvester adopt --config site.toml --run 100001\n" +
 			"  harvester adopt --config site.toml --run 100001 k3j2x9",
-		Flags: append(append(flags, program.OutputFlag()), program.LogFlags()...),
+		Flags:  append(append(opts.Flags(), program.OutputFlag()), program.LogFlags()...),
+		Before: opts.Load,
 		Action: func(c *cli.Context) error {
-			s, jobs, err := strays(c, bind, &cfg, false)
+			s, jobs, err := strays(c, cfg, false)
 			if err != nil {
 				return err
 			}
@@ -62,8 +63,8 @@ func adoptCommand() *cli.Command {
 }
 
 func reapCommand() *cli.Command {
-	var cfg siteConfig
-	flags, _, bind := site(&cfg)
+	var cfg site.Config
+	opts := site.Bind(&cfg)
 	return &cli.Command{
 		Name: "reap", Usage: "cancel the jobs of a submitter that is gone; only shows them without --yes", ArgsUsage: "[SUBMITTER...]",
 		Description: "Without an argument: the jobs of this state folder, on which no harvester may run. With names: those of these submitters,\n" +
@@ -73,10 +74,11 @@ func reapCommand() *cli.Command {
 			"  harvester reap --config site.toml --yes\n" +
 			"  harvester reap --config site.toml --all         the jobs of every submitter\n" +
 			"  harvester reap --config site.toml --yes k3j2x9",
-		Flags: append(append(flags, program.OutputFlag(), &cli.BoolFlag{Name: "yes", Usage: "do it"},
+		Flags: append(append(opts.Flags(), program.OutputFlag(), &cli.BoolFlag{Name: "yes", Usage: "do it"},
 			&cli.BoolFlag{Name: "all", Usage: "show the jobs of all submitters; cancels nothing"}), program.LogFlags()...),
+		Before: opts.Load,
 		Action: func(c *cli.Context) error {
-			s, jobs, err := strays(c, bind, &cfg, c.Bool("all"))
+			s, jobs, err := strays(c, cfg, c.Bool("all"))
 			if err != nil {
 				return err
 			}
@@ -98,15 +100,12 @@ func reapCommand() *cli.Command {
 }
 
 // strays opens the station and lists living jobs: of all submitters, of those that are named, or of this store's.
-func strays(c *cli.Context, bind *config.Binding, cfg *siteConfig, all bool) (*station, []harvester.Job, error) {
-	if err := cfg.load(c, bind); err != nil {
-		return nil, nil, err
-	}
+func strays(c *cli.Context, cfg site.Config, all bool) (*station, []harvester.Job, error) {
 	log, err := program.Logger(c, "harvester")
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := cfg.open(c.Context, log, harvester.Fixed{})
+	s, err := open(c.Context, cfg, log, harvester.Fixed{})
 	if err != nil {
 		return nil, nil, err
 	}

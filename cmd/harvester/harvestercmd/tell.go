@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
 	"tfpilot/internal/document"
 	"tfpilot/internal/program"
@@ -14,8 +15,8 @@ import (
 	"tfpilot/internal/version"
 )
 
-// teller is the harvester's voice at idds; nil without an idds or a token for it.
-func (cfg siteConfig) teller() (*base.Teller, error) {
+// newTeller makes the harvester's voice at idds; nil without an idds or a token for it.
+func newTeller(cfg site.Config) (*base.Teller, error) {
 	if cfg.IDDS == "" || cfg.Token == "" && cfg.TokenFile == "" {
 		return nil, nil
 	}
@@ -33,7 +34,7 @@ type reader interface {
 }
 
 // presence is what the harvester says of itself, by its last report.
-func (cfg siteConfig) presence(ctx context.Context, store reader) func() document.Component {
+func presence(ctx context.Context, cfg site.Config, store reader) func() document.Component {
 	host, _ := os.Hostname() // only for people
 	one := document.Component{
 		Namespace: cfg.Namespace, Name: cfg.Name, Role: "harvester", State: "READY", Status: "OK", Details: "system " + cfg.System,

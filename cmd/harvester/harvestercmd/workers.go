@@ -10,11 +10,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
 	"tfpilot/harvester/explain"
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/sqlite"
-	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
@@ -28,8 +28,8 @@ func workersCommand() *cli.Command {
 }
 
 func listCommand(name string) *cli.Command {
-	var cfg siteConfig
-	flags, before, _ := site(&cfg, "state")
+	var cfg site.Config
+	opts := site.Bind(&cfg, "state")
 	return &cli.Command{
 		Name: name, Usage: "list workers, newest first",
 		Description: "They are as the last look of a harvester found them. Where none runs, --look asks the batch system once, now.\n\n" +
@@ -38,12 +38,12 @@ func listCommand(name string) *cli.Command {
 			"  harvester workers --config site.toml --look        after `harvester submit`, say\n" +
 			"  harvester workers --live --output json\n" +
 			"  harvester workers show tfpilot-k3j2x9-abcdefghij.0",
-		Flags: append(append(flags, program.LogFlags()...), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
+		Flags: append(append(opts.Flags(), program.LogFlags()...), program.OutputFlag(), &cli.IntFlag{Name: "limit", Value: 100, Usage: "at most this many"},
 			&cli.BoolFlag{Name: "live", Usage: "only those that wait or run"},
 			&cli.BoolFlag{Name: "look", Usage: "ask the batch system first; nothing is submitted or cancelled"}),
 		// Not Before: it would be run before subcommands too.
 		Action: func(c *cli.Context) error {
-			if err := before(c); err != nil {
+			if err := opts.Before(c); err != nil {
 				return err
 			}
 			if n := c.Int("limit"); n < 1 {
@@ -54,7 +54,7 @@ func listCommand(name string) *cli.Command {
 					return err
 				}
 			}
-			return withLedger(c, cfg, func(store *sqlite.Store) error {
+			return withStore(c, cfg, func(store *sqlite.Store) error {
 				list, err := store.Latest(c.Context, c.Int("limit"))
 				if c.Bool("live") {
 					list, err = store.Live(c.Context)
@@ -69,7 +69,7 @@ func listCommand(name string) *cli.Command {
 }
 
 // look notes what became of the workers, as a harvester would. One that runs does that itself.
-func look(c *cli.Context, cfg siteConfig) error {
+func look(c *cli.Context, cfg site.Config) error {
 	if _, held, err := lockfile.Holder(cfg.State); err != nil || held {
 		return err
 	}
@@ -77,7 +77,7 @@ func look(c *cli.Context, cfg siteConfig) error {
 	if err != nil {
 		return err
 	}
-	s, err := cfg.open(c.Context, log, harvester.Fixed{})
+	s, err := open(c.Context, cfg, log, harvester.Fixed{})
 	if err != nil {
 		return err
 	}
@@ -125,28 +125,28 @@ type workerDocument struct {
 }
 
 func showWorkerCommand() *cli.Command {
-	var cfg siteConfig
-	flags, _, bind := site(&cfg, "state")
+	var cfg site.Config
+	opts := site.Bind(&cfg, "state")
 	return &cli.Command{
 		Name: "show", Usage: "all about one worker, with the end of its log", ArgsUsage: "WORKER|BATCH-ID",
 		Description: "Examples:\n" +
 			"  harvester workers show tfpilot-k3j2x9-abcdefghij.0\n" +
 			"  harvester workers show --tail 16384 4711_3",
-		Flags: append(flags, program.OutputFlag(), &cli.Int64Flag{Name: "tail", Value: 2048, Usage: "`BYTES` of its log at most"}),
+		Flags: append(opts.Flags(), program.OutputFlag(), &cli.Int64Flag{Name: "tail", Value: 2048, Usage: "`BYTES` of its log at most"}),
 		Action: func(c *cli.Context) error {
-			name, err := oneWorker(c, &cfg, bind)
+			name, err := oneWorker(c, opts)
 			if err != nil {
 				return err
 			}
 			if n := c.Int64("tail"); n < 0 {
 				return exitcode.New(exitcode.Usage, "--tail %d: must not be negative", n)
 			}
-			return withLedger(c, cfg, func(store *sqlite.Store) error {
+			return withStore(c, cfg, func(store *sqlite.Store) error {
 				w, err := find(c, store, name)
 				if err != nil {
 					return err
 				}
-				jobs, err := cfg.jobs()
+				jobs, err := cfg.JobsFolder()
 				if err != nil {
 					return err
 				}
@@ -170,11 +170,11 @@ func showWorkerCommand() *cli.Command {
 }
 
 // oneWorker is the argument of a command that takes the name of one worker.
-func oneWorker(c *cli.Context, cfg *siteConfig, bind *config.Binding) (string, error) {
+func oneWorker(c *cli.Context, opts *site.Options) (string, error) {
 	if c.NArg() != 1 {
 		return "", exitcode.New(exitcode.Usage, "%s takes one worker, by its name or batch id; `harvester workers` lists them", c.Command.FullName())
 	}
-	return c.Args().First(), cfg.load(c, bind)
+	return c.Args().First(), opts.Load(c)
 }
 
 func detailTable(w harvester.Worker) program.Table {

@@ -1,4 +1,4 @@
-package harvestercmd
+package site
 
 import (
 	"bytes"
@@ -18,7 +18,8 @@ import (
 	"tfpilot/internal/logging"
 )
 
-func importCommand() *cli.Command {
+// ImportCommand makes a configuration of what the production system says of a queue.
+func ImportCommand() *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "turn a queue of panda_queues.json into a site's configuration", ArgsUsage: "QUEUE",
 		Description: "Each key of the queue that is not taken over stands in it as a comment.\n\n" +

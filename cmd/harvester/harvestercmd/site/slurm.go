@@ -1,4 +1,4 @@
-package harvestercmd
+package site
 
 import (
 	"log/slog"
@@ -7,8 +7,8 @@ import (
 	"tfpilot/harvester/slurm"
 )
 
-func newSlurm(cfg siteConfig, _ *slog.Logger) (harvester.BatchSystem, error) {
-	jobs, err := cfg.jobs()
+func newSlurm(cfg Config, _ *slog.Logger) (harvester.BatchSystem, error) {
+	jobs, err := cfg.JobsFolder()
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package harvestercmd
+package site
 
 import (
 	"log/slog"
@@ -7,8 +7,8 @@ import (
 	"tfpilot/harvester/htcondor"
 )
 
-func newHTCondor(cfg siteConfig, _ *slog.Logger) (harvester.BatchSystem, error) {
-	jobs, err := cfg.jobs()
+func newHTCondor(cfg Config, _ *slog.Logger) (harvester.BatchSystem, error) {
+	jobs, err := cfg.JobsFolder()
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package harvestercmd
+package site
 
 import (
 	"log/slog"
@@ -21,7 +21,7 @@ type tables struct {
 }
 
 // systems makes a batch system from the configuration of its site.
-var systems = map[string]func(cfg siteConfig, log *slog.Logger) (harvester.BatchSystem, error){
+var systems = map[string]func(cfg Config, log *slog.Logger) (harvester.BatchSystem, error){
 	"local":    newLocal,
 	"slurm":    newSlurm,
 	"htcondor": newHTCondor,

@@ -1,4 +1,4 @@
-package harvestercmd
+package site
 
 import (
 	"log/slog"
@@ -17,11 +17,11 @@ type localConfig struct {
 	Grace    time.Duration `toml:"grace" default:"15s" help:"time between SIGTERM and SIGKILL of a pilot"`
 }
 
-func newLocal(cfg siteConfig, _ *slog.Logger) (harvester.BatchSystem, error) {
+func newLocal(cfg Config, _ *slog.Logger) (harvester.BatchSystem, error) {
 	if cfg.Pilot.Ship {
 		return nil, exitcode.New(exitcode.BadConfig, "pilot.ship: pilots of system local use their program in place; leave it out")
 	}
-	jobs, err := cfg.jobs()
+	jobs, err := cfg.JobsFolder()
 	if err != nil {
 		return nil, err
 	}
