@@ -4,22 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"os/user"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"tfpilot/cmd/harvester/harvestercmd/site"
 	"tfpilot/harvester"
-	"tfpilot/harvester/explain"
 	"tfpilot/harvester/lockfile"
 	"tfpilot/harvester/sqlite"
-	"tfpilot/internal/exitcode"
-	"tfpilot/internal/logging"
 	"tfpilot/internal/program"
 )
 
@@ -206,145 +200,4 @@ func (d statusDocument) table() program.Table {
 		})
 	}
 	return t
-}
-
-// explanation is `explain` for programs.
-type explanation struct {
-	Worker    string   `json:"worker,omitempty"`
-	Sentences []string `json:"sentences"`
-}
-
-func explainCommand() *cli.Command {
-	var cfg site.Config
-	opts := site.Bind(&cfg, "state")
-	return &cli.Command{
-		Name: "explain", Usage: "why nothing is submitted, or why a worker is in its state, in sentences", ArgsUsage: "[WORKER|BATCH-ID]",
-		Description: "Examples:\n" +
-			"  harvester explain --config site.toml\n" +
-			"  harvester explain tfpilot-k3j2x9-abcdefghij.0",
-		Flags: append(opts.Flags(), program.OutputFlag()),
-		Action: func(c *cli.Context) error {
-			var name string
-			var err error
-			if c.Args().Present() {
-				name, err = oneWorker(c, opts)
-			} else {
-				err = opts.Before(c)
-			}
-			if err != nil {
-				return err
-			}
-			return withStore(c, cfg, func(store *sqlite.Store) error {
-				e := explanation{Worker: name}
-				if name != "" {
-					w, err := find(c, store, name)
-					if err != nil {
-						return err
-					}
-					e.Sentences = explain.Worker(w, time.Now())
-				} else {
-					d, err := status(c.Context, cfg, store)
-					if err != nil {
-						return err
-					}
-					e.Sentences = d.explain(time.Now())
-				}
-				var t program.Table
-				for i, s := range e.Sentences {
-					e.Sentences[i] = logging.Redact(s)
-					t.Rows = append(t.Rows, []string{e.Sentences[i]})
-				}
-				return program.Print(c, e, t)
-			})
-		},
-	}
-}
-
-// explain says first whether anybody looks at all.
-func (d statusDocument) explain(now time.Time) []string {
-	var out []string
-	switch {
-	case d.Harvester == nil && d.Report.At.IsZero():
-		return []string{"No harvester runs on this state folder, and none has looked yet: `harvester run` does."}
-	case d.Harvester == nil:
-		out = append(out, "No harvester runs on this state folder, so nothing is submitted or cancelled; `harvester run` does. What follows was so "+
-			now.Sub(d.Report.At).Round(time.Second).String()+" ago.")
-	default:
-		out = append(out, "The harvester is "+d.holder(now)+".")
-	}
-	out = append(out, explain.Report(d.Report, now)...)
-	for _, w := range d.Waiting {
-		out = append(out, fmt.Sprintf("The batch system says of %d %s, such as %s: %s.", w.Workers, w.State, w.Example, strings.TrimSuffix(w.Reason, ".")))
-	}
-	return out
-}
-
-func drainCommand() *cli.Command {
-	var cfg site.Config
-	opts := site.Bind(&cfg)
-	return &cli.Command{
-		Name: "drain", Usage: "submit no more pilots and cancel those that wait; what runs is let finish",
-		Description: "A running harvester is told through the store; where none runs, waiting pilots are cancelled here and now. It stays\n" +
-			"drained, also over restarts, until --undo.\n\n" +
-			"Examples:\n" +
-			"  harvester drain --config site.toml\n" +
-			"  harvester drain --config site.toml --undo",
-		Flags:  append(append(opts.Flags(), &cli.BoolFlag{Name: "undo", Usage: "submit again as pilots are wanted"}), program.LogFlags()...),
-		Before: opts.Before,
-		Action: func(c *cli.Context) error {
-			return drain(c, cfg)
-		},
-	}
-}
-
-func drain(c *cli.Context, cfg site.Config) error {
-	log, err := program.Logger(c, "harvester")
-	if err != nil {
-		return err
-	}
-	var order any
-	if !c.Bool("undo") {
-		by := "somebody"
-		if u, err := user.Current(); err == nil {
-			by = u.Username
-		}
-		host, _ := os.Hostname() // only for people to read
-		order = harvester.Drain{Since: time.Now().UTC(), By: strings.TrimSuffix(by+"@"+host, "@")}
-	}
-	if err := withStore(c, cfg, func(store *sqlite.Store) error {
-		return store.SetDocument(c.Context, harvester.DrainDocument, order)
-	}); err != nil {
-		return err
-	}
-	owner, held, err := lockfile.Holder(cfg.State)
-	switch {
-	case err != nil:
-		return err
-	case held:
-		_, err = fmt.Fprintf(c.App.Writer, "told the harvester (%s); it sees it at its next look, within %s\n", owner, cfg.Interval)
-		return err
-	case order == nil:
-		_, err = fmt.Fprintln(c.App.Writer, "no longer drained; `harvester run` submits again")
-		return err
-	case cfg.System == "local":
-		_, err = fmt.Fprintln(c.App.Writer, "drained; no harvester runs, so no pilot waits")
-		return err
-	}
-	s, err := open(c.Context, cfg, log, harvester.Fixed{})
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if err := s.Reconcile(s.ctx); err != nil {
-		return err
-	}
-	var r harvester.Report
-	if _, err := s.store.Document(s.ctx, harvester.ReportDocument, &r); err != nil {
-		return err
-	}
-	for _, t := range r.Trouble {
-		return exitcode.New(exitcode.NoBatch, "it is drained, but pilots that wait may not be cancelled: %s: %s", t.Whom, t.Text)
-	}
-	_, err = fmt.Fprintln(c.App.Writer, "drained; no harvester runs, so what waited was cancelled here")
-	return err
 }

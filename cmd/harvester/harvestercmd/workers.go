@@ -55,9 +55,12 @@ func listCommand(name string) *cli.Command {
 				}
 			}
 			return withStore(c, cfg, func(store *sqlite.Store) error {
-				list, err := store.Latest(c.Context, c.Int("limit"))
+				var list []harvester.Worker
+				var err error
 				if c.Bool("live") {
 					list, err = store.Live(c.Context)
+				} else {
+					list, err = store.Latest(c.Context, c.Int("limit"))
 				}
 				if err != nil {
 					return err
