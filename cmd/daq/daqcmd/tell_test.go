@@ -23,6 +23,7 @@ func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest //
 	var mu sync.Mutex
 	var lines []document.LogRecord
 	var beats []document.Component
+	heard := make(chan struct{}) // the first of them
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var batch document.LogBatch
 		var beat document.Component
@@ -31,7 +32,9 @@ func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest //
 		if r.URL.Path == "/v1/logs" && json.NewDecoder(r.Body).Decode(&batch) == nil {
 			lines = append(lines, batch.Records...)
 		} else if json.NewDecoder(r.Body).Decode(&beat) == nil {
-			beats = append(beats, beat)
+			if beats = append(beats, beat); len(beats) == 1 {
+				close(heard)
+			}
 		}
 		_, _ = w.Write([]byte("{}"))
 	}))
@@ -42,7 +45,13 @@ func TestIddsHearsOfTheRunAndOfItsLines(t *testing.T) { //nolint:paralleltest //
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- b.Serve(ctx, ln) }()
+	go func() {
+		select { // the run cannot be over before it was heard of
+		case <-heard:
+		case <-ctx.Done():
+		}
+		served <- b.Serve(ctx, ln)
+	}()
 	defer func() { cancel(); must(t, <-served) }()
 	dir := t.TempDir()
 	token := filepath.Join(dir, "token")
