@@ -14,7 +14,6 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
 	"tfpilot/internal/runplan"
 )
 
@@ -219,69 +218,4 @@ func prepareFolder(dir string) error {
 		return exitcode.New(exitcode.SiteNoSpace, "writing to the data folder %s: %w", dir, err)
 	}
 	return nil
-}
-
-// awaitResults waits until every slice has its final result.
-func (d *DAQ) awaitResults(ctx context.Context) error {
-	if d.cfg.WaitResults == 0 {
-		return nil
-	}
-	within, cancel := context.WithTimeout(ctx, d.cfg.WaitResults)
-	defer cancel()
-	for {
-		c, changed := d.books.Counts()
-		if c.Unanswered <= 0 {
-			d.log.InfoContext(ctx, "all results are in", slog.Int("done", c.Done), slog.Int("failed", c.Failed))
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-within.Done():
-			if ctx.Err() != nil {
-				return d.stop(ctx, context.Cause(ctx), 0)
-			}
-			return nil // the report says what is missing
-		}
-	}
-}
-
-// readResults keeps the books: journal first, then the acknowledgement.
-func (d *DAQ) readResults(ctx context.Context, inbox Inbox) error {
-	junk := &complainer{log: d.log}
-	for {
-		m, err := inbox.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it ends because it is to end
-			}
-			return fmt.Errorf("reading results: %w", err)
-		}
-		if e, err := message.Peek(m.Body); err == nil && e.Namespace != "" && e.Namespace != d.cfg.Namespace {
-			// Somebody's data under a header that lied: the broker gets it back when we leave.
-			junk.say(ctx, "a result of another namespace came here", e.Sender, errors.New(e.Namespace))
-			continue
-		}
-		v, ok, why := d.books.Judge(m.Body, time.Now())
-		if ok {
-			if err := d.journal.Append(Record{Result: &v}); err != nil {
-				return err
-			}
-			d.books.Enter(v)
-			d.logVerdict(ctx, v)
-		} else {
-			junk.say(ctx, "ignored a message on the results queue", m.Header.Get("sender"), why)
-		}
-		if err := m.Ack(ctx); err != nil && ctx.Err() == nil {
-			d.log.DebugContext(ctx, "a result will come again", logging.Err(err))
-		}
-	}
-}
-
-func (d *DAQ) logVerdict(ctx context.Context, v Verdict) {
-	if v.Done {
-		d.log.DebugContext(ctx, "slice done", slog.String(logging.KeySlice, v.ReqID), slog.Int(logging.KeyAttempt, v.Attempt))
-		return
-	}
-	d.log.WarnContext(ctx, "slice failed", slog.String(logging.KeySlice, v.ReqID), slog.Int(logging.KeyAttempt, v.Attempt),
-		slog.Bool("final", v.Final), slog.String("reason", v.Reason))
 }
