@@ -145,15 +145,15 @@ func TestAResultOfPythonWithWhatIsNoNumberCountsAndItsPicturesDoNot(t *testing.T
 	}
 }
 
-// pictured is a good result of a slice, with histograms and counts.
-func (b *book) pictured(identity string, counts map[string]int64, set hist.Set) func(ledger.Tx) error {
+// pictured is a good result of a slice, with histograms.
+func (b *book) pictured(identity string, set hist.Set) func(ledger.Tx) error {
 	b.t.Helper()
 	pictures, err := json.Marshal(set)
 	must(b.t, err)
 	return func(tx ledger.Tx) error {
 		return b.ledger.Result(tx, message.SliceResult{
 			MsgType: message.TypeSliceResult, RunID: message.Run(run), Namespace: namespace,
-			Content: message.ResultContent{State: message.StateDone, ReqID: message.Text(identity), PilotID: "p", Counts: counts, Histograms: pictures},
+			Content: message.ResultContent{State: message.StateDone, ReqID: message.Text(identity), PilotID: "p", Histograms: pictures},
 		}, b.now)
 	}
 }
@@ -166,54 +166,21 @@ func TestHistogramsThatDoNotFitAreCountedAndLeaveNoTrace(t *testing.T) {
 		h.Fill(0.5)
 		return *h
 	}
-	b.do(b.pictured("a", nil, hist.Set{filled("h", 4)}))
-	b.do(b.pictured("b", nil, hist.Set{filled("new", 4), filled("h", 5)})) // the first would fit
-	b.do(b.pictured("c", nil, hist.Set{filled("h", 4)}))
-	many := hist.Set{}
-	for i := range 600 {
-		many = append(many, filled(fmt.Sprint(i), 1))
-	}
-	b.do(b.pictured("d", nil, many))
+	b.do(b.pictured("a", hist.Set{filled("h", 4)}))
+	b.do(b.pictured("b", hist.Set{filled("new", 4), filled("h", 5)})) // the first would fit
+	b.do(b.pictured("c", hist.Set{filled("h", 4)}))
 	set, err := b.store.MergedHistograms(t.Context(), namespace, run)
 	if must(t, err); len(set) != 1 || set[0].Entries != 2 {
 		t.Errorf("%+v", set)
 	}
-	if r := b.run(); r.Done != 4 || r.Unmerged != 2 {
+	if r := b.run(); r.Done != 3 || r.Unmerged != 1 {
 		t.Errorf("%+v", r)
 	}
 }
 
-// They are written anew with every batch of results: a hundred results of a megabyte each would be a hundred megabytes from then on.
-func TestTheBinsOfARunAreBounded(t *testing.T) {
+func TestReasonsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	for i := range 5 {
-		h := hist.New1D(fmt.Sprint(i), "", "", hist.MaxBins, 0, 1)
-		b.do(b.pictured(h.Name, nil, hist.Set{*h}))
-	}
-	again := hist.New1D("0", "", "", hist.MaxBins, 0, 1) // of one that is there
-	again.Fill(0.5)
-	b.do(b.pictured("a", nil, hist.Set{*again}))
-	set, err := b.store.MergedHistograms(t.Context(), namespace, run)
-	if must(t, err); len(set) != 2 || set[0].Entries != 1 {
-		t.Errorf("%d histograms", len(set))
-	}
-	if r := b.run(); r.Done != 6 || r.Unmerged != 3 {
-		t.Errorf("%d done, %d unmerged", r.Done, r.Unmerged)
-	}
-}
-
-func TestCountsAndReasonsAreBounded(t *testing.T) {
-	t.Parallel()
-	b := newBook(t)
-	counts := map[string]int64{strings.Repeat("k", 300): 1}
-	for i := range 3000 {
-		counts[fmt.Sprint(i)] = 1
-	}
-	b.do(b.pictured("a", counts, nil), b.pictured("b", counts, nil))
-	if r := b.run(); len(r.Counts) != 1000 || r.Done != 2 {
-		t.Errorf("%d counts", len(r.Counts))
-	}
 	f := *crashed
 	f.Message = strings.Repeat("log ", 1<<18)
 	b.do(b.result("c", 1, &f))

@@ -3,7 +3,6 @@ package idds_test
 import (
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"tfpilot/internal/document"
@@ -61,35 +60,9 @@ func TestPayloadVersionsAreToldApartByWhatTheirSlicesTook(t *testing.T) {
 	}
 }
 
-func TestWhatAWorkerClaimsDoesNotSpoilTheSums(t *testing.T) {
-	t.Parallel()
-	b := newBook(t)
-	id := &message.PayloadIdentity{Name: "reco"}
-	for i, u := range []message.Usage{
-		{UserSeconds: -1}, {WallSeconds: math.MaxFloat64}, {PeakBytes: -1}, {ReadBytes: math.MaxInt64}, {UserSeconds: 1, WallSeconds: 1, Cores: -3},
-	} {
-		b.do(b.worked(fmt.Sprint(i), id, []float64{-1, 1e300, 0, 1, 1}[i], &u, nil))
-	}
-	if p := b.payloads()[0]; p.Done != 5 || p.Measured != 1 || p.CPUSeconds != 1 || *p.CPUEfficiency != 1 || p.Seconds.N != 4 || p.Seconds.Max != 1e7 {
-		t.Errorf("%+v", p)
-	}
-	for i := range 200 {
-		b.do(b.worked(fmt.Sprint("v", i), &message.PayloadIdentity{Name: "reco", Version: strings.Repeat("v", 201-i)}, 1, nil, nil))
-	}
-	list := b.payloads()
-	sum := 0
-	longest := 0
-	for _, p := range list {
-		sum, longest = sum+p.Done, max(longest, len(p.Version))
-	}
-	if longest != 200 || len(list) != 50 || list[0].Name != "(others)" || sum != 205 {
-		t.Errorf("%d payloads of %d slices: %+v", len(list), sum, list[0])
-	}
-}
-
 // payloads are those of the run.
 func (b *book) payloads() []document.Payload {
 	b.t.Helper()
 	r := b.run()
-	return r.PayloadDocuments()
+	return r.Payloads.Documents()
 }

@@ -113,7 +113,7 @@ func TestWhatIsLeftOfARunThatNobodyAnnouncesEnds(t *testing.T) {
 func TestARunThatNobodyAnnouncesIsForgottenAfterAWeek(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, false)
-	w.do(w.pictured("a", nil, nil), w.stray("8", "a"), w.stray("8", "b"), w.stray("81", "a"))
+	w.do(w.pictured("a", nil), w.stray("8", "a"), w.stray("8", "b"), w.stray("81", "a"))
 	w.do(func(tx ledger.Tx) error {
 		h := hist.New1D("h", "", "", 1, 0, 1)
 		return tx.PutHistograms(namespace, "8", hist.Set{*h})

@@ -120,7 +120,7 @@ func (a *api) payloads(ctx context.Context, in *RunPath) (*body[document.Page[do
 	if err != nil {
 		return nil, err
 	}
-	return &body[document.Page[document.Payload]]{document.Page[document.Payload]{Items: r.PayloadDocuments()}}, nil
+	return &body[document.Page[document.Payload]]{document.Page[document.Payload]{Items: r.Payloads.Documents()}}, nil
 }
 
 // Histograms is the answer of /v1/runs/{run}/histograms.

@@ -66,7 +66,7 @@ func (p *Pages) run(r *http.Request, v *page) error {
 		return err
 	}
 	ctx, id := r.Context(), ledger.Text(run.RunID.String())
-	data := runPage{Payloads: run.PayloadDocuments()}
+	data := runPage{Payloads: run.Payloads.Documents()}
 	v.Data = &data
 	if data.Run, err = p.cfg.Service.RunDocument(ctx, run); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// binWidth is from bin to bin, as in the ledger's sums: a time is known within half of that.
+	// binWidth is from bin to bin, as in a run's sums: a time is known within half of that.
 	binWidth = 1.05
 	// ProcessingHalfLife is after how long the time of a slice counts half: payloads change with the run.
 	ProcessingHalfLife = 2 * time.Minute

@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/sums"
 )
 
 // Rules decide what becomes of a slice. They have no state of their own: all is in the transaction.
@@ -223,18 +224,31 @@ func (l Rules) done(tx Tx, r *Run, s *Slice, a *document.Attempt, m message.Slic
 	s.Counts = m.Content.Counts
 	r.Done++
 	r.Latency = nil
-	r.count(s.Counts)
-	r.took(m.Content)
+	sums.AddCounts(r.Counts, s.Counts)
+	r.Payloads.AddDone(m.Content)
 	if len(m.Content.Histograms) == 0 {
 		return nil
 	}
 	return merge(tx, r, m)
 }
 
+// merge adds a result's histograms to the run's. It counts even when they are refused.
+func merge(tx Tx, r *Run, m message.SliceResult) error {
+	merged, err := tx.Histograms(m.Namespace, m.RunID.String())
+	if err != nil {
+		return err
+	}
+	if !sums.AddHistograms(&merged, m.Content.Histograms) {
+		r.Unmerged++
+		return nil
+	}
+	return tx.PutHistograms(m.Namespace, m.RunID.String(), merged)
+}
+
 // failed ends an attempt; the slice waits for the next one, or ends when there is none.
 func (l Rules) failed(r *Run, s *Slice, a *document.Attempt, m message.SliceResult, now time.Time) {
 	record(a, m, now)
-	r.payload(m.Content.Payload).Failed++
+	r.Payloads.AddFailed(m.Content.Payload)
 	l.settle(r, s, a.Failure, now)
 }
 

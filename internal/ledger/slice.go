@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
+	"tfpilot/internal/sums"
 )
 
 // SliceState is where a slice is in its life.
@@ -160,7 +161,7 @@ type Run struct {
 	Unmerged          int              `json:"unmerged"`
 	Counts            map[string]int64 `json:"counts"`
 	// Payloads are what the versions of payloads took that have worked on the run.
-	Payloads []PayloadSums `json:"payloads,omitempty"`
+	Payloads sums.Payloads `json:"payloads,omitempty"`
 
 	// Latency is what a closed run has taken; nil while that may change.
 	Latency *document.RunLatency `json:"latency,omitempty"`
@@ -215,7 +216,7 @@ func (r *Run) Outstanding() int { return r.Published - r.Done - r.Failed }
 // Troubled reports whether there may be a slice of the run with any [Slice.Trouble]: also one that is done, by another attempt, or after
 // all by the one that had failed.
 func (r *Run) Troubled() bool {
-	return r.Failed+r.Retried+r.Corrected+r.Absorbed+r.Outstanding() > 0 || slices.ContainsFunc(r.Payloads, func(p PayloadSums) bool { return p.Failed > 0 })
+	return r.Failed+r.Retried+r.Corrected+r.Absorbed+r.Outstanding() > 0 || slices.ContainsFunc(r.Payloads, func(p sums.Payload) bool { return p.Failed > 0 })
 }
 
 // Tx is a store within one transaction. A document that is asked for twice is the same one; a change counts when it is Put.

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 	"tfpilot/internal/scaler"
+	"tfpilot/internal/sums"
 )
 
 var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -61,7 +62,7 @@ func (s *scene) pass(long, each int) document.RunDemand {
 		s.now = s.now.Add(time.Second)
 		s.run.Published, s.run.LastSliceAt = s.run.Published+1, s.now
 		if len(s.run.Payloads) == 0 {
-			s.run.Payloads = []ledger.PayloadSums{{Name: "p", Seconds: map[int]int{}}}
+			s.run.Payloads = sums.Payloads{{Name: "p", Seconds: map[int]int{}}}
 		}
 		s.run.Payloads[0].Seconds[demand.Bin(float64(each))]++
 		s.run.Done++
