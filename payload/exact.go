@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"tfpilot/internal/hist"
-	"tfpilot/internal/message"
+	"tfpilot/internal/rawjson"
 )
 
 // exact refuses what encoding/json lets pass in a result document that it has decoded, and no other reader of the contract
@@ -18,11 +18,11 @@ func exact(b []byte) error {
 		return fmt.Errorf("null after %.40q: leave the key out", key)
 	}
 	var doc struct {
-		Histograms []message.Object `json:"histograms"`
-		Outputs    []message.Object `json:"outputs"`
-		Failure    message.Object   `json:"failure"`
+		Histograms []rawjson.Object `json:"histograms"`
+		Outputs    []rawjson.Object `json:"outputs"`
+		Failure    rawjson.Object   `json:"failure"`
 	}
-	var all message.Object
+	var all rawjson.Object
 	for _, into := range []any{&all, &doc} {
 		if err := json.Unmarshal(b, into); err != nil {
 			return err
@@ -45,7 +45,7 @@ func exact(b []byte) error {
 }
 
 // known holds the keys of an object to those of a type, letter by letter.
-func known[T any](whose string, o message.Object) error {
+func known[T any](whose string, o rawjson.Object) error {
 	keys := jsonKeys(reflect.TypeFor[T]())
 	for _, member := range o {
 		if !slices.Contains(keys, member.Key) {

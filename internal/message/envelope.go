@@ -3,6 +3,9 @@ package message
 import (
 	"errors"
 	"fmt"
+
+	"tfpilot/internal/quickjson"
+	"tfpilot/internal/rawjson"
 )
 
 // The values of msg_type.
@@ -90,4 +93,16 @@ func Decode[T interface{ Validate() error }](body []byte) (T, error) {
 		return m, fmt.Errorf("decoding %T: %w", m, err)
 	}
 	return m, m.Validate()
+}
+
+// unmarshal reads JSON, and what Python takes for it.
+func unmarshal[T any](body []byte) (T, error) {
+	m, err := quickjson.Decode[T](body)
+	if err == nil {
+		return m, nil
+	}
+	if quoted := rawjson.QuoteNaN(body); quoted != nil {
+		return quickjson.Decode[T](quoted)
+	}
+	return m, err
 }

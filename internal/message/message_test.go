@@ -108,6 +108,22 @@ func TestUnknownKeysOfASliceAreCopied(t *testing.T) {
 	}
 }
 
+func TestASliceWithAFieldOfTheWrongTypeKeepsItsIdentity(t *testing.T) {
+	t.Parallel()
+	m, err := message.Decode[message.Slice]([]byte(
+		`{"msg_type":"slice","run_id":7,"content":{"req_id":"r1","attempt":2,"start":"soon","filename":["x"],"other":1}}`))
+	if err == nil {
+		t.Error("it is valid")
+	}
+	if m.Content.Identity() != "r1" || m.Content.AttemptNumber() != 2 || m.Run().String() != "7" {
+		t.Errorf("%+v", m)
+	}
+	o, err := m.Content.Copy()
+	if err != nil || string(o.Value("other")) != "1" || string(o.Value("start")) != `"soon"` {
+		t.Errorf("copied %v, %v", o, err)
+	}
+}
+
 func TestRunIDIsEchoedInTheTypeItCameIn(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{`"102023"`, `102023`} {

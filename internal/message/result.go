@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"tfpilot/internal/rawjson"
 )
 
 // The two states of a result.
@@ -109,9 +111,9 @@ type Failure struct {
 // Outcome is the inner result that the production consumers read. Result is the slice's content with what was made of it;
 // a peer's failure has null there, ours never.
 type Outcome struct {
-	State  bool    `json:"state"`
-	Result Object  `json:"result"`
-	Error  *string `json:"error"`
+	State  bool           `json:"state"`
+	Result rawjson.Object `json:"result"`
+	Error  *string        `json:"error"`
 }
 
 // Validate answers whether the result can be counted.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"tfpilot/internal/rawjson"
 )
 
 // RunID is a run number. Producers send it as JSON text or as a JSON number; consumers compare with the equality of
@@ -74,8 +76,8 @@ func (r *RunID) UnmarshalJSON(b []byte) error {
 	switch {
 	case bytes.Equal(b, []byte("null")):
 		*r = RunID{}
-	case quoted(b):
-		s, err := text(b)
+	case rawjson.IsText(b):
+		s, err := rawjson.Text(b)
 		if err != nil {
 			return err
 		}

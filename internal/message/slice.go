@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"tfpilot/internal/quickjson"
+	"tfpilot/internal/rawjson"
 )
 
 // Slice is one message of /topic/panda.slices: a range of time frames of one file, to be processed once.
@@ -75,7 +76,7 @@ type sliceContent SliceContent
 // its identity and says in Validate what is wrong: such a slice gets a failed result, and is no junk.
 func (c *SliceContent) UnmarshalJSON(b []byte) error {
 	if !json.Valid(b) {
-		return errNotJSON
+		return errors.New("not JSON")
 	}
 	return c.UnmarshalValidJSON(b)
 }
@@ -85,8 +86,8 @@ func (c *SliceContent) UnmarshalValidJSON(b []byte) error {
 	b = bytes.TrimSpace(b)
 	plain, err := quickjson.Decode[sliceContent](b)
 	if err != nil {
-		var wire Object
-		if werr := wire.read(b); werr != nil {
+		wire, werr := rawjson.Split(b)
+		if werr != nil {
 			return werr
 		}
 		plain = sliceContent{invalid: err}
@@ -115,39 +116,29 @@ func (c SliceContent) MarshalJSON() ([]byte, error) {
 }
 
 // Copy is what came in, to be extended into the copy that a result carries; of a slice made here it is Object.
-func (c SliceContent) Copy() (Object, error) {
+func (c SliceContent) Copy() (rawjson.Object, error) {
 	if c.wire == nil {
 		return c.Object()
 	}
-	return c.wired()
-}
-
-// wired is what came in.
-func (c SliceContent) wired() (Object, error) {
-	var o Object
-	err := o.read(c.wire)
-	return o, err
+	return rawjson.Split(c.wire)
 }
 
 // Object is what came in with the known fields over it.
-func (c SliceContent) Object() (Object, error) {
+func (c SliceContent) Object() (rawjson.Object, error) {
 	b, err := json.Marshal(sliceContent(c))
 	if err != nil {
 		return nil, err
 	}
-	var known Object
-	if err := known.read(b); err != nil {
-		return nil, err
+	known, err := rawjson.Split(b)
+	if err != nil || c.wire == nil {
+		return known, err
 	}
-	if c.wire == nil {
-		return known, nil
-	}
-	out, err := c.wired()
+	out, err := rawjson.Split(c.wire)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range known {
-		out.set(m.Key, m.Value)
+		out.SetRaw(m.Key, m.Value)
 	}
 	return out, nil
 }

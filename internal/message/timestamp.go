@@ -2,12 +2,13 @@ package message
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"tfpilot/internal/rawjson"
 )
 
 // TimeFormat is the one format that tfpilot writes: UTC, microseconds, Z. Every known consumer accepts it.
@@ -19,7 +20,7 @@ const MostAhead = time.Minute
 // ErrTime marks a text that is a time in none of the known formats.
 var ErrTime = errors.New("no known time format")
 
-// zoned and naive are the layouts seen in the production system; fractional seconds are accepted wherever a layout has
+// timeLayouts are those seen in the production system; fractional seconds are accepted wherever a layout has
 // seconds. Naive times are taken as UTC: the fields that matter (created_at, process*) are written so by their producers.
 var timeLayouts = []string{
 	"2006-01-02T15:04:05Z07:00",
@@ -83,11 +84,10 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	said := s
-	if quoted(b) {
-		if said = s[1 : len(s)-1]; !plain(said) {
-			if err := json.Unmarshal(b, &said); err != nil {
-				return err
-			}
+	if rawjson.IsText(b) {
+		var err error
+		if said, err = rawjson.Text(b); err != nil {
+			return err
 		}
 	}
 	parsed, err := ParseTime(said)

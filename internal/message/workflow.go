@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"tfpilot/internal/rawjson"
 )
 
 // WorkflowTask is what the production system asks iDDS for, on /topic/panda.workers or over REST: a task with workers for a run
@@ -45,7 +47,7 @@ func (c *WorkflowTaskContent) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	c.Workflow = nil
-	var o Object
+	var o rawjson.Object
 	if err := json.Unmarshal(b, &o); err == nil && o.Value("scope") != nil {
 		c.Workflow = slices.Clone(b)
 	}

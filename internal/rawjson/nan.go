@@ -1,26 +1,10 @@
-package message
+package rawjson
 
-import (
-	"bytes"
+import "bytes"
 
-	"tfpilot/internal/quickjson"
-)
-
-// unmarshal reads JSON, and what Python takes for it: NaN, Infinity and -Infinity. They become texts, which is nothing that a field for
-// a number takes: a histogram with one is none, and the rest of its message is what it was.
-func unmarshal[T any](body []byte) (T, error) {
-	m, err := quickjson.Decode[T](body)
-	if err == nil {
-		return m, nil
-	}
-	if quoted := quoteNoNumbers(body); quoted != nil {
-		return quickjson.Decode[T](quoted)
-	}
-	return m, err
-}
-
-// quoteNoNumbers puts them in quotes; nil when there are none.
-func quoteNoNumbers(body []byte) []byte {
+// QuoteNaN puts what Python takes for a number of JSON, NaN, Infinity and -Infinity, in quotes: what is a text then is nothing that a field
+// for a number takes, and the rest of its document is what it was. It is nil when there are none.
+func QuoteNaN(body []byte) []byte {
 	var out []byte
 	done, text := 0, false
 	for i := 0; i < len(body); i++ {
