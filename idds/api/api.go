@@ -26,7 +26,7 @@ import (
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/version"
 )
 
@@ -47,7 +47,7 @@ type Config struct {
 	// Issuer knows tokens that are not ours; none when nil.
 	Issuer admission.Gate
 	// Broker is the answer of /metainfo/prompt_broker by namespace. A token of every namespace gets that of Namespace.
-	Broker    map[string]message.PromptBroker
+	Broker    map[string]metainfo.PromptBroker
 	Namespace string
 	// RatePerSecond is how many requests one caller may make for long, and twice as many at once; any number when 0.
 	RatePerSecond int
@@ -118,7 +118,7 @@ type api struct {
 
 // aliases say of types that write their own JSON what that looks like.
 func aliases(r huma.Registry) {
-	r.RegisterTypeAlias(reflect.TypeFor[message.BrokerList](), reflect.TypeFor[string]())
+	r.RegisterTypeAlias(reflect.TypeFor[metainfo.BrokerList](), reflect.TypeFor[string]())
 	r.RegisterTypeAlias(reflect.TypeFor[document.Quantiles](), reflect.TypeFor[quantiles]())
 }
 
@@ -194,12 +194,12 @@ func (a *api) register(h huma.API) {
 	register(h, operation(http.MethodGet, "/ping", "Whether the service is there"),
 		func(context.Context, *struct{}) (*body[ping], error) { return &body[ping]{ping{"OK"}}, nil })
 	register(h, with(operation(http.MethodGet, "/metainfo/prompt_broker", "The broker configuration of a worker", access.Pilot), http.StatusNotFound),
-		func(ctx context.Context, _ *struct{}) (*body[message.PromptBroker], error) {
+		func(ctx context.Context, _ *struct{}) (*body[metainfo.PromptBroker], error) {
 			b, err := a.cfg.BrokerFor(access.PrincipalOf(ctx))
 			if err != nil {
 				return nil, huma.Error404NotFound(err.Error())
 			}
-			return &body[message.PromptBroker]{b}, nil
+			return &body[metainfo.PromptBroker]{b}, nil
 		})
 	a.registerBoard(h)
 	a.registerHealth(h)

@@ -25,6 +25,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/recent"
 	"tfpilot/internal/testkit"
 )
@@ -82,10 +83,10 @@ func serverWithin(t *testing.T, store ledger.Store, cfg api.Config, limit time.D
 	}
 	cfg.Tokens, err = tokens.Open(t.Context(), store, file, time.Now)
 	must(t, err)
-	entry := func(destination string) *message.BrokerEntry {
-		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
+	entry := func(destination string) *metainfo.BrokerEntry {
+		return &metainfo.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
 	}
-	cfg.Namespace, cfg.Broker = namespace, map[string]message.PromptBroker{namespace: {
+	cfg.Namespace, cfg.Broker = namespace, map[string]metainfo.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}
 	memory := recent.New(nil)

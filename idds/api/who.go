@@ -10,7 +10,7 @@ import (
 
 	"tfpilot/internal/access"
 	"tfpilot/internal/admission"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // scope is the namespace that is asked about, within what the token may see.
@@ -45,7 +45,7 @@ func (a *api) audit(ctx context.Context, did, to, details string) {
 }
 
 // BrokerFor is the broker configuration of a pilot, with the login of its namespace and of no other.
-func (c Config) BrokerFor(p access.Principal) (message.PromptBroker, error) {
+func (c Config) BrokerFor(p access.Principal) (metainfo.PromptBroker, error) {
 	namespace := cmp.Or(p.Namespace, c.Namespace)
 	b, ok := c.Broker[namespace]
 	if !ok {

@@ -9,7 +9,7 @@ import (
 
 	"tfpilot/idds/panda"
 	"tfpilot/internal/access"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // FuzzRelay looks for a call that is not answered as the PanDA server answers.
@@ -25,7 +25,7 @@ func FuzzRelay(f *testing.F) {
 	} {
 		f.Add(s, true)
 	}
-	broker := func(access.Principal) (message.PromptBroker, error) { return message.PromptBroker{}, nil }
+	broker := func(access.Principal) (metainfo.PromptBroker, error) { return metainfo.PromptBroker{}, nil }
 	mux := http.NewServeMux()
 	for _, r := range panda.New(panda.Config{Desk: nothing{}, Messages: nothing{}, Broker: broker, Namespace: namespace}).Routes() {
 		mux.Handle(r.Pattern, r.Handler)

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/access"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/workflow"
 )
 
@@ -31,7 +32,7 @@ type Config struct {
 	Desk     Desk
 	Messages Messages
 	// Broker is the broker configuration of somebody, with the login of his namespace.
-	Broker func(p access.Principal) (message.PromptBroker, error)
+	Broker func(p access.Principal) (metainfo.PromptBroker, error)
 	// Namespace is that of the service: whoever may see only another has no task here.
 	Namespace string
 }

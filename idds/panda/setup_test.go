@@ -21,6 +21,7 @@ import (
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/testkit"
 	"tfpilot/internal/workflow"
 )
@@ -63,10 +64,10 @@ func newRig(t *testing.T, demandFrom string) *rig {
 	must(t, err)
 	_, theirs, err := book.Create(t.Context(), access.Token{Name: "theirs", Role: access.Operator, Namespace: "theirs"}, 0, access.AuditLine{})
 	must(t, err)
-	entry := func(destination string) *message.BrokerEntry {
-		return &message.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
+	entry := func(destination string) *metainfo.BrokerEntry {
+		return &metainfo.BrokerEntry{Destination: destination, Brokers: []string{"broker:61613"}, Username: "u", Password: "p"}
 	}
-	cfg := api.Config{Tokens: book, Namespace: namespace, Broker: map[string]message.PromptBroker{namespace: {
+	cfg := api.Config{Tokens: book, Namespace: namespace, Broker: map[string]metainfo.PromptBroker{namespace: {
 		TransformerBroker: entry(message.QueueSlicesWorkers), TransformerBroadcastBroker: entry(message.TopicTransformer), ResultBroker: entry(message.TopicResults),
 	}}}
 	for _, r := range panda.New(panda.Config{Desk: service, Messages: store, Broker: cfg.BrokerFor, Namespace: namespace}).Routes() {

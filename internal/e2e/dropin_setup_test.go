@@ -24,6 +24,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/faultproxy"
 	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
@@ -99,11 +100,11 @@ func (p *production) answer(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode([]any{true, []any{true, p.brokers()}})
 }
 
-func (p *production) brokers() map[string]message.BrokerEntry {
-	entry := func(destination string) message.BrokerEntry {
-		return message.BrokerEntry{Destination: destination, Brokers: []string{cmp.Or(p.via, p.addr)}, Username: p.login, Password: p.passcode, UseSSL: p.tls}
+func (p *production) brokers() map[string]metainfo.BrokerEntry {
+	entry := func(destination string) metainfo.BrokerEntry {
+		return metainfo.BrokerEntry{Destination: destination, Brokers: []string{cmp.Or(p.via, p.addr)}, Username: p.login, Password: p.passcode, UseSSL: p.tls}
 	}
-	return map[string]message.BrokerEntry{
+	return map[string]metainfo.BrokerEntry{
 		"transformer_broker": entry(message.QueueSlicesWorkers), "transformer_broadcast_broker": entry(message.TopicTransformer), "result_broker": entry(message.TopicResults),
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // FuzzDecode looks for a message of any kind that is accepted, and then is not the same when it is passed on.
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"slice.body.json", "slice_result.body.json", "prompt_broker.json"} {
+	for _, name := range []string{"slice.body.json", "slice_result.body.json"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
@@ -50,7 +50,6 @@ func FuzzDecode(f *testing.F) {
 		samePassedOn[message.EndRun](t, b)
 		samePassedOn[message.StopTransformer](t, b)
 		samePassedOn[message.WorkflowTask](t, b)
-		samePassedOn[message.PromptBroker](t, b)
 	})
 }
 

@@ -78,13 +78,6 @@ func TestLiveMessagesAreValid(t *testing.T) {
 	if r.Identity() != s.Content.Identity() || r.Content.RequestedAt.Text() != s.CreatedAt.Text() {
 		t.Errorf("result %q requested %q does not belong to the slice", r.Identity(), r.Content.RequestedAt.Text())
 	}
-	p, err := message.Decode[message.PromptBroker](read(t, "prompt_broker.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(message.BrokerList{"broker.example.org:61612"}, p.ResultBroker.Brokers); diff != "" {
-		t.Error(diff)
-	}
 }
 
 func TestUnknownKeysOfASliceAreCopied(t *testing.T) {
@@ -263,14 +256,5 @@ func TestPeekCallsEverythingElseJunk(t *testing.T) {
 	e, err := message.Peek([]byte(`{"msg_type":"stop_transformer","run_id":7}`))
 	if err != nil || e.MsgType != message.TypeStopTransformer || e.RunID.String() != "7" {
 		t.Errorf("%+v, %v", e, err)
-	}
-}
-
-func TestPromptBrokerNamesEveryMissingEntry(t *testing.T) {
-	t.Parallel()
-	_, err := message.Decode[message.PromptBroker]([]byte(`{"transformer_broker":{"destination":"/queue/x","brokers":["a:1"," b:2 "]},"result_broker":null,"ejfat":{}}`))
-	want := "transformer_broadcast_broker missing\nresult_broker missing"
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }

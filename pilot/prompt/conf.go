@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // ConfEnv names the file that goes before the relay.
@@ -33,8 +33,8 @@ func Default(program string) (path string, tried []string, ok bool) {
 
 // Read reads the three brokers from section [prompt] of an INI file, whose values are JSON. Since they hold passwords, no error
 // quotes a value.
-func Read(path string) (message.PromptBroker, error) {
-	var out message.PromptBroker
+func Read(path string) (metainfo.PromptBroker, error) {
+	var out metainfo.PromptBroker
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return out, exitcode.New(exitcode.BadConfig, "reading prompt.conf: %w", err)
@@ -46,7 +46,7 @@ func Read(path string) (message.PromptBroker, error) {
 	var errs []error
 	for _, e := range []struct {
 		key  string
-		into **message.BrokerEntry
+		into **metainfo.BrokerEntry
 	}{
 		{"transformer_broker", &out.TransformerBroker},
 		{"transformer_broadcast_broker", &out.TransformerBroadcastBroker},

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/testkit"
 	"tfpilot/pilot/prompt"
 )
@@ -43,10 +43,10 @@ func TestAProductionFileIsReadAsPythonDoes(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{conf, strings.ReplaceAll(conf, "\n", "\r\n")} {
 		got, err := prompt.Read(confFile(t, text))
-		want := message.PromptBroker{
-			TransformerBroker:          &message.BrokerEntry{Destination: "/queue/panda.slices.transformer", Brokers: []string{"h1:61612", "h2:61612"}, Username: "u", Password: "s3cret"},
-			TransformerBroadcastBroker: &message.BrokerEntry{Destination: "/topic/panda.transformer", Brokers: []string{"h1:61612"}, UseSSL: true},
-			ResultBroker:               &message.BrokerEntry{Destination: "/topic/panda.results", Brokers: []string{"h1:61612"}},
+		want := metainfo.PromptBroker{
+			TransformerBroker:          &metainfo.BrokerEntry{Destination: "/queue/panda.slices.transformer", Brokers: []string{"h1:61612", "h2:61612"}, Username: "u", Password: "s3cret"},
+			TransformerBroadcastBroker: &metainfo.BrokerEntry{Destination: "/topic/panda.transformer", Brokers: []string{"h1:61612"}, UseSSL: true},
+			ResultBroker:               &metainfo.BrokerEntry{Destination: "/topic/panda.results", Brokers: []string{"h1:61612"}},
 		}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Error(err, diff)

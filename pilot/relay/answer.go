@@ -9,7 +9,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // maxDepth is deeper than any answer: server, iDDS and a text that is JSON again are three.
@@ -17,8 +17,8 @@ const maxDepth = 6
 
 // decode finds the broker configuration in an answer: within the pairs of flag and value of server and iDDS, within the
 // document of the new interface, and within texts that are JSON again. The errors complete "the relay ...".
-func decode(answer []byte) (message.PromptBroker, error) {
-	var none message.PromptBroker
+func decode(answer []byte) (metainfo.PromptBroker, error) {
+	var none metainfo.PromptBroker
 	value := bytes.TrimSpace(answer)
 	for range maxDepth {
 		switch {
@@ -63,8 +63,8 @@ func decode(answer []byte) (message.PromptBroker, error) {
 }
 
 // configuration is the document in the middle. Its text may hold passwords: no error quotes it.
-func configuration(document []byte) (message.PromptBroker, error) {
-	var out message.PromptBroker
+func configuration(document []byte) (metainfo.PromptBroker, error) {
+	var out metainfo.PromptBroker
 	if err := json.Unmarshal(document, &out); err != nil {
 		wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 		if !ok {

@@ -22,7 +22,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // Config is how to reach the relay.
@@ -104,7 +104,7 @@ func again(ctx context.Context, resp *http.Response, err error) (bool, error) {
 }
 
 // PromptBroker fetches the broker configuration.
-func (c *Client) PromptBroker(ctx context.Context) (message.PromptBroker, error) {
+func (c *Client) PromptBroker(ctx context.Context) (metainfo.PromptBroker, error) {
 	defer c.progress(ctx)()
 	out, err := c.call(ctx, c.legacy, "")
 	if gone, ok := errors.AsType[*noEndpointError](err); ok {
@@ -148,8 +148,8 @@ func (e *noEndpointError) Error() string {
 }
 
 // call makes one call. The legacy endpoint takes every JSON body for gzip and is told nothing of it: encoding is empty then.
-func (c *Client) call(ctx context.Context, endpoint, encoding string) (message.PromptBroker, error) {
-	var none message.PromptBroker
+func (c *Client) call(ctx context.Context, endpoint, encoding string) (metainfo.PromptBroker, error) {
+	var none metainfo.PromptBroker
 	body, err := request(c.cfg.IDDS)
 	if err != nil {
 		return none, exitcode.New(exitcode.Internal, "encoding the call of the relay: %w", err)

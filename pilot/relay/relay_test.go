@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	"tfpilot/internal/testkit"
 	"tfpilot/pilot/relay"
@@ -66,10 +66,10 @@ func fixture(t *testing.T, name string) []byte {
 }
 
 // wanted is the broker configuration of the fixture.
-func wanted(t *testing.T) message.PromptBroker {
+func wanted(t *testing.T) metainfo.PromptBroker {
 	t.Helper()
 	var outer, inner []json.RawMessage
-	var want message.PromptBroker
+	var want metainfo.PromptBroker
 	must(t, json.Unmarshal(fixture(t, "relay_response.json"), &outer))
 	must(t, json.Unmarshal(outer[1], &inner))
 	must(t, json.Unmarshal(inner[1], &want))

@@ -7,7 +7,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/rest"
 	"tfpilot/pilot"
 )
@@ -34,8 +34,8 @@ func New(base, token string) *Client {
 }
 
 // PromptBroker fetches the broker configuration.
-func (c *Client) PromptBroker(ctx context.Context) (message.PromptBroker, error) {
-	var out message.PromptBroker
+func (c *Client) PromptBroker(ctx context.Context) (metainfo.PromptBroker, error) {
+	var out metainfo.PromptBroker
 	if err := c.patient.Read(ctx, "/metainfo/prompt_broker", &out); err != nil {
 		return out, err
 	}

@@ -13,6 +13,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 )
 
@@ -20,7 +21,7 @@ import (
 type rights struct {
 	cfg    serveConfig
 	file   map[string]access.Role
-	broker map[string]message.PromptBroker
+	broker map[string]metainfo.PromptBroker
 	issuer *oidc.Issuer // nil without one
 }
 
@@ -63,9 +64,9 @@ type login struct {
 }
 
 // promptBrokers are the configurations that pilots are given, by namespace: with logins of their own, or only for ours with our own.
-func (c serveConfig) promptBrokers() (map[string]message.PromptBroker, error) {
+func (c serveConfig) promptBrokers() (map[string]metainfo.PromptBroker, error) {
 	if c.Logins == "" {
-		return map[string]message.PromptBroker{c.Namespace: c.promptBroker(login{c.Broker.Login, c.Broker.Passcode})}, nil
+		return map[string]metainfo.PromptBroker{c.Namespace: c.promptBroker(login{c.Broker.Login, c.Broker.Passcode})}, nil
 	}
 	text, err := program.ReadPrivate(c.Logins)
 	if err != nil {
@@ -76,7 +77,7 @@ func (c serveConfig) promptBrokers() (map[string]message.PromptBroker, error) {
 		// The library's message may quote the line, and with it a password.
 		return nil, exitcode.New(exitcode.BadConfig, "%s: not a table [NAMESPACE] with login and passcode for each namespace", c.Logins)
 	}
-	out := map[string]message.PromptBroker{}
+	out := map[string]metainfo.PromptBroker{}
 	for namespace, l := range logins {
 		if l.Login == "" || l.Passcode == "" {
 			return nil, exitcode.New(exitcode.BadConfig, "%s: the namespace %q has no login or no passcode", c.Logins, namespace)
@@ -86,7 +87,7 @@ func (c serveConfig) promptBrokers() (map[string]message.PromptBroker, error) {
 	return out, nil
 }
 
-func (c serveConfig) promptBroker(l login) message.PromptBroker {
+func (c serveConfig) promptBroker(l login) metainfo.PromptBroker {
 	var authorities *string
 	if c.Broker.CAFile != "" {
 		path, err := filepath.Abs(c.Broker.CAFile)
@@ -95,12 +96,12 @@ func (c serveConfig) promptBroker(l login) message.PromptBroker {
 		}
 		authorities = &path
 	}
-	entry := func(destination string) *message.BrokerEntry {
-		return &message.BrokerEntry{
+	entry := func(destination string) *metainfo.BrokerEntry {
+		return &metainfo.BrokerEntry{
 			Destination: destination, Brokers: c.Broker.Addrs, Username: l.Login, Password: l.Passcode, UseSSL: c.Broker.TLS, SSLCACerts: authorities,
 		}
 	}
-	return message.PromptBroker{
+	return metainfo.PromptBroker{
 		TransformerBroker:          entry(message.QueueSlicesWorkers),
 		TransformerBroadcastBroker: entry(message.TopicTransformer),
 		ResultBroker:               entry(message.TopicResults),

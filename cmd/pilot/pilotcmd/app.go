@@ -17,7 +17,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
@@ -226,13 +226,13 @@ func newTeller(cfg *runConfig, client *rest.Client) *base.Teller {
 }
 
 // brokerConfig is the first that there is: the file, then idds.
-func brokerConfig(ctx context.Context, cfg runConfig, client *rest.Client) (message.PromptBroker, error) {
+func brokerConfig(ctx context.Context, cfg runConfig, client *rest.Client) (metainfo.PromptBroker, error) {
 	switch {
 	case cfg.BrokerConfig != "":
 		return readBrokerConfig(cfg.BrokerConfig)
 	case client != nil:
 		return client.PromptBroker(ctx)
 	default:
-		return message.PromptBroker{}, exitcode.New(exitcode.BadConfig, "no broker configuration: give --idds or --broker-config")
+		return metainfo.PromptBroker{}, exitcode.New(exitcode.BadConfig, "no broker configuration: give --idds or --broker-config")
 	}
 }

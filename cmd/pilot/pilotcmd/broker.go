@@ -11,7 +11,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 )
 
 // brokerFile is the TOML of --broker-config: the keys of /metainfo/prompt_broker. A pilot has one connection: where a table has
@@ -31,8 +31,8 @@ type fileEntry struct {
 	SSLCACerts  string   `toml:"ssl_ca_certs"`
 }
 
-func (e fileEntry) entry() *message.BrokerEntry {
-	return &message.BrokerEntry{
+func (e fileEntry) entry() *metainfo.BrokerEntry {
+	return &metainfo.BrokerEntry{
 		Destination: e.Destination, Brokers: e.Brokers, Username: e.Username, Password: e.Password, UseSSL: e.UseSSL, SSLCACerts: &e.SSLCACerts,
 	}
 }
@@ -47,9 +47,9 @@ func (e fileEntry) like(first fileEntry) (fileEntry, error) {
 }
 
 // linkConfig is that of the one connection of a pilot, to the brokers that all three entries have to agree on.
-func linkConfig(cfg runConfig, p message.PromptBroker, log *slog.Logger) (broker.Config, error) {
+func linkConfig(cfg runConfig, p metainfo.PromptBroker, log *slog.Logger) (broker.Config, error) {
 	first := p.TransformerBroker
-	for _, e := range []*message.BrokerEntry{p.TransformerBroadcastBroker, p.ResultBroker} {
+	for _, e := range []*metainfo.BrokerEntry{p.TransformerBroadcastBroker, p.ResultBroker} {
 		if !slices.Equal(e.Brokers, first.Brokers) || e.Username != first.Username || e.Password != first.Password || e.UseSSL != first.UseSSL {
 			return broker.Config{}, exitcode.New(exitcode.BadConfig, "the entry of %s has other brokers, username, password or use_ssl than transformer_broker: a pilot has one connection", e.Destination)
 		}
@@ -64,7 +64,7 @@ const caEnv = "ARTEMIS_SSL_CA_CERTS"
 
 // brokerCAFile is the file of the entry, which is named by whoever runs the broker and may not be here, else that of the
 // environment; empty for the system's authorities.
-func brokerCAFile(e *message.BrokerEntry) string {
+func brokerCAFile(e *metainfo.BrokerEntry) string {
 	path := os.Getenv(caEnv)
 	switch {
 	case !e.UseSSL:
@@ -78,17 +78,17 @@ func brokerCAFile(e *message.BrokerEntry) string {
 }
 
 // readBrokerConfig reads the file; since it may hold a password, nothing of its text is quoted in an error but keys.
-func readBrokerConfig(path string) (message.PromptBroker, error) {
+func readBrokerConfig(path string) (metainfo.PromptBroker, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return message.PromptBroker{}, exitcode.New(exitcode.BadConfig, "reading the broker configuration: %w", err)
+		return metainfo.PromptBroker{}, exitcode.New(exitcode.BadConfig, "reading the broker configuration: %w", err)
 	}
 	var f brokerFile
 	if err := config.DecodeTOML(path, text, &f); err != nil {
-		return message.PromptBroker{}, err
+		return metainfo.PromptBroker{}, err
 	}
 	if info, err := os.Stat(path); f.Transformer.Password != "" && err == nil && info.Mode().Perm()&0o077 != 0 {
-		return message.PromptBroker{}, exitcode.New(exitcode.NoCredential, "%s holds a password and is readable by others (mode %04o); chmod 600 it", path, info.Mode().Perm())
+		return metainfo.PromptBroker{}, exitcode.New(exitcode.NoCredential, "%s holds a password and is readable by others (mode %04o); chmod 600 it", path, info.Mode().Perm())
 	}
 	var errs []error
 	for name, e := range map[string]*fileEntry{"transformer_broadcast_broker": &f.Broadcast, "result_broker": &f.Result} {
@@ -96,7 +96,7 @@ func readBrokerConfig(path string) (message.PromptBroker, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	p := message.PromptBroker{
+	p := metainfo.PromptBroker{
 		TransformerBroker: f.Transformer.entry(), TransformerBroadcastBroker: f.Broadcast.entry(), ResultBroker: f.Result.entry(),
 	}
 	if err := errors.Join(append(errs, p.Validate())...); err != nil {

@@ -11,7 +11,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
 	"tfpilot/pilot"
@@ -116,7 +116,7 @@ func newTests(cfg runConfig) (*nodetest.Tests, error) {
 
 // newAround is what a pilot with this configuration would connect to.
 func newAround(cfg runConfig) nodetest.Around {
-	var brokers message.PromptBroker
+	var brokers metainfo.PromptBroker
 	a := nodetest.Around{}
 	var token string
 	if cfg.IDDS != "" {

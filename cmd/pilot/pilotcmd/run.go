@@ -12,7 +12,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	"tfpilot/pilot"
 	"tfpilot/pilot/journal"
@@ -56,7 +56,7 @@ func run(c *cli.Context, cfg runConfig) (document.WorkerReport, error) {
 	limit := cfg.fitInto(slot.KillTime(), log)
 	// Before idds is asked: what is wrong here is wrong without it.
 	work, err := newWrapper(&cfg, slot, log)
-	var brokers message.PromptBroker
+	var brokers metainfo.PromptBroker
 	if err == nil {
 		defer closePayload(c.Context, work, cfg.maxGrace)
 		brokers, err = brokerConfig(c.Context, cfg, client)
@@ -112,7 +112,7 @@ func (cfg *runConfig) fitInto(kill time.Duration, log *slog.Logger) (limit time.
 }
 
 // hold adds link and journal to the parts of a pilot, and runs it until it leaves. It returns its last report.
-func hold(ctx context.Context, cfg runConfig, brokers message.PromptBroker, parts pilot.Parts) (document.WorkerReport, error) {
+func hold(ctx context.Context, cfg runConfig, brokers metainfo.PromptBroker, parts pilot.Parts) (document.WorkerReport, error) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A pilot mostly waits, and the cores are the payloads'. On one thread its own work costs a quarter less.
 		runtime.GOMAXPROCS(1)

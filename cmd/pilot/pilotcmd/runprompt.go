@@ -16,7 +16,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/logging"
-	"tfpilot/internal/message"
+	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	"tfpilot/internal/version"
 	"tfpilot/pilot"
@@ -184,7 +184,7 @@ func pythonLevel(name string) string {
 }
 
 // promptBrokers is the first broker configuration that there is: a file that was named, idds, the relay, a default file.
-func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 string, log *slog.Logger) (message.PromptBroker, error) {
+func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 string, log *slog.Logger) (metainfo.PromptBroker, error) {
 	switch {
 	case cfg.BrokerConfig != "":
 		return readBrokerConfig(cfg.BrokerConfig)
@@ -199,9 +199,9 @@ func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 
 	}
 	server, named, err := relay.FromEnvironment(os.Getenv)
 	if exitcode.From(err) == exitcode.NoCredential && !errors.Is(err, relay.ErrNone) {
-		return message.PromptBroker{}, err // a file in its place would hide it
+		return metainfo.PromptBroker{}, err // a file in its place would hide it
 	}
-	var brokers message.PromptBroker
+	var brokers metainfo.PromptBroker
 	if err == nil {
 		brokers, err = askRelay(ctx, server, named, log)
 	}
@@ -220,15 +220,15 @@ func promptBrokers(ctx context.Context, cfg runConfig, idds *rest.Client, argv0 
 }
 
 // askRelay asks the relay, if there is one that somebody named.
-func askRelay(ctx context.Context, cfg relay.Config, named bool, log *slog.Logger) (message.PromptBroker, error) {
+func askRelay(ctx context.Context, cfg relay.Config, named bool, log *slog.Logger) (metainfo.PromptBroker, error) {
 	if !named {
-		return message.PromptBroker{}, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "no broker configuration: neither %s nor PANDA_URL_SSL nor PANDA_SERVER_URL is set", prompt.ConfEnv),
+		return metainfo.PromptBroker{}, exitcode.WithNext(exitcode.New(exitcode.BadConfig, "no broker configuration: neither %s nor PANDA_URL_SSL nor PANDA_SERVER_URL is set", prompt.ConfEnv),
 			"docs/compatibility.md says which one names what")
 	}
 	cfg.Logger = log
 	client, err := relay.New(cfg)
 	if err != nil {
-		return message.PromptBroker{}, err
+		return metainfo.PromptBroker{}, err
 	}
 	log.InfoContext(ctx, "asking the PanDA relay for the broker configuration", slog.String("url", cfg.URL), slog.String("with", cfg.Credential.Name()))
 	return client.PromptBroker(ctx)

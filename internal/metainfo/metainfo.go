@@ -1,4 +1,4 @@
-package message
+package metainfo
 
 import (
 	"encoding/json"
