@@ -9,6 +9,7 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
+	"tfpilot/internal/epictopic"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
 )
@@ -17,7 +18,7 @@ import (
 func (r *Record) take(ctx context.Context, batch []*broker.Delivery) ([]*broker.Delivery, error) {
 	said := make([]spoken, 0, len(batch))
 	for _, d := range batch {
-		m, err := message.ReadEpic(d.Body)
+		m, err := epictopic.Read(d.Body)
 		if err == nil {
 			err = m.Validate()
 		}
@@ -55,7 +56,7 @@ func (r *Record) take(ctx context.Context, batch []*broker.Delivery) ([]*broker.
 }
 
 // listenTo notes who has spoken.
-func (r *Record) listenTo(m *message.EpicMessage, understood bool) {
+func (r *Record) listenTo(m *epictopic.Message, understood bool) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +74,7 @@ func (r *Record) listenTo(m *message.EpicMessage, understood bool) {
 }
 
 // agentState is an agent's state: its status says that it has gone, or how it is.
-func agentState(m *message.EpicMessage) string {
+func agentState(m *epictopic.Message) string {
 	if m.Status == stateExited {
 		return stateExited
 	}
@@ -82,7 +83,7 @@ func agentState(m *message.EpicMessage) string {
 
 // spoken is a message with the time at which it was sent.
 type spoken struct {
-	message.EpicMessage
+	epictopic.Message
 
 	at time.Time
 }

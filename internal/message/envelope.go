@@ -23,6 +23,10 @@ const (
 	TypeRunImminentWorker = "run_imminent_worker"
 	TypeStopTransformer   = "stop_transformer"
 	TypeHeartbeat         = "heartbeat"
+	// By which workers of the production system say that they are alive.
+	TypeTransformerStart     = "transformer_start"
+	TypeTransformerHeartbeat = "transformer_heartbeat"
+	TypeTransformerEnd       = "transformer_end"
 	// What the production transceiver asks iDDS for, and iDDS' answers.
 	TypeCreateWorkflowTask = "create_workflow_task"
 	TypeAdjustWorker       = "adjust_worker"
@@ -52,6 +56,11 @@ const (
 	// VO is the value of the vo header of every panda message.
 	VO = "eic"
 )
+
+// IsTransformer reports whether a msg_type is one by which a worker of the production system says that it is alive.
+func IsTransformer(msgType string) bool {
+	return msgType == TypeTransformerStart || msgType == TypeTransformerHeartbeat || msgType == TypeTransformerEnd
+}
 
 // Durable are the headers of a subscription to a topic which the broker keeps while its client is away. The second is how Classic calls
 // it; Artemis takes either.

@@ -124,5 +124,5 @@ func needFile(msgType, want string, run RunID, file string) error {
 	case file == "":
 		return errors.New("filename missing")
 	}
-	return safePath(file)
+	return ValidatePath(file)
 }

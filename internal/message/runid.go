@@ -23,15 +23,15 @@ func Run(text string) RunID { return RunID{text: text} }
 // RunNumber makes a RunID that is written as a JSON number, the form of older producers.
 func RunNumber(n int64) RunID { return RunID{text: fmt.Sprint(n), number: true} }
 
-// maxRunID is how many bytes a run number may have.
-const maxRunID = 200
+// MaxRunID is how many bytes a run number may have.
+const MaxRunID = 200
 
 // ErrLongRun marks a message of a run that nobody could ask for by its number: its address would be longer than servers take, and one
 // such run would be in the way of whoever goes through all of them.
-var ErrLongRun = fmt.Errorf("run_id has more than %d bytes", maxRunID)
+var ErrLongRun = fmt.Errorf("run_id has more than %d bytes", MaxRunID)
 
 func (r RunID) validate() error {
-	if len(r.text) > maxRunID {
+	if len(r.text) > MaxRunID {
 		return ErrLongRun
 	}
 	return nil
@@ -46,15 +46,12 @@ func (r RunID) IsZero() bool { return r.text == "" }
 // Same reports whether both name the same run, whatever JSON type they came in.
 func (r RunID) Same(o RunID) bool { return r.text == o.text }
 
-// maxRun is how long the number of a run may be.
-const maxRun = 200
-
 // Validate answers whether this can be the number of a run: it stands in headers and selectors, which have no place for everything.
 func (r RunID) Validate() error {
 	switch {
 	case r.IsZero():
 		return errors.New("run_id missing")
-	case len(r.text) > maxRun:
+	case len(r.text) > MaxRunID:
 		return fmt.Errorf("a run_id of %d bytes", len(r.text))
 	case hasControl(r.text):
 		return fmt.Errorf("run_id %.80q: control character", r.text)

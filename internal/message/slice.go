@@ -209,7 +209,7 @@ func (s Slice) Validate() error {
 	var workDir string
 	_ = json.Unmarshal(c.WorkDir, &workDir) // nobody uses it, whatever it is
 	for _, f := range [][2]string{{"filename", c.Filename}, {"tf_filename", c.TFFilename}, {"dest_path", c.DestPath}, {"workdir", workDir}} {
-		if err := safePath(f[1]); err != nil {
+		if err := ValidatePath(f[1]); err != nil {
 			errs = append(errs, fmt.Errorf("%s %.80q: %w", f[0], f[1], err))
 		}
 	}
@@ -229,8 +229,8 @@ func (s Slice) Validate() error {
 // maxPath is the kernel's.
 const maxPath = 4096
 
-// safePath refuses what could lead out of a folder or into a second line.
-func safePath(p string) error {
+// ValidatePath refuses what could lead out of a folder or into a second line.
+func ValidatePath(p string) error {
 	if hasControl(p) {
 		return errors.New("control character in a path")
 	}
