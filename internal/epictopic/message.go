@@ -87,7 +87,7 @@ func (m *Message) Validate() error {
 	case m.Run() == "":
 		return errors.New("run_id missing")
 	case len(m.Run()) > message.MaxRunID:
-		return fmt.Errorf("a run_id of %d bytes", len(m.Run()))
+		return message.ErrLongRun
 	case file == "":
 		return errors.New("filename missing")
 	}

@@ -40,7 +40,7 @@ func TestWhatCannotBeNotedSaysWhy(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`{"msg_type":"start_run"}`: "run_id missing",
-		`{"msg_type":"start_run","run_id":"` + strings.Repeat("7", 201) + `"}`:                             "201 bytes",
+		`{"msg_type":"start_run","run_id":"` + strings.Repeat("7", 201) + `"}`:                             "more than 200 bytes",
 		`{"msg_type":"stf_gen","run_id":7}`:                                                                "filename missing",
 		`{"msg_type":"stf_gen","run_id":7,"filename":"../a.stf"}`:                                          "path leads upward",
 		`{"msg_type":"tf_file_registered","run_id":7,"tf_filename":"a_tf_001.tf","stf_filename":"a\nstf"}`: "control character",

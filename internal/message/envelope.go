@@ -89,8 +89,8 @@ func Peek(body []byte) (Envelope, error) {
 	if e.MsgType == "" {
 		return e, fmt.Errorf("%w: no msg_type", ErrNotMessage)
 	}
-	if err := e.RunID.validate(); err != nil {
-		return e, fmt.Errorf("%w: %w", ErrNotMessage, err)
+	if len(e.RunID.text) > MaxRunID {
+		return e, fmt.Errorf("%w: %w", ErrNotMessage, ErrLongRun)
 	}
 	return e, nil
 }

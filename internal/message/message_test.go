@@ -179,6 +179,20 @@ func TestEveryTimeFormatOfTheProductionSystemIsRead(t *testing.T) {
 	}
 }
 
+func TestARunWhoseNumberIsTooLongIsRefusedInOneWay(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("7", message.MaxRunID+1)
+	_, peeked := message.Peek([]byte(`{"msg_type":"slice","run_id":"` + long + `"}`))
+	for _, err := range []error{peeked, message.Run(long).Validate(), message.Slice{RunID: message.Run(long), Content: message.SliceContent{ReqID: "r"}}.Validate()} {
+		if !errors.Is(err, message.ErrLongRun) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := message.Run(long[1:]).Validate(); err != nil {
+		t.Errorf("one byte less: %v", err)
+	}
+}
+
 func TestSliceValidateTellsJunkFromBadData(t *testing.T) {
 	t.Parallel()
 	good := func() message.Slice {

@@ -30,13 +30,6 @@ const MaxRunID = 200
 // such run would be in the way of whoever goes through all of them.
 var ErrLongRun = fmt.Errorf("run_id has more than %d bytes", MaxRunID)
 
-func (r RunID) validate() error {
-	if len(r.text) > MaxRunID {
-		return ErrLongRun
-	}
-	return nil
-}
-
 // String is the run number as text, empty when there is none.
 func (r RunID) String() string { return r.text }
 
@@ -52,7 +45,7 @@ func (r RunID) Validate() error {
 	case r.IsZero():
 		return errors.New("run_id missing")
 	case len(r.text) > MaxRunID:
-		return fmt.Errorf("a run_id of %d bytes", len(r.text))
+		return ErrLongRun
 	case hasControl(r.text):
 		return fmt.Errorf("run_id %.80q: control character", r.text)
 	}

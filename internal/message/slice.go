@@ -193,7 +193,7 @@ func (s Slice) Validate() error {
 	if err := s.Run().Validate(); err != nil {
 		return err
 	}
-	errs := []error{s.Run().validate()}
+	var errs []error
 	// The names of a slice go into logs, tables, headers and the payload's environment, whatever kind of slice it is.
 	for _, f := range [][2]string{{"namespace", s.Namespace}, {"identity", c.Identity()}} {
 		if hasControl(f[1]) {
