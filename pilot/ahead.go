@@ -129,7 +129,7 @@ func (p *Pilot) wantAhead(now time.Time) int {
 		close(p.giveWay)
 		p.giveWay = make(chan struct{})
 	}
-	if p.run == "" || p.rests > 0 || p.fit.hold != "" {
+	if p.run == "" || p.rests > 0 || p.node.Hold() != "" {
 		return 0
 	}
 	return min(p.pace.ahead(p.cfg.Ahead)*max(quick, 0), aheadMost)

@@ -87,6 +87,13 @@ func (p *Pilot) leave(k JournalKey) {
 	delete(p.inHand, k.Identity)
 }
 
+// busy says whether any slot holds a slice.
+func (p *Pilot) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.inHand) > 0
+}
+
 func (p *Pilot) ready() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

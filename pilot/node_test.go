@@ -11,6 +11,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/message"
 	"tfpilot/pilot"
 )
@@ -27,7 +28,7 @@ type node struct {
 	gate   chan struct{} // tests wait for it when it is not nil
 }
 
-func (n *node) Test(ctx context.Context, calm bool) []pilot.NodeFinding {
+func (n *node) Test(ctx context.Context, calm bool) []fitness.Finding {
 	n.mu.Lock()
 	broken, gate := n.broken, n.gate
 	n.mu.Unlock()
@@ -40,9 +41,9 @@ func (n *node) Test(ctx context.Context, calm bool) []pilot.NodeFinding {
 	}
 	n.calm.Store(calm)
 	n.tests.Add(1)
-	f := []pilot.NodeFinding{{Test: "disk", Verdict: pilot.NodeOK, Found: "room"}, {Test: "clock", Verdict: pilot.NodeWarning, Found: "2m0s ahead"}}
+	f := []fitness.Finding{{Test: "disk", Verdict: fitness.OK, Found: "room"}, {Test: "clock", Verdict: fitness.Warning, Found: "2m0s ahead"}}
 	if broken {
-		f[0] = pilot.NodeFinding{Test: "disk", Verdict: pilot.NodeBad, Found: "no room", Next: "make some"}
+		f[0] = fitness.Finding{Test: "disk", Verdict: fitness.Bad, Found: "no room", Next: "make some"}
 	}
 	return f
 }
@@ -111,17 +112,6 @@ func TestAPilotOnAnUnfitNodeTakesNothingSaysWhyAndLeavesAfterTheHold(t *testing.
 		return
 	}
 	t.Error("idds was not told of the hold")
-}
-
-func TestWithoutAHoldAnUnfitNodeIsLeftAtOnce(t *testing.T) {
-	t.Parallel()
-	r, n := newRig(t), &node{}
-	r.node = n
-	n.breaks(true)
-	cfg := often(-1) // the rig makes 0 of it
-	if err := r.pilot(cfg, nil, nil).wait(); exitcode.From(err) != exitcode.NodeUnfit || n.tests.Load() != 1 {
-		t.Errorf("got %v after %d tests", err, n.tests.Load())
-	}
 }
 
 func TestANodeThatComesGoodIsWorkedOn(t *testing.T) {

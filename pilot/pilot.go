@@ -11,6 +11,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/stomp"
@@ -127,9 +128,7 @@ type Pilot struct {
 
 	wake chan struct{} // has the next report made at once; holds one
 
-	node Node
-	open func() error // nil when it has been called
-	fit  fitness
+	node *fitness.Gate
 }
 
 // Parts are what a pilot is put together from.
@@ -140,7 +139,7 @@ type Parts struct {
 	// Reporter may be nil: then nobody is told and nobody is asked.
 	Reporter Reporter
 	// Node may be nil: then the node is taken for fit.
-	Node Node
+	Node fitness.Node
 	// Open, when it is not nil, is called once the node has been found fit, before the first slice is taken: it opens what lies on
 	// the node's disks, which would hang or fail on a node that is not.
 	Open func() error
@@ -162,9 +161,6 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	if parts.Logger == nil {
 		parts.Logger = logging.Discard()
 	}
-	if parts.Node == nil {
-		parts.Node = noTests{}
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -174,7 +170,6 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter,
 		place: parts.Place, drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: document.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
-		node: parts.Node, open: parts.Open, fit: fitness{changed: make(chan struct{})},
 	}
 	p.log = parts.Logger.With(slog.String(logging.KeyPilot, p.id)) // logs of many pilots are looked through together
 	p.warned, p.compared = make(chan struct{}), make(chan struct{})
@@ -183,6 +178,9 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	}
 	p.rebound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
+	p.node = fitness.New(parts.Node, fitness.Config{
+		Hold: cfg.NodeHold, Every: cfg.NodeEvery, Open: parts.Open, Busy: p.busy, Changed: p.tellSoon,
+	}, p.log)
 	return p, nil
 }
 
@@ -215,7 +213,11 @@ func (p *Pilot) Run(ctx context.Context) error {
 	others.Go(func() { p.watchEnd(side, stopTaking, stopWork) })
 	others.Go(func() { p.awaitDrain(side, stopTaking) })
 	others.Go(func() { p.watchIdle(take, stopTaking) })
-	others.Go(func() { p.watchNode(take, stopTaking) })
+	others.Go(func() {
+		if cause := p.node.Watch(take); cause != nil {
+			stopTaking(cause)
+		}
+	})
 	others.Go(func() {
 		p.watchBroker(side, func(cause error) {
 			stopTaking(cause)

@@ -26,6 +26,33 @@ func (r readiness) readyNow() bool {
 	}
 }
 
+// awaitFit waits until the node is fit, and returns a context that ends when it no longer is; nil when take has ended. Before it
+// waits it calls before: nothing is subscribed meanwhile.
+func (p *Pilot) awaitFit(take context.Context, before func()) (while context.Context) {
+	waiting := false
+	defer func() {
+		if waiting {
+			p.resting(-1)
+		}
+	}()
+	for {
+		while, changed, hold := p.node.State()
+		if while != nil {
+			return while
+		}
+		before()
+		if hold != "" && !waiting {
+			waiting = true
+			p.resting(1)
+		}
+		select {
+		case <-changed:
+		case <-take.Done():
+			return nil
+		}
+	}
+}
+
 // prepare waits until the slot's payload is ready. It returns a context that ends when it no longer is, and what ends that; false
 // when ctx has ended. Before it waits it calls before: nothing is subscribed meanwhile.
 func (s *slot) prepare(ctx context.Context, stop context.CancelCauseFunc, before func()) (while context.Context, end context.CancelFunc, ok bool) {

@@ -123,7 +123,7 @@ func (p *Pilot) document() document.WorkerReport {
 		Hostname:         p.host, PID: os.Getpid(), Version: version.String(), Slots: int(p.cfg.Slots),
 		BatchSystem: p.cfg.BatchSystem, BatchID: p.cfg.BatchID, WorkerID: p.cfg.WorkerID, Site: p.cfg.Site, Slot: slot, Exit: p.exit, LinkProven: state.Connected, Totals: p.totals,
 		SubmittedAt: submittedAt(p.cfg.SubmittedAt), ReadyAt: p.readyAt.UTC(), FirstSliceAt: p.firstSliceAt.UTC(), AnyRun: p.cfg.Run == "",
-		InHand: []document.SliceInHand{}, Hold: cmp.Or(p.fit.hold, p.unready),
+		InHand: []document.SliceInHand{}, Hold: cmp.Or(p.node.Hold(), p.unready),
 	}
 	for _, h := range p.inHand {
 		w.InHand = append(w.InHand, h.SliceInHand)

@@ -171,12 +171,9 @@ func (r *rig) pilotIn(in *place, cfg pilot.Config, w *runner, idds *reporter) *s
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 20 * time.Millisecond
 	}
-	none, unheld := cfg.Ahead < 0, cfg.NodeHold < 0
+	none := cfg.Ahead < 0
 	if config.Defaults(&cfg); none {
 		cfg.Ahead = 0
-	}
-	if unheld {
-		cfg.NodeHold = 0
 	}
 	j, err := journal.Open(r.journal, false, logging.Discard())
 	must(r.t, err)

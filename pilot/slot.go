@@ -55,7 +55,7 @@ func (s *slot) run(take, work context.Context, stop context.CancelCauseFunc) {
 	}
 	defer leaveOld()
 	for {
-		whileFit := s.p.fitToTake(take, leaveOld)
+		whileFit := s.p.awaitFit(take, leaveOld)
 		if whileFit == nil {
 			return
 		}

@@ -11,8 +11,8 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/rest"
-	"tfpilot/pilot"
 )
 
 // Around is what a pilot on this node connects to.
@@ -26,8 +26,8 @@ type Around struct {
 }
 
 // Check is Test, for people: it also looks at what nobody needs, and at what is around the node.
-func (t *Tests) Check(ctx context.Context, a Around) []pilot.NodeFinding {
-	var here, there []pilot.NodeFinding
+func (t *Tests) Check(ctx context.Context, a Around) []fitness.Finding {
+	var here, there []fitness.Finding
 	var both sync.WaitGroup
 	both.Go(func() { here = t.test(ctx, false, true) })
 	both.Go(func() { there = t.around(ctx, a) })
@@ -35,21 +35,21 @@ func (t *Tests) Check(ctx context.Context, a Around) []pilot.NodeFinding {
 	return append(here, there...)
 }
 
-func (t *Tests) around(ctx context.Context, a Around) []pilot.NodeFinding {
-	var findings []pilot.NodeFinding
+func (t *Tests) around(ctx context.Context, a Around) []fitness.Finding {
+	var findings []fitness.Finding
 	told := true
 	if a.IDDS != nil {
 		if u, err := url.Parse(t.places.IDDS); err == nil {
 			findings = append(findings, t.names(ctx, u.Hostname())...)
 		}
-		f := t.timed(ctx, testIDDS, t.cfg.Limit, func(ctx context.Context) pilot.NodeFinding {
+		f := t.timed(ctx, testIDDS, t.cfg.Limit, func(ctx context.Context) fitness.Finding {
 			if err := a.IDDS(ctx); err != nil {
 				return failed(err)
 			}
 			return good(t.places.IDDS + " answers, and takes the token")
 		})
 		findings = append(findings, f...)
-		told = f[0].Verdict == pilot.NodeOK
+		told = f[0].Verdict == fitness.OK
 		if a.Token != "" { // else idds' refusal says all there is to say
 			findings = append(findings, token(a.Token, time.Now(), told))
 		}
@@ -71,17 +71,17 @@ func (t *Tests) around(ctx context.Context, a Around) []pilot.NodeFinding {
 		if host, _, err := net.SplitHostPort(addr); err == nil {
 			findings = append(findings, t.names(ctx, host)...)
 		}
-		findings = append(findings, t.timed(ctx, testBroker, t.cfg.Limit, func(ctx context.Context) pilot.NodeFinding { return login(ctx, cfg, addr) })...)
+		findings = append(findings, t.timed(ctx, testBroker, t.cfg.Limit, func(ctx context.Context) fitness.Finding { return login(ctx, cfg, addr) })...)
 	}
 	return findings
 }
 
 // names resolves a name; nothing for an address.
-func (t *Tests) names(ctx context.Context, host string) []pilot.NodeFinding {
+func (t *Tests) names(ctx context.Context, host string) []fitness.Finding {
 	if net.ParseIP(host) != nil {
 		return nil
 	}
-	return t.timed(ctx, testNames, t.cfg.Limit, func(ctx context.Context) pilot.NodeFinding {
+	return t.timed(ctx, testNames, t.cfg.Limit, func(ctx context.Context) fitness.Finding {
 		began := time.Now()
 		addrs, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
@@ -97,7 +97,7 @@ func (t *Tests) names(ctx context.Context, host string) []pilot.NodeFinding {
 }
 
 // login connects as a pilot does, to one of the brokers, and leaves.
-func login(ctx context.Context, cfg broker.Config, addr string) pilot.NodeFinding {
+func login(ctx context.Context, cfg broker.Config, addr string) fitness.Finding {
 	cfg.Addrs = []string{addr}
 	link, err := broker.New(cfg)
 	if err != nil {
@@ -145,7 +145,7 @@ const (
 )
 
 // clock compares this node's clock with that of idds.
-func (t *Tests) clock(ctx context.Context) pilot.NodeFinding {
+func (t *Tests) clock(ctx context.Context) fitness.Finding {
 	ahead, uncertain, err := rest.ClockAhead(ctx, t.places.IDDS)
 	if err != nil {
 		return unknown("", oneLine(err.Error()))
@@ -164,7 +164,7 @@ func (t *Tests) clock(ctx context.Context) pilot.NodeFinding {
 const soonOver = 4 * time.Hour
 
 // token says how long a token lives; accepted is what idds said about it.
-func token(text string, now time.Time, accepted bool) pilot.NodeFinding {
+func token(text string, now time.Time, accepted bool) fitness.Finding {
 	end, dated := rest.TokenExpiry(text)
 	f := good("it does not say when it ends")
 	switch left := end.Sub(now).Round(time.Second); {
@@ -173,7 +173,7 @@ func token(text string, now time.Time, accepted bool) pilot.NodeFinding {
 		f.Next = "renew it, and hand the new one to the pilots"
 	case dated && left < soonOver:
 		f = bad("renew it before pilots are started with it", fmt.Sprintf("it expires at %s, in %s", end.UTC().Format(time.RFC3339), left))
-		f.Verdict = pilot.NodeWarning
+		f.Verdict = fitness.Warning
 	case dated:
 		f = good(fmt.Sprintf("it expires at %s, in %s", end.UTC().Format(time.RFC3339), left))
 	case !accepted:

@@ -14,9 +14,9 @@ import (
 
 	"tfpilot/internal/broker"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testkit"
-	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 )
 
@@ -40,7 +40,7 @@ func TestABrokerThatAsksForNobodyLetsAnybodyIn(t *testing.T) {
 	f := byName(newTests(t, nodetest.Config{}).Check(t.Context(), nodetest.Around{
 		Broker: func(context.Context) (broker.Config, error) { return broker.Config{Addrs: []string{addr}}, nil },
 	}))["broker"]
-	if f.Verdict != pilot.NodeOK || !strings.Contains(f.Found, "lets anybody in") {
+	if f.Verdict != fitness.OK || !strings.Contains(f.Found, "lets anybody in") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -54,15 +54,15 @@ func TestTheBrokerIsConnectedToAsAPilotDoes(t *testing.T) {
 	for name, c := range map[string]struct {
 		addr, passcode string
 		tls            bool
-		verdict        pilot.NodeVerdict
+		verdict        fitness.Verdict
 		found, next    string
 		failure        exitcode.Failure
 	}{
-		"lets us in":              {addr, "right", false, pilot.NodeOK, `lets "panda" in without TLS`, "", exitcode.OK},
-		"a wrong password":        {addr, "wrong", false, pilot.NodeBad, `refuses the login "panda"`, "password", exitcode.NoCredential},
-		"nobody there":            {testkit.Nobody(t), "", false, pilot.NodeBad, "connection refused", "check that it runs", exitcode.NoBroker},
-		"TLS where there is none": {addr, "right", true, pilot.NodeBad, "127.0.0.1", "does not speak TLS", exitcode.BadConfig},
-		"no answer":               {silent.Addr().String(), "", false, pilot.NodeBad, silent.Addr().String(), "check that it runs", exitcode.NoBroker},
+		"lets us in":              {addr, "right", false, fitness.OK, `lets "panda" in without TLS`, "", exitcode.OK},
+		"a wrong password":        {addr, "wrong", false, fitness.Bad, `refuses the login "panda"`, "password", exitcode.NoCredential},
+		"nobody there":            {testkit.Nobody(t), "", false, fitness.Bad, "connection refused", "check that it runs", exitcode.NoBroker},
+		"TLS where there is none": {addr, "right", true, fitness.Bad, "127.0.0.1", "does not speak TLS", exitcode.BadConfig},
+		"no answer":               {silent.Addr().String(), "", false, fitness.Bad, silent.Addr().String(), "check that it runs", exitcode.NoBroker},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +92,7 @@ func TestANameThatIsNotKnownIsSaid(t *testing.T) {
 			return broker.Config{Addrs: []string{"broker.invalid:61613"}}, nil
 		},
 	}))
-	if f := found["names"]; f.Verdict != pilot.NodeBad || !strings.Contains(f.Found, "broker.invalid") || !strings.Contains(f.Next, "/etc/resolv.conf") {
+	if f := found["names"]; f.Verdict != fitness.Bad || !strings.Contains(f.Found, "broker.invalid") || !strings.Contains(f.Next, "/etc/resolv.conf") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -113,12 +113,12 @@ func TestAClockThatIsOffIsAWarningUnlessItIsToBeMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		off     time.Duration
 		fatal   []string
-		verdict pilot.NodeVerdict
+		verdict fitness.Verdict
 		found   string
 	}{
-		"the same":       {0, nil, pilot.NodeOK, "that of idds"},
-		"an hour ahead":  {-time.Hour, nil, pilot.NodeWarning, "ahead of that of idds"},
-		"an hour behind": {time.Hour, []string{"clock"}, pilot.NodeBad, "behind that of idds"},
+		"the same":       {0, nil, fitness.OK, "that of idds"},
+		"an hour ahead":  {-time.Hour, nil, fitness.Warning, "ahead of that of idds"},
+		"an hour behind": {time.Hour, []string{"clock"}, fitness.Bad, "behind that of idds"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestAClockThatIsOffIsAWarningUnlessItIsToBeMore(t *testing.T) {
 	}
 	t.Run("nobody to compare with", func(t *testing.T) {
 		t.Parallel()
-		if f := examine(t, nodetest.Config{}, func(p *nodetest.Places) { p.IDDS = "http://" + testkit.Nobody(t) })["clock"]; f.Verdict != pilot.NodeUnknown {
+		if f := examine(t, nodetest.Config{}, func(p *nodetest.Places) { p.IDDS = "http://" + testkit.Nobody(t) })["clock"]; f.Verdict != fitness.Unknown {
 			t.Errorf("%+v", f)
 		}
 	})
@@ -147,17 +147,17 @@ func TestTheTokenIsLookedAtAndTried(t *testing.T) {
 	for name, c := range map[string]struct {
 		token   string
 		answer  error
-		verdict pilot.NodeVerdict
+		verdict fitness.Verdict
 		found   string
 		failure exitcode.Failure
 	}{
 		"none":           {"", refused, "", "", exitcode.NoCredential},
-		"expired":        {jwt(time.Now().Add(-time.Hour)), refused, pilot.NodeBad, "it expired at", exitcode.NoCredential},
-		"soon over":      {jwt(time.Now().Add(time.Hour)), nil, pilot.NodeWarning, "it expires at", exitcode.OK},
-		"good":           {jwt(time.Now().Add(100 * time.Hour)), nil, pilot.NodeOK, "it expires at", exitcode.OK},
-		"without an end": {"abcdef", nil, pilot.NodeOK, "does not say when it ends", exitcode.OK},
-		"refused":        {"abcdef", refused, pilot.NodeUnknown, "has not taken it", exitcode.NoCredential},
-		"idds is not up": {"abcdef", exitcode.Wrap(exitcode.NoService, errors.New("refused")), pilot.NodeUnknown, "has not taken it", exitcode.NoService},
+		"expired":        {jwt(time.Now().Add(-time.Hour)), refused, fitness.Bad, "it expired at", exitcode.NoCredential},
+		"soon over":      {jwt(time.Now().Add(time.Hour)), nil, fitness.Warning, "it expires at", exitcode.OK},
+		"good":           {jwt(time.Now().Add(100 * time.Hour)), nil, fitness.OK, "it expires at", exitcode.OK},
+		"without an end": {"abcdef", nil, fitness.OK, "does not say when it ends", exitcode.OK},
+		"refused":        {"abcdef", refused, fitness.Unknown, "has not taken it", exitcode.NoCredential},
+		"idds is not up": {"abcdef", exitcode.Wrap(exitcode.NoService, errors.New("refused")), fitness.Unknown, "has not taken it", exitcode.NoService},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 )
 
 // lowest is the priority of what gets the processor when nobody else wants it.
@@ -91,7 +91,7 @@ func lookAround(stdin io.Reader, stdout io.Writer) int {
 		ask(aboutFolder(f), func(a *answer) { a.Findings = lookAtFolder(f, q, &names) })
 	}
 	for _, r := range q.CVMFS {
-		ask(aboutCVMFS(r), func(a *answer) { a.Findings = []pilot.NodeFinding{lookAtCVMFS(r)} })
+		ask(aboutCVMFS(r), func(a *answer) { a.Findings = []fitness.Finding{lookAtCVMFS(r)} })
 	}
 	for _, p := range q.Programs {
 		ask(aboutProgram(p), func(a *answer) {
@@ -111,17 +111,17 @@ func lookAround(stdin io.Reader, stdout io.Writer) int {
 		})
 	}
 	if q.Userns {
-		ask(aboutUserns, func(a *answer) { a.Findings = []pilot.NodeFinding{lookAtUserns()} })
+		ask(aboutUserns, func(a *answer) { a.Findings = []fitness.Finding{lookAtUserns()} })
 	}
 	if q.GPU {
-		ask(aboutGPU, func(a *answer) { a.Findings = []pilot.NodeFinding{lookAtGPU()} })
+		ask(aboutGPU, func(a *answer) { a.Findings = []fitness.Finding{lookAtGPU()} })
 	}
 	all.Wait()
 	return 0
 }
 
 // lookAtFolder writes into a folder, or where it will be made, and asks for its room.
-func lookAtFolder(f folder, q request, names *nameless) []pilot.NodeFinding {
+func lookAtFolder(f folder, q request, names *nameless) []fitness.Finding {
 	where := existing(f.Path)
 	dir := good(f.Path + " can be written to")
 	if where != f.Path {
@@ -135,11 +135,11 @@ func lookAtFolder(f folder, q request, names *nameless) []pilot.NodeFinding {
 	}
 	dir.Test = f.Test
 	if f.Test != testWork {
-		return []pilot.NodeFinding{dir}
+		return []fitness.Finding{dir}
 	}
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(where, &s); err != nil {
-		return []pilot.NodeFinding{dir}
+		return []fitness.Finding{dir}
 	}
 	free := int64(s.Bavail) * s.Bsize
 	disk := good(fmt.Sprintf("%s free in %s", size(free), f.Path))
@@ -148,7 +148,7 @@ func lookAtFolder(f folder, q request, names *nameless) []pilot.NodeFinding {
 			fmt.Sprintf("%s free in %s, %s are needed", size(free), f.Path, size(q.MinBytes)))
 	}
 	disk.Test = testDisk
-	findings := []pilot.NodeFinding{dir, disk}
+	findings := []fitness.Finding{dir, disk}
 	if s.Files == 0 {
 		return findings // such a file system makes them as they are needed
 	}
@@ -204,7 +204,7 @@ func existing(path string) string {
 	}
 }
 
-func lookAtCVMFS(repository string) pilot.NodeFinding {
+func lookAtCVMFS(repository string) fitness.Finding {
 	path := cvmfsPath(repository)
 	dir, err := os.Open(path)
 	if err == nil {
@@ -249,7 +249,7 @@ func programsAt(path string) ([]string, error) {
 }
 
 // lookAtUserns makes a user namespace.
-func lookAtUserns() pilot.NodeFinding {
+func lookAtUserns() fitness.Finding {
 	mapped := []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 	p, err := os.StartProcess(self, []string{self, Command, childNone, calmWord(false)}, &os.ProcAttr{
 		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: mapped},
@@ -266,7 +266,7 @@ func lookAtUserns() pilot.NodeFinding {
 }
 
 // lookAtGPU counts the devices of GPUs.
-func lookAtGPU() pilot.NodeFinding {
+func lookAtGPU() fitness.Finding {
 	devices, _ := filepath.Glob("/dev/nvidia[0-9]*") // the pattern is right
 	f := good(plural(len(devices), "device") + ": " + strings.Join(devices, " "))
 	if len(devices) == 0 {

@@ -6,7 +6,7 @@
 // [Child]; it is given up after its time, and that it hangs is the finding. The site's programs are started by such a child too,
 // since starting a program reads a disk.
 //
-// [Tests] implements [pilot.Node]. [Tests.Check] looks at what is around the node as well, for people: names, broker, idds, token. A
+// [Tests] implements [fitness.Node]. [Tests.Check] looks at what is around the node as well, for people: names, broker, idds, token. A
 // pilot finds out about those when it connects, and whether it is the node's fault cannot be told there.
 //
 // Goroutines: one for each test while [Tests.Test] runs. One that waits for a child that was given up ends when the kernel lets it.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 	"tfpilot/pilot/nodetest"
 )
 
@@ -87,10 +87,10 @@ func TestIntegrationAFileSystemInWhichAProcessCannotBeKilledIsAResultToo(t *test
 	})
 	examine := func() {
 		found := byName(tests.Test(t.Context(), true))
-		if f := found["work_dir"]; f.Verdict != pilot.NodeBad || !strings.Contains(f.Found, "the file system hangs") {
+		if f := found["work_dir"]; f.Verdict != fitness.Bad || !strings.Contains(f.Found, "the file system hangs") {
 			t.Errorf("%+v", f)
 		}
-		if f := found["cvmfs"]; f.Verdict != pilot.NodeOK {
+		if f := found["cvmfs"]; f.Verdict != fitness.OK {
 			t.Errorf("%+v", f)
 		}
 	}

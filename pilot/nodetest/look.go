@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 )
 
 // request is what a child of the kind look is asked, on its stdin.
@@ -33,10 +33,10 @@ type folder struct {
 // answer is a line that it prints as soon as it knows one of them: what it has not answered hangs.
 type answer struct {
 	// About is the key of what was asked.
-	About    string              `json:"about"`
-	Findings []pilot.NodeFinding `json:"findings,omitempty"`
-	Paths    []string            `json:"paths,omitempty"`
-	Error    string              `json:"error,omitempty"`
+	About    string            `json:"about"`
+	Findings []fitness.Finding `json:"findings,omitempty"`
+	Paths    []string          `json:"paths,omitempty"`
+	Error    string            `json:"error,omitempty"`
 }
 
 // Keys of the questions.
@@ -54,10 +54,10 @@ const (
 
 // sight is what a look has come to.
 type sight struct {
-	folders, cvmfs, userns, gpu []pilot.NodeFinding
+	folders, cvmfs, userns, gpu []fitness.Finding
 	programs                    []string
-	broken                      []pilot.NodeFinding // programs that were not found
-	tools                       []string            // paths of programs
+	broken                      []fitness.Finding // programs that were not found
+	tools                       []string          // paths of programs
 	toolsHang                   bool
 }
 
@@ -82,7 +82,7 @@ func (t *Tests) look(ctx context.Context, calm, all bool) sight {
 }
 
 // ask returns the answers by their keys, and what is to be said of those that are missing.
-func (t *Tests) ask(ctx context.Context, calm bool, q request) (answers map[string]answer, why pilot.NodeFinding) {
+func (t *Tests) ask(ctx context.Context, calm bool, q request) (answers map[string]answer, why fitness.Finding) {
 	input, err := json.Marshal(t.without(q))
 	if err != nil {
 		return nil, failed(exitcode.Wrap(exitcode.Internal, err))
@@ -142,15 +142,15 @@ func (t *Tests) without(q request) request {
 }
 
 // gather makes findings of the answers, and of those that are missing.
-func (t *Tests) gather(q request, answers map[string]answer, why pilot.NodeFinding) (s sight) {
-	take := func(test, about, subject string) []pilot.NodeFinding {
+func (t *Tests) gather(q request, answers map[string]answer, why fitness.Finding) (s sight) {
+	take := func(test, about, subject string) []fitness.Finding {
 		a, ok := answers[about]
 		if ok {
 			return a.Findings
 		}
 		f := why
 		f.Test, f.Found = test, subject+": "+f.Found
-		return []pilot.NodeFinding{f}
+		return []fitness.Finding{f}
 	}
 	for _, f := range q.Folders {
 		s.folders = append(s.folders, take(f.Test, aboutFolder(f), f.Path)...)

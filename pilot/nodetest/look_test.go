@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 	"tfpilot/pilot/nodetest"
 )
 
@@ -24,7 +24,7 @@ func TestAHealthyNodeIsFit(t *testing.T) {
 		t.Errorf("%v: %+v", err, findings)
 	}
 	for _, f := range findings {
-		if f.Verdict != pilot.NodeOK || f.Found == "" {
+		if f.Verdict != fitness.OK || f.Found == "" {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -72,9 +72,9 @@ func TestAFileSystemThatHangsIsAResultAndHoldsUpNoOther(t *testing.T) {
 	findings := tests.Test(t.Context(), false)
 	for _, f := range findings {
 		switch {
-		case strings.Contains(f.Found, fifo+": no answer within 5s: the file system hangs") && f.Verdict == pilot.NodeBad && f.Next != "":
+		case strings.Contains(f.Found, fifo+": no answer within 5s: the file system hangs") && f.Verdict == fitness.Bad && f.Next != "":
 			hung++
-		case f.Verdict == pilot.NodeOK, strings.Contains(f.Found, "is empty: it is not mounted"):
+		case f.Verdict == fitness.OK, strings.Contains(f.Found, "is empty: it is not mounted"):
 			others++
 		}
 	}
@@ -96,15 +96,15 @@ func TestWhatIsMissingOnTheNodeIsNamedWithTheNextStep(t *testing.T) {
 		cfg     nodetest.Config
 		work    string
 		test    string
-		verdict pilot.NodeVerdict
+		verdict fitness.Verdict
 		found   string
 	}{
-		"no folder for work":      {nodetest.Config{}, filepath.Join(file, "work"), "work_dir", pilot.NodeBad, "not a directory"},
-		"too little room":         {nodetest.Config{MinDiskMB: 1 << 40}, "", "disk", pilot.NodeBad, "are needed"},
-		"too few files":           {nodetest.Config{MinInodes: 1 << 60}, "", "inodes", pilot.NodeBad, "are needed"},
-		"of which one only warns": {nodetest.Config{MinDiskMB: 1 << 40, Warn: []string{"disk"}}, "", "disk", pilot.NodeWarning, "are needed"},
-		"no repository":           {nodetest.Config{CVMFS: []string{"no.such.repository"}}, "", "cvmfs", pilot.NodeBad, "/cvmfs/no.such.repository"},
-		"a repository":            {nodetest.Config{CVMFS: []string{repository}}, "", "cvmfs", pilot.NodeOK, repository},
+		"no folder for work":      {nodetest.Config{}, filepath.Join(file, "work"), "work_dir", fitness.Bad, "not a directory"},
+		"too little room":         {nodetest.Config{MinDiskMB: 1 << 40}, "", "disk", fitness.Bad, "are needed"},
+		"too few files":           {nodetest.Config{MinInodes: 1 << 60}, "", "inodes", fitness.Bad, "are needed"},
+		"of which one only warns": {nodetest.Config{MinDiskMB: 1 << 40, Warn: []string{"disk"}}, "", "disk", fitness.Warning, "are needed"},
+		"no repository":           {nodetest.Config{CVMFS: []string{"no.such.repository"}}, "", "cvmfs", fitness.Bad, "/cvmfs/no.such.repository"},
+		"a repository":            {nodetest.Config{CVMFS: []string{repository}}, "", "cvmfs", fitness.OK, repository},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +116,7 @@ func TestWhatIsMissingOnTheNodeIsNamedWithTheNextStep(t *testing.T) {
 			if !ok && c.test == "inodes" {
 				return // a file system that makes them as they are needed
 			}
-			if f.Verdict != c.verdict || !strings.Contains(f.Found, c.found) || c.verdict != pilot.NodeOK && f.Next == "" {
+			if f.Verdict != c.verdict || !strings.Contains(f.Found, c.found) || c.verdict != fitness.OK && f.Next == "" {
 				t.Errorf("%+v", f)
 			}
 		})
@@ -130,11 +130,11 @@ func TestAGPUMattersOnlyWhereOneIsAskedFor(t *testing.T) {
 		t.Error("nobody has asked for it")
 	}
 	f := examine(t, nodetest.Config{Need: []string{"gpu"}})["gpu"]
-	if len(devices) == 0 && (f.Verdict != pilot.NodeBad || !strings.Contains(f.Found, "no GPU")) || f.Verdict == "" {
+	if len(devices) == 0 && (f.Verdict != fitness.Bad || !strings.Contains(f.Found, "no GPU")) || f.Verdict == "" {
 		t.Errorf("%+v", f)
 	}
 	f = byName(newTests(t, nodetest.Config{}).Check(t.Context(), nodetest.Around{}))["gpu"]
-	if len(devices) == 0 && f.Verdict != pilot.NodeNotNeeded {
+	if len(devices) == 0 && f.Verdict != fitness.NotNeeded {
 		t.Errorf("%+v", f)
 	}
 }
@@ -143,7 +143,7 @@ func TestUserNamespacesAndContainersAreTriedNotAssumed(t *testing.T) {
 	t.Parallel()
 	found := byName(newTests(t, nodetest.Config{}).Check(t.Context(), nodetest.Around{}))
 	for _, name := range []string{"userns", "container"} {
-		if f := found[name]; f.Found == "" || f.Verdict == pilot.NodeBad {
+		if f := found[name]; f.Found == "" || f.Verdict == fitness.Bad {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/proc"
-	"tfpilot/pilot"
 )
 
 // Places are what is tested: the folders of a pilot and where its idds is.
@@ -29,10 +29,10 @@ type Tests struct {
 
 	mu    sync.Mutex
 	stuck map[string]*proc.Process // children that were given up, by what hangs in them
-	begun chan []pilot.NodeFinding // of an examination that was begun early
+	begun chan []fitness.Finding   // of an examination that was begun early
 }
 
-var _ pilot.Node = (*Tests)(nil)
+var _ fitness.Node = (*Tests)(nil)
 
 // New makes tests.
 func New(places Places, cfg Config) (*Tests, error) {
@@ -54,7 +54,7 @@ func New(places Places, cfg Config) (*Tests, error) {
 // over, and leaves nothing of it.
 func (t *Tests) Begin(ctx context.Context) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	begun, over := make(chan []pilot.NodeFinding, 1), make(chan struct{})
+	begun, over := make(chan []fitness.Finding, 1), make(chan struct{})
 	t.begun = begun
 	go func() {
 		defer close(over)
@@ -67,7 +67,7 @@ func (t *Tests) Begin(ctx context.Context) (end func()) {
 }
 
 // Test runs every test that the configuration asks for. The first time it waits for what was begun, if anything was.
-func (t *Tests) Test(ctx context.Context, calm bool) []pilot.NodeFinding {
+func (t *Tests) Test(ctx context.Context, calm bool) []fitness.Finding {
 	begun := t.begun
 	if t.begun = nil; begun == nil {
 		return t.test(ctx, calm, false)
@@ -81,8 +81,8 @@ func (t *Tests) Test(ctx context.Context, calm bool) []pilot.NodeFinding {
 }
 
 // test also looks at what nobody needs when all is set.
-func (t *Tests) test(ctx context.Context, calm, all bool) []pilot.NodeFinding {
-	var clock []pilot.NodeFinding
+func (t *Tests) test(ctx context.Context, calm, all bool) []fitness.Finding {
+	var clock []fitness.Finding
 	var beside sync.WaitGroup
 	if t.places.IDDS != "" {
 		beside.Go(func() { clock = t.timed(ctx, testClock, min(t.cfg.Limit, clockPatience), t.clock) })
@@ -91,8 +91,8 @@ func (t *Tests) test(ctx context.Context, calm, all bool) []pilot.NodeFinding {
 	tools := t.tools(ctx, calm, all, seen)
 	programs := t.programs(ctx, calm, seen)
 	beside.Wait()
-	var findings []pilot.NodeFinding
-	for _, part := range [][]pilot.NodeFinding{seen.folders, clock, tools, seen.cvmfs, programs} {
+	var findings []fitness.Finding
+	for _, part := range [][]fitness.Finding{seen.folders, clock, tools, seen.cvmfs, programs} {
 		findings = append(findings, part...)
 	}
 	for i := range findings {
@@ -102,21 +102,21 @@ func (t *Tests) test(ctx context.Context, calm, all bool) []pilot.NodeFinding {
 }
 
 // timed runs what does not hang in the kernel within a time limit.
-func (t *Tests) timed(ctx context.Context, name string, limit time.Duration, test func(context.Context) pilot.NodeFinding) []pilot.NodeFinding {
+func (t *Tests) timed(ctx context.Context, name string, limit time.Duration, test func(context.Context) fitness.Finding) []fitness.Finding {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
 	f := test(ctx)
 	f.Test, f.Seconds = name, time.Since(began).Seconds()
-	return []pilot.NodeFinding{f}
+	return []fitness.Finding{f}
 }
 
 // judge makes a warning of a failure that is to be one.
-func (t *Tests) judge(f *pilot.NodeFinding) {
+func (t *Tests) judge(f *fitness.Finding) {
 	switch {
-	case f.Verdict != pilot.NodeBad:
+	case f.Verdict != fitness.Bad:
 	case slices.Contains(t.cfg.Warn, f.Test), slices.Contains(warnOnly, f.Test) && !slices.Contains(t.cfg.Fatal, f.Test):
-		f.Verdict, f.Failure = pilot.NodeWarning, ""
+		f.Verdict, f.Failure = fitness.Warning, ""
 	case f.Failure == "":
 		f.Failure = exitcode.NodeUnfit.Name
 	}
@@ -128,37 +128,37 @@ func (t *Tests) needed(name string) bool {
 }
 
 // soften makes of the failure of something that nobody needs what it is.
-func (t *Tests) soften(f pilot.NodeFinding) pilot.NodeFinding {
-	if f.Verdict == pilot.NodeBad && slices.Contains(needable, f.Test) && !t.needed(f.Test) {
-		f.Verdict, f.Next = pilot.NodeNotNeeded, ""
+func (t *Tests) soften(f fitness.Finding) fitness.Finding {
+	if f.Verdict == fitness.Bad && slices.Contains(needable, f.Test) && !t.needed(f.Test) {
+		f.Verdict, f.Next = fitness.NotNeeded, ""
 	}
 	return f
 }
 
 // bad, good and unknown make findings.
-func bad(next, found string) pilot.NodeFinding {
-	return pilot.NodeFinding{Verdict: pilot.NodeBad, Found: found, Next: next}
+func bad(next, found string) fitness.Finding {
+	return fitness.Finding{Verdict: fitness.Bad, Found: found, Next: next}
 }
 
-func good(found string) pilot.NodeFinding {
-	return pilot.NodeFinding{Verdict: pilot.NodeOK, Found: found}
+func good(found string) fitness.Finding {
+	return fitness.Finding{Verdict: fitness.OK, Found: found}
 }
 
-func unknown(next, found string) pilot.NodeFinding {
-	return pilot.NodeFinding{Verdict: pilot.NodeUnknown, Found: found, Next: next}
+func unknown(next, found string) fitness.Finding {
+	return fitness.Finding{Verdict: fitness.Unknown, Found: found, Next: next}
 }
 
 // failed is a finding of an error, with its place in the table of failures.
-func failed(err error) pilot.NodeFinding {
+func failed(err error) fitness.Finding {
 	f := bad(exitcode.Next(err), oneLine(err.Error()))
 	f.Failure = exitcode.From(err).Name
 	return f
 }
 
 // Err is the first bad finding as an error, nil when there is none.
-func Err(findings []pilot.NodeFinding) error {
+func Err(findings []fitness.Finding) error {
 	for _, f := range findings {
-		if f.Verdict == pilot.NodeBad {
+		if f.Verdict == fitness.Bad {
 			failure := exitcode.NodeUnfit
 			if found := exitcode.Find(f.Failure); len(found) > 0 {
 				failure = found[0]

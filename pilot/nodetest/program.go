@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 )
 
 // report is the line that a program prints.
@@ -32,8 +32,8 @@ const (
 const atOnce = 4
 
 // programs runs the site's tests.
-func (t *Tests) programs(ctx context.Context, calm bool, s sight) []pilot.NodeFinding {
-	findings := make([]pilot.NodeFinding, len(s.programs))
+func (t *Tests) programs(ctx context.Context, calm bool, s sight) []fitness.Finding {
+	findings := make([]fitness.Finding, len(s.programs))
 	free := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for i, path := range s.programs {
@@ -48,7 +48,7 @@ func (t *Tests) programs(ctx context.Context, calm bool, s sight) []pilot.NodeFi
 }
 
 // program runs one.
-func (t *Tests) program(ctx context.Context, calm bool, path string) pilot.NodeFinding {
+func (t *Tests) program(ctx context.Context, calm bool, path string) fitness.Finding {
 	began := time.Now()
 	env := scrubbed(append([]string{
 		"TFPILOT_NODE_TEST=1", "TFPILOT_WORK_DIR=" + t.places.WorkDir,
@@ -67,7 +67,7 @@ func (t *Tests) program(ctx context.Context, calm bool, path string) pilot.NodeF
 }
 
 // verdict reads how a program ended. Whatever is none of its three answers says nothing good of the node.
-func (t *Tests) verdict(path string, o outcome, err error) pilot.NodeFinding {
+func (t *Tests) verdict(path string, o outcome, err error) fitness.Finding {
 	switch {
 	case errors.Is(err, errHangs):
 		return bad("run "+path+" by hand on this node; --node-limit is its time", fmt.Sprintf("did not end within %s and was killed", t.cfg.Limit))
@@ -91,7 +91,7 @@ func (t *Tests) verdict(path string, o outcome, err error) pilot.NodeFinding {
 	case o.ExitCode == statusGood && isReport:
 		return good(found)
 	case o.ExitCode == statusGood:
-		return pilot.NodeFinding{Verdict: pilot.NodeOK, Found: found, Next: "have it print one line such as " + example}
+		return fitness.Finding{Verdict: fitness.OK, Found: found, Next: "have it print one line such as " + example}
 	case o.ExitCode == statusBad:
 		return bad(cmp.Or(oneLine(line.Next), byHand), found)
 	case o.ExitCode == statusUnknown:

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tfpilot/internal/config"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/testkit"
-	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 )
 
@@ -37,7 +37,7 @@ func scriptIn(t *testing.T, dir, name, text string) string {
 }
 
 // examine runs the tests of a configuration in a work directory of its own, with no time to lose where something is to hang.
-func examine(t *testing.T, cfg nodetest.Config, change ...func(*nodetest.Places)) map[string]pilot.NodeFinding {
+func examine(t *testing.T, cfg nodetest.Config, change ...func(*nodetest.Places)) map[string]fitness.Finding {
 	t.Helper()
 	return byName(newTests(t, cfg, change...).Test(t.Context(), false))
 }
@@ -54,8 +54,8 @@ func newTests(t *testing.T, cfg nodetest.Config, change ...func(*nodetest.Places
 	return tests
 }
 
-func byName(findings []pilot.NodeFinding) map[string]pilot.NodeFinding {
-	m := map[string]pilot.NodeFinding{}
+func byName(findings []fitness.Finding) map[string]fitness.Finding {
+	m := map[string]fitness.Finding{}
 	for _, f := range findings {
 		m[f.Test] = f
 	}
@@ -69,21 +69,21 @@ func TestAProgramOfTheSiteSaysWhetherTheNodeIsFit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text    string
-		verdict pilot.NodeVerdict
+		verdict fitness.Verdict
 		found   string
 		next    string
 	}{
-		"good":           {`echo '{"found":"scratch is there"}'`, pilot.NodeOK, "scratch is there", ""},
-		"bad":            {`echo '{"found":"no scratch","next":"mount it"}'; exit 1`, pilot.NodeBad, "no scratch", "mount it"},
-		"cannot-tell":    {`echo '{"found":"no such tool"}'; exit 2`, pilot.NodeUnknown, "no such tool", ""},
-		"another-status": {`echo '{"found":"odd"}'; exit 77`, pilot.NodeBad, "ended with status 77, which is none of 0, 1 and 2; odd", "0 for good"},
-		"killed":         {`kill -9 $$`, pilot.NodeBad, "ended by a signal (killed); printed no JSON line", "by hand"},
-		"junk":           {`echo junk`, pilot.NodeOK, `printed no JSON line on stdout; its last line is "junk"`, `{"found":`},
-		"junk-and-bad":   {`echo Traceback >&2; exit 1`, pilot.NodeBad, `its last line is "Traceback"`, ""},
-		"silent":         {`exit 1`, pilot.NodeBad, "printed nothing at all", ""},
-		"binary":         {`head -c 5000 /dev/zero`, pilot.NodeOK, "printed no JSON line", ""},
-		"flood":          {`echo '{"found":"first"}'; head -c 50000000 /dev/zero`, pilot.NodeOK, "first (and it printed 47 MiB more)", ""},
-		"terminal":       {`printf '{"found":"\\u001b[31mred"}\n'`, pilot.NodeOK, "[31mred", ""},
+		"good":           {`echo '{"found":"scratch is there"}'`, fitness.OK, "scratch is there", ""},
+		"bad":            {`echo '{"found":"no scratch","next":"mount it"}'; exit 1`, fitness.Bad, "no scratch", "mount it"},
+		"cannot-tell":    {`echo '{"found":"no such tool"}'; exit 2`, fitness.Unknown, "no such tool", ""},
+		"another-status": {`echo '{"found":"odd"}'; exit 77`, fitness.Bad, "ended with status 77, which is none of 0, 1 and 2; odd", "0 for good"},
+		"killed":         {`kill -9 $$`, fitness.Bad, "ended by a signal (killed); printed no JSON line", "by hand"},
+		"junk":           {`echo junk`, fitness.OK, `printed no JSON line on stdout; its last line is "junk"`, `{"found":`},
+		"junk-and-bad":   {`echo Traceback >&2; exit 1`, fitness.Bad, `its last line is "Traceback"`, ""},
+		"silent":         {`exit 1`, fitness.Bad, "printed nothing at all", ""},
+		"binary":         {`head -c 5000 /dev/zero`, fitness.OK, "printed no JSON line", ""},
+		"flood":          {`echo '{"found":"first"}'; head -c 50000000 /dev/zero`, fitness.OK, "first (and it printed 47 MiB more)", ""},
+		"terminal":       {`printf '{"found":"\\u001b[31mred"}\n'`, fitness.OK, "[31mred", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +118,7 @@ func TestAProgramThatCannotBeStartedSaysSoAndWhatToDo(t *testing.T) {
 		"missing":        {"no such file", "--node-test"},
 	} {
 		f := found[name]
-		if f.Verdict != pilot.NodeBad || !strings.Contains(f.Found, want[0]) || !strings.Contains(f.Next, want[1]) || f.Failure != "node_unfit" {
+		if f.Verdict != fitness.Bad || !strings.Contains(f.Found, want[0]) || !strings.Contains(f.Next, want[1]) || f.Failure != "node_unfit" {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -165,7 +165,7 @@ func TestAProgramThatHangsIsAResultAndNothingIsLeftOfIt(t *testing.T) {
 		script(t, "forks", fmt.Sprintf("setsid sleep 1000 & echo $! > %s; sleep 1000", pidFile)),
 	}})
 	for _, name := range []string{"hangs", "ignores-SIGTERM", "forks"} {
-		if f := found[name]; f.Verdict != pilot.NodeBad || f.Found != "did not end within 5s and was killed" || !strings.Contains(f.Next, "--node-limit") {
+		if f := found[name]; f.Verdict != fitness.Bad || f.Found != "did not end within 5s and was killed" || !strings.Contains(f.Next, "--node-limit") {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -199,7 +199,7 @@ func TestTheEndOfThePilotEndsItsTests(t *testing.T) {
 func TestARelativePathIsThatOfTheCurrentFolder(t *testing.T) {
 	p := script(t, "here", `echo '{"found":"well"}'`)
 	t.Chdir(filepath.Dir(p))
-	if f := examine(t, nodetest.Config{Programs: []string{"here"}})["here"]; f.Verdict != pilot.NodeOK {
+	if f := examine(t, nodetest.Config{Programs: []string{"here"}})["here"]; f.Verdict != fitness.OK {
 		t.Errorf("%+v", f)
 	}
 }

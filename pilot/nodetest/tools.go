@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tfpilot/pilot"
+	"tfpilot/internal/fitness"
 )
 
 // smi is the tool that speaks with the driver of a GPU.
@@ -39,9 +39,9 @@ func runtimes() []string {
 }
 
 // tools tests what payloads need of the node beside its disks.
-func (t *Tests) tools(ctx context.Context, calm, all bool, s sight) []pilot.NodeFinding {
-	var findings []pilot.NodeFinding
-	add := func(f pilot.NodeFinding) { findings = append(findings, t.soften(f)) }
+func (t *Tests) tools(ctx context.Context, calm, all bool, s sight) []fitness.Finding {
+	var findings []fitness.Finding
+	add := func(f fitness.Finding) { findings = append(findings, t.soften(f)) }
 	if all || t.needed(testContainer) {
 		began := time.Now()
 		f := t.container(ctx, calm, s)
@@ -53,7 +53,7 @@ func (t *Tests) tools(ctx context.Context, calm, all bool, s sight) []pilot.Node
 	}
 	for _, f := range s.gpu {
 		began := time.Now()
-		if f.Verdict == pilot.NodeOK {
+		if f.Verdict == fitness.OK {
 			f = t.driver(ctx, calm, s, f)
 			f.Seconds = time.Since(began).Seconds()
 		}
@@ -63,7 +63,7 @@ func (t *Tests) tools(ctx context.Context, calm, all bool, s sight) []pilot.Node
 }
 
 // container has the runtimes that there are do something, until one works.
-func (t *Tests) container(ctx context.Context, calm bool, s sight) pilot.NodeFinding {
+func (t *Tests) container(ctx context.Context, calm bool, s sight) fitness.Finding {
 	if s.toolsHang {
 		return bad("look at the folders of PATH: one of them is on a file system that hangs", "looking for a container runtime hangs")
 	}
@@ -86,7 +86,7 @@ func (t *Tests) container(ctx context.Context, calm bool, s sight) pilot.NodeFin
 }
 
 // driver asks the driver of the GPUs, where its tool is there.
-func (t *Tests) driver(ctx context.Context, calm bool, s sight, devices pilot.NodeFinding) pilot.NodeFinding {
+func (t *Tests) driver(ctx context.Context, calm bool, s sight, devices fitness.Finding) fitness.Finding {
 	path := pathOf(s.tools, smi)
 	if path == "" {
 		return devices

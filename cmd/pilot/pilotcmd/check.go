@@ -11,10 +11,10 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	base "tfpilot/internal/rest"
-	"tfpilot/pilot"
 	"tfpilot/pilot/nodetest"
 )
 
@@ -40,9 +40,9 @@ func checkCommand() *cli.Command {
 
 // checkDocument is the report as JSON.
 type checkDocument struct {
-	OK       bool                `json:"ok"`
-	Hostname string              `json:"hostname"`
-	Tests    []pilot.NodeFinding `json:"tests"`
+	OK       bool              `json:"ok"`
+	Hostname string            `json:"hostname"`
+	Tests    []fitness.Finding `json:"tests"`
 }
 
 func check(c *cli.Context, cfg runConfig) error {

@@ -10,15 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testkit"
-	"tfpilot/pilot"
 )
 
 // checked is the report of `pilot check`.
 func checked(t *testing.T, args ...string) (status int, report struct {
-	OK    bool                `json:"ok"`
-	Tests []pilot.NodeFinding `json:"tests"`
+	OK    bool              `json:"ok"`
+	Tests []fitness.Finding `json:"tests"`
 },
 ) {
 	t.Helper()

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/fitness"
 	"tfpilot/internal/payloadfile"
 	"tfpilot/payload/kinds"
-	"tfpilot/pilot"
 	"tfpilot/wrapper"
 )
 
@@ -16,7 +16,7 @@ import (
 const testContainer = "payload_container"
 
 // checkPayload starts a container as the payload's programs would be started; nothing for a payload that runs in none.
-func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, error) {
+func checkPayload(ctx context.Context, cfg runConfig) ([]fitness.Finding, error) {
 	spec, err := payloadfile.Load(cfg.Payload)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, erro
 	if spec.Container == nil {
 		return nil, nil
 	}
-	f := pilot.NodeFinding{Test: testContainer, Verdict: pilot.NodeOK}
+	f := fitness.Finding{Test: testContainer, Verdict: fitness.OK}
 	began := time.Now()
 	used, why, err := startContainer(ctx, spec, cfg)
 	f.Found = used + " starts"
@@ -32,10 +32,10 @@ func checkPayload(ctx context.Context, cfg runConfig) ([]pilot.NodeFinding, erro
 		f.Found += " (" + why + ")"
 	}
 	if err != nil {
-		f.Verdict, f.Found, f.Next, f.Failure = pilot.NodeBad, err.Error(), exitcode.Next(err), exitcode.From(err).Name
+		f.Verdict, f.Found, f.Next, f.Failure = fitness.Bad, err.Error(), exitcode.Next(err), exitcode.From(err).Name
 	}
 	f.Seconds = time.Since(began).Seconds()
-	return []pilot.NodeFinding{f}, nil
+	return []fitness.Finding{f}, nil
 }
 
 func startContainer(ctx context.Context, spec payloadfile.Spec, cfg runConfig) (used, why string, err error) {
