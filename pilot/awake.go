@@ -29,9 +29,7 @@ func (p *Pilot) awake(now time.Time) {
 	if stood {
 		p.last, p.resumed = now, now
 		p.totals.SuspendedSeconds += gap.Seconds()
-		if p.place != nil {
-			p.place.Suspended(gap) // before anybody else goes on to judge by its end
-		}
+		p.deadline.Suspended(gap) // before anybody else goes on to judge by the end of the slot
 	}
 	p.mu.Unlock()
 	if stood {

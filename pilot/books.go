@@ -116,7 +116,7 @@ func (p *Pilot) count(k JournalKey, o wrapper.Outcome, took time.Duration, size 
 	delete(p.releases, k.Identity)
 	if o.Err == nil {
 		p.totals.Done++
-		p.takes.note(took, size)
+		p.deadline.Took(took, size)
 	} else {
 		p.totals.Failed++ // and may have been over at once, which says nothing of what a slice takes
 	}

@@ -14,6 +14,7 @@ import (
 	"tfpilot/internal/fitness"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/slotend"
 	"tfpilot/internal/stomp"
 	"tfpilot/payload"
 	"tfpilot/wrapper"
@@ -87,7 +88,6 @@ type Pilot struct {
 	log     *slog.Logger
 	id      string
 	host    string
-	place   Place
 	drains  <-chan error
 	started time.Time
 
@@ -113,14 +113,12 @@ type Pilot struct {
 	stopped               time.Time // when stop_transformer came
 	releases              map[string]releases
 	junkSaid              time.Time
-	takes                 takes
 	looked                time.Time // when something last looked at the time, see awake
 	resumed               time.Time // when the pilot last went on after it had stood still
 	exit                  *document.WorkerLastWord
 
 	signalled <-chan struct{} // closed with the first signal
 	warned    chan struct{}   // closed with the first warning that the slot will be taken back
-	compared  chan struct{}   // closed when the clock has been compared with that of idds, or cannot be
 	pace      pace
 	paced     chan struct{} // has the pace looked at soon; holds one
 	payloads  chan struct{} // holds one for each payload that is ready and does not run
@@ -128,7 +126,8 @@ type Pilot struct {
 
 	wake chan struct{} // has the next report made at once; holds one
 
-	node *fitness.Gate
+	node     *fitness.Gate
+	deadline *slotend.Deadline
 }
 
 // Parts are what a pilot is put together from.
@@ -144,7 +143,7 @@ type Parts struct {
 	// the node's disks, which would hang or fail on a node that is not.
 	Open func() error
 	// Place may be nil: then the slot has no end that anybody knows.
-	Place Place
+	Place slotend.Place
 	// Drain has the pilot take no further slice, for the cause that comes; nil when nobody asks for that.
 	Drain  <-chan error
 	Logger *slog.Logger
@@ -168,19 +167,20 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	now := time.Now()
 	p := &Pilot{
 		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter,
-		place: parts.Place, drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
+		drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
 		phase: document.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
 	}
 	p.log = parts.Logger.With(slog.String(logging.KeyPilot, p.id)) // logs of many pilots are looked through together
-	p.warned, p.compared = make(chan struct{}), make(chan struct{})
-	if p.report == nil {
-		close(p.compared)
-	}
+	p.warned = make(chan struct{})
 	p.rebound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
 	p.node = fitness.New(parts.Node, fitness.Config{
 		Hold: cfg.NodeHold, Every: cfg.NodeEvery, Open: parts.Open, Busy: p.busy, Changed: p.tellSoon,
 	}, p.log)
+	p.deadline = slotend.New(parts.Place, slotend.Config{Reserve: cfg.EndReserve, SliceTime: cfg.SliceTime}, p.log)
+	if p.report == nil {
+		p.deadline.Compare(time.Time{}, now) // nobody to compare the clock with
+	}
 	return p, nil
 }
 
@@ -209,7 +209,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 	side, endSide := context.WithCancel(context.WithoutCancel(ctx))
 	others.Go(func() { p.reportAll(side, stopTaking) })
 	others.Go(func() { p.listen(side) })
-	others.Go(func() { p.watchPlace(side) })
+	others.Go(func() { p.deadline.Watch(side, p.tellSoon) })
 	others.Go(func() { p.watchEnd(side, stopTaking, stopWork) })
 	others.Go(func() { p.awaitDrain(side, stopTaking) })
 	others.Go(func() { p.watchIdle(take, stopTaking) })
@@ -231,22 +231,22 @@ func (p *Pilot) Run(ctx context.Context) error {
 		slots.Go(func() { s.run(take, work, stopTaking) })
 	}
 	slots.Go(func() { p.workAhead(take, work) })
-	var taken <-chan error
+	var signalled func() error
 	others.Go(func() {
 		select {
 		case <-ctx.Done():
 		case <-side.Done():
 		}
 		if ctx.Err() != nil {
-			taken = p.takenBy(ctx)
+			signalled = p.deadline.Signalled(ctx)
 		}
 	})
 	slots.Wait()
 	cause := context.Cause(take)
 	endSide()
 	others.Wait()
-	if taken != nil && cause == context.Cause(ctx) { //nolint:errorlint // the very cause of ctx, and no other
-		cause = p.interrupted(ctx, <-taken)
+	if signalled != nil && cause == context.Cause(ctx) { //nolint:errorlint // the very cause of ctx, and no other
+		cause = signalled()
 	}
 	p.lastWord(ctx, cause)
 	if exitcode.From(cause) == exitcode.OK {

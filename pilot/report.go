@@ -27,7 +27,7 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 	beat, look := time.NewTicker(p.cfg.Heartbeat), time.NewTicker(min(lookEvery, p.cfg.Heartbeat))
 	defer beat.Stop()
 	defer look.Stop()
-	silent, compared := false, false
+	silent := false
 	for {
 		w, sent := p.document(), time.Now()
 		reply, err := p.report.Report(ctx, w)
@@ -36,7 +36,7 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 			if silent {
 				p.log.InfoContext(ctx, "idds answers again")
 			}
-			p.heard(w.RunID, reply, sent)
+			p.heard(w.RunID, reply)
 			switch over := reply.RunState == document.RunClosed; {
 			case over && p.next(w.RunID):
 			case over:
@@ -47,10 +47,10 @@ func (p *Pilot) reportAll(ctx context.Context, stop context.CancelCauseFunc) {
 		case ctx.Err() == nil && !silent: // once for each outage
 			p.log.WarnContext(ctx, "idds does not answer; going on without it", logging.Err(err))
 		}
-		if silent = err != nil; !compared {
-			compared = true
-			close(p.compared)
+		if silent = err != nil; silent {
+			reply.At = time.Time{}
 		}
+		p.deadline.Compare(reply.At, sent) // also when idds does not answer: then there is nothing to wait for
 		for due := false; !due; {
 			select {
 			case <-look.C:
@@ -93,15 +93,11 @@ func (p *Pilot) tellSoon() {
 	}
 }
 
-// heard notes what idds said of a run to a report that was sent at a time.
-func (p *Pilot) heard(run string, reply document.WorkerReply, sent time.Time) {
-	now := time.Now()
-	if p.place != nil && !reply.At.IsZero() {
-		p.place.ClockOff(reply.At.Sub(sent.Add(now.Sub(sent) / 2)))
-	}
+// heard notes what idds said of a run.
+func (p *Pilot) heard(run string, reply document.WorkerReply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked, p.kept = now, reply.Stay
+	p.asked, p.kept = time.Now(), reply.Stay
 	if run == p.run {
 		p.runState = reply.RunState
 	}
@@ -110,11 +106,7 @@ func (p *Pilot) heard(run string, reply document.WorkerReply, sent time.Time) {
 // document is the report of this moment.
 func (p *Pilot) document() document.WorkerReport {
 	state := p.link.State()
-	var slot *document.Slot
-	if p.place != nil {
-		d := p.place.Document()
-		slot = &d
-	}
+	slot := p.deadline.Document()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := document.WorkerReport{

@@ -104,13 +104,21 @@ func TestAGateOpensAndClosesWithTheNode(t *testing.T) {
 		if first == nil {
 			t.Fatal("closed while the node is fit")
 		}
-		<-first.Done() // after a minute
+		time.Sleep(time.Minute)
 		synctest.Wait()
+		if first.Err() == nil {
+			t.Error("what was begun on the fit node goes on")
+		}
 		if while, _, hold := g.State(); while != nil || hold == "" || g.Hold() != hold {
 			t.Errorf("open while the node is unfit; held: %q", hold)
 		}
-		<-changed
+		time.Sleep(3 * time.Second) // two further examinations
 		synctest.Wait()
+		select {
+		case <-changed:
+		default:
+			t.Error("who waits is not told that the node is fit again")
+		}
 		if while, _, hold := g.State(); while == nil || while.Err() != nil || hold != "" {
 			t.Errorf("closed when the node is fit again; held: %q", hold)
 		}

@@ -1,5 +1,5 @@
 // Package slotinfo finds out what a pilot's slot is: whose it is, how much of the node belongs to it, and when it ends, each with
-// the source. [Slot] is a pilot's [tfpilot/pilot.Place].
+// the source. [Slot] is a pilot's [tfpilot/internal/slotend.Place].
 //
 // What stands in files and in the environment is read at once, by [New]; it takes a millisecond. What a batch command has to be
 // asked comes later, in [Slot.Watch], which asks seldom and never holds up a slice. Of several sources for the same thing the

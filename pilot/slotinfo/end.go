@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/pilot"
+	"tfpilot/internal/slotend"
 )
 
 // end is when something ends, by one source.
@@ -79,10 +79,10 @@ func (s *Slot) soonest() []end {
 }
 
 // End is the soonest of all ends, by the clock of this process.
-func (s *Slot) End() (pilot.End, bool) {
+func (s *Slot) End() (slotend.End, bool) {
 	list := s.soonest()
 	if len(list) == 0 {
-		return pilot.End{}, false
+		return slotend.End{}, false
 	}
 	e := list[0]
 	at := time.Now().Add(e.left(s.off()))
@@ -90,7 +90,7 @@ func (s *Slot) End() (pilot.End, bool) {
 	if off := s.off(); e.absolute && off.Abs() >= clockNoise {
 		source += ", by the clock of idds"
 	}
-	return pilot.End{At: at, Source: source, Cause: e.cause}, true
+	return slotend.End{At: at, Source: source, Cause: e.cause}, true
 }
 
 // clockNoise is below what any clock of a node may be off without anybody minding.

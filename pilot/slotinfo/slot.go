@@ -10,7 +10,7 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
-	"tfpilot/pilot"
+	"tfpilot/internal/slotend"
 )
 
 // Config is what a pilot is told of its slot.
@@ -63,7 +63,7 @@ type Slot struct {
 	idle     time.Duration // how long the job was suspended since
 }
 
-var _ pilot.Place = (*Slot)(nil)
+var _ slotend.Place = (*Slot)(nil)
 
 // New looks at what files and the environment say. It starts no command.
 func New(m Machine, cfg Config) (*Slot, error) {

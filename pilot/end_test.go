@@ -12,15 +12,15 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/slotend"
 	"tfpilot/pilot"
 )
 
 // place is a slot whose end the test sets.
 type place struct {
 	mu        sync.Mutex
-	end       pilot.End
+	end       slotend.End
 	taken     error
-	silent    error // of the batch system
 	clockOff  time.Duration
 	suspended time.Duration
 }
@@ -35,7 +35,7 @@ func endsIn(d time.Duration) *place {
 func (p *place) endIn(d time.Duration, cause exitcode.Failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.end = pilot.End{At: time.Now().Add(d), Source: "the test", Cause: cause}
+	p.end = slotend.End{At: time.Now().Add(d), Source: "the test", Cause: cause}
 }
 
 func (p *place) Document() document.Slot {
@@ -46,14 +46,14 @@ func (p *place) Document() document.Slot {
 	}}
 }
 
-func (p *place) End() (pilot.End, bool) {
+func (p *place) End() (slotend.End, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.end, p.end.Source != ""
 }
 
 func (p *place) Watch(ctx context.Context, changed func(error)) {
-	changed(p.silent)
+	changed(nil)
 	<-ctx.Done()
 }
 
@@ -136,14 +136,6 @@ func TestNoSliceIsBegunThatDoesNotFit(t *testing.T) {
 		}
 		r.waiting()
 	})
-}
-
-func TestABatchSystemThatDoesNotSayWhenTheSlotEndsIsTold(t *testing.T) {
-	t.Parallel()
-	r, in := newRig(t), endsIn(3*time.Hour)
-	in.silent = errors.New("squeue does not answer")
-	r.pilotIn(in, pilot.Config{Run: run}, nil, nil)
-	await(t, "the word about it", func() bool { return strings.Contains(r.log.String(), "squeue does not answer") })
 }
 
 func TestWhatIsUnderWayAtTheEndOfTheSlotGoesBackUncounted(t *testing.T) {
@@ -242,31 +234,14 @@ func TestASliceIsNoneTheWorseForASignalThatWasNotMeantForIt(t *testing.T) {
 
 func TestTheCauseOfASignalIsWhatTheBatchSystemSays(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		taken error
-		left  time.Duration
-		want  exitcode.Failure
-	}{
-		{"preempted", exitcode.New(exitcode.Preempted, "the batch system preempts"), time.Hour, exitcode.Preempted},
-		{"it does not say, at the end of the slot", nil, time.Minute, exitcode.Walltime},
-		{"it does not say", nil, time.Hour, exitcode.Interrupted},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			r, in, idds := newRig(t), endsIn(c.left), &reporter{}
-			in.taken = c.taken
-			p := r.pilotIn(in, pilot.Config{Run: run}, nil, idds)
-			await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
-			p.stop()
-			err := p.wait()
-			if exitcode.From(err) != c.want || !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v", err)
-			}
-			if c.taken != nil && !strings.Contains(err.Error(), "the batch system preempts") {
-				t.Errorf("got %v", err)
-			}
-		})
+	r, in, idds := newRig(t), endsIn(time.Hour), &reporter{}
+	in.taken = exitcode.New(exitcode.Preempted, "the batch system preempts")
+	p := r.pilotIn(in, pilot.Config{Run: run}, nil, idds)
+	await(t, "the start", func() bool { return idds.last().Phase == document.WorkerRunning })
+	p.stop()
+	err := p.wait()
+	if exitcode.From(err) != exitcode.Preempted || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the batch system preempts") {
+		t.Errorf("got %v", err)
 	}
 }
 
