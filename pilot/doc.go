@@ -7,7 +7,7 @@
 // broker's; what fails because of the site is given back uncounted.
 //
 // What it needs from others are small interfaces: [Link] (internal/broker), [Runner] (wrapper), [Journal] (pilot/journal),
-// [Reporter] (pilot/rest), [fitness.Node] (pilot/nodetest).
+// [heartbeat.Reporter] (pilot/rest), [fitness.Node] (pilot/nodetest).
 //
 // Nothing is taken before the node has been found fit, and nothing while it is not (internal/fitness).
 //

@@ -30,7 +30,7 @@ func (p *Pilot) listen(ctx context.Context) {
 		p.mu.Lock()
 		if m.RunID.String() == p.run && p.stopped.IsZero() {
 			p.stopped = time.Now()
-			p.tellSoon() // idds may say that the run is closed: then there is nothing to wait for
+			p.heart.Soon() // idds may say that the run is closed: then there is nothing to wait for
 		}
 		p.mu.Unlock()
 	}
@@ -91,7 +91,7 @@ func (p *Pilot) idle(now time.Time) error {
 		return nil
 	case p.stays(now) && p.run == "":
 		return nil // it waits for the next run
-	case p.answered(now) && (p.runState == document.RunOpen || p.runState == document.RunEnding):
+	case p.hears(now) && (p.runState == document.RunOpen || p.runState == document.RunEnding):
 		if cause := p.tooQuiet(quiet); cause != nil && !p.staySaid { // idds knows better
 			stays, p.staySaid = cause, true
 		}

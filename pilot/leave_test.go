@@ -2,7 +2,6 @@ package pilot_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -267,26 +266,6 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 	}
 	if exitcode.From(err) != exitcode.Usage {
 		t.Errorf("class of %v", err)
-	}
-}
-
-func TestAnIDDSThatIsAwayIsSaidOnceAndSoIsItsReturn(t *testing.T) {
-	t.Parallel()
-	r, idds := newRig(t), &reporter{}
-	r.pilot(pilot.Config{Run: run, Heartbeat: 5 * time.Millisecond}, nil, idds)
-	more := func(n int) {
-		before := idds.count()
-		await(t, "reports", func() bool { return idds.count() >= before+n })
-	}
-	for range 2 {
-		idds.fail(errors.New("no route"))
-		more(10)
-		idds.fail(nil)
-		more(10)
-	}
-	said := r.log.String()
-	if away, back := strings.Count(said, "idds does not answer"), strings.Count(said, "idds answers again"); away != 2 || back != 2 {
-		t.Errorf("away %d times, back %d times, want 2 and 2 in\n%s", away, back, said)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/fitness"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
 	"tfpilot/internal/slotend"
@@ -67,11 +68,6 @@ func (k JournalKey) run() slog.Attr     { return slog.String(logging.KeyRun, k.R
 func (k JournalKey) slice() slog.Attr   { return slog.String(logging.KeySlice, k.Identity) }
 func (k JournalKey) attempt() slog.Attr { return slog.Int(logging.KeyAttempt, k.Attempt) }
 
-// Reporter tells idds how the pilot is.
-type Reporter interface {
-	Report(ctx context.Context, w document.WorkerReport) (document.WorkerReply, error)
-}
-
 // Destinations are where a pilot listens and speaks, from its broker configuration.
 type Destinations struct {
 	Slices, Broadcast, Results string
@@ -84,7 +80,6 @@ type Pilot struct {
 	link    Link
 	runner  Runner
 	journal Journal
-	report  Reporter
 	log     *slog.Logger
 	id      string
 	host    string
@@ -124,8 +119,7 @@ type Pilot struct {
 	payloads  chan struct{} // holds one for each payload that is ready and does not run
 	giveWay   chan struct{} // closed, and replaced, when what waits for a payload's turn is to be given back
 
-	wake chan struct{} // has the next report made at once; holds one
-
+	heart    *heartbeat.Heart
 	node     *fitness.Gate
 	deadline *slotend.Deadline
 }
@@ -136,7 +130,7 @@ type Parts struct {
 	Runner  Runner
 	Journal Journal
 	// Reporter may be nil: then nobody is told and nobody is asked.
-	Reporter Reporter
+	Reporter heartbeat.Reporter
 	// Node may be nil: then the node is taken for fit.
 	Node fitness.Node
 	// Open, when it is not nil, is called once the node has been found fit, before the first slice is taken: it opens what lies on
@@ -166,19 +160,20 @@ func New(parts Parts, to Destinations, cfg Config) (*Pilot, error) {
 	}
 	now := time.Now()
 	p := &Pilot{
-		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal, report: parts.Reporter,
+		cfg: cfg, to: to, link: parts.Link, runner: parts.Runner, journal: parts.Journal,
 		drains: parts.Drain, id: cmp.Or(cfg.ID, NewID(host)), host: host, started: now, run: cfg.Run, inHand: map[string]inHand{}, last: now,
-		phase: document.WorkerStarting, releases: map[string]releases{}, wake: make(chan struct{}, 1),
+		phase: document.WorkerStarting, releases: map[string]releases{},
 	}
 	p.log = parts.Logger.With(slog.String(logging.KeyPilot, p.id)) // logs of many pilots are looked through together
 	p.warned = make(chan struct{})
 	p.rebound, p.paced, p.giveWay = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	p.payloads = make(chan struct{}, cfg.Slots)
+	p.heart = heartbeat.New(parts.Reporter, cfg.Heartbeat, p.log)
 	p.node = fitness.New(parts.Node, fitness.Config{
-		Hold: cfg.NodeHold, Every: cfg.NodeEvery, Open: parts.Open, Busy: p.busy, Changed: p.tellSoon,
+		Hold: cfg.NodeHold, Every: cfg.NodeEvery, Open: parts.Open, Busy: p.busy, Changed: p.heart.Soon,
 	}, p.log)
 	p.deadline = slotend.New(parts.Place, slotend.Config{Reserve: cfg.EndReserve, SliceTime: cfg.SliceTime}, p.log)
-	if p.report == nil {
+	if parts.Reporter == nil {
 		p.deadline.Compare(time.Time{}, now) // nobody to compare the clock with
 	}
 	return p, nil
@@ -207,9 +202,11 @@ func (p *Pilot) Run(ctx context.Context) error {
 
 	var others sync.WaitGroup
 	side, endSide := context.WithCancel(context.WithoutCancel(ctx))
-	others.Go(func() { p.reportAll(side, stopTaking) })
+	others.Go(func() {
+		p.heart.Beat(side, p.Report, func(a heartbeat.Answer) { p.answered(a, stopTaking) })
+	})
 	others.Go(func() { p.listen(side) })
-	others.Go(func() { p.deadline.Watch(side, p.tellSoon) })
+	others.Go(func() { p.deadline.Watch(side, p.heart.Soon) })
 	others.Go(func() { p.watchEnd(side, stopTaking, stopWork) })
 	others.Go(func() { p.awaitDrain(side, stopTaking) })
 	others.Go(func() { p.watchIdle(take, stopTaking) })

@@ -132,7 +132,7 @@ func (p *Pilot) nowReady(took time.Duration) {
 	p.prepared++
 	if p.unready != "" {
 		p.unready = ""
-		p.tellSoon()
+		p.heart.Soon()
 	}
 }
 
@@ -164,7 +164,7 @@ func (p *Pilot) sayUnready(err error) {
 	defer p.mu.Unlock()
 	if p.prepared == 0 {
 		p.unready = "the payload does not become ready: " + exitcode.From(err).Name + ": " + logging.Redact(err.Error())
-		p.tellSoon()
+		p.heart.Soon()
 	}
 }
 

@@ -47,12 +47,12 @@ func (p *Pilot) next(over string) bool {
 	p.runState, p.stopped, p.staySaid = "", time.Time{}, false
 	p.last, p.hadSlice = time.Now(), false
 	clear(p.releases)
-	p.tellSoon()
+	p.heart.Soon()
 	return true
 }
 
 // stays reports whether idds keeps the pilot between runs. The caller holds p.mu.
-func (p *Pilot) stays(now time.Time) bool { return p.cfg.Run == "" && p.kept && p.answered(now) }
+func (p *Pilot) stays(now time.Time) bool { return p.cfg.Run == "" && p.kept && p.hears(now) }
 
-// answered reports whether what idds said last is still worth something. The caller holds p.mu.
-func (p *Pilot) answered(now time.Time) bool { return p.asked.Add(3 * p.cfg.Heartbeat).After(now) }
+// hears reports whether what idds said last is still worth something. The caller holds p.mu.
+func (p *Pilot) hears(now time.Time) bool { return p.asked.Add(3 * p.cfg.Heartbeat).After(now) }

@@ -13,9 +13,9 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/version"
-	"tfpilot/pilot"
 )
 
 // sayEvery is how often a pilot in a job says that it lives. A job that writes nothing for two hours is killed as looping, and
@@ -24,7 +24,7 @@ const sayEvery = 5 * time.Minute
 
 // Reporter is a pilot's reporter in a PanDA job: it says in the log that the pilot lives, and keeps the last report for the job's.
 type Reporter struct {
-	next pilot.Reporter
+	next heartbeat.Reporter
 	log  *slog.Logger
 
 	mu   sync.Mutex
@@ -32,10 +32,10 @@ type Reporter struct {
 	said time.Time
 }
 
-var _ pilot.Reporter = (*Reporter)(nil)
+var _ heartbeat.Reporter = (*Reporter)(nil)
 
 // NewReporter makes one that hands reports on to next, if that is not nil.
-func NewReporter(next pilot.Reporter, log *slog.Logger) *Reporter {
+func NewReporter(next heartbeat.Reporter, log *slog.Logger) *Reporter {
 	return &Reporter{next: next, log: log}
 }
 

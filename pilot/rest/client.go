@@ -7,9 +7,9 @@ import (
 
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/metainfo"
 	"tfpilot/internal/rest"
-	"tfpilot/pilot"
 )
 
 // Client asks one idds.
@@ -19,7 +19,7 @@ type Client struct {
 	quick   *rest.Client // for reports, of which the next comes soon
 }
 
-var _ pilot.Reporter = (*Client)(nil)
+var _ heartbeat.Reporter = (*Client)(nil)
 
 // role is what the token has to be of.
 const role = "pilot"

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"tfpilot/internal/document"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/version"
 	"tfpilot/pilot"
 )
@@ -35,11 +36,11 @@ func stillborn(cfg runConfig) document.WorkerReport {
 }
 
 // tell reports the end of a pilot that has not begun to idds, which would otherwise never hear of it.
-func tell(ctx context.Context, idds pilot.Reporter, w document.WorkerReport, err error) {
+func tell(ctx context.Context, idds heartbeat.Reporter, w document.WorkerReport, err error) {
 	if idds == nil {
 		return
 	}
-	w.Exit = pilot.LastWord(err, w)
+	w.Exit = heartbeat.LastWord(err, w)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	_, _ = idds.Report(ctx, w) // if it cannot be reached, that is probably the very reason
@@ -49,7 +50,7 @@ func tell(ctx context.Context, idds pilot.Reporter, w document.WorkerReport, err
 func sayLast(out io.Writer, w document.WorkerReport, err error) {
 	w.Phase = document.WorkerEnded
 	// The end of the link and of the journal may have had a word after the pilot's own.
-	if word := pilot.LastWord(err, w); w.Exit == nil || err != nil {
+	if word := heartbeat.LastWord(err, w); w.Exit == nil || err != nil {
 		w.Exit = word
 	}
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {

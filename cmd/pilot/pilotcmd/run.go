@@ -12,6 +12,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
 	"tfpilot/pilot"
@@ -42,7 +43,7 @@ func run(c *cli.Context, cfg runConfig) (document.WorkerReport, error) {
 	teller := newTeller(&cfg, client)
 	log = teller.Logger(log)
 	defer teller.Start(c.Context, nil)()
-	var reporter pilot.Reporter
+	var reporter heartbeat.Reporter
 	if client != nil {
 		reporter = client
 	}

@@ -15,6 +15,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/heartbeat"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/metainfo"
 	"tfpilot/internal/program"
@@ -128,7 +129,7 @@ func runPrompt(ctx context.Context, args promptArgs, argv0 string, stdout io.Wri
 		return w, err
 	}
 	defer closePayload(ctx, work, promptClose)
-	var next pilot.Reporter
+	var next heartbeat.Reporter
 	if client != nil {
 		next = client
 	}
