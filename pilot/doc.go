@@ -7,9 +7,10 @@
 // broker's; what fails because of the site is given back uncounted.
 //
 // What it needs from others are small interfaces: [Link] (internal/broker), [Runner] (wrapper), [Journal] (pilot/journal),
-// [heartbeat.Reporter] (pilot/rest), [fitness.Node] (pilot/nodetest).
+// [heartbeat.Reporter] (pilot/rest), [fitness.Node] (pilot/nodetest), [slotend.Place] (pilot/slotinfo).
 //
-// Nothing is taken before the node has been found fit, and nothing while it is not (internal/fitness).
+// Nothing is taken before the node has been found fit, and nothing while it is not (internal/fitness); no slice is begun that cannot
+// be finished before the slot ends (internal/slotend).
 //
 // Goroutines: one per slot and per slice held ahead, one that reports, one that tests the node, one that listens for the end of
 // the run, and those that watch the time; all owned by [Pilot.Run].
