@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"tfpilot/internal/hist"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 )
 
 // Encode is a ROOT file with a TH1D for each histogram, by its name. Names are anybody's: what cannot be in one of ROOT's is "_" there.
@@ -27,7 +27,7 @@ func Encode(set hist.Set) (file []byte, err error) {
 		list[i].Name = free(taken, rootName(set[i].Name))
 	}
 	path := filepath.Join(dir, "run.root")
-	if err := stf.WriteHistograms(path, list); err != nil {
+	if err := rootfile.WriteHistograms(path, list); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)

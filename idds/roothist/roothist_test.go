@@ -10,7 +10,7 @@ import (
 
 	"tfpilot/idds/roothist"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 )
 
 // read writes a ROOT file to disk and reads it.
@@ -24,7 +24,7 @@ func read(t *testing.T, set hist.Set) []*hist.H1 {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := stf.ReadHistograms(path)
+	got, err := rootfile.ReadHistograms(path)
 	if err != nil {
 		t.Fatal(err)
 	}

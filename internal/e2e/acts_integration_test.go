@@ -19,7 +19,7 @@ import (
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/proc"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 	"tfpilot/internal/testbed"
 	"tfpilot/payload"
 )
@@ -169,7 +169,7 @@ func TestIntegrationACTSFindsEventsAndTracksAlsoFromASliceAfterAnother(t *testin
 // checkTracksFile holds the histograms of a slice's file against its result.
 func checkTracksFile(t *testing.T, path string, result *payload.Result) {
 	t.Helper()
-	list, err := stf.ReadHistograms(path)
+	list, err := rootfile.ReadHistograms(path)
 	must(t, err)
 	for _, want := range result.Histograms {
 		i := slices.IndexFunc(list, func(h *hist.H1) bool { return h.Name == want.Name })
@@ -232,7 +232,7 @@ func TestIntegrationACTSGoesThroughTheWholeChainByTheCommandsOfItsDocument(t *te
 	if efficiency, _, _ := shares(report.Counts); report.Slices != (testbed.ReportSlices{Published: 3, Done: 3}) || efficiency < 0.95 || report.Events < 650 {
 		t.Errorf("efficiency %.3f: %s", efficiency, text)
 	}
-	histograms, err := stf.ReadHistograms(filepath.Join(tree, "demo-out", "histograms.root"))
+	histograms, err := rootfile.ReadHistograms(filepath.Join(tree, "demo-out", "histograms.root"))
 	must(t, err)
 	page, err := os.ReadFile(filepath.Join(tree, "demo-out", "report.html"))
 	if must(t, err); strings.Count(string(page), "<svg") != len(histograms) || len(histograms) < 10 || !strings.Contains(string(page), "true_tracks_found") {

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 	"tfpilot/internal/testbed"
 )
 
@@ -34,7 +34,7 @@ func TestTheDemoAccountsForEverySliceAndShowsThePhysics(t *testing.T) {
 	if must(t, err); json.Unmarshal(text, &written) != nil || written.Slices != want || len(written.Pilots) != 2 {
 		t.Errorf("report.json: %s", text)
 	}
-	histograms, err := stf.ReadHistograms(filepath.Join(dir, "histograms.root"))
+	histograms, err := rootfile.ReadHistograms(filepath.Join(dir, "histograms.root"))
 	must(t, err)
 	if n := histograms[0].Entries; n != float64(report.Tracks) {
 		t.Errorf("%s has %g entries, there are %d tracks", histograms[0].Name, n, report.Tracks)

@@ -1,5 +1,5 @@
 // Package hist is the one histogram of tfpilot: filled by payloads, carried as JSON in results, merged by whoever sums up a
-// run, drawn as text for a terminal and as SVG for a page. It links no ROOT; internal/stf turns [H1] into ROOT objects.
+// run, drawn as text for a terminal and as SVG for a page. It links no ROOT; internal/rootfile turns [H1] into ROOT objects.
 //
 // Merging is exact: any partition of the same entries into histograms, merged in any order and grouping, gives the same
 // bytes on the wire. Counts are whole numbers, and the sums behind mean and standard deviation are taken over values rounded

@@ -10,6 +10,7 @@ import (
 
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
+	"tfpilot/internal/rootfile"
 	"tfpilot/internal/stf"
 )
 
@@ -42,7 +43,7 @@ func TestAnotherROOTFileIsToldFromADamagedOne(t *testing.T) {
 	dir := t.TempDir()
 	other, text := filepath.Join(dir, "histograms.root"), filepath.Join(dir, "text.stf")
 	h := hist.New1D("pt", "transverse momentum", "GeV", 10, 0, 1)
-	if err := stf.WriteHistograms(other, []*hist.H1{h}); err != nil {
+	if err := rootfile.WriteHistograms(other, []*hist.H1{h}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(text, []byte(strings.Repeat("hello ", 100)), 0o600); err != nil {

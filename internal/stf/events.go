@@ -10,6 +10,7 @@ import (
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rootfile"
 )
 
 // Events are consecutive events of a file, as columns over all of their hits and particles.
@@ -35,98 +36,99 @@ func (e *Events) Len() int { return len(e.HitStart) - 1 }
 // EventReader reads a file of simulated events (docs/time-frame-files.md): the tree `hits` with one entry per event and a counted
 // column `time`, and the tree `truth` if there is one. One goroutine uses it at a time.
 type EventReader struct {
-	*source
+	file        *rootfile.File
 	geometry    Geometry
-	hits, truth rtree.Tree
-	time        branch
-	columns     []branch
+	hits, truth *rootfile.Tree
+	time        rootfile.Branch
+	columns     []rootfile.Branch
 	total       int64
 }
 
 // eventFile is what is to be in it.
-var eventFile = content{
-	words:   "file of simulated events",
-	next:    "it needs a tree `hits` with a counted column `time`; docs/time-frame-files.md says it all",
-	damaged: "make the file again, or copy it again",
+var eventFile = rootfile.Kind{
+	Words:    "file of simulated events",
+	Next:     "it needs a tree `hits` with a counted column `time`; docs/time-frame-files.md says it all",
+	Damaged:  "make the file again, or copy it again",
+	MaxCount: MaxHits,
 }
 
 // eventTruth are the branches of the tree truth, with the types of their leaves and their counters.
-var eventTruth = []branch{
-	{name: "evt_x", typeName: "float32"},
-	{name: "evt_y", typeName: "float32"},
-	{name: "evt_z", typeName: "float32"},
-	{name: "trk_pt", typeName: "float32", counter: "ntrk"},
-	{name: "trk_eta", typeName: "float32", counter: "ntrk"},
-	{name: "trk_phi", typeName: "float32", counter: "ntrk"},
-	{name: "trk_charge", typeName: "int32", counter: "ntrk"},
-	{name: "hit_trk", typeName: "int32", counter: "nref"},
+var eventTruth = []rootfile.Branch{
+	{Name: "evt_x", Type: "float32"},
+	{Name: "evt_y", Type: "float32"},
+	{Name: "evt_z", Type: "float32"},
+	{Name: "trk_pt", Type: "float32", Counter: "ntrk"},
+	{Name: "trk_eta", Type: "float32", Counter: "ntrk"},
+	{Name: "trk_phi", Type: "float32", Counter: "ntrk"},
+	{Name: "trk_charge", Type: "int32", Counter: "ntrk"},
+	{Name: "hit_trk", Type: "int32", Counter: "nref"},
 }
 
 // OpenEvents opens a file of simulated events and checks what is in it, but not yet its values.
 func OpenEvents(path string) (r *EventReader, err error) {
-	src, err := openSource(path, eventFile)
+	f, err := rootfile.Open(path, eventFile)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = src.src.Close()
+			_ = f.Close()
 			r = nil
 		}
 	}()
-	defer recoverInto(&err, path)
-	r = &EventReader{source: src}
+	defer f.Recover(&err)
+	r = &EventReader{file: f}
 	return r, r.open()
 }
 
 func (r *EventReader) open() error {
-	if err := r.needKeys(hitsTree); err != nil {
+	if err := r.file.Need(hitsTree); err != nil {
 		return err
 	}
 	var err error
-	if r.hits, err = r.tree(hitsTree); err != nil {
+	if r.hits, err = r.file.Tree(hitsTree); err != nil {
 		return err
 	}
 	if r.hits.Entries() == 0 {
-		return r.other("there is no event in it")
+		return r.file.Other("there is no event in it")
 	}
 	if r.hits.Entries() > math.MaxInt32 {
-		return r.other("%d events are too many", r.hits.Entries())
+		return r.file.Other("%d events are too many", r.hits.Entries())
 	}
-	found := branches(r.hits)
+	found := r.hits.Branches()
 	t, ok := found["time"]
 	switch {
-	case !ok || t.counter == "" || t.array:
-		return r.other("its tree %s has no counted column `time`", hitsTree)
-	case t.typeName != "float64" && t.typeName != "float32":
-		return r.other("the column time holds %s, not float32 or float64", t.typeName)
-	case found[t.counter].typeName != "int32":
-		return r.other("%s, which counts the hits, is no int32", t.counter)
+	case !ok || t.Counter == "" || t.Array:
+		return r.file.Other("its tree %s has no counted column `time`", hitsTree)
+	case t.Type != "float64" && t.Type != "float32":
+		return r.file.Other("the column time holds %s, not float32 or float64", t.Type)
+	case found[t.Counter].Type != "int32":
+		return r.file.Other("%s, which counts the hits, is no int32", t.Counter)
 	}
 	r.time = t
-	if err := r.checkCounts(r.hits, t.counter, 0, r.Len()-1, func(n int) { r.total += int64(n) }); err != nil {
+	if err := r.hits.CheckCounts(t.Counter, 0, r.Len()-1, func(n int) { r.total += int64(n) }); err != nil {
 		return err
 	}
-	ofHits := map[string]bool{t.counter: true}
+	ofHits := map[string]bool{t.Counter: true}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		b := found[name]
 		// A column of event numbers would tell what is to be found.
-		if b.counter == "" || name == t.name || name == "event" {
+		if b.Counter == "" || name == t.Name || name == "event" {
 			continue
 		}
-		if _, known := ofHits[b.counter]; !known {
-			if ofHits[b.counter], err = r.sameCount(found[b.counter]); err != nil {
+		if _, known := ofHits[b.Counter]; !known {
+			if ofHits[b.Counter], err = r.sameCount(found[b.Counter]); err != nil {
 				return err
 			}
 		}
-		if !ofHits[b.counter] {
+		if !ofHits[b.Counter] {
 			continue
 		}
-		if typeNamed(b.typeName) == nil || b.array {
-			return r.other("the column %s holds what cannot pass through (%s)", name, b.typeName)
+		if typeNamed(b.Type) == nil || b.Array {
+			return r.file.Other("the column %s holds what cannot pass through (%s)", name, b.Type)
 		}
 		if reserved(name) {
-			return r.other("a column %s: a time-frame file has one of its own", name)
+			return r.file.Other("a column %s: a time-frame file has one of its own", name)
 		}
 		r.columns = append(r.columns, b)
 	}
@@ -137,13 +139,13 @@ func (r *EventReader) open() error {
 }
 
 // sameCount says whether another counter has the number of hits in every event: some producers count each column by itself.
-func (r *EventReader) sameCount(counter branch) (bool, error) {
-	if counter.typeName != "int32" {
+func (r *EventReader) sameCount(counter rootfile.Branch) (bool, error) {
+	if counter.Type != "int32" {
 		return false, nil
 	}
 	var n, other int32
 	same := true
-	err := r.scan(r.hits, []rtree.ReadVar{{Name: r.time.counter, Value: &n}, {Name: counter.name, Value: &other}}, 0, r.Len()-1, func() error {
+	err := r.hits.Scan([]rtree.ReadVar{{Name: r.time.Counter, Value: &n}, {Name: counter.Name, Value: &other}}, 0, r.Len()-1, func() error {
 		same = same && n == other
 		return nil
 	})
@@ -157,25 +159,25 @@ func reserved(name string) bool {
 }
 
 func (r *EventReader) openTruth() (err error) {
-	if !r.has(truthTree) {
+	if !r.file.Has(truthTree) {
 		return nil
 	}
-	if r.truth, err = r.tree(truthTree); err != nil {
+	if r.truth, err = r.file.Tree(truthTree); err != nil {
 		return err
 	}
-	found := branches(r.truth)
+	found := r.truth.Branches()
 	for _, want := range eventTruth {
-		if found[want.name] == want {
+		if found[want.Name] == want {
 			continue
 		}
 		number := "one per event"
-		if want.counter != "" {
-			number = "counted by " + want.counter
+		if want.Counter != "" {
+			number = "counted by " + want.Counter
 		}
-		return r.other("its tree %s has no column %s (%s, %s)", truthTree, want.name, want.typeName, number)
+		return r.file.Other("its tree %s has no column %s (%s, %s)", truthTree, want.Name, want.Type, number)
 	}
 	if r.truth.Entries() != r.hits.Entries() {
-		return r.other("%d events have hits, and %d a truth", r.hits.Entries(), r.truth.Entries())
+		return r.file.Other("%d events have hits, and %d a truth", r.hits.Entries(), r.truth.Entries())
 	}
 	return nil
 }
@@ -183,18 +185,21 @@ func (r *EventReader) openTruth() (err error) {
 // readGeometry reads the detector's name and field, which are not needed here, but by who works on the hits.
 func (r *EventReader) readGeometry() error {
 	r.geometry = Geometry{Name: "unknown"}
-	if !r.has(geometryKey) {
+	if !r.file.Has(geometryKey) {
 		return nil
 	}
-	text, err := r.text(geometryKey)
+	text, err := r.file.Text(geometryKey)
 	if err != nil {
-		return r.corrupt(err)
+		return r.file.Corrupt(err)
 	}
 	if err := json.Unmarshal([]byte(text), &r.geometry); err != nil {
-		return r.other("its %s is not as it should be: %s", geometryKey, line(err))
+		return r.file.Other("its %s is not as it should be: %s", geometryKey, rootfile.Cause(err))
 	}
 	return nil
 }
+
+// Close closes the file.
+func (r *EventReader) Close() error { return r.file.Close() }
 
 // Geometry is the detector as far as the file names it.
 func (r *EventReader) Geometry() Geometry { return r.geometry }
@@ -209,7 +214,7 @@ func (r *EventReader) Hits() int64 { return r.total }
 func (r *EventReader) HitBytes() int {
 	n := 8 + 4 // time, particle
 	for _, b := range r.columns {
-		n += typeNamed(b.typeName).bytes()
+		n += typeNamed(b.Type).bytes()
 	}
 	return n
 }
@@ -217,9 +222,9 @@ func (r *EventReader) HitBytes() int {
 // Read reads the events first..last (inclusive).
 func (r *EventReader) Read(first, last int) (e *Events, err error) {
 	if first < 0 || last < first || last >= r.Len() {
-		return nil, exitcode.New(exitcode.DataRange, "events %d to %d of %s: it holds 0 to %d", first, last, r.path, r.Len()-1)
+		return nil, exitcode.New(exitcode.DataRange, "events %d to %d of %s: it holds 0 to %d", first, last, r.file.Path(), r.Len()-1)
 	}
-	defer recoverInto(&err, r.path)
+	defer r.file.Recover(&err)
 	e = &Events{HitStart: []int{0}, TrackStart: []int{0}, Columns: map[string]any{}}
 	if err := r.readHits(e, first, last); err != nil {
 		return nil, err
@@ -235,17 +240,17 @@ func (r *EventReader) Read(first, last int) (e *Events, err error) {
 func (r *EventReader) readHits(e *Events, first, last int) error {
 	var single []float32
 	var double []float64
-	vars := []rtree.ReadVar{{Name: r.time.name, Value: &double}}
-	if r.time.typeName == "float32" {
+	vars := []rtree.ReadVar{{Name: r.time.Name, Value: &double}}
+	if r.time.Type == "float32" {
 		vars[0].Value = &single
 	}
 	pointers := make([]any, len(r.columns))
 	for i, b := range r.columns {
-		pointers[i] = typeNamed(b.typeName).pointer()
-		vars = append(vars, rtree.ReadVar{Name: b.name, Value: pointers[i]})
-		e.Columns[b.name] = typeNamed(b.typeName).value(pointers[i]) // of its type, also when no event has a hit
+		pointers[i] = typeNamed(b.Type).pointer()
+		vars = append(vars, rtree.ReadVar{Name: b.Name, Value: pointers[i]})
+		e.Columns[b.Name] = typeNamed(b.Type).value(pointers[i]) // of its type, also when no event has a hit
 	}
-	return r.scan(r.hits, vars, first, last, func() error {
+	return r.hits.Scan(vars, first, last, func() error {
 		number, n := first+e.Len(), max(len(single), len(double))
 		for _, t := range single {
 			e.Time = append(e.Time, float64(t))
@@ -253,16 +258,16 @@ func (r *EventReader) readHits(e *Events, first, last int) error {
 		e.Time = append(e.Time, double...)
 		for _, t := range e.Time[len(e.Time)-n:] {
 			if math.IsNaN(t) || math.IsInf(t, 0) {
-				return r.other("event %d has a hit at the time %g", number, t)
+				return r.file.Other("event %d has a hit at the time %g", number, t)
 			}
 		}
 		for i, b := range r.columns {
-			t := typeNamed(b.typeName)
+			t := typeNamed(b.Type)
 			values := t.value(pointers[i])
 			if t.len(values) != n {
-				return r.corrupt(fmt.Errorf("event %d has %d hits and %d values of %s", number, n, t.len(values), b.name))
+				return r.file.Corrupt(fmt.Errorf("event %d has %d hits and %d values of %s", number, n, t.len(values), b.Name))
 			}
-			e.Columns[b.name] = t.append(e.Columns[b.name], values)
+			e.Columns[b.Name] = t.append(e.Columns[b.Name], values)
 		}
 		e.HitStart = append(e.HitStart, len(e.Time))
 		return nil
@@ -271,7 +276,7 @@ func (r *EventReader) readHits(e *Events, first, last int) error {
 
 func (r *EventReader) readTruth(e *Events, first, last int) error {
 	for _, count := range []string{"ntrk", "nref"} {
-		if err := r.checkCounts(r.truth, count, first, last, nil); err != nil {
+		if err := r.truth.CheckCounts(count, first, last, nil); err != nil {
 			return err
 		}
 	}
@@ -279,7 +284,7 @@ func (r *EventReader) readTruth(e *Events, first, last int) error {
 	var pt, eta, phi []float32
 	var charge, hitTrack []int32
 	event := 0
-	return r.scan(r.truth, []rtree.ReadVar{
+	return r.truth.Scan([]rtree.ReadVar{
 		{Name: "evt_x", Value: &x},
 		{Name: "evt_y", Value: &y},
 		{Name: "evt_z", Value: &z},
@@ -290,11 +295,11 @@ func (r *EventReader) readTruth(e *Events, first, last int) error {
 		{Name: "hit_trk", Value: &hitTrack},
 	}, first, last, func() error {
 		if n := e.HitStart[event+1] - e.HitStart[event]; len(hitTrack) != n {
-			return r.other("event %d has %d hits, and the particles of %d", first+event, n, len(hitTrack))
+			return r.file.Other("event %d has %d hits, and the particles of %d", first+event, n, len(hitTrack))
 		}
 		for _, track := range hitTrack {
 			if track < -1 || int(track) >= len(pt) {
-				return r.other("event %d has a hit of particle %d of %d", first+event, track, len(pt))
+				return r.file.Other("event %d has a hit of particle %d of %d", first+event, track, len(pt))
 			}
 		}
 		e.X, e.Y, e.Z = append(e.X, x), append(e.Y, y), append(e.Z, z)

@@ -3,21 +3,21 @@ package stf
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rootfile"
 )
 
 // Reader reads one file. One goroutine uses it at a time.
 type Reader struct {
-	*source
-	hits     rtree.Tree
+	file     *rootfile.File
+	hits     *rootfile.Tree
 	geometry Geometry
-	extra    []branch // counted numeric ones that are not of the schema
+	extra    []rootfile.Branch // counted numeric ones that are not of the schema
 
 	scratch []byte
 }
@@ -31,68 +31,68 @@ var (
 // Open opens a file and checks its schema. A file that is not there, and one that is no time-frame file, are errors of class
 // data.
 func Open(path string) (*Reader, error) {
-	src, err := openSource(path, frameFile)
+	f, err := rootfile.Open(path, frameFile)
 	if err != nil {
 		return nil, err
 	}
-	return newReader(src)
+	return newReader(f)
 }
 
 // OpenAt opens a file that lies elsewhere; name is for messages. An error of src that has a place in the table of failures is
 // returned as it is. The reader closes src.
-func OpenAt(name string, src interface {
-	io.ReaderAt
-	io.Closer
-}, size int64,
-) (*Reader, error) {
-	s, err := newSource(name, src, size, frameFile)
+func OpenAt(name string, src rootfile.Source, size int64) (*Reader, error) {
+	f, err := rootfile.OpenAt(name, src, size, frameFile)
 	if err != nil {
 		return nil, err
 	}
-	s.cache.far = true
-	return newReader(s)
+	return newReader(f)
 }
 
-func newReader(src *source) (r *Reader, err error) {
+func newReader(f *rootfile.File) (r *Reader, err error) {
 	defer func() {
 		if err != nil {
-			_ = src.src.Close()
+			_ = f.Close()
 			r = nil
 		}
 	}()
-	defer src.recoverInto(&err)
-	r = &Reader{source: src}
+	defer f.Recover(&err)
+	r = &Reader{file: f}
 	return r, r.open()
 }
 
-var frameFile = content{words: "time-frame file", next: "name an STF file, as `daq generate` and `daq run` write them"}
+// frameFile is what is to be in it.
+var frameFile = rootfile.Kind{
+	Words:    "time-frame file",
+	Next:     "name an STF file, as `daq generate` and `daq run` write them",
+	MaxCount: MaxHits,
+}
 
 func (r *Reader) open() error {
-	if err := r.needKeys(hitsTree, geometryKey, geometryCRCKey); err != nil {
+	if err := r.file.Need(hitsTree, geometryKey, geometryCRCKey); err != nil {
 		return err
 	}
 	if err := r.readGeometry(); err != nil {
-		return r.corrupt(err)
+		return r.file.Corrupt(err)
 	}
 	var err error
-	if r.hits, err = r.tree(hitsTree); err != nil {
+	if r.hits, err = r.file.Tree(hitsTree); err != nil {
 		return err
 	}
 	needed := maps.Clone(schema)
 	if len(r.geometry.Layers) > 0 {
 		maps.Copy(needed, placed)
 	}
-	found := branches(r.hits)
+	found := r.hits.Branches()
 	for name, want := range needed {
 		if got, ok := found[name]; !ok {
-			return r.corrupt(fmt.Errorf("tree %s has no branch %s", hitsTree, name))
-		} else if got.typeName != want {
-			return r.corrupt(fmt.Errorf("branch %s holds %s, not %s", name, got.typeName, want))
+			return r.file.Corrupt(fmt.Errorf("tree %s has no branch %s", hitsTree, name))
+		} else if got.Type != want {
+			return r.file.Corrupt(fmt.Errorf("branch %s holds %s, not %s", name, got.Type, want))
 		}
 		delete(found, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		if b := found[name]; b.counter == "nhit" && typeNamed(b.typeName) != nil && !b.array {
+		if b := found[name]; b.Counter == "nhit" && typeNamed(b.Type) != nil && !b.Array {
 			r.extra = append(r.extra, b)
 		}
 	}
@@ -100,11 +100,11 @@ func (r *Reader) open() error {
 }
 
 func (r *Reader) readGeometry() error {
-	text, err := r.text(geometryKey)
+	text, err := r.file.Text(geometryKey)
 	if err != nil {
 		return err
 	}
-	stored, err := r.text(geometryCRCKey)
+	stored, err := r.file.Text(geometryCRCKey)
 	if err != nil {
 		return err
 	}
@@ -117,16 +117,22 @@ func (r *Reader) readGeometry() error {
 	return r.geometry.Validate()
 }
 
+// Close closes the file.
+func (r *Reader) Close() error { return r.file.Close() }
+
+// BytesRead is how many bytes were read from the file.
+func (r *Reader) BytesRead() int64 { return r.file.BytesRead() }
+
 // Geometry is the detector that made the file.
 func (r *Reader) Geometry() Geometry { return r.geometry }
 
 // Columns are the further columns of its hits, by name, each with the type of its values.
 func (r *Reader) Columns() map[string]string { return columnNames(r.extra) }
 
-func columnNames(list []branch) map[string]string {
+func columnNames(list []rootfile.Branch) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, b := range list {
-		out[b.name] = b.typeName
+		out[b.Name] = b.Type
 	}
 	return out
 }
@@ -137,7 +143,7 @@ func (r *Reader) Frames() int { return int(r.hits.Entries()) }
 // checkRange refuses frames that are not in the file.
 func (r *Reader) checkRange(first, last int) error {
 	if first < 0 || last < first || last >= r.Frames() {
-		return exitcode.New(exitcode.DataRange, "frames %d to %d of %s: it holds 0 to %d", first, last, r.path, r.Frames()-1)
+		return exitcode.New(exitcode.DataRange, "frames %d to %d of %s: it holds 0 to %d", first, last, r.file.Path(), r.Frames()-1)
 	}
 	return nil
 }
@@ -148,8 +154,8 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 	if err := r.checkRange(first, last); err != nil {
 		return err
 	}
-	defer r.recoverInto(&err)
-	if err := r.checkCounts(r.hits, "nhit", first, last, nil); err != nil {
+	defer r.file.Recover(&err)
+	if err := r.hits.CheckCounts("nhit", first, last, nil); err != nil {
 		return err
 	}
 	var (
@@ -170,31 +176,31 @@ func (r *Reader) Read(first, last int, fn func(*Frame) error) (err error) {
 	}
 	extra := make([]any, len(r.extra))
 	for i, b := range r.extra {
-		extra[i] = typeNamed(b.typeName).pointer()
-		vars = append(vars, rtree.ReadVar{Name: b.name, Value: extra[i]})
+		extra[i] = typeNamed(b.Type).pointer()
+		vars = append(vars, rtree.ReadVar{Name: b.Name, Value: extra[i]})
 	}
 	due := first
-	return r.scan(r.hits, vars, first, last, func() error {
+	return r.hits.Scan(vars, first, last, func() error {
 		f.TF = int(tf)
 		if len(extra) > 0 {
 			f.Extra = make(map[string]any, len(extra))
 			for i, b := range r.extra {
-				f.Extra[b.name] = typeNamed(b.typeName).value(extra[i])
+				f.Extra[b.Name] = typeNamed(b.Type).value(extra[i])
 			}
 		}
 		if f.TF != due || int(nhit) != len(f.Time) {
-			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d says that it is %d with %d hits", r.path, due, tf, nhit)
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d says that it is %d with %d hits", r.file.Path(), due, tf, nhit)
 		}
 		if err := f.check(layers); err != nil {
-			return r.corrupt(err)
+			return r.file.Corrupt(err)
 		}
 		sum, scratch, err := f.crc(r.scratch)
 		r.scratch = scratch
 		if err != nil {
-			return r.corrupt(err)
+			return r.file.Corrupt(err)
 		}
 		if sum != crc {
-			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d has the checksum %08x, stored is %08x", r.path, due, sum, crc)
+			return exitcode.New(exitcode.DataCorrupt, "%s is damaged: frame %d has the checksum %08x, stored is %08x", r.file.Path(), due, sum, crc)
 		}
 		due++
 		return fn(&f)
@@ -206,22 +212,22 @@ func (r *Reader) ReadTruth(first, last int, fn func(tf int, t *Truth) error) (er
 	if err := r.checkRange(first, last); err != nil {
 		return err
 	}
-	defer r.recoverInto(&err)
-	tree, err := r.tree(truthTree)
+	defer r.file.Recover(&err)
+	tree, err := r.file.Tree(truthTree)
 	if err != nil {
 		return err
 	}
 	if int64(last) >= tree.Entries() {
-		return exitcode.New(exitcode.DataMissing, "%s has no truth for frame %d", r.path, last)
+		return exitcode.New(exitcode.DataMissing, "%s has no truth for frame %d", r.file.Path(), last)
 	}
 	for _, count := range []string{"nevt", "ntrk", "nref"} {
-		if err := r.checkCounts(tree, count, first, last, nil); err != nil {
+		if err := tree.CheckCounts(count, first, last, nil); err != nil {
 			return err
 		}
 	}
 	var t Truth
 	var tf int32
-	return r.scan(tree, []rtree.ReadVar{
+	return tree.Scan([]rtree.ReadVar{
 		{Name: "tf", Value: &tf},
 		{Name: "evt_time", Value: &t.EventTime},
 		{Name: "evt_number", Value: &t.EventNumber},

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tfpilot/internal/exitcode"
-	"tfpilot/internal/hist"
 	"tfpilot/internal/stf"
 )
 
@@ -259,25 +258,6 @@ func TestAFlippedByteNeverGivesOtherData(t *testing.T) {
 	}
 	if noticed < flips*8/10 {
 		t.Errorf("only %d of %d flips were noticed", noticed, flips)
-	}
-}
-
-func TestHistogramsSurviveROOT(t *testing.T) {
-	t.Parallel()
-	h := hist.New1D("pt", "transverse momentum", "", 20, 0, 10)
-	for _, x := range []float64{-1, 0.5, 3, 3.1, 9.9, 12} {
-		h.Fill(x)
-	}
-	path := filepath.Join(t.TempDir(), "h.root")
-	if err := stf.WriteHistograms(path, []*hist.H1{h}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := stf.ReadHistograms(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]*hist.H1{h}, got); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -9,15 +9,13 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
-	"syscall"
-	"unicode"
 
 	"go-hep.org/x/hep/groot"
 	"go-hep.org/x/hep/groot/rbase"
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rootfile"
 )
 
 // The names in the file.
@@ -66,16 +64,16 @@ func Create(path string, g Geometry, sample *Frame) (w *Writer, err error) {
 	if err := g.Validate(); err != nil {
 		return nil, err
 	}
-	defer recoverInto(&err, path)
+	defer rootfile.Recover(&err, path)
 	temp := path + ".tmp"
 	file, err := groot.Create(temp)
 	if err != nil {
-		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
+		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, rootfile.Cause(err))
 	}
 	w = &Writer{path: path, temp: temp, file: file, extra: map[string]any{}}
 	if err := w.open(g, sample); err != nil {
 		w.Abort()
-		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
+		return nil, exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, rootfile.Cause(err))
 	}
 	return w, nil
 }
@@ -145,7 +143,7 @@ func (w *Writer) open(g Geometry, sample *Frame) error {
 
 // Write adds a frame. Its number must be that of the frames before it.
 func (w *Writer) Write(f *Frame) (err error) {
-	defer recoverInto(&err, w.path)
+	defer rootfile.Recover(&err, w.path)
 	if f.TF != w.frames {
 		return fmt.Errorf("writing %s: frame %d where %d is due", w.path, f.TF, w.frames)
 	}
@@ -165,7 +163,7 @@ func (w *Writer) Write(f *Frame) (err error) {
 	}
 	w.tf, w.nhit, w.frame = int32(f.TF), int32(len(f.Time)), *f
 	if _, err := w.hits.Write(); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, cause(err))
+		return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, rootfile.Cause(err))
 	}
 	if f.Truth != nil {
 		if err := f.Truth.check(); err != nil {
@@ -174,7 +172,7 @@ func (w *Writer) Write(f *Frame) (err error) {
 		w.truthRow = *f.Truth
 		w.nevt, w.ntrk, w.nref = int32(len(f.Truth.EventTime)), int32(len(f.Truth.TrackPT)), int32(len(f.Truth.HitTrack))
 		if _, err := w.truth.Write(); err != nil {
-			return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, cause(err))
+			return exitcode.New(exitcode.SiteNoSpace, "writing %s: %w", w.path, rootfile.Cause(err))
 		}
 	}
 	w.frames++
@@ -184,19 +182,19 @@ func (w *Writer) Write(f *Frame) (err error) {
 
 // Close finishes the file, puts it at its path and describes it.
 func (w *Writer) Close() (s Summary, err error) {
-	defer recoverInto(&err, w.path)
+	defer rootfile.Recover(&err, w.path)
 	for _, c := range []io.Closer{w.hits, w.truth, w.file} {
 		err = errors.Join(err, c.Close())
 	}
 	if err != nil {
-		return Summary{}, errors.Join(exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", w.path, cause(err)), os.Remove(w.temp))
+		return Summary{}, errors.Join(exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", w.path, rootfile.Cause(err)), os.Remove(w.temp))
 	}
 	size, sum, err := Checksum(w.temp)
 	if err != nil {
 		return Summary{}, err
 	}
 	if err := os.Rename(w.temp, w.path); err != nil {
-		return Summary{}, exitcode.New(exitcode.SiteNoSpace, "finishing %s: %w", w.path, cause(err))
+		return Summary{}, exitcode.New(exitcode.SiteNoSpace, "finishing %s: %w", w.path, rootfile.Cause(err))
 	}
 	return Summary{Path: w.path, SizeBytes: size, Adler32: sum, Frames: w.frames, Hits: w.total}, nil
 }
@@ -211,7 +209,7 @@ func (w *Writer) Abort() {
 func Checksum(path string) (size int64, sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, "", openError(path, err)
+		return 0, "", exitcode.New(exitcode.DataMissing, "opening %s: %w", path, rootfile.Cause(err))
 	}
 	defer func() { _ = f.Close() }()
 	h := adler32.New()
@@ -219,47 +217,4 @@ func Checksum(path string) (size int64, sum string, err error) {
 		return 0, "", exitcode.New(exitcode.DataCorrupt, "reading %s: %w", path, err)
 	}
 	return size, fmt.Sprintf("%08x", h.Sum32()), nil
-}
-
-// cause is what the system said about a file of ours. The library wraps that in words about its own insides, and in the
-// temporary name, which nobody has given; without a system's word it is put on one line.
-func cause(err error) error {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno
-	}
-	return errors.New(line(err))
-}
-
-// openError tells a file that is not there from one that cannot be read.
-func openError(path string, err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return exitcode.New(exitcode.DataMissing, "opening %s: no such file", path)
-	}
-	return exitcode.New(exitcode.DataMissing, "opening %s: %w", path, err)
-}
-
-// recoverInto turns a panic of the ROOT library into an error of class data.
-func recoverInto(err *error, path string) {
-	if p := recover(); p != nil {
-		*err = panicError(path, p)
-	}
-}
-
-func panicError(path string, p any) error {
-	return exitcode.New(exitcode.DataCorrupt, "%s is damaged: %s", path, line(p))
-}
-
-// line is what the library says as one printable line: now and then it quotes the file at length.
-func line(said any) string {
-	const most = 200
-	text := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, fmt.Sprint(said))
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "..."
-	}
-	return text
 }

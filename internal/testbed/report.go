@@ -20,7 +20,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 )
 
 // Report is what became of a run: report.json as it stands.
@@ -187,7 +187,7 @@ func (r Report) Write(dir string) error {
 		list[i] = &r.Histograms[i]
 	}
 	root := filepath.Join(dir, "histograms.root")
-	if err := stf.WriteHistograms(root+".tmp", list); err != nil {
+	if err := rootfile.WriteHistograms(root+".tmp", list); err != nil {
 		return exitcode.New(exitcode.StoreFailed, "writing the histograms: %w", err)
 	}
 	return os.Rename(root+".tmp", root)

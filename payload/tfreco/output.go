@@ -11,7 +11,7 @@ import (
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/hist"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 )
 
 // record is one entry of the tree `tracks`: what was found in one frame. The tags are the names of its branches.
@@ -97,7 +97,7 @@ func (o *output) finish(histograms []*hist.H1) error {
 		return errors.Join(err, o.abandon())
 	}
 	for _, h := range histograms {
-		if err := o.file.Put(h.Name, stf.RootH1(h)); err != nil {
+		if err := o.file.Put(h.Name, rootfile.H1D(h)); err != nil {
 			return errors.Join(fmt.Errorf("histogram %s: %w", h.Name, err), o.abandon())
 		}
 	}

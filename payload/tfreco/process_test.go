@@ -13,6 +13,7 @@ import (
 	"go-hep.org/x/hep/groot/rtree"
 
 	"tfpilot/internal/exitcode"
+	"tfpilot/internal/rootfile"
 	"tfpilot/internal/stf"
 	"tfpilot/payload/tfreco"
 )
@@ -61,7 +62,7 @@ func TestTheOutputHoldsTracksAndHistogramsOfTheSlice(t *testing.T) {
 		t.Errorf("%v %v", c, res.Warnings)
 	}
 	path := filepath.Join(dir, tfreco.OutputName)
-	inFile, err := stf.ReadHistograms(path)
+	inFile, err := rootfile.ReadHistograms(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"tfpilot/internal/hist"
 	"tfpilot/internal/message"
-	"tfpilot/internal/stf"
+	"tfpilot/internal/rootfile"
 )
 
 func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // all apps share one help flag
@@ -39,7 +39,7 @@ func TestHistogramsAreDrawnOrWritten(t *testing.T) { //nolint:paralleltest // al
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	in.ask(t, "histograms", "-o", file("run.root"), "100001").mustSay(t, 0, "run.root: ")
-	read, err := stf.ReadHistograms(file("run.root"))
+	read, err := rootfile.ReadHistograms(file("run.root"))
 	if must(t, err); len(read) != 1 || read[0].Name != "vertex_z" || read[0].Entries != 2 || read[0].Counts[11] != 2 {
 		t.Errorf("%+v", read)
 	}

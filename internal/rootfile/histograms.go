@@ -1,4 +1,4 @@
-package stf
+package rootfile
 
 import (
 	"errors"
@@ -15,24 +15,24 @@ import (
 
 // WriteHistograms writes histograms as TH1D into a new ROOT file. Entries that were not a number have no place in ROOT.
 func WriteHistograms(path string, list []*hist.H1) (err error) {
-	defer recoverInto(&err, path)
+	defer Recover(&err, path)
 	f, err := groot.Create(path)
 	if err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, cause(err))
+		return exitcode.New(exitcode.SiteNoSpace, "creating %s: %w", path, Cause(err))
 	}
 	for _, h := range list {
-		if err := f.Put(h.Name, RootH1(h)); err != nil {
-			return errors.Join(exitcode.New(exitcode.SiteNoSpace, "writing histogram %s into %s: %w", h.Name, path, cause(err)), f.Close())
+		if err := f.Put(h.Name, H1D(h)); err != nil {
+			return errors.Join(exitcode.New(exitcode.SiteNoSpace, "writing histogram %s into %s: %w", h.Name, path, Cause(err)), f.Close())
 		}
 	}
 	if err := f.Close(); err != nil {
-		return exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", path, cause(err))
+		return exitcode.New(exitcode.SiteNoSpace, "closing %s: %w", path, Cause(err))
 	}
 	return nil
 }
 
-// RootH1 is a histogram as ROOT has it: it fills every bin with its count at its centre, then sets the sums to the true ones.
-func RootH1(h *hist.H1) *rhist.H1D {
+// H1D is a histogram as ROOT has it: it fills every bin with its count at its centre, then sets the sums to the true ones.
+func H1D(h *hist.H1) *rhist.H1D {
 	b := hbook.NewH1D(h.NBins, h.Low, h.High)
 	b.Annotation()["name"], b.Annotation()["title"] = h.Name, h.Title
 	set := func(d *hbook.Dist1D, n, sumX, sumX2 float64) {
@@ -53,7 +53,7 @@ func RootH1(h *hist.H1) *rhist.H1D {
 
 // ReadHistograms reads every TH1 of a ROOT file.
 func ReadHistograms(path string) (list []*hist.H1, err error) {
-	defer recoverInto(&err, path)
+	defer Recover(&err, path)
 	f, err := groot.Open(path)
 	if err != nil {
 		return nil, exitcode.New(exitcode.DataCorrupt, "opening %s: %w", path, err)

@@ -1,4 +1,4 @@
-package stf
+package rootfile
 
 import (
 	"bytes"

@@ -1,0 +1,30 @@
+package rootfile_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tfpilot/internal/hist"
+	"tfpilot/internal/rootfile"
+)
+
+func TestHistogramsSurviveROOT(t *testing.T) {
+	t.Parallel()
+	h := hist.New1D("pt", "transverse momentum", "", 20, 0, 10)
+	for _, x := range []float64{-1, 0.5, 3, 3.1, 9.9, 12} {
+		h.Fill(x)
+	}
+	path := filepath.Join(t.TempDir(), "h.root")
+	if err := rootfile.WriteHistograms(path, []*hist.H1{h}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := rootfile.ReadHistograms(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]*hist.H1{h}, got); diff != "" {
+		t.Error(diff)
+	}
+}
