@@ -2,7 +2,6 @@ package rootfile
 
 import (
 	"errors"
-	"fmt"
 
 	"go-hep.org/x/hep/groot"
 	"go-hep.org/x/hep/groot/rhist"
@@ -53,13 +52,13 @@ func H1D(h *hist.H1) *rhist.H1D {
 
 // ReadHistograms reads every TH1 of a ROOT file.
 func ReadHistograms(path string) (list []*hist.H1, err error) {
-	defer Recover(&err, path)
-	f, err := groot.Open(path)
+	f, err := Open(path, Kind{Words: "file of histograms"})
 	if err != nil {
-		return nil, exitcode.New(exitcode.DataCorrupt, "opening %s: %w", path, err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	for _, key := range f.Keys() {
+	defer f.Recover(&err)
+	for _, key := range f.root.Keys() {
 		object, err := key.Object()
 		if err != nil {
 			return nil, exitcode.New(exitcode.DataCorrupt, "reading %s of %s: %w", key.Name(), path, err)
@@ -86,7 +85,7 @@ func ReadHistograms(path string) (list []*hist.H1, err error) {
 		list = append(list, h)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("reading %s: no histogram in it", path)
+		return nil, f.Other("there is no histogram in it")
 	}
 	return list, nil
 }

@@ -1,11 +1,14 @@
 package rootfile_test
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tfpilot/internal/exitcode"
 	"tfpilot/internal/hist"
 	"tfpilot/internal/rootfile"
 )
@@ -26,5 +29,23 @@ func TestHistogramsSurviveROOT(t *testing.T) {
 	}
 	if diff := cmp.Diff([]*hist.H1{h}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestHistogramsAreNotReadFromWhatIsNoneOrDamaged(t *testing.T) {
+	t.Parallel()
+	other := write(t, 1)
+	if _, err := rootfile.ReadHistograms(other); exitcode.From(err) != exitcode.DataCorrupt || !strings.Contains(err.Error(), "there is no histogram in it") {
+		t.Errorf("got %v", err)
+	}
+	whole, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, whole[:len(whole)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rootfile.ReadHistograms(other); exitcode.From(err) != exitcode.DataCorrupt || !strings.Contains(err.Error(), "bytes and has") {
+		t.Errorf("got %v", err)
 	}
 }
