@@ -56,10 +56,12 @@ func write(tb testing.TB, entries int) (path string) {
 	return path
 }
 
+// prices are of all kinds, so that they do not become few bytes.
 func prices(n int) []float32 {
+	rng := rand.New(rand.NewPCG(uint64(n), 1))
 	out := make([]float32, n)
 	for i := range out {
-		out[i] = float32(n) / 2
+		out[i] = rng.Float32()
 	}
 	return out
 }
@@ -243,17 +245,16 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// away is a file on the other side of a network that fails after some bytes, if that is not 0.
+// away is a file on the other side of a network.
 type away struct {
 	*bytes.Reader
-	fails  int64
-	closed bool
+	lost, closed bool
 }
 
 var errAway = exitcode.New(exitcode.DataUnreachable, "the other side is away")
 
 func (a *away) ReadAt(p []byte, at int64) (int, error) {
-	if a.fails > 0 && at+int64(len(p)) > a.fails {
+	if a.lost {
 		return 0, errAway
 	}
 	return a.Reader.ReadAt(p, at)
@@ -263,21 +264,34 @@ func (a *away) Close() error { a.closed = true; return nil }
 
 func TestAFileThatDoesNotComeIsNotADamagedOne(t *testing.T) {
 	t.Parallel()
-	whole, err := os.ReadFile(write(t, 15))
+	whole, err := os.ReadFile(write(t, 600))
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := &away{Reader: bytes.NewReader(whole), fails: 100}
-	if _, err := rootfile.OpenAt("far.root", src, int64(len(whole)), shopping); !errors.Is(err, errAway) || !src.closed {
+	openAt := func(src *away) (*rootfile.File, error) {
+		return rootfile.OpenAt("far.root", src, int64(len(whole)), shopping)
+	}
+	src := &away{Reader: bytes.NewReader(whole), lost: true}
+	if _, err := openAt(src); !errors.Is(err, errAway) || !src.closed {
 		t.Errorf("closed %t, %v", src.closed, err)
 	}
 	src = &away{Reader: bytes.NewReader(whole)}
-	f, err := rootfile.OpenAt("far.root", src, int64(len(whole)), shopping)
+	f, err := openAt(src)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text, err := f.Text("note"); err != nil || text != "milk" || f.BytesRead() == 0 || f.Path() != "far.root" {
 		t.Errorf("%q, %v, %d bytes of %s", text, err, f.BytesRead(), f.Path())
+	}
+	list := tree(t, f)
+	src.lost = true
+	scan := func() (err error) {
+		defer f.Recover(&err)
+		var price []float32
+		return list.Scan([]rtree.ReadVar{{Name: "price", Value: &price}}, 0, 599, func() error { return nil })
+	}
+	if err := scan(); !errors.Is(err, errAway) {
+		t.Errorf("got %v", err)
 	}
 	if err := f.Close(); err != nil || !src.closed {
 		t.Errorf("closed %t, %v", src.closed, err)
