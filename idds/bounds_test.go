@@ -19,6 +19,7 @@ import (
 	"tfpilot/internal/hist"
 	"tfpilot/internal/ledger"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
 )
@@ -39,7 +40,7 @@ func TestAFloodOfOthersMessagesHoldsNothingUp(t *testing.T) {
 			r.send("a")
 			r.await("our slice behind them", func(c document.RunCheck) bool { return c.Slices.Published == 1 })
 			r.until("its acknowledgement, after the commit", func() bool {
-				return slices.ContainsFunc(r.broker.Stats(), func(q stompd.QueueStat) bool {
+				return slices.ContainsFunc(r.broker.Stats(), func(q msgqueue.Stat) bool {
 					return q.Name == message.QueueSlicesIDDS && q.Acked == 1
 				})
 			})

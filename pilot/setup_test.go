@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/config"
 	"tfpilot/internal/logging"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testkit"
@@ -270,14 +271,14 @@ func (r *rig) next() message.SliceResult {
 }
 
 // queue is the state of the slices' queue.
-func (r *rig) queue() stompd.QueueStat {
+func (r *rig) queue() msgqueue.Stat {
 	for _, q := range r.broker.Stats() {
 		if q.Name == message.QueueSlicesWorkers {
 			return q
 		}
 	}
 	r.t.Fatal("no such queue")
-	return stompd.QueueStat{}
+	return msgqueue.Stat{}
 }
 
 var errGate = errors.New("ended at the gate")

@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/broker"
 	"tfpilot/internal/keeper"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/payloadfile"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testbed"
@@ -87,14 +88,14 @@ func (e *bench) pilot(slots int, args ...string) {
 }
 
 // queue is the state of one of the broker's queues.
-func (e *bench) queue(name string) stompd.QueueStat {
+func (e *bench) queue(name string) msgqueue.Stat {
 	for _, q := range e.broker.Stats() {
 		if q.Name == name {
 			return q
 		}
 	}
 	e.b.Fatalf("no queue %s", name)
-	return stompd.QueueStat{}
+	return msgqueue.Stat{}
 }
 
 func (e *bench) await(every time.Duration, ok func() bool) {

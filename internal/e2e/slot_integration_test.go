@@ -18,6 +18,7 @@ import (
 	"tfpilot/internal/document"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/proc"
 	"tfpilot/internal/stompd"
 )
@@ -167,7 +168,7 @@ func (s *slot) lastWords() document.WorkerReport {
 	return w
 }
 
-func (s *slot) queue(name string) stompd.QueueStat { return queueOf(s.broker, name) }
+func (s *slot) queue(name string) msgqueue.Stat { return queueOf(s.broker, name) }
 
 // startBroker runs an embedded broker in this process, which can be asked.
 func startBroker(t *testing.T) (b *stompd.Broker, addr string) {
@@ -180,13 +181,13 @@ func startBroker(t *testing.T) (b *stompd.Broker, addr string) {
 	return b, ln.Addr().String()
 }
 
-func queueOf(b *stompd.Broker, name string) stompd.QueueStat {
+func queueOf(b *stompd.Broker, name string) msgqueue.Stat {
 	for _, q := range b.Stats() {
 		if q.Name == name {
 			return q
 		}
 	}
-	return stompd.QueueStat{}
+	return msgqueue.Stat{}
 }
 
 // marked are the processes with this in their environment.

@@ -26,3 +26,6 @@ type Message struct {
 
 // Serial is the number of the record that the message is in, for Store.Progress; 0 when nobody has to wait for it.
 func (m *Message) Serial() uint64 { return m.serial }
+
+// Size is about what the message takes in memory and on the wire.
+func (m *Message) Size() int { return len(m.Body) + 32*m.Header.Len() + 200 }

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"tfpilot/internal/config"
 	"tfpilot/internal/exitcode"
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/msgstore"
 	"tfpilot/internal/seglog"
 	"tfpilot/internal/stompframe"
@@ -77,15 +76,10 @@ type Broker struct {
 	how manners
 	log *slog.Logger
 
+	disk *msgstore.Store // nil: in memory
+
 	mu        sync.Mutex
-	queues    map[string]*queue   // by name
-	bound     map[string][]*queue // by address
-	seen      map[string]*msgstore.IDs
-	unheard   map[string]bool // addresses without a queue that were sent to
-	nextID    uint64
-	unrouted  uint64
-	duplicate uint64
-	disk      *msgstore.Store // nil: in memory
+	addresses *msgqueue.Addresses
 	conns     map[*conn]struct{}
 	touched   []*outbox // by the command at hand, which have something to be written
 	pairs     []string  // headers of the frame that is being made
@@ -109,45 +103,45 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{
-		cfg: cfg, how: how, log: cfg.Logger, queues: map[string]*queue{}, bound: map[string][]*queue{},
-		seen: map[string]*msgstore.IDs{}, unheard: map[string]bool{}, conns: map[*conn]struct{}{},
+	disk, was, err := openState(cfg)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range append([]string{how.deadLetters, how.expired}, cfg.Queues...) {
-		if b.queues[name] == nil {
-			b.bind(name, name)
-		}
+	addresses, err := msgqueue.New(disk, was, msgqueue.Config{
+		Classic: cfg.Mode == Classic, FanOut: cfg.FanOut, Queues: cfg.Queues, Hidden: cfg.Hidden, MaxDeliveries: cfg.MaxDeliveries,
+		IDCacheSize: cfg.IDCacheSize, QueueLimit: cfg.QueueLimit, QueueBytes: cfg.QueueBytes, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, disk.Close())
 	}
-	for address, names := range cfg.FanOut {
-		for _, name := range names {
-			if b.queues[name] != nil {
-				return nil, exitcode.New(exitcode.BadConfig, "queue %s is bound to %s and to another address", name, address)
-			}
-			b.bind(address, name)
-		}
+	return &Broker{cfg: cfg, how: how, log: cfg.Logger, disk: disk, addresses: addresses, conns: map[*conn]struct{}{}}, nil
+}
+
+// openState opens what outlives the process; nil is nothing.
+func openState(cfg Config) (*msgstore.Store, msgstore.Restored, error) {
+	if cfg.State == "" {
+		return nil, msgstore.Restored{}, nil
 	}
-	if cfg.State != "" {
-		if err := b.restore(); err != nil {
-			return nil, err
-		}
+	options := cfg.Log
+	options.Logger = cfg.Logger
+	disk, was, err := msgstore.Open(cfg.State, options, cfg.IDCacheSize)
+	switch {
+	case errors.Is(err, seglog.ErrNewer):
+		return nil, was, exitcode.New(exitcode.StoreVersion, "opening the broker's state: %w", err)
+	case err != nil:
+		return nil, was, exitcode.New(exitcode.StoreFailed, "opening the broker's state: %w", err)
 	}
-	return b, nil
+	return disk, was, nil
 }
 
 // unlock ends what is done for nobody's command, and wakes who has something to write.
 func (b *Broker) unlock() {
-	b.disk.Commit(b.nextID)
+	b.addresses.Commit()
 	for _, o := range b.touched {
 		o.signal()
 	}
 	b.touched = b.touched[:0]
 	b.mu.Unlock()
-}
-
-func (b *Broker) bind(address, name string) {
-	q := b.newQueue(name, address)
-	b.queues[name] = q
-	b.bound[address] = append(b.bound[address], q)
 }
 
 // Serve accepts connections until ctx ends, then closes them all and returns nil; or until its state cannot be written any
@@ -198,39 +192,39 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) (err error) {
 	}
 }
 
-// QueueStat is the state of one queue.
-type QueueStat struct {
-	Name      string `json:"name"`
-	Address   string `json:"address"`
-	Depth     int    `json:"depth"`
-	InFlight  int    `json:"in_flight"`
-	Consumers int    `json:"consumers"`
-	Added     uint64 `json:"added"`
-	Acked     uint64 `json:"acked"`
-	Dead      uint64 `json:"dead"`
-	Expired   uint64 `json:"expired"`
+// expire moves expired messages away until ctx ends.
+func (b *Broker) expire(ctx context.Context) {
+	t := time.NewTicker(b.cfg.ExpiryScan)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			for b.expireSome(ctx, now) {
+			}
+		}
+	}
+}
+
+// expireSome moves as much of what is expired as may be written at once, and reports whether there may be more.
+func (b *Broker) expireSome(ctx context.Context, now time.Time) (more bool) {
+	b.disk.Wait(ctx.Done())
+	b.mu.Lock()
+	defer b.unlock()
+	return ctx.Err() == nil && b.addresses.Expire(now)
 }
 
 // Stats are the named queues in the order of their names.
-func (b *Broker) Stats() []QueueStat {
+func (b *Broker) Stats() []msgqueue.Stat {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []QueueStat
-	for _, q := range b.queues {
-		s := q.stat
-		s.Name, s.Address, s.Depth, s.Consumers = q.name, q.address, q.pending.Len(), len(q.subs)
-		for _, sub := range q.subs {
-			s.InFlight += len(sub.unacked)
-		}
-		out = append(out, s)
-	}
-	slices.SortFunc(out, func(a, b QueueStat) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return b.addresses.Stats()
 }
 
-// Unrouted counts messages sent to addresses without a queue, Duplicates those dropped for their _AMQ_DUPL_ID.
+// Unrouted counts messages sent to addresses without a queue, and those dropped for their _AMQ_DUPL_ID.
 func (b *Broker) Unrouted() (unrouted, duplicates uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.unrouted, b.duplicate
+	return b.addresses.Unrouted()
 }

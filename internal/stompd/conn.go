@@ -107,14 +107,14 @@ func (c *conn) serve() {
 	c.b.mu.Lock()
 	defer c.b.unlock()
 	for _, s := range c.subs {
-		s.queue.serve(s)
+		s.Serve()
 	}
 }
 
 // unlock ends what one command of this client does. Who has something to write because of it is woken when the client has said all.
 func (c *conn) unlock() {
 	b := c.b
-	c.after = max(c.after, b.disk.Commit(b.nextID))
+	c.after = max(c.after, b.addresses.Commit())
 	for _, o := range b.touched {
 		c.touch(o)
 	}
@@ -157,7 +157,7 @@ func (c *conn) detach() {
 	b.mu.Lock()
 	defer c.unlock()
 	c.client = ""
-	b.giveBack(!b.closing, c.subs...)
+	b.giveBack(!b.closing, c.subs)
 	c.subs = nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tfpilot/internal/message"
+	"tfpilot/internal/msgqueue"
 	"tfpilot/internal/stomp"
 	"tfpilot/internal/stompd"
 	"tfpilot/internal/testkit"
@@ -98,13 +99,13 @@ func ack(t *testing.T, c *stomp.Conn, m *stomp.Message) {
 }
 
 // stat is the state of the workers' queue.
-func stat(b *stompd.Broker) stompd.QueueStat {
+func stat(b *stompd.Broker) msgqueue.Stat {
 	for _, s := range b.Stats() {
 		if s.Name == message.QueueSlicesWorkers {
 			return s
 		}
 	}
-	return stompd.QueueStat{}
+	return msgqueue.Stat{}
 }
 
 func TestATopicFansOutToItsQueues(t *testing.T) {

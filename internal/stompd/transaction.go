@@ -1,6 +1,9 @@
 package stompd
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"tfpilot/internal/msgstore"
@@ -17,6 +20,23 @@ type transaction struct {
 	messages []*msgstore.Message
 	acks     []*frame.Frame
 	bytes    int
+}
+
+// accept makes a message of a SEND.
+func accept(f *frame.Frame) (*msgstore.Message, error) {
+	address := f.Header.Get(frame.Destination)
+	if address == "" {
+		return nil, refuse("SEND without destination")
+	}
+	m := &msgstore.Message{Address: address, Header: f.Header, Body: f.Body, At: time.Now(), Persistent: f.Header.Get("persistent") == "true"}
+	if text, ok := f.Header.Contains("expires"); ok && text != "" && text != "0" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, refuse("expires %q is no time in milliseconds", text)
+		}
+		m.Expires = time.UnixMilli(ms)
+	}
+	return m, nil
 }
 
 // send takes a SEND, in a transaction or not. In one that was not begun it is lost, as in Artemis.
@@ -40,7 +60,7 @@ func (c *conn) send(f *frame.Frame) error {
 		}
 		return nil
 	}
-	if t.bytes += size(m); t.bytes > transactionLimit {
+	if t.bytes += m.Size(); t.bytes > transactionLimit {
 		return refuse("transaction %.40q has more than %d MiB", name, transactionLimit>>20)
 	}
 	t.messages = append(t.messages, m)
@@ -64,6 +84,15 @@ func (c *conn) lockToSend() error {
 		default:
 		}
 	}
+}
+
+// route puts messages into their queues.
+func (c *conn) route(messages ...*msgstore.Message) error {
+	repeated, err := c.b.addresses.Route(messages...)
+	if repeated {
+		c.after = c.b.disk.All() // the first one may not be on disk yet, and has no receipt then
+	}
+	return err
 }
 
 // settle takes an ACK or a NACK, in a transaction or not.
