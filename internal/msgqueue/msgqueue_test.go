@@ -356,6 +356,10 @@ func TestADurableSubscriptionIsForgottenWhenNobodyListens(t *testing.T) {
 	if !r.Forget("me", "mine") || r.stat("me.mine").Name != "" || r.Forget("me", "mine") {
 		t.Error("it is there")
 	}
+	r.send("x.y", "1")
+	if r.Forget("x", "y") || r.stat("x.y").Depth != 1 {
+		t.Error("a queue that is no subscription is gone, because of its name")
+	}
 }
 
 func TestAQueueMadeOnDemandEndsWhenItIsEmptyAndNobodyListens(t *testing.T) {

@@ -14,7 +14,8 @@ type queue struct {
 	name    string
 	address string
 	filter  *selector.Selector     // what it takes of its address; nil: all
-	kept    *msgstore.Subscription // on disk, of a durable subscription
+	durable bool                   // that of a durable subscription
+	kept    *msgstore.Subscription // on disk
 	passing bool                   // goes when it is empty and nobody listens
 	pending *list.List             // of *msgstore.Message, oldest first
 	bytes   int                    // of the pending

@@ -71,14 +71,14 @@ func durableName(client, name string) string { return client + "." + name }
 func (a *Addresses) durable(name, address string, sel *selector.Selector) *queue {
 	a.bind(address, name)
 	q := a.queues[name]
-	q.filter = sel
+	q.durable, q.filter = true, sel
 	return q
 }
 
 // Forget ends a durable subscription with what it holds, if nobody listens to it any more, and reports whether there was one.
 func (a *Addresses) Forget(client, name string) bool {
 	q := a.queues[durableName(client, name)]
-	if q == nil {
+	if q == nil || !q.durable { // another queue may be called so
 		return false
 	}
 	if len(q.subs) == 0 {
