@@ -179,9 +179,12 @@ func (p *production) publishSlice(tb testing.TB, m message.Slice) {
 	tb.Helper()
 	body, err := json.Marshal(m)
 	must(tb, err)
-	must(tb, p.link.Publish(soon(tb), broker.Out{Destination: message.TopicSlices, Body: body, Headers: []string{
-		"persistent", "true", "msg_type", message.TypeSlice, "run_id", m.Run().String(), "namespace", p.namespace,
-	}}))
+	must(tb, p.link.Publish(soon(tb), broker.Out{
+		Destination: message.TopicSlices, Body: body, Headers: []string{
+			"persistent", "true", "msg_type", message.TypeSlice, "run_id", m.Run().String(), "namespace", p.namespace,
+		},
+		DuplicateID: message.SliceDuplicateID(p.namespace, m.Run().String(), m.Content.Identity(), m.Content.AttemptNumber()),
+	}))
 }
 
 // stop says that the run is over.

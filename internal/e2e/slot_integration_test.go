@@ -163,6 +163,18 @@ func (s *slot) lastWords() document.WorkerReport {
 	}
 	if dead := s.queue(message.QueueSlicesWorkers).Dead; len(seen)+left != s.published || dead != 0 {
 		s.t.Errorf("%d slices: %d done, %d in the queue, %d dead", s.published, len(seen), left, dead)
+		there := s.consume(s.t, message.QueueSlicesWorkers)
+		for range left {
+			d, err := there.Next(soon(s.t))
+			must(s.t, err)
+			m, err := message.Decode[message.Slice](d.Body)
+			must(s.t, err)
+			must(s.t, d.Ack(soon(s.t)))
+			if seen[m.Content.Identity()] {
+				s.t.Errorf("%s is there again, redelivered is %s", m.Content.Identity(), d.Header.Get("redelivered"))
+			}
+			seen[m.Content.Identity()] = true
+		}
 	}
 	s.t.Logf("%s: %s; %d done, %d given back, in %.1f s", w.Exit.Name, w.Exit.Cause, w.Totals.Done, w.Totals.Released, w.Exit.WallSeconds)
 	return w
