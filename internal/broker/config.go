@@ -64,7 +64,7 @@ const promised = 60
 func (c *Config) prepare() error {
 	config.Defaults(c)
 	if len(c.Addrs) == 0 {
-		return exitcode.New(exitcode.BadConfig, "no broker address given")
+		return exitcode.WithNext(exitcode.New(exitcode.BadConfig, "no broker address given"), "name one, such as --broker-addr 127.0.0.1:61613")
 	}
 	for _, addr := range c.Addrs {
 		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {

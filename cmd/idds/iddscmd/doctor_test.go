@@ -60,7 +60,7 @@ func TestTheDoctorSaysWhatIsWrongWithItsStatus(t *testing.T) { //nolint:parallel
 		want   string
 		args   []string
 	}{
-		{"no broker named", 51, "no broker address given", nil},
+		{"no broker named", 51, "no broker address given (bad_config: name one, such as --broker-addr", nil},
 		{"no broker there", 40, "broker", []string{"--broker-addr", testkit.Nobody(t)}},
 		{"an address without a port", 51, "not host:port", []string{"--broker-addr", "broker.example.org"}},
 		{"a broken store", 43, "idds.db", []string{"--broker-addr", addr, "--state", dir}},
