@@ -89,7 +89,7 @@ func readDocument(path string) ([]byte, error) {
 // DecodeResult reads a result document and holds it to the contract, as far as that can be said without the slice. The JSON
 // Schema of the contract is [Schemas]; it accepts whatever is accepted here.
 func DecodeResult(b []byte) (result Result, err error) {
-	b = bytes.TrimSpace(b)
+	b = bytes.Trim(b, " \t\r\n") // the white space of JSON, and no other
 	if len(b) == 0 || b[0] != '{' {
 		return result, errors.New("not a JSON object")
 	}

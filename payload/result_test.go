@@ -67,7 +67,7 @@ var (
 		`{"counts":{"` + strings.Repeat("n", 128) + `":1}}`, `{"warnings":["` + strings.Repeat("w", 1000) + `"]}`,
 	}
 	bad = []string{
-		``, `[]`, `null`, `7`, `{"counts":{"events":7}`, `{} {}`, `{"cuonts":{}}`, `{"Counts":{}}`, `{"counts":null}`, `{"counts":{"x":null}}`,
+		``, `[]`, `null`, `7`, `{"counts":{"events":7}`, `{} {}`, "{}\f", "\u00a0{}", `{"cuonts":{}}`, `{"Counts":{}}`, `{"counts":null}`, `{"counts":{"x":null}}`,
 		`{"counts":{"events":7.5}}`, `{"counts":{"events":NaN}}`, `{"counts":{"events":-1}}`, `{"counts":{"":1}}`, `{"counts":{"a\nb":1}}`,
 		`{"counts":{"most":9223372036854775808}}`, `{"counts":{` + list(257, `"c%d":1`) + `}}`, `{"counts":{"` + strings.Repeat("n", 129) + `":1}}`,
 		`{"warnings":"odd"}`, `{"warnings":[` + list(101, `"%d"`) + `]}`, `{"warnings":["` + strings.Repeat("w", 1001) + `"]}`,

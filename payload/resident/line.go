@@ -81,7 +81,7 @@ func readLine(r *bufio.Reader) (line, error) {
 }
 
 func parse(text []byte) (l line, err error) {
-	text = bytes.TrimSpace(text)
+	text = bytes.Trim(text, " \t\r\n") // the white space of JSON, and no other
 	if len(text) == 0 || text[0] != '{' {
 		return l, fmt.Errorf("%s, which is no JSON object", quote(text))
 	}
