@@ -72,6 +72,9 @@ func TestABadStartIsOneLineWithItsOwnStatus(t *testing.T) { //nolint:paralleltes
 			}
 		})
 	}
+	if _, err := os.Stat(filepath.Join(dir, "nobroker")); err == nil {
+		t.Error("what is refused for its options has made a state folder")
+	}
 }
 
 func TestAStateBelongsToOneProcess(t *testing.T) { //nolint:paralleltest // all apps share one help flag

@@ -66,8 +66,27 @@ func serveCommand() *cli.Command {
 }
 
 func serve(c *cli.Context, cfg serveConfig, p place) error {
-	// What it stands on: a folder, a clock, who holds a token, a store that tells of what is written to it.
+	// Its lines to the broker, which do not connect yet: what is wrong with them is said before anything is made.
 	log, err := program.Logger(c, "idds")
+	if err != nil {
+		return err
+	}
+	if err := cfg.Broker.ReadPasscode(); err != nil { // pilots are told it too
+		return err
+	}
+	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
+	link, err := broker.New(cfg.Broker)
+	if err != nil {
+		return err
+	}
+	quiet := cfg.Broker
+	quiet.Logger, quiet.ClientID = logging.Discard(), cfg.Namespace+".idds.stops"
+	if cfg.Stops, err = broker.New(quiet); err != nil {
+		return err
+	}
+
+	// What it stands on: a folder, a clock, who holds a token, a store that tells of what is written to it.
+	secure, err := program.ServerTLS(cfg.TLSCert, cfg.TLSKey)
 	if err != nil {
 		return err
 	}
@@ -76,13 +95,6 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 	defer unlock()
-	secure, err := program.ServerTLS(cfg.TLSCert, cfg.TLSKey)
-	if err != nil {
-		return err
-	}
-	if err := cfg.Broker.ReadPasscode(); err != nil { // pilots are told it too
-		return err
-	}
 	if cfg.Now, err = program.Clock(); err != nil {
 		return err
 	}
@@ -107,17 +119,7 @@ func serve(c *cli.Context, cfg serveConfig, p place) error {
 		return err
 	}
 
-	// What it does: its lines to the broker, what it notes beside slices, and the service itself.
-	cfg.Broker.Logger, cfg.Broker.ClientID = log, cfg.Namespace+".idds"
-	link, err := broker.New(cfg.Broker)
-	if err != nil {
-		return err
-	}
-	quiet := cfg.Broker
-	quiet.Logger, quiet.ClientID = logging.Discard(), cfg.Namespace+".idds.stops"
-	if cfg.Stops, err = broker.New(quiet); err != nil {
-		return err
-	}
+	// What it does: what it notes beside slices, and the service itself.
 	notes, err := cfg.notes(store, log)
 	if err != nil {
 		return err
