@@ -31,7 +31,7 @@ func CleanFolder(dir string) (abs string, unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
-		return "", nil, exitcode.New(exitcode.StateLocked, "a testbed is running in %s", abs)
+		return "", nil, exitcode.WithNext(exitcode.New(exitcode.StateLocked, "a testbed is running in %s", abs), "end it, or choose another folder with --out")
 	}
 	for _, e := range entries {
 		if e.Name() == marker {
