@@ -116,10 +116,16 @@ func lists(t *testing.T, open func(t testing.TB, dir string) ledger.Store) {
 			m := slice("d", 1, now)
 			return errors.Join(err, sent(tx, ledger.Rules{}, m, now), ledger.Rules{}.Result(tx, outcome(m, "q", &message.Failure{Class: "payload"}), now))
 		}))
-		failed := []ledger.SliceState{ledger.Failed}
+		failed, file := []ledger.SliceState{ledger.Failed}, slice("a", 1, now).Content.Filename
 		for want, of := range map[int][]ledger.Filter{
-			0: {{Run: run, Class: "data", States: failed}, {Run: run, Class: "data", Pilot: "q"}},
-			1: {{Run: run, Class: "payload", States: failed}, {Run: run, Class: "payload", Pilot: "q"}},
+			0: {
+				{Run: run, Class: "data", States: failed},
+				{Run: run, Class: "data", Pilot: "q"},
+				{Run: run, Class: "data", Pilot: "p", States: failed},
+				{Run: run, Class: "data", Filename: "other.stf"},
+				{Pilot: "p", Filename: "other.stf"},
+			},
+			1: {{Run: run, Class: "payload", States: failed}, {Run: run, Class: "payload", Pilot: "q"}, {Run: run, Filename: file, States: failed}},
 			3: {{Run: run, Class: "data"}, {Run: run, Class: "data", Pilot: "p"}},
 		} {
 			for _, f := range of {
